@@ -1,0 +1,2 @@
+//! The tidings server.
+fn main() {}
