@@ -1,0 +1,109 @@
+use std::future::Future;
+
+use tidings_websocket::{CloseReason, Message};
+
+use super::{EndpointError, PathParamError, PathParams, Session};
+
+/// What an application does with one connection: the programmatic style of Jakarta WebSocket's
+/// `Endpoint`.
+///
+/// One value serves one connection. Its methods are called one at a time, in the order of the
+/// protocol: [`on_open`](Self::on_open) first, a call of [`on_message`](Self::on_message) for each
+/// message in the order of arrival, [`on_close`](Self::on_close) exactly once at the end. While a
+/// method awaits, the connection reads no further messages, but still answers pings.
+///
+/// The same type serves a plain WebSocket and every SockJS transport.
+///
+/// `#[server_endpoint]` generates this implementation from annotated methods.
+///
+/// ```
+/// use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+///
+/// struct Echo;
+///
+/// impl Endpoint for Echo {
+///     async fn on_message(&mut self, session: &Session, message: Message) -> Result<(), EndpointError> {
+///         session.send(message).await?;
+///         Ok(())
+///     }
+/// }
+/// ```
+pub trait Endpoint: Send + 'static {
+    /// The connection is open. No message is delivered before this returns.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error); then the session is closed with 1011.
+    fn on_open(
+        &mut self,
+        session: &Session,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let _ = session;
+        async { Ok(()) }
+    }
+
+    /// A whole message has arrived.
+    ///
+    /// # Errors
+    ///
+    /// An error goes to [`on_error`](Self::on_error), which decides whether the session stays open.
+    fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let _ = (session, message);
+        async { Ok(()) }
+    }
+
+    /// The session has ended, for whatever cause. Called exactly once; sending fails by now.
+    fn on_close(
+        &mut self,
+        session: &Session,
+        reason: &CloseReason,
+    ) -> impl Future<Output = ()> + Send {
+        let _ = (session, reason);
+        async {}
+    }
+
+    /// Another method failed or panicked. After a panic the session is closed with 1011 whatever
+    /// this returns. The default logs the error and keeps the session open.
+    fn on_error(
+        &mut self,
+        session: &Session,
+        error: EndpointError,
+    ) -> impl Future<Output = Flow> + Send {
+        tracing::warn!(session = %session.log_id(), %error, "endpoint failed");
+        async { Flow::Continue }
+    }
+}
+
+/// An [`Endpoint`] that brings its own path, as `#[server_endpoint("/path/{variable}")]` makes it.
+pub trait ServerEndpoint: Endpoint {
+    /// The URI template that the endpoint is deployed at, Jakarta WebSocket 3.1.1.
+    const PATH: &'static str;
+
+    /// The subprotocols that the endpoint speaks. The first in the client's list that is also here
+    /// is chosen.
+    const SUBPROTOCOLS: &'static [&'static str] = &[];
+
+    /// Tells before the upgrade whether the path parameters convert to the types that the handlers
+    /// ask for.
+    ///
+    /// # Errors
+    ///
+    /// The first parameter that does not convert; the client is answered with status 400.
+    fn check_path_params(params: &PathParams) -> Result<(), PathParamError> {
+        let _ = params;
+        Ok(())
+    }
+}
+
+/// What happens to a session after [`Endpoint::on_error`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Flow {
+    /// The session stays open.
+    Continue,
+    /// The session is closed with this reason.
+    Close(CloseReason),
+}

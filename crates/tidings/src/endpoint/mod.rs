@@ -1,0 +1,26 @@
+//! Jakarta WebSocket's programming model: endpoints, their sessions, path templates.
+
+#[expect(clippy::module_inception, reason = "the trait is named as in the standard")]
+mod endpoint;
+mod error;
+mod handshake;
+mod open_sessions;
+mod path_params;
+mod path_template;
+mod runner;
+mod session;
+mod vitals;
+
+pub use endpoint::{Endpoint, Flow, ServerEndpoint};
+pub use error::{BoxError, EndpointError, SendError};
+pub use handshake::Handshake;
+pub use open_sessions::Peers;
+pub use path_params::{PathParamError, PathParams};
+pub use session::{Session, SessionId};
+pub use tidings_websocket::{CloseCode, CloseReason, Message};
+
+pub(crate) use open_sessions::OpenSessions;
+pub(crate) use path_template::PathTemplate;
+pub(crate) use runner::run;
+pub(crate) use session::LogId;
+pub(crate) use vitals::{Due, Expiry, Vitals};

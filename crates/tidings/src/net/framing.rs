@@ -1,0 +1,99 @@
+use std::collections::VecDeque;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame, encode_header};
+
+use super::outbox::PushError;
+use super::{Outbox, SharedMessage};
+
+/// How messages become the octets of one door.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Framing {
+    /// A message is a WebSocket message.
+    WebSocket,
+    /// Messages are the elements of a SockJS frame, which is a WebSocket text message.
+    SockJs,
+    /// The octets of a message go out as they are.
+    Octets,
+}
+
+impl Framing {
+    pub(crate) fn push(self, outbox: &Arc<Outbox>, message: Message) -> Result<(), PushError> {
+        match self {
+            Self::WebSocket => {
+                let (opcode, payload) = payload(message);
+                outbox.push_framed(&encode_header(opcode, payload.len(), None), payload)
+            }
+            Self::SockJs => {
+                let mut frame = Vec::new();
+                tidings_sockjs::encode_array(std::iter::once(text(&message).as_ref()), &mut frame);
+                let header = encode_header(Opcode::Text, frame.len(), None);
+                outbox.push_framed(&header, frame.into())
+            }
+            Self::Octets => outbox.push_shared(payload(message).1),
+        }
+    }
+
+    pub(crate) fn push_shared(
+        self,
+        outbox: &Arc<Outbox>,
+        message: &SharedMessage,
+    ) -> Result<(), PushError> {
+        outbox.push_shared(match self {
+            Self::WebSocket => message.websocket_frame(),
+            Self::SockJs => message.sockjs_websocket_frame(),
+            Self::Octets => message.octets(),
+        })
+    }
+
+    /// The messages inside a received one: the first, and through `rest` the others.
+    ///
+    /// The error is what the connection is closed with.
+    pub(super) fn unframe(
+        self,
+        message: Message,
+        rest: &mut VecDeque<Message>,
+    ) -> Result<Option<Message>, CloseReason> {
+        if self != Self::SockJs {
+            return Ok(Some(message));
+        }
+        let decoded = tidings_sockjs::decode_websocket_text(&text(&message));
+        let broken = |_| application_reason(3000, "Broken framing.");
+        rest.extend(decoded.map_err(broken)?.into_iter().map(Message::Text));
+        Ok(rest.pop_front())
+    }
+
+    /// What is sent before the close frame, and the reason inside the close frame.
+    pub(super) fn farewell(self, reason: &CloseReason) -> (Option<Vec<u8>>, CloseReason) {
+        if self != Self::SockJs {
+            return (None, reason.clone());
+        }
+        let mut close = Vec::new();
+        tidings_sockjs::encode_close(reason.code().as_u16(), reason.reason(), &mut close);
+        let mut frame = Vec::new();
+        encode_frame(Opcode::Text, &close, None, &mut frame);
+        (Some(frame), CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "Normal closure"))
+    }
+}
+
+/// A close reason of the range that SockJS and applications use.
+pub(crate) fn application_reason(code: u16, reason: &str) -> CloseReason {
+    let code = CloseCode::new(code).unwrap_or(CloseCode::NORMAL_CLOSURE);
+    CloseReason::truncated(code, reason)
+}
+
+fn payload(message: Message) -> (Opcode, Bytes) {
+    match message {
+        Message::Text(text) => (Opcode::Text, text.into()),
+        Message::Binary(octets) => (Opcode::Binary, octets),
+    }
+}
+
+/// SockJS carries text only: what is not UTF-8 becomes U+FFFD.
+pub(crate) fn text(message: &Message) -> std::borrow::Cow<'_, str> {
+    match message {
+        Message::Text(text) => text.into(),
+        Message::Binary(octets) => String::from_utf8_lossy(octets),
+    }
+}

@@ -1,0 +1,65 @@
+use std::sync::Arc;
+
+use tidings_websocket::{CloseReason, Message};
+
+use super::outbox::PushError;
+use super::{Framing, Outbox, SharedMessage};
+use crate::server::sockjs::HttpSession;
+
+/// The way from a session to its peer.
+#[derive(Debug)]
+pub(crate) enum Link {
+    /// A connection of its own.
+    Stream { outbox: Arc<Outbox>, framing: Framing },
+    /// A SockJS session over HTTP requests that come and go.
+    Http(Arc<HttpSession>),
+}
+
+impl Link {
+    /// Queues a message, without waiting for room.
+    pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
+        match self {
+            Self::Stream { outbox, framing } => framing.push(outbox, message),
+            Self::Http(session) => session.push(&message),
+        }
+    }
+
+    /// Queues a message that goes to others too.
+    pub(crate) fn push_shared(&self, message: &SharedMessage) -> Result<(), PushError> {
+        match self {
+            Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
+            Self::Http(session) => session.push_element(message.sockjs_element()),
+        }
+    }
+
+    /// Asks for the connection to be closed. The first call wins.
+    pub(crate) fn close(&self, reason: CloseReason) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.close(reason),
+            Self::Http(session) => session.close(&reason),
+        }
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        match self {
+            Self::Stream { outbox, .. } => outbox.is_open(),
+            Self::Http(session) => session.is_open(),
+        }
+    }
+
+    /// Whether the peer leaves so much unread that a queue had better serve others.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        match self {
+            Self::Stream { outbox, .. } => outbox.is_backlogged(),
+            Self::Http(session) => session.is_backlogged(),
+        }
+    }
+
+    /// Waits until the peer has read enough for more to be queued, or the session is closed.
+    pub(crate) async fn drained(&self) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.drained().await,
+            Self::Http(session) => session.drained().await,
+        }
+    }
+}

@@ -1,0 +1,153 @@
+use std::collections::VecDeque;
+use std::io::{self, IoSlice};
+
+use bytes::Bytes;
+
+use super::turn;
+
+/// Payloads from this size up are written from where they are; smaller ones are copied into the
+/// batch, which costs less than another element of a vectored write.
+const COPIED_OCTETS_MAX: usize = 8 * 1024;
+
+/// Segments given to one vectored write.
+const SLICES_MAX: usize = 64;
+
+/// Octets waiting to be written, in order. Owns no allocation while empty.
+#[derive(Debug, Default)]
+pub(super) struct Segments {
+    queue: VecDeque<Segment>,
+    /// Octets of the first segment that are already written.
+    written: usize,
+    octets: usize,
+}
+
+#[derive(Debug)]
+enum Segment {
+    Batch(Vec<u8>),
+    Shared(Bytes),
+}
+
+impl Segment {
+    fn as_slice(&self) -> &[u8] {
+        match self {
+            Self::Batch(octets) => octets,
+            Self::Shared(octets) => octets,
+        }
+    }
+}
+
+impl Segments {
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.octets == 0
+    }
+
+    /// Appends what `encode` writes.
+    pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        if !matches!(self.queue.back(), Some(Segment::Batch(_))) {
+            self.queue.push_back(Segment::Batch(turn::take_buffer()));
+        }
+        if let Some(Segment::Batch(batch)) = self.queue.back_mut() {
+            let before = batch.len();
+            encode(batch);
+            self.octets += batch.len() - before;
+        }
+    }
+
+    /// Appends octets, by reference where they are many.
+    pub(super) fn append_shared(&mut self, octets: Bytes) {
+        if octets.len() < COPIED_OCTETS_MAX {
+            self.append(|batch| batch.extend_from_slice(&octets));
+        } else {
+            self.octets += octets.len();
+            self.queue.push_back(Segment::Shared(octets));
+        }
+    }
+
+    /// Offers the octets to `write` once, as slices, and drops as many as it took.
+    pub(super) fn write_once(
+        &mut self,
+        write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+    ) -> io::Result<()> {
+        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+        let mut used = 0;
+        for (slice, segment) in slices.iter_mut().zip(&self.queue) {
+            let start = if used == 0 { self.written } else { 0 };
+            *slice = IoSlice::new(&segment.as_slice()[start..]);
+            used += 1;
+        }
+        let taken = write(&slices[..used])?;
+        if taken == 0 {
+            return Err(io::ErrorKind::WriteZero.into());
+        }
+        self.advance(taken);
+        Ok(())
+    }
+
+    pub(super) fn clear(&mut self) {
+        *self = Self::default();
+    }
+
+    fn advance(&mut self, taken: usize) {
+        self.octets -= taken;
+        self.written += taken;
+        while let Some(first) = self.queue.front() {
+            let len = first.as_slice().len();
+            if self.written < len {
+                break;
+            }
+            self.written -= len;
+            if let Some(Segment::Batch(batch)) = self.queue.pop_front() {
+                turn::recycle_buffer(batch);
+            }
+        }
+        if self.queue.is_empty() {
+            self.queue = VecDeque::new();
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn octets_leave_in_order_however_little_each_write_takes() {
+        let large = Bytes::from(vec![7_u8; COPIED_OCTETS_MAX]);
+        let mut expected = b"abc".to_vec();
+        expected.extend_from_slice(&large);
+        expected.extend_from_slice(b"def");
+
+        for step in [1, 2, 3, 4, 5, 1000, usize::MAX] {
+            let mut segments = Segments::default();
+            segments.append(|batch| batch.extend_from_slice(b"abc"));
+            segments.append_shared(large.clone());
+            segments.append_shared(Bytes::from_static(b"def"));
+            assert_eq!(segments.octets(), expected.len());
+
+            let mut written = Vec::new();
+            while !segments.is_empty() {
+                let take = |slices: &[IoSlice<'_>]| {
+                    let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
+                    let taken = all.len().min(step);
+                    written.extend_from_slice(&all[..taken]);
+                    Ok(taken)
+                };
+                segments.write_once(take).unwrap();
+            }
+            assert_eq!(written, expected);
+            assert_eq!(segments.queue.capacity(), 0, "an empty queue owns no allocation");
+        }
+    }
+
+    #[test]
+    fn a_writer_that_takes_nothing_is_an_error() {
+        let mut segments = Segments::default();
+        segments.append(|batch| batch.push(1));
+        let error = segments.write_once(|_| Ok(0)).unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::WriteZero);
+    }
+}

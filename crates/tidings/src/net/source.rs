@@ -1,0 +1,108 @@
+use std::future::{Future, poll_fn};
+use std::pin::Pin;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::{Duration, Instant};
+
+use tidings_websocket::{CloseReason, Message};
+use tokio::time::Sleep;
+
+use super::{Outbox, Stream};
+
+/// Where the messages of one session come from: a door, seen from the endpoint.
+pub(crate) trait Source: Send {
+    /// The next message, or the end. Not called again after the end.
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming>;
+
+    /// Keeps the connection alive while a handler runs: answers pings, writes what is queued.
+    fn poll_background(&mut self, cx: &mut Context<'_>);
+
+    /// When octets last arrived.
+    fn last_received(&self) -> Instant;
+
+    /// When octets were last written.
+    fn last_sent(&self) -> Instant;
+
+    /// Writes what is left, and lets go of the connection.
+    fn finish(self) -> impl Future<Output = ()> + Send;
+}
+
+/// What a door delivers.
+#[derive(Debug)]
+pub(crate) enum Incoming {
+    Message(Message),
+    Closed(CloseReason),
+}
+
+/// How long a connection waits for its peer.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Patience {
+    /// For the answer to our close frame, and for the last octets to be taken: 3 s.
+    pub(crate) close_timeout: Duration,
+    /// For the stream to take any octets at all: 20 s.
+    pub(crate) send_timeout: Duration,
+}
+
+impl Default for Patience {
+    fn default() -> Self {
+        Self { close_timeout: Duration::from_secs(3), send_timeout: Duration::from_secs(20) }
+    }
+}
+
+/// Octets read after the last ones were written, so that unread input does not turn the close into
+/// a reset, which would cost the peer the last octets.
+const LINGER_OCTETS_MAX: usize = 4 * 1024 * 1024;
+
+/// Writes the rest of `outbox`, shuts the stream down and reads what is still coming, all within
+/// `patience`.
+pub(super) async fn linger(stream: &mut Stream, outbox: &Arc<Outbox>, patience: Patience) {
+    let goodbye = async {
+        poll_fn(|cx| stream.poll_drive(cx, outbox)).await;
+        poll_fn(|cx| stream.poll_shutdown(cx, outbox)).await;
+        let mut lingered = 0;
+        while lingered < LINGER_OCTETS_MAX {
+            match poll_fn(|cx| stream.poll_read(cx, |_| ())).await {
+                Ok(0) | Err(_) => break,
+                Ok(len) => lingered += len,
+            }
+        }
+    };
+    let _ = tokio::time::timeout(patience.close_timeout, goodbye).await;
+    stream.abandon(outbox);
+}
+
+/// At most one timer, allocated only while something is waited for.
+#[derive(Default)]
+pub(crate) struct Alarm(Option<Pin<Box<Sleep>>>);
+
+impl Alarm {
+    /// Sets the alarm, or clears it.
+    pub(crate) fn set(&mut self, deadline: Option<Instant>) {
+        match (&mut self.0, deadline) {
+            (Some(sleep), Some(deadline)) if sleep.deadline().into_std() == deadline => {}
+            (Some(sleep), Some(deadline)) => sleep.as_mut().reset(deadline.into()),
+            (None, Some(deadline)) => {
+                self.0 = Some(Box::pin(tokio::time::sleep_until(deadline.into())));
+            }
+            (_, None) => self.0 = None,
+        }
+    }
+
+    /// `Ready`, once, when the deadline has passed.
+    pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        match &mut self.0 {
+            Some(sleep) => {
+                let polled = sleep.as_mut().poll(cx);
+                if polled.is_ready() {
+                    self.0 = None;
+                }
+                polled
+            }
+            None => Poll::Pending,
+        }
+    }
+
+    pub(crate) fn is_set(&self) -> bool {
+        self.0.is_some()
+    }
+}

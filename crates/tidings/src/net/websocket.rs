@@ -1,0 +1,224 @@
+//! A WebSocket as a door, with or without SockJS's framing inside it.
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tidings_websocket::{CloseCode, CloseReason, Connection, Event, Message};
+
+use super::outbox::Phase;
+use super::source::{Alarm, Incoming, Patience, Source, linger};
+use super::{Framing, Outbox, Stream};
+
+/// Messages handled before other connections of the worker get their turn.
+const TURN_MESSAGES_MAX: u32 = 256;
+
+/// Octets read ahead while a handler runs, to find pings among them.
+const READ_AHEAD_OCTETS_MAX: usize = 64 * 1024;
+
+/// Delivers the messages of a WebSocket.
+pub(crate) struct WebSocketSource {
+    stream: Stream,
+    connection: Connection,
+    outbox: Arc<Outbox>,
+    framing: Framing,
+    /// The rest of a SockJS array.
+    unframed: VecDeque<Message>,
+    patience: Patience,
+    alarm: Alarm,
+    closing_since: Option<Instant>,
+    read_ahead: usize,
+    delivered: u32,
+    last_received: Instant,
+}
+
+impl WebSocketSource {
+    pub(crate) fn new(
+        stream: Stream,
+        outbox: Arc<Outbox>,
+        connection: Connection,
+        framing: Framing,
+    ) -> Self {
+        Self {
+            stream,
+            connection,
+            outbox,
+            framing,
+            unframed: VecDeque::new(),
+            patience: Patience::default(),
+            alarm: Alarm::default(),
+            closing_since: None,
+            read_ahead: 0,
+            delivered: 0,
+            last_received: Instant::now(),
+        }
+    }
+
+    /// Moves everything on that needs no input. `Ready` when the connection is over.
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        match self.outbox.phase() {
+            Phase::Closing(reason) => self.start_close(&reason),
+            Phase::Broken => return Poll::Ready(abnormal()),
+            Phase::Open | Phase::Finished(_) => {}
+        }
+        let _ = self.stream.poll_drive(cx, &self.outbox);
+        self.poll_patience(cx)
+    }
+
+    /// Says goodbye as the application asked, and begins to wait for the peer's answer.
+    fn start_close(&mut self, reason: &CloseReason) {
+        let (farewell, on_wire) = self.framing.farewell(reason);
+        if let Some(farewell) = farewell {
+            self.outbox.push_control(&farewell);
+        }
+        self.connection.close(&on_wire);
+        self.closing_since = Some(Instant::now());
+        self.transmit(reason);
+    }
+
+    /// Queues what the connection has to say; `reason` holds if it says its last.
+    fn transmit(&mut self, reason: &CloseReason) {
+        let mut octets = Vec::new();
+        while let Some(frame) = self.connection.poll_transmit() {
+            octets.extend_from_slice(&frame);
+        }
+        if self.connection.has_sent_close() {
+            self.outbox.finish(reason.clone(), &octets);
+        } else if !octets.is_empty() {
+            self.outbox.push_control(&octets);
+        }
+    }
+
+    /// `Ready` when the peer has kept us waiting for too long.
+    fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        let closing = self.closing_since.map(|since| since + self.patience.close_timeout);
+        let blocked =
+            self.outbox.blocked_since().map(|since| since + self.patience.send_timeout);
+        self.alarm.set(closing.into_iter().chain(blocked).min());
+        if self.alarm.poll(cx).is_pending() {
+            return Poll::Pending;
+        }
+        let reason = match self.outbox.phase() {
+            Phase::Finished(reason) => reason,
+            _ => abnormal(),
+        };
+        tracing::debug!(%reason, "peer does not answer or read: connection dropped");
+        self.stream.abandon(&self.outbox);
+        Poll::Ready(reason)
+    }
+
+    fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        let Self { stream, connection, read_ahead, .. } = self;
+        let read = stream.poll_read(cx, |octets| {
+            *read_ahead += octets.len();
+            connection.handle_input(octets);
+        });
+        match read {
+            Poll::Pending => return Poll::Pending,
+            Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
+            Poll::Ready(Ok(_)) => self.last_received = Instant::now(),
+        }
+        if !self.connection.has_sent_close() {
+            self.transmit(&abnormal());
+        }
+        Poll::Ready(())
+    }
+
+    /// What the application gets to see of an event.
+    fn take_event(&mut self, event: Event) -> Option<Incoming> {
+        match event {
+            Event::Message(message) => self.take_message(message),
+            Event::Closed(closed) => {
+                let reason = match self.outbox.phase() {
+                    Phase::Finished(reason) if self.closing_since.is_some() => reason,
+                    _ => closed.reason,
+                };
+                self.outbox.finish(reason.clone(), &[]);
+                Some(Incoming::Closed(reason))
+            }
+            _ => None,
+        }
+    }
+
+    fn take_message(&mut self, message: Message) -> Option<Incoming> {
+        if self.closing_since.is_some() {
+            return None;
+        }
+        match self.framing.unframe(message) {
+            Ok(mut messages) => {
+                let first = messages.pop_front();
+                self.unframed = messages;
+                first.map(Incoming::Message)
+            }
+            Err(reason) => {
+                self.connection.close(&reason);
+                self.closing_since = Some(Instant::now());
+                self.transmit(&reason);
+                None
+            }
+        }
+    }
+}
+
+impl Source for WebSocketSource {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        loop {
+            if let Poll::Ready(reason) = self.poll_output(cx) {
+                return Poll::Ready(Incoming::Closed(reason));
+            }
+            if self.delivered >= TURN_MESSAGES_MAX {
+                self.delivered = 0;
+                cx.waker().wake_by_ref();
+                return Poll::Pending;
+            }
+            let next = match self.unframed.pop_front() {
+                Some(message) => Some(Incoming::Message(message)),
+                None => match self.connection.poll_event() {
+                    Some(event) => match self.take_event(event) {
+                        Some(incoming) => Some(incoming),
+                        None => continue,
+                    },
+                    None => None,
+                },
+            };
+            if let Some(incoming) = next {
+                self.delivered += 1;
+                return Poll::Ready(incoming);
+            }
+            self.read_ahead = 0;
+            self.delivered = 0;
+            if self.poll_read(cx).is_pending() {
+                return Poll::Pending;
+            }
+        }
+    }
+
+    fn poll_background(&mut self, cx: &mut Context<'_>) {
+        if self.poll_output(cx).is_ready() {
+            return;
+        }
+        while self.read_ahead < READ_AHEAD_OCTETS_MAX && !self.connection.is_closed() {
+            if self.poll_read(cx).is_pending() {
+                break;
+            }
+        }
+        let _ = self.stream.poll_drive(cx, &self.outbox);
+    }
+
+    fn last_received(&self) -> Instant {
+        self.last_received
+    }
+
+    fn last_sent(&self) -> Instant {
+        self.outbox.last_write()
+    }
+
+    async fn finish(mut self) {
+        linger(&mut self.stream, &self.outbox, self.patience).await;
+    }
+}
+
+fn abnormal() -> CloseReason {
+    CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE)
+}
