@@ -1,1 +1,14 @@
-//! The crate.
+#![doc = include_str!("docs/lib.md")]
+
+mod app;
+mod builder;
+pub mod endpoint;
+mod hub;
+pub mod messaging;
+mod net;
+pub mod server;
+
+pub use app::App;
+pub use builder::{AppBuilder, BuildError};
+pub use hub::PublishError;
+pub use tidings_macros::{controller, server_endpoint};

@@ -20,7 +20,7 @@ pub use session::{Session, SessionId};
 pub use tidings_websocket::{CloseCode, CloseReason, Message};
 
 pub(crate) use open_sessions::OpenSessions;
-pub(crate) use path_template::PathTemplate;
+pub use path_template::{PathTemplate, PathTemplateError};
 pub(crate) use runner::run;
 pub(crate) use session::LogId;
 pub(crate) use vitals::{Due, Expiry, Vitals};

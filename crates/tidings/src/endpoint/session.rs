@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::{Handshake, OpenSessions, PathParams, Peers, SendError, Vitals};
-use crate::net::{Link, PushError, SharedMessage};
+use crate::net::{Link, Payload, PushError, SharedMessage};
 
 /// How long [`Session::send`] waits for room in the outbox: 20 s.
 const SEND_TIMEOUT: Duration = Duration::from_secs(20);
@@ -71,10 +71,9 @@ impl Session {
     ///
     /// A dropped future has either queued the message as a whole or not at all.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
-        let message = message.into();
+        let payload = Payload::from(message);
         loop {
-            // Cloning is cheap where it matters: large payloads are shared.
-            match self.0.link.push(message.clone()) {
+            match self.0.link.push(&payload) {
                 Ok(()) => return Ok(()),
                 Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
                 Err(PushError::Full) => {}
@@ -92,7 +91,7 @@ impl Session {
     ///
     /// [`SendError::Full`] when it has not, [`SendError::Closed`] as for [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.0.link.push(message.into()).map_err(SendError::from)
+        self.0.link.push(&Payload::from(message)).map_err(SendError::from)
     }
 
     /// Sends what other sessions are sent too. A session without room is closed with 1013: one slow

@@ -1,11 +1,10 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
-use bytes::Bytes;
 use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame, encode_header};
 
 use super::outbox::PushError;
-use super::{Outbox, SharedMessage};
+use super::{Outbox, Payload, SharedMessage};
 
 /// How messages become the octets of one door.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -19,19 +18,19 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
-    pub(crate) fn push(self, outbox: &Arc<Outbox>, message: Message) -> Result<(), PushError> {
+    pub(crate) fn push(self, outbox: &Arc<Outbox>, payload: &Payload) -> Result<(), PushError> {
         match self {
             Self::WebSocket => {
-                let (opcode, payload) = payload(message);
-                outbox.push_framed(&encode_header(opcode, payload.len(), None), payload)
+                let header = encode_header(payload.opcode, payload.octets.len(), None);
+                outbox.push_framed(&header, &payload.octets)
             }
             Self::SockJs => {
-                let mut frame = Vec::new();
-                tidings_sockjs::encode_array(std::iter::once(text(&message).as_ref()), &mut frame);
-                let header = encode_header(Opcode::Text, frame.len(), None);
-                outbox.push_framed(&header, frame.into())
+                let mut array = Vec::new();
+                tidings_sockjs::encode_array([&*payload.text()], &mut array);
+                let header = encode_header(Opcode::Text, array.len(), None);
+                outbox.push_framed(&header, &array.into())
             }
-            Self::Octets => outbox.push_shared(payload(message).1),
+            Self::Octets => outbox.push_shared(&payload.octets),
         }
     }
 
@@ -40,7 +39,7 @@ impl Framing {
         outbox: &Arc<Outbox>,
         message: &SharedMessage,
     ) -> Result<(), PushError> {
-        outbox.push_shared(match self {
+        outbox.push_shared(&match self {
             Self::WebSocket => message.websocket_frame(),
             Self::SockJs => message.sockjs_websocket_frame(),
             Self::Octets => message.octets(),
@@ -58,7 +57,7 @@ impl Framing {
         if self != Self::SockJs {
             return Ok(Some(message));
         }
-        let decoded = tidings_sockjs::decode_websocket_text(&text(&message));
+        let decoded = tidings_sockjs::decode_websocket_text(&Payload::from(message).text());
         let broken = |_| application_reason(3000, "Broken framing.");
         rest.extend(decoded.map_err(broken)?.into_iter().map(Message::Text));
         Ok(rest.pop_front())
@@ -81,19 +80,4 @@ impl Framing {
 pub(crate) fn application_reason(code: u16, reason: &str) -> CloseReason {
     let code = CloseCode::new(code).unwrap_or(CloseCode::NORMAL_CLOSURE);
     CloseReason::truncated(code, reason)
-}
-
-fn payload(message: Message) -> (Opcode, Bytes) {
-    match message {
-        Message::Text(text) => (Opcode::Text, text.into()),
-        Message::Binary(octets) => (Opcode::Binary, octets),
-    }
-}
-
-/// SockJS carries text only: what is not UTF-8 becomes U+FFFD.
-pub(crate) fn text(message: &Message) -> std::borrow::Cow<'_, str> {
-    match message {
-        Message::Text(text) => text.into(),
-        Message::Binary(octets) => String::from_utf8_lossy(octets),
-    }
 }

@@ -1,9 +1,9 @@
 use std::sync::Arc;
 
-use tidings_websocket::{CloseReason, Message};
+use tidings_websocket::CloseReason;
 
 use super::outbox::PushError;
-use super::{Framing, Outbox, SharedMessage};
+use super::{Framing, Outbox, Payload, SharedMessage};
 use crate::server::sockjs::HttpSession;
 
 /// The way from a session to its peer.
@@ -17,10 +17,10 @@ pub(crate) enum Link {
 
 impl Link {
     /// Queues a message, without waiting for room.
-    pub(crate) fn push(&self, message: Message) -> Result<(), PushError> {
+    pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         match self {
-            Self::Stream { outbox, framing } => framing.push(outbox, message),
-            Self::Http(session) => session.push(&message),
+            Self::Stream { outbox, framing } => framing.push(outbox, payload),
+            Self::Http(session) => session.push(payload),
         }
     }
 
@@ -29,6 +29,21 @@ impl Link {
         match self {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
             Self::Http(session) => session.push_element(message.sockjs_element()),
+        }
+    }
+
+    /// Turns off the heartbeats of the transport: those of a protocol inside it do.
+    pub(crate) fn stop_heartbeats(&self) {
+        if let Self::Http(session) = self {
+            session.stop_heartbeats();
+        }
+    }
+
+    /// Writes what is queued, without waiting for the end of a turn.
+    pub(crate) fn flush(&self) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.flush(),
+            Self::Http(_) => {}
         }
     }
 

@@ -100,7 +100,7 @@ impl Outbox {
     }
 
     /// Queues octets that other outboxes may share.
-    pub(crate) fn push_shared(self: &Arc<Self>, octets: Bytes) -> Result<(), PushError> {
+    pub(crate) fn push_shared(self: &Arc<Self>, octets: &Bytes) -> Result<(), PushError> {
         self.push_segments(|segments| segments.append_shared(octets))
     }
 
@@ -108,7 +108,7 @@ impl Outbox {
     pub(crate) fn push_framed(
         self: &Arc<Self>,
         header: &[u8],
-        payload: Bytes,
+        payload: &Bytes,
     ) -> Result<(), PushError> {
         self.push_segments(|segments| {
             segments.append(|batch| batch.extend_from_slice(header));

@@ -58,12 +58,12 @@ impl Segments {
     }
 
     /// Appends octets, by reference where they are many.
-    pub(super) fn append_shared(&mut self, octets: Bytes) {
+    pub(super) fn append_shared(&mut self, octets: &Bytes) {
         if octets.len() < COPIED_OCTETS_MAX {
-            self.append(|batch| batch.extend_from_slice(&octets));
+            self.append(|batch| batch.extend_from_slice(octets));
         } else {
             self.octets += octets.len();
-            self.queue.push_back(Segment::Shared(octets));
+            self.queue.push_back(Segment::Shared(octets.clone()));
         }
     }
 
@@ -124,8 +124,8 @@ mod tests {
         for step in [1, 2, 3, 4, 5, 1000, usize::MAX] {
             let mut segments = Segments::default();
             segments.append(|batch| batch.extend_from_slice(b"abc"));
-            segments.append_shared(large.clone());
-            segments.append_shared(Bytes::from_static(b"def"));
+            segments.append_shared(&large);
+            segments.append_shared(&Bytes::from_static(b"def"));
             assert_eq!(segments.octets(), expected.len());
 
             let mut written = Vec::new();

@@ -1,14 +1,14 @@
-use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
 use tidings_websocket::{Message, Opcode, encode_frame};
 
+use super::Payload;
+
 /// A message for many sessions: encoded at most once for each kind of door.
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
-    opcode: Opcode,
-    payload: Bytes,
+    payload: Payload,
     websocket: OnceLock<Bytes>,
     sockjs: OnceLock<Bytes>,
     sockjs_websocket: OnceLock<Bytes>,
@@ -16,13 +16,8 @@ pub(crate) struct SharedMessage {
 
 impl SharedMessage {
     pub(crate) fn new(message: impl Into<Message>) -> Self {
-        let (opcode, payload) = match message.into() {
-            Message::Text(text) => (Opcode::Text, text.into()),
-            Message::Binary(octets) => (Opcode::Binary, octets),
-        };
         Self {
-            opcode,
-            payload,
+            payload: Payload::from(message),
             websocket: OnceLock::new(),
             sockjs: OnceLock::new(),
             sockjs_websocket: OnceLock::new(),
@@ -30,18 +25,18 @@ impl SharedMessage {
     }
 
     pub(super) fn octets(&self) -> Bytes {
-        self.payload.clone()
+        self.payload.octets.clone()
     }
 
     pub(super) fn websocket_frame(&self) -> Bytes {
-        self.websocket.get_or_init(|| frame(self.opcode, &self.payload)).clone()
+        self.websocket.get_or_init(|| frame(self.payload.opcode, &self.payload.octets)).clone()
     }
 
     /// The message as a JSON string, ready to be an element of a SockJS array.
     pub(crate) fn sockjs_element(&self) -> &Bytes {
         self.sockjs.get_or_init(|| {
             let mut element = Vec::new();
-            tidings_sockjs::encode_message(&self.text(), &mut element);
+            tidings_sockjs::encode_message(&self.payload.text(), &mut element);
             element.into()
         })
     }
@@ -56,10 +51,6 @@ impl SharedMessage {
             frame(Opcode::Text, &array)
         };
         self.sockjs_websocket.get_or_init(encode).clone()
-    }
-
-    fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.payload)
     }
 }
 

@@ -88,6 +88,15 @@ impl Alarm {
         }
     }
 
+    /// Makes sure that the alarm goes off by `deadline`. It may go off earlier: moving it at every
+    /// message would cost more than looking again once in a while.
+    pub(crate) fn set_no_later_than(&mut self, deadline: Option<Instant>) {
+        match (&self.0, deadline) {
+            (Some(sleep), Some(deadline)) if sleep.deadline().into_std() <= deadline => {}
+            _ => self.set(deadline),
+        }
+    }
+
     /// `Ready`, once, when the deadline has passed.
     pub(crate) fn poll(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         match &mut self.0 {

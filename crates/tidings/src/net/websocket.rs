@@ -145,12 +145,8 @@ impl WebSocketSource {
         if self.closing_since.is_some() {
             return None;
         }
-        match self.framing.unframe(message) {
-            Ok(mut messages) => {
-                let first = messages.pop_front();
-                self.unframed = messages;
-                first.map(Incoming::Message)
-            }
+        match self.framing.unframe(message, &mut self.unframed) {
+            Ok(first) => first.map(Incoming::Message),
             Err(reason) => {
                 self.connection.close(&reason);
                 self.closing_since = Some(Instant::now());

@@ -1,0 +1,141 @@
+use std::error::Error;
+use std::fmt;
+use std::io::{self, IsTerminal, Write, stdout};
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::str::FromStr;
+
+use clap::Args;
+use tidings::App;
+use tidings::server::Server;
+use tokio::signal::unix::{SignalKind, signal};
+
+use crate::log::LogLevel;
+use crate::{demo, site};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Arguments {
+    /// Address for HTTP: WebSocket, SockJS, STOMP over both, and the site. Port 0 takes a free one.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: SocketAddr,
+    /// Address for STOMP over TCP, or `off`.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
+    stomp_listen: StompListen,
+    /// Serve the files of this directory instead of the bundled site.
+    #[arg(long, value_name = "DIR")]
+    www: Option<PathBuf>,
+    /// How much to log on standard error.
+    #[arg(long, value_name = "LEVEL", default_value = "warn", value_enum)]
+    pub(crate) log: LogLevel,
+}
+
+#[derive(Clone, Copy, Debug)]
+enum StompListen {
+    Off,
+    At(SocketAddr),
+}
+
+impl FromStr for StompListen {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        match text {
+            "off" => Ok(Self::Off),
+            address => address
+                .parse()
+                .map(Self::At)
+                .map_err(|_| "expected an address such as 127.0.0.1:61613, or `off`".to_owned()),
+        }
+    }
+}
+
+/// Serves until Ctrl-C or SIGTERM.
+pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    if let Some(directory) = arguments.www.as_ref().filter(|directory| !directory.is_dir()) {
+        return Err(format!("{} is not a directory (--www)", directory.display()).into());
+    }
+    let runtime = tokio::runtime::Runtime::new()?;
+    let result = runtime.block_on(serve(arguments));
+    // Peers that did not answer in time are left behind.
+    runtime.shutdown_background();
+    result
+}
+
+async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
+    // Set up first: a signal must stop the server cleanly from the moment it says that it listens.
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let mut terminate = signal(SignalKind::terminate())?;
+
+    let site = match &arguments.www {
+        None => site::bundled(),
+        Some(directory) => site::directory(directory),
+    };
+    let server = listen(arguments, demo::app()?).await?.fallback(site);
+    announce(server.http_addrs().first(), server.stomp_addrs().first())?;
+    let stopped = async {
+        tokio::select! {
+            _ = interrupt.recv() => {}
+            _ = terminate.recv() => {}
+        }
+        println!("Stopping …");
+    };
+    server.run_until(stopped).await;
+    Ok(())
+}
+
+async fn listen(arguments: &Arguments, app: App) -> Result<Server, Taken> {
+    let http = Server::new(app).listen(arguments.listen).await;
+    let server = http.map_err(|error| Taken::new(arguments.listen, "--listen", error))?;
+    match arguments.stomp_listen {
+        StompListen::Off => Ok(server),
+        StompListen::At(address) => {
+            let stomp = server.stomp_listen(address).await;
+            stomp.map_err(|error| Taken::new(address, "--stomp-listen", error))
+        }
+    }
+}
+
+/// Tells what listens where, the page to open, and how to stop.
+fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result<()> {
+    let bold = |text: String| {
+        if stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text }
+    };
+    let http = http.map(|address| format!("http://{address}/")).unwrap_or_default();
+    let stomp = stomp.map_or("off".to_owned(), SocketAddr::to_string);
+    let width = http.len().max(stomp.len());
+    let mut out = stdout().lock();
+    writeln!(out, "tidings {}\n", env!("CARGO_PKG_VERSION"))?;
+    writeln!(out, "  HTTP   {http:width$}   WebSocket, SockJS, STOMP over WebSocket, site")?;
+    writeln!(out, "  STOMP  {stomp:width$}   STOMP over TCP, for clients and for telnet\n")?;
+    writeln!(out, "  Open   {} in a browser", bold(http))?;
+    writeln!(out, "  Stop   Ctrl-C\n")?;
+    out.flush()
+}
+
+/// An address that cannot be listened at, and the flag that chooses another.
+#[derive(Debug)]
+struct Taken {
+    address: SocketAddr,
+    flag: &'static str,
+    error: io::Error,
+}
+
+impl Taken {
+    fn new(address: SocketAddr, flag: &'static str, error: io::Error) -> Self {
+        Self { address, flag, error }
+    }
+}
+
+impl fmt::Display for Taken {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { address, flag, error } = self;
+        let port = address.port();
+        if error.kind() == io::ErrorKind::AddrInUse {
+            write!(f, "port {port} on {} is taken; choose another with {flag}", address.ip())
+        } else {
+            write!(f, "cannot listen on port {port} of {} ({flag}): {error}", address.ip())
+        }
+    }
+}
+
+impl Error for Taken {}

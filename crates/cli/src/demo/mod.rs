@@ -1,0 +1,22 @@
+//! What the ready-made server offers: the endpoints and handlers behind the pages of its site.
+
+mod chat;
+mod echo;
+mod greetings;
+mod playground;
+
+use tidings::{App, BuildError};
+
+/// The application that `tidings serve` serves.
+pub(crate) fn app() -> Result<App, BuildError> {
+    let rooms = chat::Rooms::default();
+    App::builder()
+        .endpoint(|| playground::Playground)
+        .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
+        .sockjs("/echo", || echo::Echo)
+        .stomp("/gs-guide-websocket")
+        .controller(greetings::Greetings)
+        .controller(chat::Chat::new(rooms.clone()))
+        .session_listener(chat::Departures::new(rooms))
+        .build()
+}

@@ -1,0 +1,158 @@
+//! The broker with the sessions it delivers to: where every door meets.
+
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::time::Instant;
+
+use bytes::Bytes;
+use tidings_broker::{
+    Broker, BrokerOptions, Delivered, Delivery, Destination, EncodingClass, Message, SessionKey,
+    Sink, Subscribers,
+};
+use tidings_stomp::{Headers, MessageParts, Version, encode_message};
+use tidings_websocket::Message as WebSocketMessage;
+
+use crate::endpoint::Session;
+use crate::net::{SharedMessage, TurnGuard};
+
+/// The in-process broker of one application.
+pub(crate) struct Hub {
+    broker: Broker<Session>,
+    next_session: AtomicU64,
+}
+
+impl Hub {
+    pub(crate) fn new() -> Arc<Self> {
+        let mut octets = [0; 4];
+        getrandom::fill(&mut octets).expect("the operating system provides randomness");
+        let message_id_prefix = format!("{:08x}", u32::from_ne_bytes(octets));
+        let options = BrokerOptions { message_id_prefix, ..BrokerOptions::default() };
+        Arc::new(Self { broker: Broker::new(options), next_session: AtomicU64::new(1) })
+    }
+
+    /// A key that no other session of this hub has.
+    pub(crate) fn session_key(&self) -> SessionKey {
+        SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Publishes a message. Returns how many subscribers it was for.
+    pub(crate) fn publish(
+        self: &Arc<Self>,
+        destination: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<usize, PublishError> {
+        let destination = Destination::parse(destination).map_err(PublishError::new)?;
+        let sent = self.deliver(|broker, sink| {
+            broker.send(Instant::now(), destination, headers, body, sink)
+        });
+        sent.map(|sent| sent.subscribers).map_err(PublishError::new)
+    }
+
+    /// Lets `operation` work on the broker, and delivers what comes of it.
+    pub(crate) fn deliver<T>(
+        self: &Arc<Self>,
+        operation: impl FnOnce(&Broker<Session>, &mut Deliveries) -> T,
+    ) -> T {
+        let _turn = TurnGuard::enter();
+        let mut deliveries = Deliveries::default();
+        let result = operation(&self.broker, &mut deliveries);
+        for (key, session) in deliveries.backlogged {
+            self.resume_when_drained(key, session);
+        }
+        result
+    }
+
+    /// The broker has paused this session's queues; they go on once the client has read enough.
+    fn resume_when_drained(self: &Arc<Self>, key: SessionKey, session: Session) {
+        let hub = Arc::clone(self);
+        tokio::spawn(async move {
+            session.link().drained().await;
+            hub.deliver(|broker, sink| broker.resume(Instant::now(), key, sink));
+        });
+    }
+}
+
+/// Hands what the broker delivers to the sessions, each message encoded once for all subscribers
+/// whose frames have the same octets.
+#[derive(Default)]
+pub(crate) struct Deliveries {
+    backlogged: Vec<(SessionKey, Session)>,
+}
+
+impl Sink<Session> for Deliveries {
+    fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
+        for (class, subscriptions) in subscribers.groups() {
+            let frame = frame(message, class, None, false);
+            for subscription in subscriptions {
+                // A session that cannot take it is closed or closing, and told so.
+                let _ = subscription.subscriber.send_shared(&frame);
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
+        let subscription = delivery.subscription;
+        let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
+        let frame =
+            frame(delivery.message, &subscription.class, ack, delivery.is_redelivered());
+        let _ = subscription.subscriber.send_shared(&frame);
+        if subscription.subscriber.link().is_backlogged() {
+            self.backlogged.push((subscription.session, subscription.subscriber.clone()));
+            return Delivered::ThenPause;
+        }
+        Delivered::Ready
+    }
+}
+
+fn frame(
+    message: &Message,
+    class: &EncodingClass,
+    ack: Option<&str>,
+    redelivered: bool,
+) -> SharedMessage {
+    let parts = MessageParts {
+        destination: message.destination.as_str(),
+        message_id: message.message_id.as_str(),
+        subscription: class.subscription.as_ref().map(|id| id.as_str()),
+        ack: ack.filter(|_| class.version >= Version::V1_2),
+        redelivered,
+        headers: &message.headers,
+        body: &message.body,
+    };
+    let mut frame = Vec::new();
+    encode_message(&parts, class.version, &mut frame);
+    SharedMessage::new(stomp_message(frame.into()))
+}
+
+/// A STOMP frame as a WebSocket message: text, unless its body is not UTF-8.
+pub(crate) fn stomp_message(frame: Bytes) -> WebSocketMessage {
+    match String::from_utf8(frame.into()) {
+        Ok(text) => WebSocketMessage::Text(text),
+        Err(error) => WebSocketMessage::Binary(error.into_bytes().into()),
+    }
+}
+
+/// Why a message was not published.
+#[derive(Debug)]
+pub struct PublishError(Box<dyn Error + Send + Sync>);
+
+impl PublishError {
+    fn new(cause: impl Error + Send + Sync + 'static) -> Self {
+        Self(Box::new(cause))
+    }
+}
+
+impl fmt::Display for PublishError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for PublishError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}

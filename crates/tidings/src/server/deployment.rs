@@ -1,0 +1,63 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use tokio_util::task::TaskTracker;
+
+use super::sockjs::HttpSource;
+use crate::endpoint::{self, Endpoint, OpenSessions, Session};
+use crate::net::{OctetSource, WebSocketSource, in_turns};
+
+/// The address of the peer, as an extension of its request.
+///
+/// [`Server`](super::Server) sets it. Whoever mounts the application elsewhere may set it too.
+#[derive(Clone, Copy, Debug)]
+pub struct RemoteAddr(pub SocketAddr);
+
+/// An endpoint in service: makes a new value for each session, and knows the open ones.
+#[derive(Clone)]
+pub(crate) struct Deployment {
+    start: Arc<dyn Fn(Session, Door) + Send + Sync>,
+    open_sessions: Arc<OpenSessions>,
+}
+
+/// The way a session came in.
+pub(crate) enum Door {
+    WebSocket(WebSocketSource),
+    Http(HttpSource),
+    Octets(OctetSource),
+}
+
+impl Deployment {
+    pub(crate) fn new<E: Endpoint>(
+        tasks: &TaskTracker,
+        factory: impl Fn() -> E + Send + Sync + 'static,
+    ) -> Self {
+        let open_sessions = Arc::<OpenSessions>::default();
+        let (tasks, sessions) = (tasks.clone(), Arc::clone(&open_sessions));
+        let start = move |session, door| {
+            let (endpoint, sessions) = (factory(), Arc::clone(&sessions));
+            // Each door's future has its own size; none pays for the largest.
+            match door {
+                Door::WebSocket(source) => {
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                }
+                Door::Http(source) => {
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                }
+                Door::Octets(source) => {
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                }
+            };
+        };
+        Self { start: Arc::new(start), open_sessions }
+    }
+
+    /// Serves the session, in a task of its own, with a new endpoint.
+    pub(crate) fn start(&self, session: Session, door: Door) {
+        (self.start)(session, door);
+    }
+
+    pub(crate) fn open_sessions(&self) -> &Arc<OpenSessions> {
+        &self.open_sessions
+    }
+}

@@ -1,0 +1,20 @@
+//! The server: accepting connections, and the doors that sessions come in by.
+
+mod body;
+mod deployment;
+mod listen;
+mod not_found;
+mod origin;
+pub(crate) mod sockjs;
+pub(crate) mod stomp;
+mod upgrade;
+mod websocket;
+
+pub use body::Body;
+pub use deployment::RemoteAddr;
+pub use listen::Server;
+pub use not_found::NotFound;
+pub use origin::AllowedOrigins;
+
+pub(crate) use deployment::{Deployment, Door};
+pub(crate) use websocket::{WebSocketDoor, plain};

@@ -1,0 +1,9 @@
+//! SockJS over HTTP: routes, sessions, responses.
+
+mod receiver;
+mod service;
+mod session;
+mod table;
+
+pub(crate) use service::SockJsService;
+pub(crate) use session::{HttpSession, HttpSource};

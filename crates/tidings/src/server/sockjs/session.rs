@@ -1,0 +1,334 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+use tidings_sockjs::{
+    Output, ReceiverId, SendError, Session as Machine, SessionOptions, Transport,
+};
+use tidings_websocket::{CloseReason, Message};
+use tokio::sync::Notify;
+
+use super::receiver::{Receiver, ReceiverBody};
+use super::table::SessionTable;
+use crate::net::{Alarm, Incoming, Payload, PushError, Source, application_reason};
+
+/// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
+/// answered only once the rest has room.
+const INCOMING_OCTETS_MAX: usize = 1024 * 1024;
+
+/// Octets a response may hold that its client has not read, before messages wait in the session.
+const RECEIVER_OCTETS_MAX: usize = 256 * 1024;
+
+/// A SockJS session whose messages travel in HTTP requests: the state machine of the standard, with
+/// the response that is open now and the messages that the endpoint has still to see.
+#[derive(Debug)]
+pub(crate) struct HttpSession {
+    state: Mutex<State>,
+    /// Somebody may push or deliver again.
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    machine: Machine,
+    receiver: Option<Arc<Receiver>>,
+    next_receiver: u64,
+    incoming: VecDeque<String>,
+    incoming_octets: usize,
+    opened: bool,
+    closed: Option<CloseReason>,
+    removed: bool,
+    /// The endpoint's task.
+    driver: Option<Waker>,
+    last_received: Instant,
+    last_sent: Instant,
+}
+
+impl HttpSession {
+    pub(super) fn new(options: SessionOptions) -> Arc<Self> {
+        let now = Instant::now();
+        let state = State {
+            machine: Machine::new(options),
+            receiver: None,
+            next_receiver: 0,
+            incoming: VecDeque::new(),
+            incoming_octets: 0,
+            opened: false,
+            closed: None,
+            removed: false,
+            driver: None,
+            last_received: now,
+            last_sent: now,
+        };
+        Arc::new(Self { state: Mutex::new(state), room: Notify::new() })
+    }
+
+    /// Answers a receive request: the body streams what the session has to say.
+    pub(super) fn attach(self: &Arc<Self>, transport: &'static Transport) -> ReceiverBody {
+        let mut state = self.lock();
+        let id = ReceiverId(state.next_receiver);
+        state.next_receiver += 1;
+        let receiver = Receiver::new(id);
+        // A second receiver is answered without taking the place of the first.
+        let displaced = state.receiver.replace(Arc::clone(&receiver));
+        state.machine.attach(Instant::now(), id, transport);
+        self.settle(&mut state, Some(&receiver));
+        if let Some(displaced) = displaced.filter(|receiver| !receiver.is_ended()) {
+            state.receiver = Some(displaced);
+        }
+        ReceiverBody::new(receiver, Arc::clone(self))
+    }
+
+    /// Returns once no receiver is attached, or after `grace`.
+    pub(super) async fn wait_for_receiver_to_leave(&self, grace: Duration) {
+        let gone = async {
+            loop {
+                let change = self.room.notified();
+                if !self.lock().machine.has_receiver() {
+                    return;
+                }
+                change.await;
+            }
+        };
+        let _ = tokio::time::timeout(grace, gone).await;
+    }
+
+    /// Whether the session has just opened; true once.
+    pub(super) fn take_opened(&self) -> bool {
+        std::mem::take(&mut self.lock().opened)
+    }
+
+    /// Hands the messages of one request to the endpoint, in order. Waits while it has too many.
+    pub(super) async fn deliver(&self, messages: Vec<String>) {
+        for message in messages {
+            loop {
+                let room = self.room.notified();
+                {
+                    let mut state = self.lock();
+                    if state.closed.is_some() {
+                        return;
+                    }
+                    state.last_received = Instant::now();
+                    if state.incoming_octets < INCOMING_OCTETS_MAX {
+                        state.incoming_octets += message.len();
+                        state.incoming.push_back(message);
+                        state.wake_driver();
+                        break;
+                    }
+                }
+                room.await;
+            }
+        }
+    }
+
+    pub(super) fn is_removed(&self) -> bool {
+        self.lock().removed
+    }
+
+    /// The client has read some of its response.
+    pub(super) fn handle_read(&self, receiver: &Arc<Receiver>) {
+        let mut state = self.lock();
+        if receiver.octets() < RECEIVER_OCTETS_MAX / 2 {
+            state.machine.handle_writable(Instant::now(), receiver.id());
+            self.settle(&mut state, None);
+        }
+    }
+
+    /// The client went away before its response had ended.
+    pub(super) fn handle_aborted(&self, receiver: ReceiverId) {
+        let mut state = self.lock();
+        state.machine.handle_receiver_aborted(Instant::now(), receiver);
+        self.settle(&mut state, None);
+    }
+
+    pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
+        let mut element = Vec::new();
+        tidings_sockjs::encode_message(&payload.text(), &mut element);
+        self.push_element(&element.into())
+    }
+
+    /// Queues a message that is a JSON string already.
+    pub(crate) fn push_element(&self, element: &Bytes) -> Result<(), PushError> {
+        let mut state = self.lock();
+        if let Some(reason) = &state.closed {
+            return Err(PushError::Closed(reason.clone()));
+        }
+        let sent = state.machine.send(Instant::now(), element.clone());
+        self.settle(&mut state, None);
+        sent.map_err(|error| match error {
+            SendError::QueueFull { .. } => PushError::Full,
+            _ => PushError::Closed(application_reason(1000, "session is closed")),
+        })
+    }
+
+    pub(crate) fn close(&self, reason: &CloseReason) {
+        let mut state = self.lock();
+        state.machine.close(Instant::now(), reason.code().as_u16(), reason.reason());
+        self.settle(&mut state, None);
+    }
+
+    pub(crate) fn stop_heartbeats(&self) {
+        self.lock().machine.stop_heartbeats();
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        let state = self.lock();
+        state.closed.is_none() && !state.removed
+    }
+
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.lock().machine.is_backlogged()
+    }
+
+    pub(crate) async fn drained(&self) {
+        loop {
+            let room = self.room.notified();
+            if !self.is_backlogged() || !self.is_open() {
+                return;
+            }
+            room.await;
+        }
+    }
+
+    /// Does what the state machine asks for, in its order.
+    fn settle(&self, state: &mut State, newcomer: Option<&Arc<Receiver>>) {
+        while let Some(output) = state.machine.poll_output() {
+            match output {
+                Output::Opened => state.opened = true,
+                Output::Write { receiver, chunk } => {
+                    state.last_sent = Instant::now();
+                    if let Some(receiver) = state.find_receiver(receiver, newcomer) {
+                        receiver.push(chunk);
+                        if receiver.octets() >= RECEIVER_OCTETS_MAX {
+                            let id = receiver.id();
+                            state.machine.handle_blocked(id);
+                        }
+                    }
+                }
+                Output::End { receiver } => {
+                    if let Some(receiver) = state.find_receiver(receiver, newcomer) {
+                        receiver.end();
+                    }
+                }
+                Output::Closed(closed) => {
+                    let reason = application_reason(closed.code, &closed.reason);
+                    state.closed.get_or_insert(reason);
+                }
+                Output::Removed => state.removed = true,
+                _ => {}
+            }
+        }
+        state.receiver.take_if(|receiver| receiver.is_ended());
+        // The deadline may have moved, and there may be an event for the endpoint.
+        state.wake_driver();
+        self.room.notify_waiters();
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl State {
+    fn find_receiver(
+        &self,
+        id: ReceiverId,
+        newcomer: Option<&Arc<Receiver>>,
+    ) -> Option<Arc<Receiver>> {
+        [newcomer, self.receiver.as_ref()]
+            .into_iter()
+            .flatten()
+            .find(|receiver| receiver.id() == id)
+            .cloned()
+    }
+
+    fn wake_driver(&mut self) {
+        if let Some(driver) = self.driver.take() {
+            driver.wake();
+        }
+    }
+}
+
+/// The session as a door: drives its deadlines too.
+pub(crate) struct HttpSource {
+    session: Arc<HttpSession>,
+    session_id: Box<str>,
+    table: Arc<SessionTable>,
+    alarm: Alarm,
+}
+
+impl HttpSource {
+    pub(super) fn new(
+        session: Arc<HttpSession>,
+        session_id: Box<str>,
+        table: Arc<SessionTable>,
+    ) -> Self {
+        Self { session, session_id, table, alarm: Alarm::default() }
+    }
+
+    fn poll_deadlines(&mut self, cx: &mut Context<'_>) {
+        loop {
+            let deadline = self.session.lock().machine.next_deadline();
+            self.alarm.set(deadline);
+            if self.alarm.poll(cx).is_pending() {
+                return;
+            }
+            let mut state = self.session.lock();
+            state.machine.handle_timeout(Instant::now());
+            self.session.settle(&mut state, None);
+        }
+    }
+}
+
+impl HttpSource {
+    fn poll_removed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.poll_deadlines(cx);
+        let mut state = self.session.lock();
+        if state.removed {
+            return Poll::Ready(());
+        }
+        state.driver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+}
+
+impl Source for HttpSource {
+    fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        self.poll_deadlines(cx);
+        let mut state = self.session.lock();
+        if let Some(message) = state.incoming.pop_front() {
+            state.incoming_octets -= message.len();
+            self.session.room.notify_waiters();
+            return Poll::Ready(Incoming::Message(Message::Text(message)));
+        }
+        if let Some(reason) = &state.closed {
+            return Poll::Ready(Incoming::Closed(reason.clone()));
+        }
+        state.driver = Some(cx.waker().clone());
+        Poll::Pending
+    }
+
+    fn poll_background(&mut self, cx: &mut Context<'_>) {
+        self.poll_deadlines(cx);
+        self.session.lock().driver = Some(cx.waker().clone());
+    }
+
+    fn last_received(&self) -> Instant {
+        self.session.lock().last_received
+    }
+
+    fn last_sent(&self) -> Instant {
+        self.session.lock().last_sent
+    }
+
+    /// Leaves the session to a task of its own that repeats the close frame to whoever asks, until
+    /// the session is forgotten. A shutdown need not wait for that.
+    async fn finish(mut self) {
+        tokio::spawn(async move {
+            std::future::poll_fn(|cx| self.poll_removed(cx)).await;
+            self.table.remove(&self.session_id, &self.session);
+        });
+    }
+}

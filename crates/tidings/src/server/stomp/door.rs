@@ -1,0 +1,95 @@
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_stomp::ServerOptions;
+use tokio::net::TcpStream;
+use tokio_util::task::TaskTracker;
+
+use super::session::StompSession;
+use crate::endpoint::{Handshake, Session};
+use crate::hub::{Hub, PublishError};
+use crate::messaging::{Dispatcher, Messenger, Outgoing, SessionEvent, SessionListener};
+use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, OctetSource, Patience, Stream};
+use crate::server::{Deployment, Door};
+
+/// The subprotocols of STOMP over WebSocket, the newest first.
+pub(crate) const SUBPROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
+
+/// Where STOMP sessions come in. All of them share one hub.
+pub(crate) struct StompDoor {
+    deployment: Deployment,
+    messenger: Messenger,
+}
+
+/// What all STOMP sessions of one application share.
+pub(super) struct Shared {
+    pub(super) hub: Arc<Hub>,
+    pub(super) messenger: Messenger,
+    pub(super) dispatcher: Arc<Dispatcher>,
+    pub(super) listeners: Box<[Arc<dyn SessionListener>]>,
+    pub(super) application_prefix: Box<str>,
+    pub(super) options: Arc<ServerOptions>,
+}
+
+impl StompDoor {
+    pub(crate) fn new(
+        tasks: &TaskTracker,
+        hub: Arc<Hub>,
+        dispatcher: Arc<Dispatcher>,
+        listeners: Box<[Arc<dyn SessionListener>]>,
+        application_prefix: Box<str>,
+    ) -> Self {
+        let messenger = Messenger::new(Arc::clone(&hub));
+        let server_name = concat!("tidings/", env!("CARGO_PKG_VERSION")).to_owned();
+        let options = Arc::new(ServerOptions { server_name, ..ServerOptions::default() });
+        let shared = Arc::new(Shared {
+            hub,
+            messenger: messenger.clone(),
+            dispatcher,
+            listeners,
+            application_prefix,
+            options,
+        });
+        let deployment = Deployment::new(tasks, move || StompSession::new(Arc::clone(&shared)));
+        Self { deployment, messenger }
+    }
+
+    pub(crate) fn deployment(&self) -> &Deployment {
+        &self.deployment
+    }
+
+    pub(crate) fn messenger(&self) -> &Messenger {
+        &self.messenger
+    }
+
+    /// Serves a bare TCP connection.
+    pub(crate) fn serve_tcp(&self, stream: TcpStream, addr: SocketAddr) {
+        let (stream, outbox) = Stream::tcp(stream, Bytes::new(), OUTBOX_OCTETS_MAX);
+        let source = OctetSource::new(stream, Arc::clone(&outbox), Patience::default());
+        let link = Link::Stream { outbox, framing: Framing::Octets };
+        let handshake = Handshake::without_request(Some(addr));
+        let session =
+            Session::new(handshake, link, Arc::clone(self.deployment.open_sessions()));
+        self.deployment.start(session, Door::Octets(source));
+    }
+}
+
+impl Shared {
+    pub(super) async fn tell(&self, event: SessionEvent) {
+        for listener in &self.listeners {
+            listener.on_event(&event, &self.messenger).await;
+        }
+    }
+
+    /// Publishes what a handler returned.
+    pub(super) fn publish(&self, reply: Outgoing) -> Result<usize, PublishError> {
+        self.hub.publish(&reply.destination, reply.headers, reply.body)
+    }
+
+    /// The part of an application destination that controllers match, or `None` if the destination
+    /// is the broker's.
+    pub(super) fn strip_application_prefix<'d>(&self, destination: &'d str) -> Option<&'d str> {
+        destination.strip_prefix(&*self.application_prefix).filter(|rest| rest.starts_with('/'))
+    }
+}

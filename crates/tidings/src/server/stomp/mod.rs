@@ -1,0 +1,6 @@
+//! STOMP sessions, whichever door they come through.
+
+mod door;
+mod session;
+
+pub(crate) use door::{SUBPROTOCOLS, StompDoor};

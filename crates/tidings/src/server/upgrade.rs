@@ -1,0 +1,44 @@
+//! Taking over the stream of an HTTP request once its 101 is written.
+
+use bytes::Bytes;
+use hyper::upgrade::{OnUpgrade, Upgraded};
+use hyper_util::rt::TokioIo;
+use hyper_util::server::conn::auto::upgrade::downcast;
+use tokio::net::TcpStream;
+
+use crate::net::{Outbox, Stream};
+use std::sync::Arc;
+
+/// Waits for the upgrade, and takes over what the connection was made of. `None` if it was lost.
+pub(crate) async fn take_over(
+    upgrade: OnUpgrade,
+    octets_max: usize,
+) -> Option<(Stream, Arc<Outbox>)> {
+    let upgraded = match upgrade.await {
+        Ok(upgraded) => upgraded,
+        Err(error) => {
+            tracing::debug!(%error, "connection lost before its upgrade");
+            return None;
+        }
+    };
+    Some(match into_tcp(upgraded) {
+        Ok((stream, early)) => Stream::tcp(stream, early, octets_max),
+        Err(upgraded) => Stream::other(TokioIo::new(upgraded), Bytes::new(), octets_max),
+    })
+}
+
+/// The plain socket, from under either of hyper's two kinds of connection.
+fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
+    // hyper-util's `auto` wraps the stream in a type of its own; hyper's `http1` does not.
+    let upgraded = match downcast::<TokioIo<TcpStream>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner(), own(&parts.read_buf))),
+        Err(upgraded) => upgraded,
+    };
+    let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
+    Ok((parts.io.into_inner(), own(&parts.read_buf)))
+}
+
+/// A copy, so that a few early octets do not keep hyper's whole read buffer alive.
+fn own(early: &Bytes) -> Bytes {
+    Bytes::copy_from_slice(early)
+}

@@ -1,0 +1,90 @@
+//! The WebSocket doors: opening handshake, upgrade, session.
+
+use http::header::HeaderValue;
+use http::request::Parts;
+use http::{Response, StatusCode};
+use hyper::upgrade::OnUpgrade;
+use tidings_websocket::handshake::server::{Accepted, accept};
+use tidings_websocket::{Connection, Limits};
+
+use super::deployment::{Deployment, Door, RemoteAddr};
+use super::{AllowedOrigins, Body, upgrade};
+use crate::endpoint::{Handshake, PathParams, Session};
+use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, WebSocketSource};
+
+/// How one path takes WebSockets.
+#[derive(Clone)]
+pub(crate) struct WebSocketDoor {
+    pub(crate) deployment: Deployment,
+    pub(crate) framing: Framing,
+    pub(crate) subprotocols: &'static [&'static str],
+    pub(crate) limits: Limits,
+}
+
+impl WebSocketDoor {
+    /// Answers an opening handshake, and starts the session once the connection is taken over.
+    pub(crate) fn open(
+        &self,
+        request: &mut Parts,
+        path_params: PathParams,
+        origins: &AllowedOrigins,
+    ) -> Response<Body> {
+        let accepted = match accept(&request.method, request.version, &request.headers) {
+            Ok(accepted) => accepted,
+            Err(error) => return error.response().map(Body::from),
+        };
+        if !origins.allow(&request.headers) {
+            return forbidden_origin();
+        }
+        let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
+            let text = "This connection cannot be upgraded to a WebSocket.\n";
+            return plain(StatusCode::UPGRADE_REQUIRED, text);
+        };
+        let subprotocol = self.choose_subprotocol(&accepted);
+        let remote_addr = request.extensions.get::<RemoteAddr>().map(|addr| addr.0);
+        let mut handshake =
+            Handshake::new(&request.uri, &request.headers, path_params, remote_addr);
+        if let Some(subprotocol) = subprotocol {
+            handshake.set_subprotocol(subprotocol);
+        }
+        self.start(upgrade, handshake);
+        accepted.response(subprotocol).map(|()| Body::empty())
+    }
+
+    /// The first of the client's list that the endpoint speaks.
+    fn choose_subprotocol(&self, accepted: &Accepted) -> Option<&'static str> {
+        let offered = accepted.subprotocols();
+        offered.iter().find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
+    }
+
+    fn start(&self, upgrade: OnUpgrade, handshake: Handshake) {
+        let door = self.clone();
+        // The 101 is written only after this request is answered, so the upgrade is waited for in a
+        // task of its own, which ends as soon as the session's long-lived one has begun.
+        tokio::spawn(async move {
+            let taken = upgrade::take_over(upgrade, OUTBOX_OCTETS_MAX).await;
+            let Some((stream, outbox)) = taken else { return };
+            let connection = Connection::new_server(door.limits);
+            let framing = door.framing;
+            let source =
+                WebSocketSource::new(stream, std::sync::Arc::clone(&outbox), connection, framing);
+            let link = Link::Stream { outbox, framing };
+            let peers = door.deployment.open_sessions();
+            let session = Session::new(handshake, link, std::sync::Arc::clone(peers));
+            door.deployment.start(session, Door::WebSocket(source));
+        });
+    }
+}
+
+pub(crate) fn forbidden_origin() -> Response<Body> {
+    plain(StatusCode::FORBIDDEN, "This origin may not connect here.\n")
+}
+
+/// A short text as answer.
+pub(crate) fn plain(status: StatusCode, text: &'static str) -> Response<Body> {
+    let mut response = Response::new(Body::from(text));
+    *response.status_mut() = status;
+    let content_type = HeaderValue::from_static("text/plain; charset=UTF-8");
+    response.headers_mut().insert(http::header::CONTENT_TYPE, content_type);
+    response
+}

@@ -1,0 +1,29 @@
+//! Spring's guide "Using WebSocket to build an interactive web application", as a Tidings server.
+use serde::{Deserialize, Serialize};
+use tidings::{App, controller, endpoint::Json, server::Server};
+
+#[derive(Deserialize)]
+struct HelloMessage {
+    name: String,
+}
+#[derive(Serialize)]
+struct Greeting {
+    content: String,
+}
+
+struct Greetings;
+#[controller]
+impl Greetings {
+    #[message_mapping("/hello")]
+    #[send_to("/topic/greetings")]
+    async fn greeting(&self, Json(message): Json<HelloMessage>) -> Json<Greeting> {
+        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
+        Json(Greeting { content: format!("Hello, {}!", message.name) })
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn std::error::Error>> {
+    let app = App::builder().stomp("/gs-guide-websocket").controller(Greetings).build()?;
+    Ok(Server::new(app).listen("127.0.0.1:8080").await?.run().await?)
+}
