@@ -1,0 +1,364 @@
+use std::collections::VecDeque;
+use std::error::Error;
+use std::{fmt, mem};
+
+use bytes::Bytes;
+
+use crate::decoder::{Decoder, Item};
+use crate::{
+    CloseCode, CloseReason, Limits, MaskingKey, Message, Opcode, ProtocolError, close_payload,
+    encode_frame,
+};
+
+/// Which end of a connection one is. Clients mask what they send, servers do not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum Role {
+    /// The end that asked for the connection.
+    Client,
+    /// The end that accepted it.
+    Server,
+}
+
+/// One end of a WebSocket after its opening handshake: RFC 6455, sections 5 to 7.
+///
+/// The driver reads from the stream into [`handle_input`](Self::handle_input), or says that it has
+/// ended; then it takes what happened from [`poll_event`](Self::poll_event) and writes what
+/// [`poll_transmit`](Self::poll_transmit) gives, both until they give nothing. Messages are encoded
+/// with [`encode`](Self::encode), or without the connection by
+/// [`encode_frame`] and [`shared_frame`](crate::shared_frame).
+///
+/// Pings are answered and the closing handshake is carried out without the application. A peer
+/// that breaks the protocol is told so by a close frame, and nothing more is read from it.
+///
+/// Holds no clock. The driver gives up on a peer that leaves a close frame unanswered, and closes
+/// the stream once the connection [is closed](Self::is_closed) and all is written.
+///
+/// Between messages and with all polled, a connection owns no memory beyond itself, but for the
+/// source of a client's masking keys.
+#[derive(Debug)]
+pub struct Connection {
+    decoder: Decoder,
+    side: Side,
+    phase: Phase,
+    close_frame: CloseFrame,
+    /// Encoded pongs that have not been given to `poll_transmit`.
+    pongs: Vec<u8>,
+    /// What happened before the connection was closed.
+    events: VecDeque<Event>,
+}
+
+impl Connection {
+    /// The server's end of a connection.
+    pub fn new_server(limits: Limits) -> Self {
+        Self::new(Role::Server, Side::Server, limits)
+    }
+
+    /// The client's end of a connection, which takes a fresh key for each frame from `keys`.
+    ///
+    /// RFC 6455, section 5.3, wants keys that nobody can predict: see [`MaskingKey`].
+    pub fn new_client(limits: Limits, keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
+        Self::new(Role::Client, Side::Client(Box::new(keys)), limits)
+    }
+
+    fn new(role: Role, side: Side, limits: Limits) -> Self {
+        Self {
+            decoder: Decoder::new(role, limits),
+            side,
+            phase: Phase::Open,
+            close_frame: CloseFrame::NotDue,
+            pongs: Vec::new(),
+            events: VecDeque::new(),
+        }
+    }
+
+    /// Which end this is.
+    pub fn role(&self) -> Role {
+        self.decoder.role()
+    }
+
+    /// Takes in octets that the stream gave, however they are cut.
+    ///
+    /// Unmasks them in place, and copies out of them the messages that are complete and the part
+    /// of a message that is not. What follows a close frame or an error is ignored.
+    pub fn handle_input(&mut self, input: &mut [u8]) {
+        let mut rest = input;
+        while !matches!(self.phase, Phase::Closed(_)) {
+            match self.decoder.next(&mut rest) {
+                Ok(Some(item)) => self.handle_item(item),
+                Ok(None) => return,
+                Err(error) => self.fail(error),
+            }
+        }
+    }
+
+    /// Takes in that the stream has ended or broken.
+    ///
+    /// Without a close frame from the peer the connection was closed abnormally, with code 1006,
+    /// unless this end had begun to close it. What had to be written is forgotten, but for the
+    /// answer to a close frame, since a peer that only stopped sending can still read it.
+    pub fn handle_end_of_stream(&mut self) {
+        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
+            Phase::Open => Closed {
+                reason: CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE),
+                initiator: Initiator::EndOfStream,
+                clean: false,
+            },
+            Phase::Closing(reason) => {
+                Closed { reason: *reason, initiator: Initiator::Local, clean: false }
+            }
+            closed @ Phase::Closed(_) => {
+                self.phase = closed;
+                return;
+            }
+        };
+        self.pongs = Vec::new();
+        if let CloseFrame::Due(_) = self.close_frame {
+            self.close_frame = CloseFrame::NotDue;
+        }
+        self.finish(closed);
+    }
+
+    /// What happened next. The last of all events is [`Event::Closed`].
+    pub fn poll_event(&mut self) -> Option<Event> {
+        if let Some(event) = self.events.pop_front() {
+            if self.events.is_empty() {
+                self.events = VecDeque::new();
+            }
+            return Some(event);
+        }
+        match &mut self.phase {
+            Phase::Closed(closed) => closed.take().map(|closed| Event::Closed(*closed)),
+            Phase::Open | Phase::Closing(_) => None,
+        }
+    }
+
+    /// The octets of whole frames to be written next: pongs, then the close frame.
+    ///
+    /// After the close frame nothing may be written.
+    pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
+        if !self.pongs.is_empty() {
+            return Some(mem::take(&mut self.pongs));
+        }
+        match mem::replace(&mut self.close_frame, CloseFrame::Sent) {
+            CloseFrame::Due(frame) => Some(frame),
+            other => {
+                self.close_frame = other;
+                None
+            }
+        }
+    }
+
+    /// Appends a message to `out`, as one frame, masked if this is the client.
+    ///
+    /// # Errors
+    ///
+    /// [`AlreadyClosing`] when a close frame was sent or received, or the stream has ended; nothing
+    /// is appended.
+    pub fn encode(&mut self, message: &Message, out: &mut Vec<u8>) -> Result<(), AlreadyClosing> {
+        if self.is_closing() {
+            return Err(AlreadyClosing);
+        }
+        encode_frame(message.opcode(), message.as_octets(), self.side.next_mask(), out);
+        Ok(())
+    }
+
+    /// Starts the closing handshake: RFC 6455, section 7.1.2.
+    ///
+    /// The close frame comes out of [`poll_transmit`](Self::poll_transmit), and the peer's answer
+    /// ends the connection. What arrives before it is dropped; pings are not answered any more,
+    /// because nothing is written after a close frame. Does nothing when the connection is closing
+    /// already.
+    ///
+    /// A code that [may not be sent](CloseCode::is_sendable) is left out of the close frame.
+    pub fn close(&mut self, reason: &CloseReason) {
+        if let Phase::Open = self.phase {
+            self.phase = Phase::Closing(Box::new(reason.clone()));
+            self.queue_close(reason);
+        }
+    }
+
+    /// Whether closing has begun, from either end, so that no more messages may be sent.
+    pub fn is_closing(&self) -> bool {
+        !matches!(self.phase, Phase::Open)
+    }
+
+    /// Whether the close frame of this end has been given out by
+    /// [`poll_transmit`](Self::poll_transmit).
+    pub fn has_sent_close(&self) -> bool {
+        matches!(self.close_frame, CloseFrame::Sent)
+    }
+
+    /// Whether nothing more will be read or has to be written: both close frames were exchanged,
+    /// the connection failed and the peer was told, or the stream ended.
+    ///
+    /// Events may be left for [`poll_event`](Self::poll_event).
+    pub fn is_closed(&self) -> bool {
+        matches!(self.phase, Phase::Closed(_)) && !matches!(self.close_frame, CloseFrame::Due(_))
+    }
+
+    fn handle_item(&mut self, item: Item) {
+        if let Item::Close(reason) = item {
+            return self.handle_close(reason);
+        }
+        if self.is_closing() {
+            return;
+        }
+        let event = match item {
+            Item::Message(message) => Event::Message(message),
+            Item::Ping(payload) => {
+                self.queue_pong(&payload);
+                Event::Ping(payload)
+            }
+            Item::Pong(payload) => Event::Pong(payload),
+            Item::Close(_) => return,
+        };
+        self.events.push_back(event);
+    }
+
+    fn handle_close(&mut self, reason: CloseReason) {
+        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
+            Phase::Closing(reason) => {
+                Closed { reason: *reason, initiator: Initiator::Local, clean: true }
+            }
+            Phase::Open | Phase::Closed(_) => {
+                self.queue_close(&CloseReason::from_code(reason.code()));
+                Closed { reason, initiator: Initiator::Peer, clean: true }
+            }
+        };
+        self.finish(closed);
+    }
+
+    /// Fails the connection: RFC 6455, section 7.1.7.
+    fn fail(&mut self, error: ProtocolError) {
+        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
+            Phase::Closing(reason) => {
+                Closed { reason: *reason, initiator: Initiator::Local, clean: false }
+            }
+            Phase::Open | Phase::Closed(_) => {
+                let reason = error.close_reason();
+                self.queue_close(&reason);
+                Closed { reason, initiator: Initiator::Failure(error), clean: false }
+            }
+        };
+        self.finish(closed);
+    }
+
+    fn finish(&mut self, closed: Closed) {
+        self.decoder.clear();
+        self.phase = Phase::Closed(Some(Box::new(closed)));
+    }
+
+    fn queue_close(&mut self, reason: &CloseReason) {
+        let mut frame = Vec::new();
+        let mask = self.side.next_mask();
+        encode_frame(Opcode::Close, &close_payload(reason), mask, &mut frame);
+        self.close_frame = CloseFrame::Due(frame);
+    }
+
+    fn queue_pong(&mut self, payload: &[u8]) {
+        let start = self.pongs.len();
+        encode_frame(Opcode::Pong, payload, self.side.next_mask(), &mut self.pongs);
+        if self.pongs.len() > self.decoder.limits().pong_octets_max {
+            self.pongs.drain(..start);
+        }
+    }
+}
+
+/// Something that happened to a [`Connection`].
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Event {
+    /// A message arrived.
+    Message(Message),
+    /// A ping arrived, and its pong is in [`Connection::poll_transmit`].
+    Ping(Bytes),
+    /// A pong arrived, asked for or not.
+    Pong(Bytes),
+    /// The connection is closed. Comes once for each connection, and last.
+    Closed(Closed),
+}
+
+/// How a connection was closed.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Closed {
+    /// What the application is told.
+    ///
+    /// The reason of whichever end closed first; of the peer's without a code 1005; of a failure
+    /// what the peer was told; of a stream that just ended 1006.
+    pub reason: CloseReason,
+    /// Where the end came from.
+    pub initiator: Initiator,
+    /// Whether close frames were exchanged: RFC 6455, section 7.1.4.
+    pub clean: bool,
+}
+
+/// Where the end of a connection came from.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Initiator {
+    /// The peer sent a close frame.
+    Peer,
+    /// This end called [`Connection::close`].
+    Local,
+    /// The peer broke the protocol or a limit.
+    Failure(ProtocolError),
+    /// The stream ended without a close frame.
+    EndOfStream,
+}
+
+/// A message cannot be sent because closing has begun.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct AlreadyClosing;
+
+impl fmt::Display for AlreadyClosing {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("connection is already closing")
+    }
+}
+
+impl Error for AlreadyClosing {}
+
+/// What this end needs to send.
+enum Side {
+    Server,
+    Client(Box<dyn FnMut() -> MaskingKey + Send>),
+}
+
+impl Side {
+    fn next_mask(&mut self) -> Option<MaskingKey> {
+        match self {
+            Self::Server => None,
+            Self::Client(keys) => Some(keys()),
+        }
+    }
+}
+
+impl fmt::Debug for Side {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Server => "Server",
+            Self::Client(_) => "Client",
+        })
+    }
+}
+
+#[derive(Debug)]
+enum Phase {
+    Open,
+    /// This end has closed with the reason, and waits for the peer's close frame.
+    Closing(Box<CloseReason>),
+    /// Nothing more is read. Holds the last event until it is polled.
+    Closed(Option<Box<Closed>>),
+}
+
+/// The close frame of this end.
+#[derive(Debug)]
+enum CloseFrame {
+    NotDue,
+    Due(Vec<u8>),
+    Sent,
+}
+
+#[cfg(test)]
+mod tests;
