@@ -102,6 +102,18 @@ fn an_idle_connection_owns_no_memory() {
 }
 
 #[test]
+fn a_ping_in_two_parts_leaves_no_memory_behind() {
+    let mut server = server();
+    let mut ping = frame(0x89, b"ping");
+    let (first, second) = ping.split_at_mut(7);
+    server.handle_input(first);
+    server.handle_input(second);
+    assert_eq!(transmits(&mut server), b"\x8a\x04ping");
+    assert_eq!(events(&mut server), [Event::Ping(Bytes::from_static(b"ping"))]);
+    assert_owns_no_memory(&server);
+}
+
+#[test]
 fn reserved_bits_fail_the_connection() {
     for bit in [0x40, 0x20, 0x10] {
         let input = frame(0x81 | bit, b"");
@@ -338,6 +350,15 @@ fn a_local_close_that_is_never_answered_is_not_clean() {
         assert_eq!(events(&mut server), [Event::Closed(closed)]);
         assert_eq!(server.poll_transmit(), None);
     }
+}
+
+#[test]
+fn a_close_frame_is_forgotten_when_the_stream_ends_before_it_was_taken() {
+    let mut server = server();
+    server.close(&CloseReason::from_code(CloseCode::GOING_AWAY));
+    server.handle_end_of_stream();
+    assert!(server.is_closed());
+    assert_eq!(server.poll_transmit(), None);
 }
 
 #[test]
