@@ -1,2 +1,41 @@
-//! The tidings server.
-fn main() {}
+//! The project's own commands: `cargo xtask test`, `tidy`, `bench`.
+
+mod bench;
+mod prepare;
+mod run;
+mod test;
+mod tidy;
+
+use std::path::{Path, PathBuf};
+use std::process::ExitCode;
+
+const USAGE: &str = "usage: cargo xtask COMMAND
+
+  test                     every test; installs what they need
+  test --only rust         formatting, lints, unit, property and integration tests, docs
+  test --only interop      real clients against the running server
+  tidy                     the architecture check alone
+  bench echo | fanout      ours and a peer, in one run on the same work";
+
+fn main() -> ExitCode {
+    let arguments: Vec<String> = std::env::args().skip(1).collect();
+    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
+    let root = root();
+    match arguments[..] {
+        ["test"] => test::run_parts(&root, test::Part::ALL),
+        ["test", "--only", "rust"] => test::run_parts(&root, &[test::Part::Rust]),
+        ["test", "--only", "interop"] => test::run_parts(&root, &[test::Part::Interop]),
+        ["tidy"] => tidy::run(&root),
+        ["bench", name @ ("echo" | "fanout")] => bench::run(&root, name),
+        _ => {
+            eprintln!("{USAGE}");
+            ExitCode::from(2)
+        }
+    }
+}
+
+/// The folder of the workspace.
+fn root() -> PathBuf {
+    let manifest = Path::new(env!("CARGO_MANIFEST_DIR"));
+    manifest.parent().expect("xtask is a folder of the workspace").to_owned()
+}

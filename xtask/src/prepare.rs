@@ -1,0 +1,84 @@
+//! Installs, by package name, what the interop tests need and the machine lacks.
+
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::Command;
+
+use crate::run::run;
+
+/// Debian's Chromium and Node, and Python's virtual environments.
+pub(crate) fn programs() -> Result<(), String> {
+    let wanted = [
+        ("/usr/bin/chromium", "chromium"),
+        ("node", "nodejs"),
+        ("npm", "npm"),
+        ("python3", "python3"),
+    ];
+    let mut missing: Vec<&str> = wanted
+        .into_iter()
+        .filter(|(program, _)| !is_installed(program))
+        .map(|(_, package)| package)
+        .collect();
+    if !run(Command::new("python3").args(["-c", "import venv, ensurepip"])).succeeded {
+        missing.push("python3-venv");
+    }
+    if missing.is_empty() {
+        return Ok(());
+    }
+    println!("    installing {} (apt-get)", missing.join(", "));
+    sh(Command::new("apt-get").arg("update"))?;
+    let install = ["install", "--yes", "--no-install-recommends"];
+    sh(Command::new("apt-get")
+        .env("DEBIAN_FRONTEND", "noninteractive")
+        .args(install)
+        .args(missing))
+}
+
+/// The packages of `interop/node`, as its lock file has them.
+pub(crate) fn node_packages(folder: &Path) -> Result<(), String> {
+    let installed = folder.join("node_modules/.package-lock.json");
+    let lock = folder.join("package-lock.json");
+    if is_newer(&installed, &lock) {
+        return Ok(());
+    }
+    println!("    installing the packages of interop/node (npm ci)");
+    sh(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))?;
+    // npm may leave the file untouched when nothing changed.
+    let _ = fs::File::options().append(true).open(&installed).and_then(|file| {
+        file.set_modified(std::time::SystemTime::now())
+    });
+    Ok(())
+}
+
+/// A virtual environment with `requirements`. Returns its Python.
+pub(crate) fn python_packages(target: &Path, requirements: &Path) -> Result<PathBuf, String> {
+    let venv = target.join("interop-venv");
+    let python = venv.join("bin/python");
+    let stamp = venv.join("requirements.installed");
+    if is_newer(&stamp, requirements) {
+        return Ok(python);
+    }
+    println!("    installing the packages of interop/python (pip)");
+    sh(Command::new("python3").args(["-m", "venv"]).arg(&venv))?;
+    sh(Command::new(&python).args(["-m", "pip", "install", "--quiet", "-r"]).arg(requirements))?;
+    fs::write(&stamp, "").map_err(|error| format!("{}: {error}", stamp.display()))?;
+    Ok(python)
+}
+
+fn is_installed(program: &str) -> bool {
+    if program.starts_with('/') {
+        return Path::new(program).exists();
+    }
+    let path = std::env::var_os("PATH").unwrap_or_default();
+    std::env::split_paths(&path).any(|folder| folder.join(program).exists())
+}
+
+fn is_newer(file: &Path, than: &Path) -> bool {
+    let modified = |path: &Path| fs::metadata(path).and_then(|metadata| metadata.modified()).ok();
+    modified(file).is_some_and(|file| modified(than).is_some_and(|than| file >= than))
+}
+
+fn sh(command: &mut Command) -> Result<(), String> {
+    let outcome = run(command);
+    if outcome.succeeded { Ok(()) } else { Err(outcome.output) }
+}
