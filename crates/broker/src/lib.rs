@@ -1,1 +1,48 @@
-//! The crate.
+//! Destinations, subscriptions and queues, without I/O.
+//!
+//! [`Broker`] takes the SEND, SUBSCRIBE, UNSUBSCRIBE, ACK and NACK of sessions and says through a
+//! [`Sink`] who gets which message. It reads no clock and opens no socket; the shell around it knows
+//! how to reach a session and what a frame looks like.
+//!
+//! A destination is of a [`Kind`], which the start of its name decides: a **topic** hands every
+//! message to all who have subscribed to it, by name or by [`DestinationPattern`]; a **queue** keeps
+//! every message until one of its consumers has settled it.
+//!
+//! STOMP is where the terms come from. Only `stomp.rs` names the crate that implements it.
+
+mod acknowledgement;
+mod base36;
+mod broker;
+mod destination;
+mod error;
+mod index;
+mod kind;
+mod limits;
+mod message;
+mod options;
+mod pattern;
+#[cfg(test)]
+mod recording;
+mod routing;
+mod session;
+mod sink;
+mod stats;
+mod stomp;
+mod subscribers;
+mod subscription;
+mod sync;
+mod trie;
+
+pub use acknowledgement::{AckId, AckTarget, NackAction};
+pub use broker::{Broker, Sent};
+pub use destination::{Destination, DestinationError};
+pub use error::{AckError, QueueLimit, SendError, SubscribeError, UnknownDestination};
+pub use kind::Kind;
+pub use limits::Limits;
+pub use message::{Message, MessageId};
+pub use options::BrokerOptions;
+pub use pattern::DestinationPattern;
+pub use sink::{Delivered, Delivery, Sink};
+pub use stats::{BrokerStats, DestinationStats};
+pub use subscribers::{Group, Groups, Subscribers};
+pub use subscription::{EncodingClass, SessionKey, Subscribe, Subscription};

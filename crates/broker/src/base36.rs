@@ -1,0 +1,50 @@
+//! Numbers in the fewest octets that need no escaping in a STOMP header.
+
+const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
+
+/// Appends `number` in base 36, lower case, without leading zeros.
+pub(crate) fn push(text: &mut String, number: u64) {
+    let leading = number / 36;
+    if leading > 0 {
+        push(text, leading);
+    }
+    let digit = usize::try_from(number % 36).unwrap_or(0);
+    text.push(char::from(DIGITS[digit]));
+}
+
+/// Reads back what [`push`] wrote, and nothing else: every number has exactly one spelling.
+pub(crate) fn parse(text: &str) -> Option<u64> {
+    if text.is_empty() || (text.starts_with('0') && text.len() > 1) {
+        return None;
+    }
+    text.bytes().try_fold(0_u64, |number, octet| {
+        let digit = match octet {
+            b'0'..=b'9' => octet - b'0',
+            b'a'..=b'z' => octet - b'a' + 10,
+            _ => return None,
+        };
+        number.checked_mul(36)?.checked_add(u64::from(digit))
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_number_reads_back() {
+        for number in [0, 1, 35, 36, 1295, 1296, u64::from(u32::MAX), u64::MAX] {
+            let mut text = String::new();
+            push(&mut text, number);
+            assert_eq!(parse(&text), Some(number), "{text}");
+        }
+    }
+
+    #[test]
+    fn other_spellings_are_refused() {
+        for text in ["", "00", "01", "A", "+1", "-1", " 1", "1.", "3w5e11264sgsg", "zzzzzzzzzzzzzz"]
+        {
+            assert_eq!(parse(text), None, "{text}");
+        }
+    }
+}

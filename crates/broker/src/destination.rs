@@ -1,0 +1,144 @@
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+/// Where a message is sent to, as in the `destination` header of SEND: a name, never a pattern.
+///
+/// It is not empty, holds no control characters, and has at most
+/// [`OCTETS_MAX`](Self::OCTETS_MAX) octets. Cloning it copies no text.
+///
+/// ```
+/// use tidings_broker::Destination;
+///
+/// let destination = Destination::parse("/topic/price.eur")?;
+/// assert_eq!(destination.as_str(), "/topic/price.eur");
+/// assert!(Destination::parse("").is_err());
+/// # Ok::<(), tidings_broker::DestinationError>(())
+/// ```
+#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub struct Destination(Arc<str>);
+
+impl Destination {
+    /// The longest name in octets.
+    pub const OCTETS_MAX: usize = 1024;
+
+    /// Takes a name as a peer wrote it.
+    ///
+    /// # Errors
+    ///
+    /// [`DestinationError`] for a name that is empty, too long, or holds control characters.
+    pub fn parse(text: &str) -> Result<Self, DestinationError> {
+        if text.is_empty() {
+            return Err(DestinationError::Empty);
+        }
+        if text.len() > Self::OCTETS_MAX {
+            let octets_max = Self::OCTETS_MAX;
+            return Err(DestinationError::TooLong { octets: text.len(), octets_max });
+        }
+        if let Some(at) = text.find(char::is_control) {
+            return Err(DestinationError::ControlCharacter { at });
+        }
+        Ok(Self(text.into()))
+    }
+
+    /// The name.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.0
+    }
+}
+
+impl fmt::Debug for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for Destination {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Why a text names no destination.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DestinationError {
+    /// It is empty.
+    Empty,
+    /// It is longer than [`Destination::OCTETS_MAX`].
+    TooLong {
+        /// Its length.
+        octets: usize,
+        /// The most that is allowed.
+        octets_max: usize,
+    },
+    /// It holds a control character.
+    ControlCharacter {
+        /// Where, in octets from the start.
+        at: usize,
+    },
+    /// A pattern has more words than
+    /// [`DestinationPattern::WORDS_MAX`](crate::DestinationPattern::WORDS_MAX).
+    TooManyWords {
+        /// The most that is allowed.
+        words_max: usize,
+    },
+    /// A pattern has more wildcards for any number of words than
+    /// [`DestinationPattern::ANY_WORDS_MAX`](crate::DestinationPattern::ANY_WORDS_MAX).
+    TooManyWildcards {
+        /// The most that is allowed.
+        any_words_max: usize,
+    },
+}
+
+impl fmt::Display for DestinationError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Empty => f.write_str("the destination is empty"),
+            Self::TooLong { octets, octets_max } => {
+                write!(f, "the destination has {octets} octets, at most {octets_max} are allowed")
+            }
+            Self::ControlCharacter { at } => {
+                write!(f, "the destination has a control character at octet {at}")
+            }
+            Self::TooManyWords { words_max } => {
+                write!(f, "the pattern has more than {words_max} words")
+            }
+            Self::TooManyWildcards { any_words_max } => {
+                write!(f, "the pattern has more than {any_words_max} wildcards for several words")
+            }
+        }
+    }
+}
+
+impl Error for DestinationError {}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn names_are_taken_literally() {
+        for name in ["/topic/a", "/topic/a.*", "/queue/größe", "x", "/topic/a b"] {
+            assert_eq!(Destination::parse(name).map(|d| d.to_string()).as_deref(), Ok(name));
+        }
+    }
+
+    #[test]
+    fn empty_and_unprintable_names_are_refused() {
+        assert_eq!(Destination::parse(""), Err(DestinationError::Empty));
+        for (name, at) in [("a\nb", 1), ("\0", 0), ("ab\u{85}", 2), ("\x7f", 0)] {
+            assert_eq!(Destination::parse(name), Err(DestinationError::ControlCharacter { at }));
+        }
+    }
+
+    #[test]
+    fn the_longest_name_is_allowed_and_the_next_is_not() {
+        let octets_max = Destination::OCTETS_MAX;
+        assert!(Destination::parse(&"x".repeat(octets_max)).is_ok());
+        let octets = octets_max + 1;
+        let refused = Destination::parse(&"x".repeat(octets));
+        assert_eq!(refused, Err(DestinationError::TooLong { octets, octets_max }));
+    }
+}

@@ -1,0 +1,81 @@
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+/// How much a [`Broker`](crate::Broker) holds at most.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Limits {
+    /// Topics with subscribers, patterns with subscribers and queues together. Default 100,000.
+    pub destinations_max: usize,
+    /// Subscriptions of one session. Default 1,024.
+    pub session_subscriptions_max: usize,
+    /// Messages in one queue, those included that wait for their ACK. Default 100,000.
+    pub queue_messages_max: usize,
+    /// Octets of the headers and bodies of the messages in one queue, those included that wait for
+    /// their ACK. Default 64 MiB.
+    pub queue_octets_max: usize,
+    /// Messages of a queue that one subscription may have unsettled, unless it asks for another
+    /// number. Default 100. Subscriptions with `ack:auto` settle at once and need none.
+    pub prefetch_default: u32,
+}
+
+impl Default for Limits {
+    fn default() -> Self {
+        Self {
+            destinations_max: 100_000,
+            session_subscriptions_max: 1024,
+            queue_messages_max: 100_000,
+            queue_octets_max: 64 * 1024 * 1024,
+            prefetch_default: 100,
+        }
+    }
+}
+
+/// A number of places, shared by all who take one.
+#[derive(Debug)]
+pub(crate) struct Quota {
+    used: AtomicUsize,
+    max: usize,
+}
+
+/// No place is left.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) struct QuotaSpent {
+    pub(crate) max: usize,
+}
+
+impl Quota {
+    pub(crate) fn new(max: usize) -> Self {
+        Self { used: AtomicUsize::new(0), max }
+    }
+
+    pub(crate) fn take(&self) -> Result<(), QuotaSpent> {
+        let take = |used| (used < self.max).then(|| used + 1);
+        match self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take) {
+            Ok(_) => Ok(()),
+            Err(_) => Err(QuotaSpent { max: self.max }),
+        }
+    }
+
+    pub(crate) fn give_back(&self) {
+        self.used.fetch_sub(1, Ordering::Relaxed);
+    }
+
+    pub(crate) fn used(&self) -> usize {
+        self.used.load(Ordering::Relaxed)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_place_given_back_can_be_taken_again() {
+        let quota = Quota::new(1);
+        assert_eq!(quota.take(), Ok(()));
+        assert_eq!(quota.take(), Err(QuotaSpent { max: 1 }));
+        quota.give_back();
+        assert_eq!(quota.take(), Ok(()));
+        assert_eq!(quota.used(), 1);
+    }
+}

@@ -1,0 +1,128 @@
+use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use bytes::Bytes;
+
+use crate::base36;
+use crate::destination::Destination;
+use crate::stomp::Headers;
+
+/// A message on its way to subscribers, shared by all of them.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Message {
+    /// Where it was sent to: never a pattern.
+    pub destination: Destination,
+    /// Its id, the same for every subscriber and every delivery.
+    pub message_id: MessageId,
+    /// The headers of its sender, without those that STOMP itself defines for SEND and MESSAGE.
+    pub headers: Headers,
+    /// Its body.
+    pub body: Bytes,
+}
+
+impl Message {
+    /// What it counts against limits in octets.
+    pub(crate) fn octets(&self) -> usize {
+        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
+        headers.sum::<usize>() + self.body.len()
+    }
+}
+
+/// The id of a message, for the `message-id` header of MESSAGE.
+///
+/// No other message of the same broker has it. It consists of ASCII letters, digits, `-` and `_`,
+/// so that no version of STOMP has to escape it. Cloning it copies no text.
+#[derive(Clone, PartialEq, Eq, Hash)]
+pub struct MessageId {
+    serial: u64,
+    text: Arc<str>,
+}
+
+impl MessageId {
+    /// The id as it is written on the wire.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        &self.text
+    }
+
+    pub(crate) fn serial(&self) -> u64 {
+        self.serial
+    }
+}
+
+impl fmt::Debug for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        fmt::Debug::fmt(self.as_str(), f)
+    }
+}
+
+impl fmt::Display for MessageId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(self.as_str())
+    }
+}
+
+/// Gives every message of one broker its id.
+#[derive(Debug)]
+pub(crate) struct MessageIds {
+    /// Empty, or ends with `-`.
+    prefix: Box<str>,
+    next: AtomicU64,
+}
+
+impl MessageIds {
+    /// Ids that start with what may stand in an id of `prefix`.
+    pub(crate) fn new(prefix: &str) -> Self {
+        let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
+        let mut prefix: String = prefix.chars().filter(fits).collect();
+        if !prefix.is_empty() {
+            prefix.push('-');
+        }
+        Self { prefix: prefix.into(), next: AtomicU64::new(1) }
+    }
+
+    pub(crate) fn next(&self) -> MessageId {
+        let serial = self.next.fetch_add(1, Ordering::Relaxed);
+        // 13 digits hold any u64.
+        let mut text = String::with_capacity(self.prefix.len() + 13);
+        text.push_str(&self.prefix);
+        base36::push(&mut text, serial);
+        MessageId { serial, text: text.into() }
+    }
+
+    /// The serial number of an id that was given to a message.
+    pub(crate) fn parse(&self, text: &str) -> Option<u64> {
+        let serial = base36::parse(text.strip_prefix(&*self.prefix)?)?;
+        (1..self.next.load(Ordering::Relaxed)).contains(&serial).then_some(serial)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn ids_differ_and_read_back() {
+        let ids = MessageIds::new("n1");
+        let (first, second) = (ids.next(), ids.next());
+        assert_eq!((first.as_str(), second.as_str()), ("n1-1", "n1-2"));
+        assert_eq!(ids.parse("n1-2"), Some(second.serial()));
+    }
+
+    #[test]
+    fn ids_that_no_message_has_are_unknown() {
+        let ids = MessageIds::new("n1");
+        ids.next();
+        for text in ["", "1", "n1-", "n1-0", "n1-2", "n1-01", "n2-1"] {
+            assert_eq!(ids.parse(text), None, "{text}");
+        }
+    }
+
+    #[test]
+    fn nothing_in_an_id_needs_escaping() {
+        assert_eq!(MessageIds::new("a:b\\c\nd e.f").next().as_str(), "abcdef-1");
+        assert_eq!(MessageIds::new(":").next().as_str(), "1");
+    }
+}

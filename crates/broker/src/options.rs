@@ -1,0 +1,28 @@
+use crate::limits::Limits;
+
+/// How a [`Broker`](crate::Broker) is set up.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct BrokerOptions {
+    /// What the ids of messages start with. Random text makes them differ from those of other
+    /// brokers and of this one before a restart. Characters other than ASCII letters, digits, `-`
+    /// and `_` are left out. Default empty.
+    pub message_id_prefix: String,
+    /// What the names of topics start with. The longest prefix that fits decides the kind of a
+    /// destination. Default `/topic/`.
+    pub topic_prefixes: Vec<String>,
+    /// What the names of queues start with. Default `/queue/`.
+    pub queue_prefixes: Vec<String>,
+    /// How much the broker holds.
+    pub limits: Limits,
+}
+
+impl Default for BrokerOptions {
+    fn default() -> Self {
+        Self {
+            message_id_prefix: String::new(),
+            topic_prefixes: vec!["/topic/".to_owned()],
+            queue_prefixes: vec!["/queue/".to_owned()],
+            limits: Limits::default(),
+        }
+    }
+}

@@ -1,0 +1,208 @@
+//! A broker whose deliveries are written down, for the unit tests.
+
+use std::collections::{BTreeMap, VecDeque};
+use std::sync::Arc;
+use std::time::Instant;
+
+use bytes::Bytes;
+
+use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
+use crate::{
+    AckError, AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination,
+    DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, SendError,
+    Sent, SessionKey, Sink, Subscribe, SubscribeError, Subscribers,
+};
+
+/// A broker and the log of what it delivered. Sessions are named by their number.
+pub(crate) struct Recording {
+    pub(crate) broker: Broker<u64>,
+    pub(crate) log: Log,
+}
+
+/// A sink that writes down what it gets.
+#[derive(Default)]
+pub(crate) struct Log {
+    pub(crate) got: Vec<Got>,
+    /// What to answer to the next deliveries to a session, before `Ready`.
+    pub(crate) answers: BTreeMap<u64, VecDeque<Delivered>>,
+}
+
+/// One message for one subscription.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) struct Got {
+    pub(crate) session: u64,
+    pub(crate) subscription: String,
+    pub(crate) body: String,
+    pub(crate) message_id: String,
+    pub(crate) ack: Option<String>,
+    pub(crate) delivery_count: u32,
+}
+
+impl Recording {
+    pub(crate) fn new() -> Self {
+        Self::with_limits(|_| {})
+    }
+
+    pub(crate) fn with_limits(change: impl FnOnce(&mut Limits)) -> Self {
+        let mut options = BrokerOptions { message_id_prefix: "m".to_owned(), ..Default::default() };
+        change(&mut options.limits);
+        Self { broker: Broker::new(options), log: Log::default() }
+    }
+
+    pub(crate) fn send(&mut self, destination: &str, body: &str) -> Result<Sent, SendError> {
+        let destination = Destination::parse(destination).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        self.broker.send(now(), destination, Headers::default(), body, &mut self.log)
+    }
+
+    pub(crate) fn send_all(&mut self, destination: &str, bodies: &[&str]) {
+        for body in bodies {
+            self.send(destination, body).unwrap();
+        }
+    }
+
+    pub(crate) fn subscribe(
+        &mut self,
+        session: u64,
+        id: &str,
+        destination: &str,
+        ack: AckMode,
+    ) -> Result<(), SubscribeError> {
+        self.subscribe_with(session, id, destination, ack, None)
+    }
+
+    pub(crate) fn subscribe_with(
+        &mut self,
+        session: u64,
+        id: &str,
+        destination: &str,
+        ack: AckMode,
+        prefetch: Option<u32>,
+    ) -> Result<(), SubscribeError> {
+        let request = Subscribe { prefetch, ..request(session, id, destination, ack) };
+        self.broker.subscribe(now(), request, || {}, &mut self.log)
+    }
+
+    pub(crate) fn unsubscribe(&mut self, session: u64, id: &str) {
+        self.broker.unsubscribe(now(), SessionKey(session), id, &mut self.log);
+    }
+
+    pub(crate) fn disconnect(&mut self, session: u64) {
+        self.broker.disconnect(now(), SessionKey(session), &mut self.log);
+    }
+
+    pub(crate) fn ack(&mut self, session: u64, id: &str) -> Result<(), AckError> {
+        self.broker.ack(now(), SessionKey(session), AckTarget::Ack(id), &mut self.log)
+    }
+
+    pub(crate) fn ack_message(
+        &mut self,
+        session: u64,
+        subscription: Option<&str>,
+        message_id: &str,
+    ) -> Result<(), AckError> {
+        let target = AckTarget::Message { subscription, message_id };
+        self.broker.ack(now(), SessionKey(session), target, &mut self.log)
+    }
+
+    pub(crate) fn nack(
+        &mut self,
+        session: u64,
+        id: &str,
+        action: NackAction,
+    ) -> Result<(), AckError> {
+        let target = AckTarget::Ack(id);
+        self.broker.nack(now(), SessionKey(session), target, action, &mut self.log)
+    }
+
+    pub(crate) fn resume(&mut self, session: u64) {
+        self.broker.resume(now(), SessionKey(session), &mut self.log);
+    }
+
+    /// The next deliveries to a session are answered so.
+    pub(crate) fn answer(&mut self, session: u64, answers: &[Delivered]) {
+        self.log.answers.entry(session).or_default().extend(answers);
+    }
+
+    /// What was delivered since the last call.
+    pub(crate) fn take(&mut self) -> Vec<Got> {
+        std::mem::take(&mut self.log.got)
+    }
+
+    /// What was delivered since the last call: session and body.
+    pub(crate) fn bodies(&mut self) -> Vec<(u64, String)> {
+        self.take().into_iter().map(|got| (got.session, got.body)).collect()
+    }
+
+    pub(crate) fn stats(&self, destination: &str) -> Option<DestinationStats> {
+        self.broker.destination(&DestinationPattern::parse(destination).unwrap())
+    }
+}
+
+impl Sink<u64> for Log {
+    fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<u64>) {
+        for (class, group) in subscribers.groups() {
+            let ack = group.ack(message).map(str::to_owned);
+            for subscription in group {
+                assert_eq!(subscription.class, *class);
+                self.got.push(Got {
+                    session: subscription.subscriber,
+                    subscription: subscription.id.as_str().to_owned(),
+                    body: text(message),
+                    message_id: message.message_id.to_string(),
+                    ack: ack.clone(),
+                    delivery_count: 1,
+                });
+            }
+        }
+    }
+
+    fn deliver(&mut self, delivery: Delivery<'_, u64>) -> Delivered {
+        let session = delivery.subscription.subscriber;
+        let answer = self.answers.get_mut(&session).and_then(VecDeque::pop_front);
+        let answer = answer.unwrap_or(Delivered::Ready);
+        if answer != Delivered::Refused {
+            self.got.push(Got {
+                session,
+                subscription: delivery.subscription.id.as_str().to_owned(),
+                body: text(delivery.message),
+                message_id: delivery.message.message_id.to_string(),
+                ack: delivery.ack.map(|ack| ack.to_string()),
+                delivery_count: delivery.delivery_count,
+            });
+        }
+        answer
+    }
+}
+
+pub(crate) fn request<'a>(
+    session: u64,
+    id: &str,
+    destination: &'a str,
+    ack: AckMode,
+) -> Subscribe<'a, u64> {
+    let id = SubscriptionId::from(id);
+    Subscribe {
+        session: SessionKey(session),
+        subscriber: session,
+        id: id.clone(),
+        destination,
+        ack,
+        class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
+        prefetch: None,
+    }
+}
+
+/// Owned pairs, to compare with [`Recording::bodies`].
+pub(crate) fn to(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
+    expected.iter().map(|(session, body)| (*session, (*body).to_owned())).collect()
+}
+
+#[expect(clippy::disallowed_methods, reason = "the broker only passes the time on")]
+pub(crate) fn now() -> Instant {
+    Instant::now()
+}
+
+fn text(message: &Message) -> String {
+    String::from_utf8(message.body.to_vec()).unwrap()
+}
