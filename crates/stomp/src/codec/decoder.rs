@@ -1,0 +1,413 @@
+use std::mem;
+
+use bytes::{Buf, Bytes};
+
+use super::escaping::Escaping;
+use super::{CONTENT_LENGTH, DecodeError};
+use crate::{Command, Frame, Headers, Limits, Version};
+
+/// Makes frames of a stream of octets, however it is cut.
+///
+/// Frames are decoded one at a time, when they are asked for. Between frames the decoder owns no
+/// buffer, within one it holds no more than has arrived and the limits allow, and each octet is
+/// looked at once.
+///
+/// Until [`set_version`](Self::set_version) says that the session is open, no frame may be longer
+/// than [`before_login_octets_max`](Limits::before_login_octets_max).
+///
+/// # Examples
+///
+/// ```
+/// use bytes::Bytes;
+/// use tidings_stomp::{Command, Decoder, Limits, Version};
+///
+/// let mut decoder = Decoder::new(Limits::default());
+/// decoder.set_version(Version::V1_2);
+/// decoder.handle_input(Bytes::from("\nSEND\ndestination:/queue/a\n\nhel"));
+/// assert_eq!(decoder.poll_frame(), Ok(None));
+/// decoder.handle_input(Bytes::from("lo\0"));
+/// let frame = decoder.poll_frame()?.expect("the frame is complete");
+/// assert_eq!(frame.command, Command::Send);
+/// assert_eq!(frame.headers.get("destination"), Some("/queue/a"));
+/// assert_eq!(&frame.body[..], b"hello");
+/// # Ok::<(), tidings_stomp::DecodeError>(())
+/// ```
+#[derive(Debug)]
+pub struct Decoder {
+    limits: Limits,
+    version: Option<Version>,
+    /// What is decoded next.
+    input: Bytes,
+    /// What came after `input` before that was used up.
+    further: Vec<u8>,
+    /// The beginning of a line whose end has not come yet.
+    line: Vec<u8>,
+    /// How many octets of the current frame are done with.
+    frame_octets: usize,
+    state: State,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Between frames, or within a command line.
+    Command,
+    Headers {
+        command: Command,
+        headers: Headers,
+    },
+    /// The body is as long as `content-length` says.
+    CountedBody {
+        command: Command,
+        headers: Headers,
+        body: Vec<u8>,
+        /// At least one.
+        remaining: usize,
+    },
+    /// The body ends at the first NUL.
+    OpenBody {
+        command: Command,
+        headers: Headers,
+        body: Vec<u8>,
+    },
+    /// The next octet must be NUL.
+    End {
+        command: Command,
+        headers: Headers,
+        body: Bytes,
+    },
+    Failed {
+        error: DecodeError,
+        headers: Headers,
+    },
+}
+
+impl Decoder {
+    /// A decoder at the start of a stream.
+    pub fn new(limits: Limits) -> Self {
+        Self {
+            limits,
+            version: None,
+            input: Bytes::new(),
+            further: Vec::new(),
+            line: Vec::new(),
+            frame_octets: 0,
+            state: State::Command,
+        }
+    }
+
+    /// Sets the version that the peers have agreed on, which says how headers are escaped.
+    ///
+    /// Call it between two calls of [`poll_frame`](Self::poll_frame), when the frame that settled
+    /// the version has been taken.
+    pub fn set_version(&mut self, version: Version) {
+        self.version = Some(version);
+    }
+
+    /// Takes in what came from the peer. Call [`poll_frame`](Self::poll_frame) afterwards until it
+    /// has nothing more. Bodies share the memory of `input`.
+    pub fn handle_input(&mut self, input: Bytes) {
+        if matches!(self.state, State::Failed { .. }) {
+            return;
+        }
+        if self.input.is_empty() && self.further.is_empty() {
+            self.input = input;
+        } else {
+            self.further.extend_from_slice(&input);
+        }
+    }
+
+    /// Returns the next frame, or `None` if it is not complete.
+    ///
+    /// # Errors
+    ///
+    /// When the stream is malformed or exceeds a limit. It is not decoded any further then: all
+    /// further calls return the same error.
+    pub fn poll_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
+        if let State::Failed { error, .. } = &self.state {
+            return Err(*error);
+        }
+        loop {
+            if self.input.is_empty() {
+                self.input = mem::take(&mut self.further).into();
+            }
+            if self.input.is_empty() {
+                return Ok(None);
+            }
+            match self.advance() {
+                Ok(None) => {}
+                Ok(Some(frame)) => return Ok(Some(frame)),
+                Err(error) => {
+                    self.fail(error);
+                    return Err(error);
+                }
+            }
+        }
+    }
+
+    /// How many octets wait to be decoded.
+    pub(crate) fn pending_octets(&self) -> usize {
+        self.input.len() + self.further.len()
+    }
+
+    /// The headers of an unfinished frame, as far as they have been decoded. After an error, those
+    /// of the malformed frame.
+    pub(crate) fn unfinished_headers(&self) -> Option<&Headers> {
+        match &self.state {
+            State::Command => None,
+            State::Headers { headers, .. }
+            | State::CountedBody { headers, .. }
+            | State::OpenBody { headers, .. }
+            | State::End { headers, .. }
+            | State::Failed { headers, .. } => Some(headers),
+        }
+    }
+
+    /// Goes on by a line, or by the input's share of a body. Uses up at least one octet.
+    fn advance(&mut self) -> Result<Option<Frame>, DecodeError> {
+        let available = self.available()?;
+        match &self.state {
+            State::Command => self.read_command(available).map(|()| None),
+            State::Headers { .. } => self.read_header(available).map(|()| None),
+            State::CountedBody { .. } => {
+                self.read_counted_body(available);
+                Ok(None)
+            }
+            State::OpenBody { .. } => self.read_open_body(available),
+            State::End { .. } => self.read_end().map(Some),
+            State::Failed { error, .. } => Err(*error),
+        }
+    }
+
+    /// How many octets of the input the frame may use, before the session is open.
+    fn available(&self) -> Result<usize, DecodeError> {
+        if self.version.is_some() {
+            return Ok(self.input.len());
+        }
+        let max = self.limits.before_login_octets_max;
+        match max.saturating_sub(self.frame_octets).min(self.input.len()) {
+            0 => Err(DecodeError::TooLongBeforeLogin { max }),
+            available => Ok(available),
+        }
+    }
+
+    fn read_command(&mut self, available: usize) -> Result<(), DecodeError> {
+        const TLS_HANDSHAKE_RECORD: u8 = 0x16;
+        if self.line.is_empty() {
+            if self.input.first() == Some(&b'\n') {
+                self.input.advance(1);
+                return Ok(());
+            }
+            if self.version.is_none() && self.input.first() == Some(&TLS_HANDSHAKE_RECORD) {
+                return Err(DecodeError::TlsClientHello);
+            }
+        }
+        let max = self.limits.command_octets_max;
+        let too_long = DecodeError::CommandTooLong { max };
+        let Some(end) = self.find_line_end(available, max, too_long)? else { return Ok(()) };
+        let line = line_text(&mut self.line, &self.input[..end])?;
+        if line.is_empty() {
+            self.use_up(end + 1);
+            self.rest();
+            return Ok(());
+        }
+        let command = Command::from_octets(line).ok_or_else(|| {
+            Command::in_any_case(line)
+                .map_or(DecodeError::UnknownCommand, DecodeError::CommandNotInUpperCase)
+        })?;
+        self.use_up(end + 1);
+        self.line.clear();
+        self.state = State::Headers { command, headers: Headers::default() };
+        Ok(())
+    }
+
+    fn read_header(&mut self, available: usize) -> Result<(), DecodeError> {
+        let max = self.limits.header_line_octets_max;
+        let too_long = DecodeError::HeaderTooLong { max };
+        let Some(end) = self.find_line_end(available, max, too_long)? else { return Ok(()) };
+        let State::Headers { command, headers } = &mut self.state else { return Ok(()) };
+        let line = line_text(&mut self.line, &self.input[..end])?;
+        if line.is_empty() {
+            let body = body_state(*command, headers, &self.limits)?;
+            self.state = body;
+        } else {
+            if headers.len() >= self.limits.headers_max {
+                return Err(DecodeError::TooManyHeaders { max: self.limits.headers_max });
+            }
+            push_header(line, *command, self.version, headers)?;
+        }
+        self.use_up(end + 1);
+        self.line.clear();
+        Ok(())
+    }
+
+    /// Where the line ends in the input. If it does not, the input is kept for later.
+    fn find_line_end(
+        &mut self,
+        available: usize,
+        max: usize,
+        too_long: DecodeError,
+    ) -> Result<Option<usize>, DecodeError> {
+        let view = &self.input[..available];
+        let end = memchr::memchr2(b'\n', 0, view);
+        if self.line.len() + end.unwrap_or(available) > max {
+            return Err(too_long);
+        }
+        match end {
+            Some(end) if view[end] == 0 => Err(DecodeError::NulBeforeBody),
+            Some(end) => Ok(Some(end)),
+            None => {
+                self.line.extend_from_slice(view);
+                self.use_up(available);
+                Ok(None)
+            }
+        }
+    }
+
+    fn read_counted_body(&mut self, available: usize) {
+        let State::CountedBody { command, headers, body, remaining } = &mut self.state else {
+            return;
+        };
+        let len = available.min(*remaining);
+        let piece = self.input.split_to(len);
+        self.frame_octets += len;
+        if len < *remaining {
+            body.extend_from_slice(&piece);
+            *remaining -= len;
+        } else {
+            let (command, headers) = (*command, mem::take(headers));
+            let body = joined(mem::take(body), piece);
+            self.state = State::End { command, headers, body };
+        }
+    }
+
+    fn read_open_body(&mut self, available: usize) -> Result<Option<Frame>, DecodeError> {
+        let State::OpenBody { command, headers, body } = &mut self.state else { return Ok(None) };
+        let end = memchr::memchr(0, &self.input[..available]);
+        let len = end.unwrap_or(available);
+        let max = self.limits.body_octets_max;
+        if body.len() + len > max {
+            return Err(DecodeError::BodyTooLong { max });
+        }
+        let piece = self.input.split_to(len);
+        if end.is_none() {
+            body.extend_from_slice(&piece);
+            self.frame_octets += len;
+            return Ok(None);
+        }
+        let (command, headers) = (*command, mem::take(headers));
+        let body = joined(mem::take(body), piece);
+        self.input.advance(1);
+        self.rest();
+        Ok(Some(Frame { command, headers, body }))
+    }
+
+    fn read_end(&mut self) -> Result<Frame, DecodeError> {
+        let State::End { command, headers, body } = &mut self.state else {
+            return Err(DecodeError::MissingNul);
+        };
+        if self.input.first() != Some(&0) {
+            return Err(DecodeError::MissingNul);
+        }
+        let (command, headers, body) = (*command, mem::take(headers), mem::take(body));
+        self.input.advance(1);
+        self.rest();
+        Ok(Frame { command, headers, body })
+    }
+
+    fn use_up(&mut self, octets: usize) {
+        self.input.advance(octets);
+        self.frame_octets += octets;
+    }
+
+    /// Goes back to between frames.
+    fn rest(&mut self) {
+        self.state = State::Command;
+        self.line = Vec::new();
+        self.frame_octets = 0;
+    }
+
+    fn fail(&mut self, error: DecodeError) {
+        let headers = self.unfinished_headers().cloned().unwrap_or_default();
+        self.state = State::Failed { error, headers };
+        self.input = Bytes::new();
+        self.further = Vec::new();
+        self.line = Vec::new();
+    }
+}
+
+/// The line that begins with `line` and ends with `rest`, without its carriage return.
+fn line_text<'a>(line: &'a mut Vec<u8>, rest: &'a [u8]) -> Result<&'a [u8], DecodeError> {
+    let text = if line.is_empty() {
+        rest
+    } else {
+        line.extend_from_slice(rest);
+        line
+    };
+    let text = text.strip_suffix(b"\r").unwrap_or(text);
+    match memchr::memchr(b'\r', text) {
+        Some(_) => Err(DecodeError::StrayCarriageReturn),
+        None => Ok(text),
+    }
+}
+
+fn push_header(
+    line: &[u8],
+    command: Command,
+    version: Option<Version>,
+    headers: &mut Headers,
+) -> Result<(), DecodeError> {
+    let line = String::from_utf8_lossy(line);
+    // Further colons belong to the value, although STOMP 1.2 wants them escaped: many peers do not.
+    let (name, value) = line.split_once(':').ok_or(DecodeError::HeaderWithoutColon)?;
+    if name.is_empty() {
+        return Err(DecodeError::HeaderWithoutName);
+    }
+    let value = match version {
+        // The examples of STOMP 1.0 have a blank after the colon.
+        Some(Version::V1_0) => value.trim_start_matches([' ', '\t']),
+        _ => value,
+    };
+    let escaping = Escaping::of(command, version);
+    headers.push(&escaping.unescape(name)?, &escaping.unescape(value)?);
+    Ok(())
+}
+
+/// What follows the headers.
+fn body_state(
+    command: Command,
+    headers: &mut Headers,
+    limits: &Limits,
+) -> Result<State, DecodeError> {
+    let len = match headers.get(CONTENT_LENGTH) {
+        None => None,
+        Some(text) => Some(parse_content_length(text, limits.body_octets_max)?),
+    };
+    let headers = mem::take(headers);
+    Ok(match len {
+        None => State::OpenBody { command, headers, body: Vec::new() },
+        Some(0) => State::End { command, headers, body: Bytes::new() },
+        Some(remaining) => State::CountedBody { command, headers, body: Vec::new(), remaining },
+    })
+}
+
+fn parse_content_length(text: &str, max: usize) -> Result<usize, DecodeError> {
+    let text = text.trim_matches([' ', '\t']);
+    if text.is_empty() || !text.bytes().all(|octet| octet.is_ascii_digit()) {
+        return Err(DecodeError::InvalidContentLength);
+    }
+    // Digits alone fail to parse only if the number is too large.
+    let len = text.parse().ok().filter(|len| *len <= max);
+    len.ok_or(DecodeError::BodyTooLong { max })
+}
+
+/// The pieces of a body in one; without a copy if there is one piece.
+fn joined(mut body: Vec<u8>, last: Bytes) -> Bytes {
+    if body.is_empty() {
+        return last;
+    }
+    body.extend_from_slice(&last);
+    body.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,165 @@
+use std::borrow::Cow;
+
+use super::DecodeError;
+use crate::{Command, Version};
+
+/// How names and values of headers are written: STOMP 1.2, "Value Encoding".
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Escaping {
+    /// As they are: STOMP 1.0, and the frames that open a session in every version.
+    Verbatim,
+    /// STOMP 1.1, which has no way to write a carriage return.
+    V1_1,
+    /// STOMP 1.2.
+    V1_2,
+}
+
+impl Escaping {
+    /// How headers of `command` are written. Before a version is agreed on, as in STOMP 1.0.
+    pub(super) fn of(command: Command, version: Option<Version>) -> Self {
+        match version {
+            _ if command.opens_session() => Self::Verbatim,
+            None | Some(Version::V1_0) => Self::Verbatim,
+            Some(Version::V1_1) => Self::V1_1,
+            Some(Version::V1_2) => Self::V1_2,
+        }
+    }
+
+    /// Reads a name or value.
+    pub(super) fn unescape(self, text: &str) -> Result<Cow<'_, str>, DecodeError> {
+        if self == Self::Verbatim || memchr::memchr(b'\\', text.as_bytes()).is_none() {
+            return Ok(Cow::Borrowed(text));
+        }
+        let mut unescaped = String::with_capacity(text.len());
+        let mut rest = text;
+        while let Some((plain, sequence)) = rest.split_once('\\') {
+            unescaped.push_str(plain);
+            unescaped.push(match (sequence.as_bytes().first(), self) {
+                (Some(b'n'), _) => '\n',
+                (Some(b'c'), _) => ':',
+                (Some(b'\\'), _) => '\\',
+                (Some(b'r'), Self::V1_2) => '\r',
+                // "Undefined escape sequences such as \t MUST be treated as fatal protocol errors."
+                _ => return Err(DecodeError::UndefinedEscape),
+            });
+            rest = &sequence[1..];
+        }
+        unescaped.push_str(rest);
+        Ok(Cow::Owned(unescaped))
+    }
+
+    /// Writes a header line, or nothing if there is no way to write the name.
+    ///
+    /// A value is changed where it cannot be written: a line end becomes a blank, or in STOMP 1.1 a
+    /// carriage return is left out. A NUL, at which many clients would end the frame, becomes a
+    /// blank.
+    pub(super) fn write_header(self, name: &str, value: &str, out: &mut Vec<u8>) {
+        if !self.can_write_name(name.as_bytes()) {
+            return;
+        }
+        self.write(name.as_bytes(), out);
+        out.push(b':');
+        match self {
+            Self::Verbatim => {
+                let blank_out =
+                    |octet| if matches!(octet, b'\n' | b'\r' | 0) { b' ' } else { octet };
+                out.extend(value.bytes().map(blank_out));
+            }
+            Self::V1_1 | Self::V1_2 => self.write(value.as_bytes(), out),
+        }
+        out.push(b'\n');
+    }
+
+    fn can_write_name(self, name: &[u8]) -> bool {
+        let is_unwritable = |octet: &u8| match self {
+            Self::Verbatim => matches!(octet, b':' | b'\n' | b'\r' | 0),
+            Self::V1_1 => matches!(octet, b'\r' | 0),
+            Self::V1_2 => *octet == 0,
+        };
+        !name.is_empty() && !name.iter().any(is_unwritable)
+    }
+
+    fn write(self, text: &[u8], out: &mut Vec<u8>) {
+        if self == Self::Verbatim {
+            return out.extend_from_slice(text);
+        }
+        let mut rest = text;
+        while let Some(at) = rest.iter().position(|octet| is_special(*octet)) {
+            let (plain, special) = rest.split_at(at);
+            out.extend_from_slice(plain);
+            out.extend_from_slice(match special[0] {
+                b'\n' => b"\\n",
+                b':' => b"\\c",
+                b'\\' => b"\\\\",
+                b'\r' if self == Self::V1_2 => b"\\r",
+                b'\r' => b"",
+                _ => b" ",
+            });
+            rest = &special[1..];
+        }
+        out.extend_from_slice(rest);
+    }
+}
+
+const fn is_special(octet: u8) -> bool {
+    matches!(octet, b'\n' | b'\r' | b':' | b'\\' | 0)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn written(escaping: Escaping, name: &str, value: &str) -> String {
+        let mut out = Vec::new();
+        escaping.write_header(name, value, &mut out);
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn sequences_are_read_as_the_version_defines_them() {
+        let check = |text: &str, expected: [Result<&str, DecodeError>; 3]| {
+            for (escaping, expected) in
+                [Escaping::Verbatim, Escaping::V1_1, Escaping::V1_2].into_iter().zip(expected)
+            {
+                assert_eq!(escaping.unescape(text), expected.map(Cow::Borrowed), "{text:?}");
+            }
+        };
+        let undefined = Err(DecodeError::UndefinedEscape);
+        check("plain", [Ok("plain"), Ok("plain"), Ok("plain")]);
+        check(r"a\nb\cc\\d", [Ok(r"a\nb\cc\\d"), Ok("a\nb:c\\d"), Ok("a\nb:c\\d")]);
+        check(r"\\n", [Ok(r"\\n"), Ok(r"\n"), Ok(r"\n")]);
+        check(r"a\rb", [Ok(r"a\rb"), undefined, Ok("a\rb")]);
+        check(r"a\tb", [Ok(r"a\tb"), undefined, undefined]);
+        check("a\\\u{e9}", [Ok("a\\\u{e9}"), undefined, undefined]);
+        check("lone\\", [Ok("lone\\"), undefined, undefined]);
+    }
+
+    #[test]
+    fn values_are_written_as_the_receivers_version_reads_them() {
+        let value = "a:b\\c\nd\re\0f";
+        assert_eq!(written(Escaping::Verbatim, "n", value), "n:a:b\\c d e f\n");
+        assert_eq!(written(Escaping::V1_1, "n", value), "n:a\\cb\\\\c\\nde f\n");
+        assert_eq!(written(Escaping::V1_2, "n", value), "n:a\\cb\\\\c\\nd\\re f\n");
+    }
+
+    #[test]
+    fn a_header_whose_name_cannot_be_written_is_left_out() {
+        for name in ["", "a:b", "a\nb", "a\rb", "a\0b"] {
+            assert_eq!(written(Escaping::Verbatim, name, "v"), "", "{name:?}");
+        }
+        assert_eq!(written(Escaping::V1_1, "a\rb", "v"), "");
+        assert_eq!(written(Escaping::V1_1, "a:b", "v"), "a\\cb:v\n");
+        assert_eq!(written(Escaping::V1_2, "a\rb", "v"), "a\\rb:v\n");
+        assert_eq!(written(Escaping::V1_2, "a\0b", "v"), "");
+    }
+
+    #[test]
+    fn frames_that_open_a_session_are_never_escaped() {
+        for command in [Command::Connect, Command::Stomp, Command::Connected] {
+            assert_eq!(Escaping::of(command, Some(Version::V1_2)), Escaping::Verbatim);
+        }
+        assert_eq!(Escaping::of(Command::Send, Some(Version::V1_0)), Escaping::Verbatim);
+        assert_eq!(Escaping::of(Command::Send, Some(Version::V1_1)), Escaping::V1_1);
+        assert_eq!(Escaping::of(Command::Error, None), Escaping::Verbatim);
+    }
+}

@@ -1,0 +1,23 @@
+use bytes::Bytes;
+
+use crate::{Command, Headers};
+
+/// A frame: the unit of STOMP, in either direction.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Frame {
+    /// What the frame is for.
+    pub command: Command,
+    /// The headers, unescaped, with the `content-length` that the frame came with.
+    pub headers: Headers,
+    /// The body. Only SEND, MESSAGE and ERROR should have one.
+    ///
+    /// A decoded body shares the octets of the input where it can, and keeps that input alive.
+    pub body: Bytes,
+}
+
+impl Frame {
+    /// A frame without headers and body.
+    pub fn new(command: Command) -> Self {
+        Self { command, headers: Headers::default(), body: Bytes::new() }
+    }
+}

@@ -1,0 +1,340 @@
+//! The server side of a session.
+
+mod error;
+mod event;
+mod options;
+mod session;
+mod transactions;
+
+pub use event::{AckTarget, Acknowledge, Connect, Event, Send, Subscribe, TransactionAction};
+pub use options::ServerOptions;
+
+use std::collections::VecDeque;
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use bytes::Bytes;
+
+use self::error::ProtocolError;
+use self::session::{Fields, Outcome, Session};
+use crate::heart_beat::parse_heart_beat;
+use crate::{
+    Command, Decoder, Error, Frame, Headers, HeartBeat, MessageParts, ReceiptId, SubscriptionId,
+    Version, encode, encode_message,
+};
+
+/// The server side of one STOMP session, from the first octet to DISCONNECT or ERROR.
+///
+/// After [`handle_input`](Self::handle_input), take events until there are none. A frame is not
+/// even decoded before the event of the one before it has been taken, so what the answer to an
+/// event changes holds for the frames behind it. Between events, and at the end, send what
+/// [`poll_transmit`](Self::poll_transmit) has.
+///
+/// The server checks the frames, keeps track of subscription ids, gathers transactions and answers
+/// BEGIN and ABORT. All other receipts are its driver's to give, by [`receipt`](Self::receipt),
+/// when the frame has been processed. Frames of an aborted transaction get none: they were not.
+///
+/// Every error ends the session, as STOMP 1.2 wants it. Once [`is_closed`](Self::is_closed), flush
+/// what is left to transmit, close the sending half of the stream, and give the client a moment to
+/// read before closing the rest: its unread input could otherwise reset the connection and lose it
+/// the last frame.
+///
+/// Heart-beats are watched over by the [`heart_beat`](Self::heart_beat) that CONNECT negotiates.
+#[derive(Debug)]
+pub struct Server {
+    options: Arc<ServerOptions>,
+    decoder: Decoder,
+    state: State,
+    transmit: VecDeque<Bytes>,
+}
+
+#[derive(Debug)]
+enum State {
+    /// Nothing but CONNECT will do.
+    Connecting { deadline: Instant },
+    /// The driver thinks about CONNECT.
+    Deciding { version: Version, heart_beat: Option<HeartBeat> },
+    /// The session is open.
+    Open(Session),
+    /// The client has sent DISCONNECT; receipts may still go out.
+    Disconnecting { version: Version },
+    /// ERROR is the last frame. The event that tells of it may not have been taken yet.
+    Closed { version: Option<Version>, report: Option<Error> },
+}
+
+impl Server {
+    /// The session of a connection that was opened at `now`.
+    pub fn new(now: Instant, options: impl Into<Arc<ServerOptions>>) -> Self {
+        let options = options.into();
+        // A timeout beyond what the clock can count never comes; a century stands in for that.
+        let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
+        let deadline = now + options.connect_timeout.min(century);
+        Self {
+            decoder: Decoder::new(options.limits),
+            options,
+            state: State::Connecting { deadline },
+            transmit: VecDeque::new(),
+        }
+    }
+
+    /// Takes in what came from the client. Dropped if the session [is closed](Self::is_closed).
+    pub fn handle_input(&mut self, now: Instant, input: Bytes) {
+        self.handle_timeout(now);
+        if self.is_closed() {
+            return;
+        }
+        if let State::Deciding { .. } = self.state {
+            let max = self.options.limits.before_login_octets_max;
+            if self.decoder.pending_octets().saturating_add(input.len()) > max {
+                return self.fail(ProtocolError::TooMuchBeforeLogin { max }, None);
+            }
+        }
+        self.decoder.handle_input(input);
+    }
+
+    /// The next thing that the client wants. `None` if more input or an answer to
+    /// [`Event::Connect`] is needed, and when the session is over.
+    pub fn poll_event(&mut self) -> Option<Event> {
+        loop {
+            match &mut self.state {
+                State::Closed { report, .. } => return report.take().map(Event::Failed),
+                State::Deciding { .. } | State::Disconnecting { .. } => return None,
+                State::Connecting { .. } | State::Open(_) => {}
+            }
+            match self.decoder.poll_frame() {
+                Ok(None) => return None,
+                Ok(Some(frame)) => {
+                    if let Some(event) = self.handle_frame(frame) {
+                        return Some(event);
+                    }
+                }
+                Err(error) => {
+                    let headers = self.decoder.unfinished_headers();
+                    let receipt =
+                        headers.and_then(|headers| session::receipt(headers, self.version()));
+                    self.fail(error.into(), receipt);
+                }
+            }
+        }
+    }
+
+    /// The next octets to send: one whole frame, which may share a write with others or be a
+    /// message of its own.
+    pub fn poll_transmit(&mut self) -> Option<Bytes> {
+        let frame = self.transmit.pop_front();
+        if self.transmit.is_empty() {
+            self.transmit = VecDeque::new();
+        }
+        frame
+    }
+
+    /// Answers [`Event::Connect`] with CONNECTED, which opens the session.
+    ///
+    /// `session_id` becomes the `session` header, so it must not be something that proves who the
+    /// client is; `user_name` becomes `user-name`. Does nothing if no CONNECT waits for an answer.
+    pub fn accept(&mut self, session_id: &str, user_name: Option<&str>) {
+        let State::Deciding { version, heart_beat } = self.state else { return };
+        let mut frame = Frame::new(Command::Connected);
+        frame.headers.push("version", version.as_str());
+        frame.headers.push("session", session_id);
+        if !self.options.server_name.is_empty() {
+            frame.headers.push("server", &self.options.server_name);
+        }
+        if version >= Version::V1_1 {
+            let (can_send, wants) = self.options.heart_beat;
+            let value = format!("{},{}", can_send.as_millis(), wants.as_millis());
+            frame.headers.push("heart-beat", &value);
+        }
+        if let Some(user_name) = user_name {
+            frame.headers.push("user-name", user_name);
+        }
+        self.transmit_frame(&frame, version);
+        self.decoder.set_version(version);
+        self.state = State::Open(Session::new(version, heart_beat));
+    }
+
+    /// Answers [`Event::Connect`] with ERROR, which ends the session before it began.
+    pub fn refuse(&mut self, error: Error) {
+        self.error(error);
+    }
+
+    /// Sends RECEIPT: the frame that asked for it has been processed.
+    ///
+    /// Does nothing before CONNECTED and after ERROR.
+    pub fn receipt(&mut self, receipt: ReceiptId) {
+        let (State::Open(Session { version, .. }) | State::Disconnecting { version }) = self.state
+        else {
+            return;
+        };
+        let mut frame = Frame::new(Command::Receipt);
+        frame.headers.push("receipt-id", receipt.as_str());
+        self.transmit_frame(&frame, version);
+    }
+
+    /// Sends a message that the driver itself answers a subscription with, under an id of the
+    /// session's own. It needs no acknowledgement.
+    ///
+    /// Messages for more than one session are better encoded once, by [`encode_message`]. Does
+    /// nothing unless the session is open.
+    pub fn message(
+        &mut self,
+        destination: &str,
+        subscription: Option<&SubscriptionId>,
+        headers: &Headers,
+        body: &[u8],
+    ) {
+        let State::Open(session) = &mut self.state else { return };
+        session.messages += 1;
+        let message_id = format!("reply-{}", session.messages);
+        let parts = MessageParts {
+            destination,
+            message_id: &message_id,
+            subscription: subscription.map(SubscriptionId::as_str),
+            ack: None,
+            redelivered: false,
+            headers,
+            body,
+        };
+        let mut out = Vec::new();
+        encode_message(&parts, session.version, &mut out);
+        self.transmit.push_back(out.into());
+    }
+
+    /// Sends ERROR and ends the session. Does nothing if ERROR was sent before.
+    pub fn error(&mut self, error: Error) {
+        self.close(&error, None);
+    }
+
+    /// The version of the session; `None` until it is open.
+    pub fn version(&self) -> Option<Version> {
+        match &self.state {
+            State::Connecting { .. } | State::Deciding { .. } => None,
+            State::Open(session) => Some(session.version),
+            State::Disconnecting { version } => Some(*version),
+            State::Closed { version, .. } => *version,
+        }
+    }
+
+    /// The heart-beat that the client and the options agree on; `None` until the session is open,
+    /// and if there is none.
+    pub fn heart_beat(&self) -> Option<HeartBeat> {
+        match &self.state {
+            State::Open(session) => session.heart_beat,
+            _ => None,
+        }
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do, if ever.
+    pub fn next_deadline(&self) -> Option<Instant> {
+        match self.state {
+            State::Connecting { deadline } => Some(deadline),
+            _ => None,
+        }
+    }
+
+    /// Ends the session if CONNECT has not come in time.
+    pub fn handle_timeout(&mut self, now: Instant) {
+        if self.next_deadline().is_some_and(|deadline| deadline <= now) {
+            self.fail(ProtocolError::ConnectTimeout, None);
+        }
+    }
+
+    /// The ERROR frame for a client that does not send CONNECT in time, for a driver that keeps
+    /// the [`connect_timeout`](ServerOptions::connect_timeout) itself.
+    pub fn connect_timeout_error(&self) -> Bytes {
+        encoded(&Error::from(ProtocolError::ConnectTimeout).to_frame(), Version::V1_0)
+    }
+
+    /// Whether the session is over: no further input is accepted. What there is to transmit must
+    /// still be sent, and [`Event::Failed`] may still be there to take.
+    pub fn is_closed(&self) -> bool {
+        matches!(self.state, State::Disconnecting { .. } | State::Closed { .. })
+    }
+
+    fn handle_frame(&mut self, frame: Frame) -> Option<Event> {
+        let headers = frame.headers.clone();
+        let limits = &self.options.limits;
+        let outcome = match &mut self.state {
+            State::Open(session) => session.handle_frame(frame, limits),
+            _ => self.connect(&frame).map(Outcome::Event),
+        };
+        match outcome {
+            Ok(Outcome::Event(event)) => {
+                if let (Event::Disconnect { .. }, Some(version)) = (&event, self.version()) {
+                    self.end(State::Disconnecting { version });
+                }
+                Some(event)
+            }
+            Ok(Outcome::Done(receipt)) => {
+                if let Some(receipt) = receipt {
+                    self.receipt(receipt);
+                }
+                None
+            }
+            Ok(Outcome::Enlisted) => None,
+            Err(error) => {
+                self.fail(error, session::receipt(&headers, self.version()));
+                None
+            }
+        }
+    }
+
+    /// Handles the first frame.
+    fn connect(&mut self, frame: &Frame) -> Result<Event, ProtocolError> {
+        if !matches!(frame.command, Command::Connect | Command::Stomp) {
+            return Err(ProtocolError::ExpectedConnect(frame.command));
+        }
+        let version = Version::negotiate(frame.headers.get("accept-version"))
+            .ok_or(ProtocolError::NoCommonVersion)?;
+        let fields = Fields { frame, version };
+        let heart_beat = match fields.get("heart-beat") {
+            Some(value) if version >= Version::V1_1 => {
+                let theirs = parse_heart_beat(value).ok_or(ProtocolError::InvalidHeartBeat)?;
+                HeartBeat::negotiate(self.options.heart_beat, theirs)
+            }
+            _ => None,
+        };
+        self.state = State::Deciding { version, heart_beat };
+        Ok(Event::Connect(Connect {
+            login: fields.get("login").map(str::to_owned),
+            passcode: fields.get("passcode").map(str::to_owned),
+            host: fields.get("host").map(str::to_owned),
+            headers: frame.headers.clone(),
+            version,
+        }))
+    }
+
+    fn fail(&mut self, error: ProtocolError, receipt: Option<ReceiptId>) {
+        let error = Error::from(error).with_receipt(receipt);
+        self.close(&error, Some(error.clone()));
+    }
+
+    fn close(&mut self, error: &Error, report: Option<Error>) {
+        if let State::Closed { .. } = self.state {
+            return;
+        }
+        let version = self.version();
+        // A client that has not seen CONNECTED cannot know how headers are escaped.
+        self.transmit_frame(&error.to_frame(), version.unwrap_or(Version::V1_0));
+        self.end(State::Closed { version, report });
+    }
+
+    /// Goes over to a state in which no input is accepted.
+    fn end(&mut self, state: State) {
+        self.decoder = Decoder::new(self.options.limits);
+        self.state = state;
+    }
+
+    fn transmit_frame(&mut self, frame: &Frame, version: Version) {
+        self.transmit.push_back(encoded(frame, version));
+    }
+}
+
+fn encoded(frame: &Frame, version: Version) -> Bytes {
+    let mut out = Vec::new();
+    encode(frame, version, &mut out);
+    out.into()
+}
+
+#[cfg(test)]
+mod tests;

@@ -1,0 +1,207 @@
+use std::collections::BTreeSet;
+
+use super::error::ProtocolError;
+use super::event::{AckTarget, Acknowledge, Event, Send, Subscribe, TransactionAction};
+use super::transactions::Transactions;
+use crate::codec::is_reserved;
+use crate::{
+    AckMode, Command, Frame, Headers, HeartBeat, Limits, MessageId, ReceiptId, SubscriptionId,
+    Version,
+};
+
+/// A session between CONNECTED and its end.
+#[derive(Debug)]
+pub(super) struct Session {
+    pub(super) version: Version,
+    pub(super) heart_beat: Option<HeartBeat>,
+    /// How many messages the session itself has made.
+    pub(super) messages: u64,
+    subscriptions: BTreeSet<SubscriptionId>,
+    transactions: Transactions,
+}
+
+/// What comes of a frame.
+pub(super) enum Outcome {
+    Event(Event),
+    /// The session has done all there was to do. The receipt is due.
+    Done(Option<ReceiptId>),
+    /// The frame waits for its transaction, and its receipt with it.
+    Enlisted,
+}
+
+impl Session {
+    pub(super) fn new(version: Version, heart_beat: Option<HeartBeat>) -> Self {
+        Self {
+            version,
+            heart_beat,
+            messages: 0,
+            subscriptions: BTreeSet::new(),
+            transactions: Transactions::default(),
+        }
+    }
+
+    pub(super) fn handle_frame(
+        &mut self,
+        frame: Frame,
+        limits: &Limits,
+    ) -> Result<Outcome, ProtocolError> {
+        let fields = Fields { frame: &frame, version: self.version };
+        match frame.command {
+            Command::Send => {
+                let destination = fields.required("destination")?.to_owned();
+                let receipt = fields.receipt();
+                let transaction = fields.get("transaction").map(str::to_owned);
+                let Frame { mut headers, body, .. } = frame;
+                headers.retain(|name, _| !is_reserved(name));
+                let send = Send { destination, headers, body, receipt };
+                self.enlist(transaction.as_deref(), TransactionAction::Send(send), limits)
+            }
+            Command::Subscribe => self.subscribe(&fields, limits),
+            Command::Unsubscribe => self.unsubscribe(&fields),
+            Command::Ack => {
+                let ack = TransactionAction::Ack(fields.acknowledge()?);
+                self.enlist(fields.get("transaction"), ack, limits)
+            }
+            Command::Nack if self.version == Version::V1_0 => Err(ProtocolError::NackInVersion1_0),
+            Command::Nack => {
+                let nack = TransactionAction::Nack(fields.acknowledge()?);
+                self.enlist(fields.get("transaction"), nack, limits)
+            }
+            Command::Begin => {
+                self.transactions.begin(fields.required("transaction")?, limits)?;
+                Ok(Outcome::Done(fields.receipt()))
+            }
+            Command::Commit => {
+                let actions = self.transactions.end(fields.required("transaction")?)?;
+                Ok(Outcome::Event(Event::Transaction(actions, fields.receipt())))
+            }
+            Command::Abort => {
+                self.transactions.end(fields.required("transaction")?)?;
+                Ok(Outcome::Done(fields.receipt()))
+            }
+            Command::Disconnect => {
+                Ok(Outcome::Event(Event::Disconnect { receipt: fields.receipt() }))
+            }
+            Command::Connect | Command::Stomp => Err(ProtocolError::AlreadyConnected),
+            Command::Connected | Command::Message | Command::Receipt | Command::Error => {
+                Err(ProtocolError::NotForClients(frame.command))
+            }
+        }
+    }
+
+    fn enlist(
+        &mut self,
+        transaction: Option<&str>,
+        action: TransactionAction,
+        limits: &Limits,
+    ) -> Result<Outcome, ProtocolError> {
+        if let Some(id) = transaction {
+            self.transactions.enlist(id, action, limits)?;
+            return Ok(Outcome::Enlisted);
+        }
+        Ok(Outcome::Event(match action {
+            TransactionAction::Send(send) => Event::Send(send),
+            TransactionAction::Ack(ack) => Event::Ack(ack),
+            TransactionAction::Nack(nack) => Event::Nack(nack),
+        }))
+    }
+
+    fn subscribe(
+        &mut self,
+        fields: &Fields<'_>,
+        limits: &Limits,
+    ) -> Result<Outcome, ProtocolError> {
+        let destination = fields.required("destination")?;
+        let id = match fields.get("id") {
+            None if self.version == Version::V1_0 => SubscriptionId::from_destination(destination),
+            _ => SubscriptionId::from(fields.required("id")?),
+        };
+        let ack = fields.get("ack").map_or(Ok(AckMode::Auto), str::parse);
+        let ack = ack.map_err(|_| ProtocolError::UnknownAckMode)?;
+        if self.subscriptions.contains(&id) {
+            return Err(ProtocolError::DuplicateSubscription);
+        }
+        if self.subscriptions.len() >= limits.subscriptions_max {
+            return Err(ProtocolError::TooManySubscriptions { max: limits.subscriptions_max });
+        }
+        self.subscriptions.insert(id.clone());
+        Ok(Outcome::Event(Event::Subscribe(Subscribe {
+            id,
+            destination: destination.to_owned(),
+            ack,
+            headers: fields.headers().clone(),
+            receipt: fields.receipt(),
+        })))
+    }
+
+    fn unsubscribe(&mut self, fields: &Fields<'_>) -> Result<Outcome, ProtocolError> {
+        let id = match fields.get("id") {
+            None if self.version == Version::V1_0 => fields.required("destination")?,
+            _ => fields.required("id")?,
+        };
+        let id = self.subscriptions.take(id).ok_or(ProtocolError::UnknownSubscription)?;
+        Ok(Outcome::Event(Event::Unsubscribe {
+            id,
+            headers: fields.headers().clone(),
+            receipt: fields.receipt(),
+        }))
+    }
+}
+
+/// The headers of a frame that the server acts on.
+pub(super) struct Fields<'a> {
+    pub(super) frame: &'a Frame,
+    pub(super) version: Version,
+}
+
+impl<'a> Fields<'a> {
+    /// A value as the version reads it: blanks around it count for nothing in STOMP 1.0.
+    pub(super) fn get(&self, name: &str) -> Option<&'a str> {
+        get(&self.frame.headers, self.version, name)
+    }
+
+    pub(super) fn headers(&self) -> &'a Headers {
+        &self.frame.headers
+    }
+
+    fn required(&self, name: &'static str) -> Result<&'a str, ProtocolError> {
+        let value = self.get(name).filter(|value| !value.is_empty());
+        value.ok_or(ProtocolError::MissingHeader(self.frame.command, name))
+    }
+
+    fn receipt(&self) -> Option<ReceiptId> {
+        receipt(&self.frame.headers, Some(self.version))
+    }
+
+    fn acknowledge(&self) -> Result<Acknowledge, ProtocolError> {
+        let target = match (self.version, self.get("id"), self.get("message-id")) {
+            (Version::V1_2, Some(id), _) => AckTarget::Ack(id.to_owned()),
+            (Version::V1_2, None, None) => {
+                return Err(ProtocolError::MissingHeader(self.frame.command, "id"));
+            }
+            (Version::V1_1, ..) => {
+                let subscription = Some(SubscriptionId::from(self.required("subscription")?));
+                AckTarget::Message { subscription, message_id: self.message_id()? }
+            }
+            (Version::V1_0 | Version::V1_2, ..) => {
+                let subscription = self.get("subscription").map(SubscriptionId::from);
+                AckTarget::Message { subscription, message_id: self.message_id()? }
+            }
+        };
+        Ok(Acknowledge { target, receipt: self.receipt() })
+    }
+
+    fn message_id(&self) -> Result<MessageId, ProtocolError> {
+        self.required("message-id").map(MessageId::from)
+    }
+}
+
+/// The receipt that a frame with these headers asks for.
+pub(super) fn receipt(headers: &Headers, version: Option<Version>) -> Option<ReceiptId> {
+    get(headers, version?, "receipt").map(ReceiptId::from)
+}
+
+fn get<'a>(headers: &'a Headers, version: Version, name: &str) -> Option<&'a str> {
+    let value = headers.get(name)?;
+    Some(if version == Version::V1_0 { value.trim_matches([' ', '\t']) } else { value })
+}
