@@ -1,1 +1,57 @@
-//! The crate.
+//! The attribute macros of [`tidings`](https://docs.rs/tidings), which re-exports them.
+//!
+//! Each turns an `impl` block with annotated methods into an implementation of a trait of `tidings`:
+//! what they generate can be written by hand.
+
+mod argument;
+mod controller;
+mod diagnostics;
+mod server_endpoint;
+mod template;
+
+use proc_macro::TokenStream;
+
+/// Makes a WebSocket endpoint of an `impl` block, as Jakarta WebSocket's `@ServerEndpoint` does of a
+/// class: `#[server_endpoint("/chat/{room}")]`, or with the subprotocols that it speaks,
+/// `#[server_endpoint("/chat/{room}", subprotocols = ["chat.v2", "chat.v1"])]`.
+///
+/// The path is a level-1 URI template whose variables are whole segments (Jakarta WebSocket 3.1.1).
+///
+/// Methods, each with `&mut self` or `&self`, async or not, all optional:
+///
+/// | attribute | called | may also take | may return |
+/// |---|---|---|---|
+/// | `#[on_open]` | once, before any message | | a reply |
+/// | `#[on_message]` | for each message; at most one method for text and one for binary | exactly one message: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char` | a reply |
+/// | `#[on_close]` | once, at the end | `&CloseReason` | `()` |
+/// | `#[on_error]` | when another method fails | `EndpointError`, which is mandatory | `()` or `Flow` |
+///
+/// Every method may take, in any order, `Session` or `&Session`, `&Handshake`, and
+/// `#[path_param] name: T` for the variable `{name}`, converted by `FromStr`; a value that does not
+/// convert is answered with status 400 before the upgrade. A reply is `()`, text, octets, `Json<T>`, a
+/// number, or an `Option` or `Result` of these; an `Err` goes to `#[on_error]`.
+#[proc_macro_attribute]
+pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    server_endpoint::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes message handlers of an `impl` block, as Spring's `@Controller` does of a class. The optional
+/// argument is a prefix of all its mappings: `#[controller("/chat/{room}")]`.
+///
+/// Methods, each with `&self`, async or not:
+///
+/// - `#[message_mapping("/hello")]` handles messages sent to that application destination. Its reply
+///   goes to the destinations of `#[send_to("/topic/a", "/queue/b")]`, or by default to `/topic`
+///   followed by the mapping's destination.
+/// - `#[subscribe_mapping("/state")]` answers a subscription, with one message to the subscriber alone.
+///
+/// A pattern's segments are literal, a variable `{name}`, `*` for any one, or `**` at the end for any
+/// number. The most specific pattern wins.
+///
+/// Arguments, the payload last: `#[destination_variable] name: T`, `#[header("name")] value: T` (or
+/// `Option<T>`), `Session`, `Messenger`, `Headers`, and whatever implements `FromMessageParts`; then
+/// `Json<T>`, `String`, `Bytes` or whatever implements `FromMessage`.
+#[proc_macro_attribute]
+pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    controller::expand(arguments.into(), item.into()).into()
+}

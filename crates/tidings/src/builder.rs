@@ -11,10 +11,12 @@ use crate::endpoint::{
     Endpoint, PathParamError, PathParams, PathTemplate, PathTemplateError, ServerEndpoint,
 };
 use crate::hub::Hub;
-use crate::messaging::{Controller, Controllers, SessionListener};
+use crate::messaging::{
+    AmbiguousMapping, AnySessionListener, Controller, Controllers, Dispatcher, SessionListener,
+};
 use crate::net::Framing;
 use crate::server::sockjs::SockJsService;
-use crate::server::stomp::{StompDoor, SUBPROTOCOLS};
+use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
 use crate::server::{AllowedOrigins, Deployment, WebSocketDoor};
 
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
@@ -28,7 +30,7 @@ pub struct AppBuilder {
     sockjs: Vec<(String, Deployment)>,
     stomp_paths: Vec<String>,
     controllers: Controllers,
-    listeners: Vec<Arc<dyn SessionListener>>,
+    listeners: Vec<Arc<dyn AnySessionListener>>,
     application_prefix: String,
     origins: AllowedOrigins,
     tasks: TaskTracker,
@@ -189,7 +191,7 @@ impl AppBuilder {
         }
     }
 
-    fn assemble(self, controllers: Arc<crate::messaging::Dispatcher>) -> App {
+    fn assemble(self, controllers: Arc<Dispatcher>) -> App {
         let hub = Hub::new();
         let stomp = StompDoor::new(
             &self.tasks,
@@ -198,9 +200,10 @@ impl AppBuilder {
             self.listeners.into(),
             self.application_prefix.into(),
         );
-        let plain_sockjs = self.sockjs.into_iter().map(|(prefix, deployment)| {
-            SockJsService::new(&prefix, sockjs_door(deployment), None)
-        });
+        let plain_sockjs = self
+            .sockjs
+            .into_iter()
+            .map(|(prefix, deployment)| SockJsService::new(&prefix, sockjs_door(deployment), None));
         let stomp_sockjs = self.stomp_paths.iter().map(|path| {
             let upgrade = WebSocketDoor {
                 framing: Framing::WebSocket,
@@ -253,7 +256,7 @@ pub struct BuildError {
 enum Mistake {
     Path(PathTemplateError),
     Conflict { first: String, second: String },
-    Mapping(crate::messaging::AmbiguousMapping),
+    Mapping(AmbiguousMapping),
 }
 
 impl fmt::Display for BuildError {

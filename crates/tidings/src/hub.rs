@@ -15,7 +15,7 @@ use tidings_stomp::{Headers, MessageParts, Version, encode_message};
 use tidings_websocket::Message as WebSocketMessage;
 
 use crate::endpoint::Session;
-use crate::net::{SharedMessage, TurnGuard};
+use crate::net::{PushError, SharedMessage, TurnGuard};
 
 /// The in-process broker of one application.
 pub(crate) struct Hub {
@@ -45,9 +45,8 @@ impl Hub {
         body: Bytes,
     ) -> Result<usize, PublishError> {
         let destination = Destination::parse(destination).map_err(PublishError::new)?;
-        let sent = self.deliver(|broker, sink| {
-            broker.send(Instant::now(), destination, headers, body, sink)
-        });
+        let sent = self
+            .deliver(|broker, sink| broker.send(Instant::now(), destination, headers, body, sink));
         sent.map(|sent| sent.subscribers).map_err(PublishError::new)
     }
 
@@ -85,7 +84,7 @@ pub(crate) struct Deliveries {
 impl Sink<Session> for Deliveries {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
-            let frame = frame(message, class, None, false);
+            let frame = frame(message, class, subscriptions.ack(message), false);
             for subscription in subscriptions {
                 // A session that cannot take it is closed or closing, and told so.
                 let _ = subscription.subscriber.send_shared(&frame);
@@ -96,14 +95,17 @@ impl Sink<Session> for Deliveries {
     fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
         let subscription = delivery.subscription;
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
-        let frame =
-            frame(delivery.message, &subscription.class, ack, delivery.is_redelivered());
-        let _ = subscription.subscriber.send_shared(&frame);
-        if subscription.subscriber.link().is_backlogged() {
+        let frame = frame(delivery.message, &subscription.class, ack, delivery.is_redelivered());
+        let link = subscription.subscriber.link();
+        let pushed = link.push_shared(&frame);
+        if pushed == Err(PushError::Full) || link.is_backlogged() {
             self.backlogged.push((subscription.session, subscription.subscriber.clone()));
-            return Delivered::ThenPause;
         }
-        Delivered::Ready
+        match pushed {
+            Ok(()) if link.is_backlogged() => Delivered::ThenPause,
+            Ok(()) => Delivered::Ready,
+            Err(_) => Delivered::Refused,
+        }
     }
 }
 

@@ -1,5 +1,8 @@
 #![doc = include_str!("docs/lib.md")]
 
+#[doc(hidden)]
+#[path = "private.rs"]
+pub mod __private;
 mod app;
 mod builder;
 pub mod endpoint;

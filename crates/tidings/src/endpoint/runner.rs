@@ -124,6 +124,10 @@ impl<S: Source> Runner<'_, S> {
                     self.session.link().flush();
                     not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
+                Due::SendHeartbeat => {
+                    self.session.link().push_heartbeat();
+                    not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                }
                 Due::PeerSilent => {
                     let reason = "no heart-beat from the client";
                     self.session.close(CloseReason::truncated(CloseCode::POLICY_VIOLATION, reason));

@@ -1,5 +1,5 @@
 use std::sync::{Mutex, MutexGuard, PoisonError};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
 use tidings_stomp::{HeartBeat, HeartBeatAction};
 use tidings_websocket::{CloseReason, Message};
@@ -10,7 +10,10 @@ pub(crate) struct Vitals(Mutex<State>);
 
 #[derive(Debug, Default)]
 struct State {
+    /// STOMP's, both ways.
     heart_beat: Option<HeartBeat>,
+    /// SockJS's, from the server only; those of STOMP make them needless.
+    heartbeat_delay: Option<Duration>,
     expiry: Option<Expiry>,
 }
 
@@ -28,13 +31,20 @@ pub(crate) struct Expiry {
 pub(crate) enum Due {
     Nothing,
     SendHeartBeat,
+    SendHeartbeat,
     PeerSilent,
     Expired(Expiry),
 }
 
 impl Vitals {
-    pub(crate) fn set_heart_beat(&self, heart_beat: Option<HeartBeat>) {
-        self.lock().heart_beat = heart_beat;
+    pub(crate) fn set_heart_beat(&self, heart_beat: HeartBeat) {
+        let mut state = self.lock();
+        state.heart_beat = Some(heart_beat);
+        state.heartbeat_delay = None;
+    }
+
+    pub(crate) fn set_heartbeat_delay(&self, delay: Duration) {
+        self.lock().heartbeat_delay = Some(delay);
     }
 
     pub(crate) fn set_expiry(&self, expiry: Option<Expiry>) {
@@ -45,7 +55,8 @@ impl Vitals {
         let state = self.lock();
         let beat = state.heart_beat.as_ref().and_then(|beat| beat.next_deadline(sent, received));
         let expiry = state.expiry.as_ref().map(|expiry| expiry.at);
-        beat.into_iter().chain(expiry).min()
+        let heartbeat = state.heartbeat_delay.map(|delay| sent + delay);
+        beat.into_iter().chain(heartbeat).chain(expiry).min()
     }
 
     pub(crate) fn poll(&self, now: Instant, sent: Instant, received: Instant) -> Due {
@@ -53,14 +64,52 @@ impl Vitals {
         if let Some(expiry) = state.expiry.take_if(|expiry| expiry.at <= now) {
             return Due::Expired(expiry);
         }
+        if state.heartbeat_delay.is_some_and(|delay| sent + delay <= now) {
+            return Due::SendHeartbeat;
+        }
         match state.heart_beat.as_ref().map(|beat| beat.poll(now, sent, received)) {
             Some(Ok(Some(HeartBeatAction::Send))) => Due::SendHeartBeat,
             Some(Err(_)) => Due::PeerSilent,
-            Some(Ok(None)) | None => Due::Nothing,
+            Some(Ok(_)) | None => Due::Nothing,
         }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_is_due_comes_at_its_deadline() {
+        let (vitals, start) = (Vitals::default(), Instant::now());
+        assert_eq!(vitals.next_deadline(start, start), None);
+
+        vitals.set_heartbeat_delay(Duration::from_secs(25));
+        let deadline = start + Duration::from_secs(25);
+        assert_eq!(vitals.next_deadline(start, start), Some(deadline));
+        assert!(matches!(vitals.poll(deadline, start, start), Due::SendHeartbeat));
+
+        let at = start + Duration::from_secs(10);
+        let reason = CloseReason::truncated(tidings_websocket::CloseCode::POLICY_VIOLATION, "");
+        vitals.set_expiry(Some(Expiry { at, farewell: None, reason }));
+        assert_eq!(vitals.next_deadline(start, start), Some(at));
+        assert!(matches!(vitals.poll(at, start, start), Due::Expired(_)));
+        assert!(matches!(vitals.poll(at, start, start), Due::Nothing), "it expires once");
+    }
+
+    #[test]
+    fn heart_beats_of_stomp_take_the_place_of_sockjs_heartbeats() {
+        let (vitals, start) = (Vitals::default(), Instant::now());
+        vitals.set_heartbeat_delay(Duration::from_secs(25));
+        let second = Duration::from_secs(1);
+        let negotiated = HeartBeat::negotiate((second, second), (second, second));
+        vitals.set_heart_beat(negotiated.unwrap());
+        let later = start + second * 60;
+        assert!(matches!(vitals.poll(later, start, later), Due::SendHeartBeat));
+        assert!(matches!(vitals.poll(later, later, start), Due::PeerSilent));
     }
 }

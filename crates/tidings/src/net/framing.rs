@@ -1,6 +1,7 @@
 use std::collections::VecDeque;
 use std::sync::Arc;
 
+use tidings_sockjs::Frame;
 use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame, encode_header};
 
 use super::outbox::PushError;
@@ -68,12 +69,19 @@ impl Framing {
         if self != Self::SockJs {
             return (None, reason.clone());
         }
-        let mut close = Vec::new();
-        tidings_sockjs::encode_close(reason.code().as_u16(), reason.reason(), &mut close);
-        let mut frame = Vec::new();
-        encode_frame(Opcode::Text, &close, None, &mut frame);
+        let (code, text) = (reason.code().as_u16(), reason.reason().to_owned());
+        let frame = sockjs_frame(&Frame::Close { code, reason: text });
         (Some(frame), CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "Normal closure"))
     }
+}
+
+/// A SockJS frame inside a WebSocket message.
+pub(crate) fn sockjs_frame(frame: &Frame) -> Vec<u8> {
+    let mut text = Vec::new();
+    frame.encode(&mut text);
+    let mut octets = Vec::new();
+    encode_frame(Opcode::Text, &text, None, &mut octets);
+    octets
 }
 
 /// A close reason of the range that SockJS and applications use.

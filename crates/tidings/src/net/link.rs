@@ -1,7 +1,9 @@
 use std::sync::Arc;
 
+use tidings_sockjs::Frame;
 use tidings_websocket::CloseReason;
 
+use super::framing::sockjs_frame;
 use super::outbox::PushError;
 use super::{Framing, Outbox, Payload, SharedMessage};
 use crate::server::sockjs::HttpSession;
@@ -29,6 +31,14 @@ impl Link {
         match self {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
             Self::Http(session) => session.push_element(message.sockjs_element()),
+        }
+    }
+
+    /// Sends a heartbeat of SockJS over WebSocket. Over HTTP its session does so by itself.
+    pub(crate) fn push_heartbeat(&self) {
+        if let Self::Stream { outbox, framing: Framing::SockJs } = self {
+            outbox.push_control(&sockjs_frame(&Frame::Heartbeat));
+            outbox.flush();
         }
     }
 

@@ -15,15 +15,25 @@ use super::{Outbox, Stream};
 pub(crate) struct OctetSource {
     stream: Stream,
     outbox: Arc<Outbox>,
+    farewell: Farewell,
     patience: Patience,
     alarm: Alarm,
     last_received: Instant,
 }
 
+/// What the protocol inside the stream says last, when it is closed for this reason.
+pub(crate) type Farewell = fn(&CloseReason) -> Bytes;
+
 impl OctetSource {
-    pub(crate) fn new(stream: Stream, outbox: Arc<Outbox>, patience: Patience) -> Self {
-        let last_received = Instant::now();
-        Self { stream, outbox, patience, alarm: Alarm::default(), last_received }
+    pub(crate) fn new(stream: Stream, outbox: Arc<Outbox>, farewell: Farewell) -> Self {
+        Self {
+            stream,
+            outbox,
+            farewell,
+            patience: Patience::default(),
+            alarm: Alarm::default(),
+            last_received: Instant::now(),
+        }
     }
 
     /// `Ready` when the connection has ended for a cause on our side.
@@ -32,7 +42,7 @@ impl OctetSource {
         match self.outbox.phase() {
             Phase::Open => {}
             Phase::Closing(reason) => {
-                self.outbox.finish(reason.clone(), &[]);
+                self.outbox.finish(reason.clone(), &(self.farewell)(&reason));
                 return Poll::Ready(reason);
             }
             Phase::Finished(reason) => return Poll::Ready(reason),

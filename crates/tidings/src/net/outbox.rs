@@ -58,7 +58,9 @@ enum Flush {
     /// A turn will flush at its end.
     Scheduled,
     /// The stream has taken nothing since then; the driver flushes when it does again.
-    Blocked { since: Instant },
+    Blocked {
+        since: Instant,
+    },
 }
 
 /// Why a push was refused.
@@ -91,15 +93,8 @@ impl Outbox {
         Arc::new(Self { state: Mutex::new(state), octets_max, room: Notify::new() })
     }
 
-    /// Queues what `encode` writes. One message may exceed the limit, if the outbox is below it.
-    pub(crate) fn push(
-        self: &Arc<Self>,
-        encode: impl FnOnce(&mut Vec<u8>),
-    ) -> Result<(), PushError> {
-        self.push_segments(|segments| segments.append(encode))
-    }
-
-    /// Queues octets that other outboxes may share.
+    /// Queues octets that other outboxes may share. One message may exceed the limit, if the outbox
+    /// is below it.
     pub(crate) fn push_shared(self: &Arc<Self>, octets: &Bytes) -> Result<(), PushError> {
         self.push_segments(|segments| segments.append_shared(octets))
     }

@@ -72,29 +72,30 @@ impl WebSocketSource {
         if let Some(farewell) = farewell {
             self.outbox.push_control(&farewell);
         }
-        self.connection.close(&on_wire);
-        self.closing_since = Some(Instant::now());
-        self.transmit(reason);
+        self.close_connection(&on_wire, reason);
     }
 
-    /// Queues what the connection has to say; `reason` holds if it says its last.
-    fn transmit(&mut self, reason: &CloseReason) {
+    /// Sends our close frame; `reason` is what the application sees.
+    fn close_connection(&mut self, on_wire: &CloseReason, reason: &CloseReason) {
+        self.connection.close(on_wire);
+        self.closing_since = Some(Instant::now());
+        let last = self.transmit();
+        self.outbox.finish(reason.clone(), &last);
+    }
+
+    /// The control frames that the connection has to send.
+    fn transmit(&mut self) -> Vec<u8> {
         let mut octets = Vec::new();
-        while let Some(frame) = self.connection.poll_transmit() {
-            octets.extend_from_slice(&frame);
+        while let Some(frames) = self.connection.poll_transmit() {
+            octets.extend_from_slice(&frames);
         }
-        if self.connection.has_sent_close() {
-            self.outbox.finish(reason.clone(), &octets);
-        } else if !octets.is_empty() {
-            self.outbox.push_control(&octets);
-        }
+        octets
     }
 
     /// `Ready` when the peer has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
         let closing = self.closing_since.map(|since| since + self.patience.close_timeout);
-        let blocked =
-            self.outbox.blocked_since().map(|since| since + self.patience.send_timeout);
+        let blocked = self.outbox.blocked_since().map(|since| since + self.patience.send_timeout);
         self.alarm.set(closing.into_iter().chain(blocked).min());
         if self.alarm.poll(cx).is_pending() {
             return Poll::Pending;
@@ -119,8 +120,12 @@ impl WebSocketSource {
             Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
             Poll::Ready(Ok(_)) => self.last_received = Instant::now(),
         }
-        if !self.connection.has_sent_close() {
-            self.transmit(&abnormal());
+        // The answer to a close frame waits until the messages before it are handled.
+        if !self.connection.is_closing() {
+            let pongs = self.transmit();
+            if !pongs.is_empty() {
+                self.outbox.push_control(&pongs);
+            }
         }
         Poll::Ready(())
     }
@@ -134,7 +139,8 @@ impl WebSocketSource {
                     Phase::Finished(reason) if self.closing_since.is_some() => reason,
                     _ => closed.reason,
                 };
-                self.outbox.finish(reason.clone(), &[]);
+                let last = self.transmit();
+                self.outbox.finish(reason.clone(), &last);
                 Some(Incoming::Closed(reason))
             }
             _ => None,
@@ -148,9 +154,7 @@ impl WebSocketSource {
         match self.framing.unframe(message, &mut self.unframed) {
             Ok(first) => first.map(Incoming::Message),
             Err(reason) => {
-                self.connection.close(&reason);
-                self.closing_since = Some(Instant::now());
-                self.transmit(&reason);
+                self.close_connection(&reason, &reason);
                 None
             }
         }
@@ -194,7 +198,7 @@ impl Source for WebSocketSource {
         if self.poll_output(cx).is_ready() {
             return;
         }
-        while self.read_ahead < READ_AHEAD_OCTETS_MAX && !self.connection.is_closed() {
+        while self.read_ahead < READ_AHEAD_OCTETS_MAX && !self.connection.is_closing() {
             if self.poll_read(cx).is_pending() {
                 break;
             }

@@ -1,16 +1,19 @@
 //! The WebSocket doors: opening handshake, upgrade, session.
 
+use std::sync::Arc;
+
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
+use tidings_sockjs::{Frame, SessionOptions};
 use tidings_websocket::handshake::server::{Accepted, accept};
 use tidings_websocket::{Connection, Limits};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
 use super::{AllowedOrigins, Body, upgrade};
 use crate::endpoint::{Handshake, PathParams, Session};
-use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, WebSocketSource};
+use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, WebSocketSource, sockjs_frame};
 
 /// How one path takes WebSockets.
 #[derive(Clone)]
@@ -54,7 +57,9 @@ impl WebSocketDoor {
     /// The first of the client's list that the endpoint speaks.
     fn choose_subprotocol(&self, accepted: &Accepted) -> Option<&'static str> {
         let offered = accepted.subprotocols();
-        offered.iter().find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
+        offered
+            .iter()
+            .find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
     }
 
     fn start(&self, upgrade: OnUpgrade, handshake: Handshake) {
@@ -66,11 +71,16 @@ impl WebSocketDoor {
             let Some((stream, outbox)) = taken else { return };
             let connection = Connection::new_server(door.limits);
             let framing = door.framing;
-            let source =
-                WebSocketSource::new(stream, std::sync::Arc::clone(&outbox), connection, framing);
+            if framing == Framing::SockJs {
+                outbox.push_control(&sockjs_frame(&Frame::Open));
+            }
+            let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing);
             let link = Link::Stream { outbox, framing };
-            let peers = door.deployment.open_sessions();
-            let session = Session::new(handshake, link, std::sync::Arc::clone(peers));
+            let peers = Arc::clone(door.deployment.open_sessions());
+            let session = Session::new(handshake, link, peers);
+            if framing == Framing::SockJs {
+                session.vitals().set_heartbeat_delay(SessionOptions::default().heartbeat_delay);
+            }
             door.deployment.start(session, Door::WebSocket(source));
         });
     }

@@ -2,15 +2,16 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_stomp::ServerOptions;
+use tidings_stomp::{Error, ServerOptions, Version, encode};
+use tidings_websocket::{CloseCode, CloseReason};
 use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use super::session::StompSession;
 use crate::endpoint::{Handshake, Session};
-use crate::hub::{Hub, PublishError};
-use crate::messaging::{Dispatcher, Messenger, Outgoing, SessionEvent, SessionListener};
-use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, OctetSource, Patience, Stream};
+use crate::hub::Hub;
+use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
+use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, OctetSource, Stream};
 use crate::server::{Deployment, Door};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
@@ -27,7 +28,7 @@ pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) messenger: Messenger,
     pub(super) dispatcher: Arc<Dispatcher>,
-    pub(super) listeners: Box<[Arc<dyn SessionListener>]>,
+    pub(super) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
 }
@@ -37,7 +38,7 @@ impl StompDoor {
         tasks: &TaskTracker,
         hub: Arc<Hub>,
         dispatcher: Arc<Dispatcher>,
-        listeners: Box<[Arc<dyn SessionListener>]>,
+        listeners: Box<[Arc<dyn AnySessionListener>]>,
         application_prefix: Box<str>,
     ) -> Self {
         let messenger = Messenger::new(Arc::clone(&hub));
@@ -66,25 +67,30 @@ impl StompDoor {
     /// Serves a bare TCP connection.
     pub(crate) fn serve_tcp(&self, stream: TcpStream, addr: SocketAddr) {
         let (stream, outbox) = Stream::tcp(stream, Bytes::new(), OUTBOX_OCTETS_MAX);
-        let source = OctetSource::new(stream, Arc::clone(&outbox), Patience::default());
+        let source = OctetSource::new(stream, Arc::clone(&outbox), farewell);
         let link = Link::Stream { outbox, framing: Framing::Octets };
         let handshake = Handshake::without_request(Some(addr));
-        let session =
-            Session::new(handshake, link, Arc::clone(self.deployment.open_sessions()));
+        let session = Session::new(handshake, link, Arc::clone(self.deployment.open_sessions()));
         self.deployment.start(session, Door::Octets(source));
     }
+}
+
+/// Tells a client over TCP why its connection ends, unless the session has said so itself.
+fn farewell(reason: &CloseReason) -> Bytes {
+    if reason.code() == CloseCode::NORMAL_CLOSURE {
+        return Bytes::new();
+    }
+    let error = Error::new(reason.reason(), "The connection ends here. Connect again later.");
+    let mut frame = Vec::new();
+    encode(&error.to_frame(), Version::V1_0, &mut frame);
+    frame.into()
 }
 
 impl Shared {
     pub(super) async fn tell(&self, event: SessionEvent) {
         for listener in &self.listeners {
-            listener.on_event(&event, &self.messenger).await;
+            listener.tell(&event, &self.messenger).await;
         }
-    }
-
-    /// Publishes what a handler returned.
-    pub(super) fn publish(&self, reply: Outgoing) -> Result<usize, PublishError> {
-        self.hub.publish(&reply.destination, reply.headers, reply.body)
     }
 
     /// The part of an application destination that controllers match, or `None` if the destination

@@ -2,9 +2,10 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_broker::{AckError, EncodingClass, NackAction, SessionKey, Subscribe};
+use tidings_broker::{self as broker, AckError, EncodingClass, NackAction, SessionKey};
 use tidings_stomp::{
-    AckTarget, Acknowledge, Connect, Error, Event, ReceiptId, Send, Server, TransactionAction,
+    AckTarget, Acknowledge, Connect, Error, Event, Headers, ReceiptId, Send, Server, Subscribe,
+    SubscriptionId, TransactionAction,
 };
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
@@ -86,7 +87,7 @@ impl StompSession {
         let vitals = session.vitals();
         vitals.set_expiry(None);
         if let Some(heart_beat) = self.server.heart_beat() {
-            vitals.set_heart_beat(Some(heart_beat));
+            vitals.set_heart_beat(heart_beat);
             session.link().stop_heartbeats();
         }
         self.connected = true;
@@ -118,26 +119,25 @@ impl StompSession {
 
     async fn handle_by_controller(&self, message: InboundMessage) {
         let destination = message.destination.clone();
-        let Some(handled) = self.shared.dispatcher.dispatch_message(message) else {
-            tracing::debug!(destination, "no handler for this destination");
-            return;
+        let Some(replies) = self.shared.dispatcher.dispatch_message(message).await else {
+            return tracing::debug!(destination, "no handler for this destination");
         };
-        for reply in handled.await {
-            if let Err(error) = self.shared.publish(reply) {
+        for reply in replies {
+            if let Err(error) = self.shared.messenger.publish(reply) {
                 tracing::warn!(%error, destination, "reply of a handler was not sent");
             }
         }
     }
 
-    async fn subscribe(&mut self, session: &Session, subscribe: tidings_stomp::Subscribe) {
+    async fn subscribe(&mut self, session: &Session, subscribe: Subscribe) {
         if let Some(path) = self.shared.strip_application_prefix(&subscribe.destination) {
             let path = path.to_owned();
             return self.subscribe_to_controller(session, &path, &subscribe).await;
         }
-        let tidings_stomp::Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
+        let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
         let Some(version) = self.server.version() else { return };
         let class = EncodingClass { version, subscription: id.on_wire() };
-        let request = Subscribe {
+        let request = broker::Subscribe {
             session: self.key,
             subscriber: session.clone(),
             id: id.clone(),
@@ -175,7 +175,7 @@ impl StompSession {
         &mut self,
         session: &Session,
         path: &str,
-        subscribe: &tidings_stomp::Subscribe,
+        subscribe: &Subscribe,
     ) {
         let message = InboundMessage {
             destination: path.to_owned(),
@@ -185,11 +185,10 @@ impl StompSession {
             messenger: self.shared.messenger.clone(),
         };
         self.acknowledge_receipt(subscribe.receipt.clone());
-        let Some(handled) = self.shared.dispatcher.dispatch_subscribe(message) else {
-            tracing::debug!(destination = subscribe.destination, "no handler for this subscription");
-            return;
+        let Some(replies) = self.shared.dispatcher.dispatch_subscribe(message).await else {
+            return tracing::debug!(subscribe.destination, "no handler for this subscription");
         };
-        if let Some(reply) = handled.await {
+        for reply in replies {
             let id = subscribe.id.on_wire();
             self.server.message(&subscribe.destination, id.as_ref(), &reply.headers, &reply.body);
         }
@@ -210,6 +209,13 @@ impl StompSession {
         nack: Option<NackAction>,
     ) -> Result<(), AckError> {
         let (now, key) = (Instant::now(), self.key);
+        let target = match target {
+            AckTarget::Ack(id) => broker::AckTarget::Ack(id),
+            AckTarget::Message { subscription, message_id } => broker::AckTarget::Message {
+                subscription: subscription.as_ref().map(SubscriptionId::as_str),
+                message_id: message_id.as_str(),
+            },
+        };
         self.shared.hub.deliver(|broker, sink| match nack {
             None => broker.ack(now, key, target, sink),
             Some(action) => broker.nack(now, key, target, action, sink),
@@ -244,13 +250,20 @@ impl StompSession {
     }
 }
 
+/// How many messages may be unacknowledged at once: `prefetch-count` as RabbitMQ has it, or
+/// `activemq.prefetchSize`.
+fn prefetch(headers: &Headers) -> Option<u32> {
+    let names = ["prefetch-count", "activemq.prefetchSize"];
+    names.iter().find_map(|name| headers.get(name)?.trim().parse().ok())
+}
+
 impl Endpoint for StompSession {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
         let timeout = self.shared.options.connect_timeout;
         session.vitals().set_expiry(Some(Expiry {
             at: Instant::now() + timeout,
             farewell: Some(stomp_message(self.server.connect_timeout_error())),
-            reason: CloseReason::truncated(CloseCode::POLICY_VIOLATION, "no CONNECT in time"),
+            reason: CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "no CONNECT in time"),
         }));
         Ok(())
     }

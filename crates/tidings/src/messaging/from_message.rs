@@ -1,0 +1,152 @@
+use std::str::FromStr;
+
+use bytes::Bytes;
+use serde::de::DeserializeOwned;
+use tidings_stomp::Headers;
+
+use super::{HandlerError, Messenger};
+use crate::endpoint::{Json, PathParams, Session};
+
+/// All of a message to a handler but its body.
+#[derive(Clone, Debug)]
+pub struct MessageParts {
+    /// The destination without the application prefix.
+    pub destination: String,
+    /// The variables of the mapping.
+    pub variables: PathParams,
+    /// The headers that the client set.
+    pub headers: Headers,
+    /// The session that the message came from.
+    pub session: Session,
+    /// Sends to the application's destinations.
+    pub messenger: Messenger,
+}
+
+/// An argument of a message handler that leaves the body alone. Any number of them may stand in any
+/// order.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be an argument of a message handler",
+    label = "not a legal argument here",
+    note = "take `Session`, `Messenger`, `Headers`, `#[destination_variable] name: T`, `#[header(\"name\")] value: T`",
+    note = "the payload (`Json<T>`, `String`, `Bytes`, `Vec<u8>`) must be the last argument"
+)]
+pub trait FromMessageParts: Sized {
+    /// Makes the argument.
+    ///
+    /// # Errors
+    ///
+    /// When the message lacks what the argument needs. The handler is not called then.
+    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError>;
+}
+
+/// The last argument of a message handler: its payload, or whatever else may be an argument.
+///
+/// `M` only tells the two apart for the compiler.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the last argument of a message handler",
+    label = "not a legal argument here",
+    note = "the payload is `Json<T>` where `T: Deserialize`, `String`, `Bytes` or `Vec<u8>`",
+    note = "or take `Session`, `Messenger`, `Headers`, `#[destination_variable] name: T`, `#[header(\"name\")] value: T`"
+)]
+pub trait FromMessage<M = marker::Payload>: Sized {
+    /// Makes the argument of the body.
+    ///
+    /// # Errors
+    ///
+    /// When the body does not say a `Self`. The handler is not called then.
+    fn from_message(parts: &MessageParts, body: Bytes) -> Result<Self, HandlerError>;
+}
+
+#[doc(hidden)]
+pub mod marker {
+    #[derive(Debug)]
+    pub enum Payload {}
+    #[derive(Debug)]
+    pub enum Parts {}
+}
+
+impl MessageParts {
+    #[doc(hidden)]
+    pub fn destination_variable<T: FromStr>(&self, name: &str) -> Result<T, HandlerError> {
+        self.variables.parse(name).map_err(HandlerError::new)
+    }
+
+    #[doc(hidden)]
+    pub fn header<T: FromStr>(&self, name: &str) -> Result<T, HandlerError> {
+        let missing = || HandlerError::new(format!("header `{name}` is missing"));
+        self.optional_header(name)?.ok_or_else(missing)
+    }
+
+    #[doc(hidden)]
+    pub fn optional_header<T: FromStr>(&self, name: &str) -> Result<Option<T>, HandlerError> {
+        let Some(value) = self.headers.get(name) else { return Ok(None) };
+        let expected = std::any::type_name::<T>();
+        let unconvertible =
+            |_| HandlerError::new(format!("header `{name}` is not a valid {expected}"));
+        value.parse().map(Some).map_err(unconvertible)
+    }
+
+    /// Where a reply goes unless `#[send_to]` says otherwise.
+    #[doc(hidden)]
+    pub fn default_reply_destination(&self) -> String {
+        format!("/topic{}", self.destination)
+    }
+
+    /// Puts the values of the variables into a destination.
+    #[doc(hidden)]
+    pub fn expand(&self, destination: &str) -> String {
+        let mut expanded = destination.to_owned();
+        for (name, value) in self.variables.iter() {
+            expanded = expanded.replace(&format!("{{{name}}}"), value);
+        }
+        expanded
+    }
+}
+
+impl FromMessageParts for Session {
+    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
+        Ok(parts.session.clone())
+    }
+}
+
+impl FromMessageParts for Messenger {
+    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
+        Ok(parts.messenger.clone())
+    }
+}
+
+impl FromMessageParts for Headers {
+    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
+        Ok(parts.headers.clone())
+    }
+}
+
+impl<T: FromMessageParts> FromMessage<marker::Parts> for T {
+    fn from_message(parts: &MessageParts, _: Bytes) -> Result<Self, HandlerError> {
+        T::from_message_parts(parts)
+    }
+}
+
+impl<T: DeserializeOwned> FromMessage for Json<T> {
+    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+        serde_json::from_slice(&body).map(Json).map_err(HandlerError::new)
+    }
+}
+
+impl FromMessage for String {
+    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+        Self::from_utf8(body.into()).map_err(HandlerError::new)
+    }
+}
+
+impl FromMessage for Bytes {
+    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+        Ok(body)
+    }
+}
+
+impl FromMessage for Vec<u8> {
+    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+        Ok(body.into())
+    }
+}

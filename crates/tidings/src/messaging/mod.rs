@@ -1,0 +1,22 @@
+//! Spring's programming model for messages: controllers, their arguments and replies, and a handle
+//! that sends from anywhere.
+
+mod controller;
+mod dispatcher;
+mod from_message;
+mod messenger;
+mod pattern;
+mod payload;
+mod session_event;
+
+pub use controller::{Controller, Mapping};
+#[doc(hidden)]
+pub use from_message::marker;
+pub use from_message::{FromMessage, FromMessageParts, MessageParts};
+pub use messenger::{Messenger, MessengerError};
+pub use payload::{HandlerError, IntoOutgoing, IntoPayload, Outgoing, Payload};
+pub use session_event::{SessionEvent, SessionListener};
+pub use tidings_stomp::Headers;
+
+pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage};
+pub(crate) use session_event::AnySessionListener;

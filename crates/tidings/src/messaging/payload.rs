@@ -1,0 +1,208 @@
+use std::error::Error;
+
+use bytes::Bytes;
+use serde::Serialize;
+use tidings_stomp::Headers;
+
+use crate::endpoint::{BoxError, Json};
+
+/// A message to be sent to a destination.
+#[derive(Clone, Debug)]
+pub struct Outgoing {
+    /// Where it goes.
+    pub destination: String,
+    /// Its headers; `content-type` among them where the payload has one.
+    pub headers: Headers,
+    /// Its octets.
+    pub body: Bytes,
+}
+
+impl Outgoing {
+    /// A message with this payload.
+    ///
+    /// # Errors
+    ///
+    /// When the payload cannot be encoded.
+    pub fn to(
+        destination: impl Into<String>,
+        payload: impl IntoPayload,
+    ) -> Result<Self, HandlerError> {
+        let payload = payload.into_payload()?;
+        Ok(Self::with_payload(destination.into(), &payload))
+    }
+
+    fn with_payload(destination: String, payload: &Payload) -> Self {
+        let mut headers = Headers::default();
+        if let Some(content_type) = payload.content_type {
+            headers.push("content-type", content_type);
+        }
+        Self { destination, headers, body: payload.body.clone() }
+    }
+
+    /// Adds a header.
+    #[must_use]
+    pub fn header(mut self, name: &str, value: &str) -> Self {
+        self.headers.push(name, value);
+        self
+    }
+}
+
+/// The octets of a message, with their MIME type.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Payload {
+    /// The MIME type, where the octets have one.
+    pub content_type: Option<&'static str>,
+    /// The octets.
+    pub body: Bytes,
+}
+
+/// A value that can be the body of a message.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be the payload of a message",
+    label = "not a payload",
+    note = "use `Json<T>`, `String`, `&str`, `Bytes` or `Vec<u8>`"
+)]
+pub trait IntoPayload {
+    /// The octets of the value.
+    ///
+    /// # Errors
+    ///
+    /// When it cannot be encoded.
+    fn into_payload(self) -> Result<Payload, HandlerError>;
+}
+
+/// What a message handler may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned by a message handler",
+    label = "cannot be sent as a message",
+    note = "return `()`, a payload (`Json<T>`, `String`, `&'static str`, `Bytes`, `Vec<u8>`), `Outgoing`, `Vec<Outgoing>`, or an `Option` or `Result` of these"
+)]
+pub trait IntoOutgoing {
+    /// The messages to send. `targets` are the destinations for a reply that names none itself.
+    ///
+    /// # Errors
+    ///
+    /// The error that the handler returned, or the one that kept its value from being encoded.
+    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError>;
+}
+
+/// Why a message handler did not do its work.
+#[derive(Debug)]
+pub struct HandlerError(BoxError);
+
+impl HandlerError {
+    /// An error with this cause.
+    pub fn new(cause: impl Into<BoxError>) -> Self {
+        Self(cause.into())
+    }
+}
+
+impl std::fmt::Display for HandlerError {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        self.0.fmt(f)
+    }
+}
+
+impl Error for HandlerError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.0.source()
+    }
+}
+
+impl<T: Serialize> IntoPayload for Json<T> {
+    fn into_payload(self) -> Result<Payload, HandlerError> {
+        let body = serde_json::to_vec(&self.0).map_err(HandlerError::new)?;
+        Ok(Payload { content_type: Some("application/json"), body: body.into() })
+    }
+}
+
+macro_rules! payloads {
+    ($($type:ty => $content_type:expr),*) => {$(
+        impl IntoPayload for $type {
+            fn into_payload(self) -> Result<Payload, HandlerError> {
+                Ok(Payload { content_type: $content_type, body: Bytes::from(self) })
+            }
+        }
+
+        impl IntoOutgoing for $type {
+            fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+                to_targets(self, targets)
+            }
+        }
+    )*};
+}
+
+payloads!(
+    String => Some("text/plain;charset=utf-8"),
+    &'static str => Some("text/plain;charset=utf-8"),
+    Bytes => None,
+    Vec<u8> => None
+);
+
+impl<T: Serialize> IntoOutgoing for Json<T> {
+    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        to_targets(self, targets)
+    }
+}
+
+impl IntoOutgoing for () {
+    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        Ok(Vec::new())
+    }
+}
+
+impl IntoOutgoing for Outgoing {
+    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        Ok(vec![self])
+    }
+}
+
+impl IntoOutgoing for Vec<Outgoing> {
+    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        Ok(self)
+    }
+}
+
+impl<R: IntoOutgoing> IntoOutgoing for Option<R> {
+    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        self.map_or(Ok(Vec::new()), |reply| reply.into_outgoing(targets))
+    }
+}
+
+impl<R: IntoOutgoing, E: Into<BoxError>> IntoOutgoing for Result<R, E> {
+    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+        self.map_err(HandlerError::new)?.into_outgoing(targets)
+    }
+}
+
+/// Encodes once, for all targets.
+fn to_targets(
+    payload: impl IntoPayload,
+    targets: &[String],
+) -> Result<Vec<Outgoing>, HandlerError> {
+    let payload = payload.into_payload()?;
+    let outgoing = |target: &String| Outgoing::with_payload(target.clone(), &payload);
+    Ok(targets.iter().map(outgoing).collect())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_reply_goes_to_every_target_with_its_content_type() {
+        let targets = ["/topic/a".to_owned(), "/queue/b".to_owned()];
+        let outgoing = Json([1]).into_outgoing(&targets).unwrap();
+        assert_eq!(outgoing.len(), 2);
+        assert_eq!(outgoing[1].destination, "/queue/b");
+        assert_eq!(outgoing[1].headers.get("content-type"), Some("application/json"));
+        assert_eq!(&*outgoing[1].body, b"[1]");
+    }
+
+    #[test]
+    fn nothing_is_sent_for_nothing_and_an_error_stays_one() {
+        assert!(None::<String>.into_outgoing(&["/topic/a".into()]).unwrap().is_empty());
+        let failed: Result<String, &str> = Err("no");
+        assert_eq!(failed.into_outgoing(&[]).unwrap_err().to_string(), "no");
+    }
+}

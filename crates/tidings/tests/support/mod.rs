@@ -1,0 +1,191 @@
+//! A running server, and clients that speak to it over real sockets.
+#![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
+
+use std::net::SocketAddr;
+use std::time::Duration;
+
+use tidings::App;
+use tidings::server::Server;
+use tidings_websocket::{CloseReason, Connection, Event, Limits, MaskingKey, Message};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+/// Nothing in these tests takes long; this only ends a test that hangs.
+pub const PATIENCE: Duration = Duration::from_secs(20);
+
+/// An application served on free ports.
+pub struct Running {
+    pub http: SocketAddr,
+    pub stomp: SocketAddr,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+pub async fn serve(app: App) -> Running {
+    let server = Server::new(app);
+    let server = server.listen("127.0.0.1:0").await.unwrap();
+    let server = server.stomp_listen("127.0.0.1:0").await.unwrap();
+    let (http, stomp) = (server.http_addrs()[0], server.stomp_addrs()[0]);
+    let (stop, stopped) = oneshot::channel();
+    let served = tokio::spawn(server.run_until(async {
+        let _ = stopped.await;
+    }));
+    Running { http, stomp, stop: Some(stop), served }
+}
+
+impl Running {
+    /// Begins the shutdown, and returns what completes with it.
+    pub fn stop(mut self) -> JoinHandle<()> {
+        self.stop.take().unwrap().send(()).unwrap();
+        self.served
+    }
+
+    pub async fn websocket(&self, path: &str) -> WebSocket {
+        WebSocket::connect(self.http, path, "").await.unwrap()
+    }
+}
+
+/// The client's end of a WebSocket.
+pub struct WebSocket {
+    pub stream: TcpStream,
+    connection: Connection,
+    /// The head of the answer to the opening handshake.
+    pub head: String,
+}
+
+impl WebSocket {
+    /// Connects; `headers` are more lines of the request, each with its line end. The error is the
+    /// whole answer, if it is not a 101.
+    pub async fn connect(addr: SocketAddr, path: &str, headers: &str) -> Result<Self, String> {
+        let mut stream = TcpStream::connect(addr).await.unwrap();
+        let request = format!(
+            "GET {path} HTTP/1.1\r\nHost: {addr}\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\
+             {headers}\r\n"
+        );
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let head = read_head(&mut stream).await;
+        if !head.starts_with("HTTP/1.1 101 ") {
+            return Err(head);
+        }
+        let connection = Connection::new_client(Limits::default(), || MaskingKey([1, 2, 3, 4]));
+        Ok(Self { stream, connection, head })
+    }
+
+    pub async fn send(&mut self, message: impl Into<Message>) {
+        let mut octets = Vec::new();
+        self.connection.encode(&message.into(), &mut octets).unwrap();
+        self.stream.write_all(&octets).await.unwrap();
+    }
+
+    /// The next event; its end is an event too.
+    pub async fn event(&mut self) -> Event {
+        let next = async {
+            loop {
+                while let Some(octets) = self.connection.poll_transmit() {
+                    let _ = self.stream.write_all(&octets).await;
+                }
+                if let Some(event) = self.connection.poll_event() {
+                    return event;
+                }
+                let mut buffer = [0; 4096];
+                match self.stream.read(&mut buffer).await {
+                    Ok(0) | Err(_) => self.connection.handle_end_of_stream(),
+                    Ok(len) => self.connection.handle_input(&mut buffer[..len]),
+                }
+            }
+        };
+        tokio::time::timeout(PATIENCE, next).await.expect("nothing came")
+    }
+
+    pub async fn message(&mut self) -> Message {
+        match self.event().await {
+            Event::Message(message) => message,
+            other => panic!("expected a message: {other:?}"),
+        }
+    }
+
+    pub async fn text(&mut self) -> String {
+        match self.message().await {
+            Message::Text(text) => text,
+            other => panic!("expected text: {other:?}"),
+        }
+    }
+
+    /// Waits for the end, whatever comes before it.
+    pub async fn closed(&mut self) -> CloseReason {
+        loop {
+            if let Event::Closed(closed) = self.event().await {
+                return closed.reason;
+            }
+        }
+    }
+
+    pub async fn close(&mut self, reason: CloseReason) {
+        self.connection.close(&reason);
+        self.closed().await;
+    }
+}
+
+/// A client that sends octets and reads text.
+pub struct Raw {
+    pub stream: TcpStream,
+    received: Vec<u8>,
+}
+
+impl Raw {
+    pub async fn connect(addr: SocketAddr) -> Self {
+        Self { stream: TcpStream::connect(addr).await.unwrap(), received: Vec::new() }
+    }
+
+    pub async fn write(&mut self, octets: impl AsRef<[u8]>) {
+        self.stream.write_all(octets.as_ref()).await.unwrap();
+    }
+
+    /// Everything up to and including `end`, which has to come.
+    pub async fn read_until(&mut self, end: &str) -> String {
+        let read = async {
+            loop {
+                let found = self.received.windows(end.len()).position(|w| w == end.as_bytes());
+                if let Some(at) = found {
+                    let rest = self.received.split_off(at + end.len());
+                    let head = std::mem::replace(&mut self.received, rest);
+                    return String::from_utf8(head).unwrap();
+                }
+                let read = self.stream.read_buf(&mut self.received).await.unwrap();
+                let so_far = String::from_utf8_lossy(&self.received);
+                assert_ne!(read, 0, "the stream ended before {end:?}: {so_far:?}");
+            }
+        };
+        tokio::time::timeout(PATIENCE, read).await.expect("nothing came")
+    }
+
+    /// Everything up to the end of the stream.
+    pub async fn read_to_end(&mut self) -> String {
+        let mut rest = std::mem::take(&mut self.received);
+        let read = self.stream.read_to_end(&mut rest);
+        // A reset ends a stream too.
+        let _ = tokio::time::timeout(PATIENCE, read).await.expect("the stream does not end");
+        String::from_utf8_lossy(&rest).into_owned()
+    }
+}
+
+/// One HTTP request on a connection of its own; the whole answer.
+pub async fn http(addr: SocketAddr, request: &str) -> String {
+    let mut raw = Raw::connect(addr).await;
+    raw.write(request).await;
+    raw.read_to_end().await
+}
+
+async fn read_head(stream: &mut TcpStream) -> String {
+    let mut head = Vec::new();
+    while !head.ends_with(b"\r\n\r\n") {
+        match stream.read_u8().await {
+            Ok(octet) => head.push(octet),
+            Err(_) => break,
+        }
+    }
+    String::from_utf8(head).unwrap()
+}
