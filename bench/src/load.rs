@@ -33,10 +33,17 @@ pub(crate) async fn run(address: &str, load: &Load) -> Result<Delivered, Box<dyn
             }
         }
         Load::Fanout { connections, burst, octets } => {
-            let round = Rc::new(Round { receivers: connections, got: Cell::new(0), done: Notify::new() });
+            let round =
+                Rc::new(Round { receivers: connections, got: Cell::new(0), done: Notify::new() });
             let burst_octets = burst * reply_len(octets);
             let (input, output) = connect(address, "/fanout").await?.into_split();
-            spawn_local(receive(input, burst, burst_octets, Rc::clone(&delivered), Rc::clone(&round)));
+            spawn_local(receive(
+                input,
+                burst,
+                burst_octets,
+                Rc::clone(&delivered),
+                Rc::clone(&round),
+            ));
             for _ in 1..connections {
                 let (input, output) = connect(address, "/fanout").await?.into_split();
                 // Dropping the half would end the connection.

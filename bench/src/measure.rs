@@ -57,8 +57,7 @@ async fn measure_running(process: &mut Child, load: &Load) -> Result<f64, Box<dy
     tokio::time::sleep(WARM_UP).await;
     let (cpu_before, count_before) = (cpu_ticks(process.id())?, delivered.get());
     tokio::time::sleep(WINDOW).await;
-    let (cpu, count) =
-        (cpu_ticks(process.id())? - cpu_before, delivered.get() - count_before);
+    let (cpu, count) = (cpu_ticks(process.id())? - cpu_before, delivered.get() - count_before);
     if count == 0 {
         return Err("the server delivered nothing".into());
     }

@@ -182,7 +182,10 @@ fn generate_branch(mapping: &Mapping) -> TokenStream {
     let last = method.arguments.len().checked_sub(1);
     let arguments = method.arguments.iter().enumerate().map(|(index, argument)| {
         let binding = binding(index);
-        let value = generate_argument(argument, Some(index) == last);
+        let value = match last {
+            Some(last) if last == index => generate_last_argument(argument),
+            _ => generate_argument(argument),
+        };
         quote!(let #binding = #value;)
     });
     let call = method.call();
@@ -200,7 +203,17 @@ fn generate_branch(mapping: &Mapping) -> TokenStream {
     }
 }
 
-fn generate_argument(argument: &Argument, is_last: bool) -> TokenStream {
+/// The payload stands last, if there is one.
+fn generate_last_argument(argument: &Argument) -> TokenStream {
+    if !matches!(argument.kind, Kind::Typed) {
+        return generate_argument(argument);
+    }
+    let the_trait = quote!(::tidings::messaging::FromMessage<_>);
+    let from_message = argument.by_trait(&the_trait, &quote!(from_message));
+    quote!(#from_message(&parts, body)?)
+}
+
+fn generate_argument(argument: &Argument) -> TokenStream {
     let ty = &argument.ty;
     match &argument.kind {
         Kind::Variable(name) => {
@@ -211,11 +224,6 @@ fn generate_argument(argument: &Argument, is_last: bool) -> TokenStream {
             Some(ty) => quote!(parts.optional_header::<#ty>(#name)?),
             None => quote!(parts.header::<#ty>(#name)?),
         },
-        Kind::Typed if is_last => {
-            let the_trait = quote!(::tidings::messaging::FromMessage<_>);
-            let from_message = argument.by_trait(&the_trait, &quote!(from_message));
-            quote!(#from_message(&parts, body)?)
-        }
         Kind::Typed => {
             let the_trait = quote!(::tidings::messaging::FromMessageParts);
             let from_parts = argument.by_trait(&the_trait, &quote!(from_message_parts));

@@ -126,13 +126,14 @@ fn all(methods: &Methods) -> impl Iterator<Item = &Method> {
 fn check_variables(methods: &Methods, variables: &[String], mistakes: &mut Mistakes) {
     for argument in all(methods).flat_map(|method| &method.arguments) {
         match &argument.kind {
-            Kind::Variable(name) if !variables.iter().any(|known| name == known) => {
-                if argument.optional().is_none() {
-                    let message = format!(
-                        "the path has no variable `{{{name}}}`; add it, or make this an `Option`"
-                    );
-                    mistakes.add(name, message);
-                }
+            Kind::Variable(name)
+                if argument.optional().is_none()
+                    && !variables.iter().any(|known| name == known) =>
+            {
+                let message = format!(
+                    "the path has no variable `{{{name}}}`; add it, or make this an `Option`"
+                );
+                mistakes.add(name, message);
             }
             Kind::Header(name) => {
                 mistakes.add(name, "#[header] is for message handlers; take `&Handshake` here");

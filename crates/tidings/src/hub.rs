@@ -84,7 +84,8 @@ pub(crate) struct Deliveries {
 impl Sink<Session> for Deliveries {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
-            let frame = frame(message, class, subscriptions.ack(message), false);
+            let ack = subscriptions.ack(message);
+            let frame = shared_frame(&parts(message, class, ack), class.version);
             for subscription in subscriptions {
                 // A session that cannot take it is closed or closing, and told so.
                 let _ = subscription.subscriber.send_shared(&frame);
@@ -95,7 +96,10 @@ impl Sink<Session> for Deliveries {
     fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
         let subscription = delivery.subscription;
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
-        let frame = frame(delivery.message, &subscription.class, ack, delivery.is_redelivered());
+        let redelivered = delivery.is_redelivered();
+        let common = parts(delivery.message, &subscription.class, ack);
+        let version = subscription.class.version;
+        let frame = shared_frame(&MessageParts { redelivered, ..common }, version);
         let link = subscription.subscriber.link();
         let pushed = link.push_shared(&frame);
         if pushed == Err(PushError::Full) || link.is_backlogged() {
@@ -109,24 +113,27 @@ impl Sink<Session> for Deliveries {
     }
 }
 
-fn frame(
-    message: &Message,
-    class: &EncodingClass,
-    ack: Option<&str>,
-    redelivered: bool,
-) -> SharedMessage {
-    let parts = MessageParts {
+fn shared_frame(parts: &MessageParts<'_>, version: Version) -> SharedMessage {
+    let mut frame = Vec::new();
+    encode_message(parts, version, &mut frame);
+    SharedMessage::new(stomp_message(frame.into()))
+}
+
+/// What the frames of all subscriptions of a class have in common.
+fn parts<'a>(
+    message: &'a Message,
+    class: &'a EncodingClass,
+    ack: Option<&'a str>,
+) -> MessageParts<'a> {
+    MessageParts {
         destination: message.destination.as_str(),
         message_id: message.message_id.as_str(),
         subscription: class.subscription.as_ref().map(|id| id.as_str()),
         ack: ack.filter(|_| class.version >= Version::V1_2),
-        redelivered,
+        redelivered: false,
         headers: &message.headers,
         body: &message.body,
-    };
-    let mut frame = Vec::new();
-    encode_message(&parts, class.version, &mut frame);
-    SharedMessage::new(stomp_message(frame.into()))
+    }
 }
 
 /// A STOMP frame as a WebSocket message: text, unless its body is not UTF-8.

@@ -1,4 +1,5 @@
 //! Annotated and programmatic endpoints, over real sockets.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! The application inside other servers: axum, hyper alone, and any tower service.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

@@ -1,4 +1,5 @@
 //! SockJS over HTTP, byte for byte as a client sees it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

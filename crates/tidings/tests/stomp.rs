@@ -1,4 +1,5 @@
 //! STOMP by every door, byte for byte as a client sees it.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 mod support;
 

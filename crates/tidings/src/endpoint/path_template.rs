@@ -29,7 +29,11 @@ impl PathTemplate {
         let path = template.strip_prefix('/').ok_or_else(|| fail(Kind::NoLeadingSlash))?;
         let mut segments: Vec<Segment> = Vec::new();
         for segment in path.split('/') {
-            let segment = parse_segment(segment, path.is_empty()).map_err(fail)?;
+            let segment = match segment {
+                // The root is one empty segment.
+                "" if path.is_empty() => Segment::Literal("".into()),
+                segment => parse_segment(segment).map_err(fail)?,
+            };
             if matches!(segment, Segment::Variable(_)) && segments.contains(&segment) {
                 return Err(fail(Kind::DuplicateVariable));
             }
@@ -57,15 +61,15 @@ impl PathTemplate {
                     }
                 }
                 Segment::Variable(_) if matches!(value, "" | "." | "..") => return None,
-                Segment::Variable(name) => params.push((name, value)),
+                Segment::Variable(name) => params.push((&**name, value)),
             }
         }
         if rest.next().is_some() {
             return None;
         }
-        let decode = |(name, value): (&Box<str>, &str)| {
+        let decode = |(name, value): (&str, &str)| {
             let value = percent_decode_str(value).decode_utf8().map_err(|_| InvalidPathParam)?;
-            Ok((name.clone(), value.into_owned()))
+            Ok((name.to_owned(), value.into_owned()))
         };
         Some(params.into_iter().map(decode).collect())
     }
@@ -90,14 +94,14 @@ impl PathTemplate {
     }
 }
 
-fn parse_segment(segment: &str, is_root: bool) -> Result<Segment, Kind> {
+fn parse_segment(segment: &str) -> Result<Segment, Kind> {
     if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
         let is_name = !name.is_empty()
             && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
         return if is_name { Ok(Segment::Variable(name.into())) } else { Err(Kind::VariableName) };
     }
     match segment {
-        "" if !is_root => Err(Kind::EmptySegment),
+        "" => Err(Kind::EmptySegment),
         "." | ".." => Err(Kind::DotSegment),
         literal if literal.contains(['{', '}']) => Err(Kind::PartialVariable),
         literal if literal.contains(['?', '#']) => Err(Kind::NoPath),

@@ -38,7 +38,11 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
         }
     };
     drop(open);
-    let closed = runner.call(async { Ok(endpoint.on_close(&session, &reason).await) }).await;
+    let on_close = async {
+        endpoint.on_close(&session, &reason).await;
+        Ok(())
+    };
+    let closed = runner.call(on_close).await;
     if let Err(error) = closed {
         runner.report(&mut endpoint, error).await;
     }

@@ -91,7 +91,7 @@ impl SockJsService {
             Some(Route::Session { session_id, transport, .. }) => match transport.kind {
                 TransportKind::WebSocket => self.websocket(&self.framed, &mut parts, origins),
                 _ if parts.method == Method::OPTIONS => preflight(&parts, transport.allow),
-                _ if parts.method != Method::POST => {
+                _ if parts.method != transport.method => {
                     refusal::method_not_allowed(transport.allow).map(Body::from)
                 }
                 TransportKind::Receive => self.receive(&parts, session_id, transport).await,
