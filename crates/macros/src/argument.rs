@@ -1,16 +1,29 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Attribute, FnArg, GenericArgument, Ident, ImplItemFn, LitStr, Pat, PathArguments, Type};
+use syn::{
+    Attribute, FnArg, GenericArgument, Ident, ImplItemFn, ItemImpl, LitStr, Pat, PathArguments,
+    ReturnType, Type,
+};
 
 use crate::diagnostics::Mistakes;
+
+/// What methods look like in the `impl` blocks of one attribute.
+pub(crate) struct Dialect {
+    /// The attribute that makes an argument a variable.
+    pub(crate) variable: &'static str,
+    /// The receivers that methods may have.
+    pub(crate) receivers: &'static [&'static str],
+    /// What to say about any other.
+    pub(crate) receiver_rule: &'static str,
+}
 
 /// An annotated method: what is called, and with what.
 pub(crate) struct Method {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Argument>,
-    pub(crate) is_async: bool,
-    pub(crate) has_receiver: bool,
+    is_async: bool,
+    output: ReturnType,
 }
 
 /// One argument of an annotated method.
@@ -32,36 +45,54 @@ pub(crate) enum Kind {
 }
 
 impl Method {
-    /// Reads a method, and takes the attributes off its arguments. `variable` is the name of the
-    /// attribute for variables.
-    pub(crate) fn read(method: &mut ImplItemFn, variable: &str, mistakes: &mut Mistakes) -> Self {
+    /// Reads a method, and takes the attributes off its arguments.
+    pub(crate) fn read(
+        method: &mut ImplItemFn,
+        dialect: &Dialect,
+        mistakes: &mut Mistakes,
+    ) -> Self {
+        check_receiver(method, dialect, mistakes);
         let mut arguments = Vec::new();
         for input in &mut method.sig.inputs {
             let FnArg::Typed(input) = input else { continue };
-            let kind = read_kind(&mut input.attrs, &input.pat, variable, mistakes);
+            let kind = read_kind(&mut input.attrs, &input.pat, dialect.variable, mistakes);
             let (ty, is_reference) = owned(&input.ty);
             arguments.push(Argument { kind, ty, is_reference });
         }
-        let has_receiver = method.sig.receiver().is_some();
-        if !has_receiver {
-            mistakes.add(
-                &method.sig,
-                "the method needs `self`: `&self`, or `&mut self` in an endpoint",
-            );
+        Self {
+            name: method.sig.ident.clone(),
+            arguments,
+            is_async: method.sig.asyncness.is_some(),
+            output: method.sig.output.clone(),
         }
-        let name = method.sig.ident.clone();
-        Self { name, arguments, is_async: method.sig.asyncness.is_some(), has_receiver }
     }
 
-    /// The call, with arguments from the variables [`binding`] names.
-    pub(crate) fn call(&self) -> TokenStream {
+    /// The call with arguments from the variables [`binding`] names, and what it returns converted by
+    /// `function` of a trait, which may take `more` arguments. The compiler blames the return type if
+    /// that does not implement the trait.
+    pub(crate) fn call(
+        &self,
+        the_trait: &TokenStream,
+        function: &TokenStream,
+        more: &TokenStream,
+    ) -> TokenStream {
         let name = &self.name;
         let arguments = self.arguments.iter().enumerate().map(|(index, argument)| {
             let binding = binding(index);
             if argument.is_reference { quote!(&#binding) } else { quote!(#binding) }
         });
         let dot_await = self.is_async.then(|| quote!(.await));
-        quote!(self.#name(#(#arguments),*) #dot_await)
+        // `Self::name` is the user's method even where a trait in scope has one of the same name.
+        let call = quote!(Self::#name(self, #(#arguments),*) #dot_await);
+        let convert = match &self.output {
+            ReturnType::Default => quote!(<() as #the_trait>::#function),
+            // `impl Trait` has no name to write here.
+            ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)) => {
+                quote!(#the_trait::#function)
+            }
+            ReturnType::Type(_, ty) => quote_spanned!(ty.span()=> <#ty as #the_trait>::#function),
+        };
+        quote!(#convert(#call, #more))
     }
 }
 
@@ -89,10 +120,33 @@ pub(crate) fn binding(index: usize) -> Ident {
     quote::format_ident!("argument_{index}")
 }
 
+/// Refuses an item that is not a type's own `impl` block: one without a trait.
+pub(crate) fn inherent_impl(item: TokenStream, attribute: &str) -> syn::Result<ItemImpl> {
+    let message = format!("#[{attribute}] belongs on an `impl` block: `impl Chat {{ … }}`");
+    let fail = |span| syn::Error::new(span, &message);
+    let block: ItemImpl = syn::parse2(item).map_err(|error| fail(error.span()))?;
+    match &block.trait_ {
+        None => Ok(block),
+        Some((path, _)) => Err(fail(path.span())),
+    }
+}
+
 /// Takes the first attribute of this name off the list.
 pub(crate) fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Option<Attribute> {
     let index = attributes.iter().position(|attribute| attribute.path().is_ident(name))?;
     Some(attributes.remove(index))
+}
+
+fn check_receiver(method: &ImplItemFn, dialect: &Dialect, mistakes: &mut Mistakes) {
+    match method.sig.receiver() {
+        None => mistakes.add(&method.sig.ident, dialect.receiver_rule),
+        Some(receiver) => {
+            let written = receiver.to_token_stream().to_string();
+            if !dialect.receivers.contains(&written.as_str()) {
+                mistakes.add(receiver, dialect.receiver_rule);
+            }
+        }
+    }
 }
 
 fn read_kind(

@@ -1,11 +1,24 @@
 use proc_macro2::TokenStream;
-use quote::{ToTokens, quote};
+use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Token};
 
-use crate::argument::{Argument, Kind, Method, binding, take_attribute};
+use crate::argument::{Argument, Dialect, Kind, Method, binding, inherent_impl, take_attribute};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
+
+const DIALECT: Dialect = Dialect {
+    variable: "destination_variable",
+    receivers: &["& self"],
+    receiver_rule: "a message handler takes `&self`: all sessions share the controller",
+};
+
+/// What stands before all mappings of a controller.
+#[derive(Default)]
+struct Prefix {
+    path: String,
+    variables: Vec<String>,
+}
 
 /// A method with a mapping.
 struct Mapping {
@@ -23,12 +36,14 @@ enum MappingKind {
     Subscribe,
 }
 
+const KINDS: [(&str, MappingKind); 2] =
+    [("message_mapping", MappingKind::Message), ("subscribe_mapping", MappingKind::Subscribe)];
+
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
-    let mut block: ItemImpl = match syn::parse2(item.clone()) {
+    let mut block = match inherent_impl(item.clone(), "controller") {
         Ok(block) => block,
         Err(error) => {
-            let message = "#[controller] belongs on an `impl` block";
-            let error = syn::Error::new(error.span(), message).into_compile_error();
+            let error = error.into_compile_error();
             return quote!(#item #error);
         }
     };
@@ -36,107 +51,116 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let prefix = read_prefix(arguments, &mut mistakes);
     let mappings = read_mappings(&mut block, &prefix, &mut mistakes);
     let generated = generate(&block, &mappings);
-    mistakes.finish(quote!(#block #generated), quote!(#block))
+    // Stands in for a controller with mistakes, so that its uses are not reported as well.
+    let bare = generate(&block, &[]);
+    mistakes.finish(quote!(#block #generated), quote!(#block #bare))
 }
 
-fn read_prefix(arguments: TokenStream, mistakes: &mut Mistakes) -> String {
+fn read_prefix(arguments: TokenStream, mistakes: &mut Mistakes) -> Prefix {
     if arguments.is_empty() {
-        return String::new();
+        return Prefix::default();
     }
-    let prefix = mistakes.ok(syn::parse2::<LitStr>(arguments));
-    let Some(prefix) = prefix else { return String::new() };
-    mistakes.ok(template::variables(&prefix, Syntax::Path));
-    prefix.value()
+    let read = |prefix: LitStr| {
+        let variables = template::variables(&prefix, Syntax::Path)?;
+        Ok(Prefix { path: prefix.value().trim_end_matches('/').to_owned(), variables })
+    };
+    mistakes.ok(syn::parse2::<LitStr>(arguments).and_then(read)).unwrap_or_default()
 }
 
-fn read_mappings(block: &mut ItemImpl, prefix: &str, mistakes: &mut Mistakes) -> Vec<Mapping> {
+fn read_mappings(block: &mut ItemImpl, prefix: &Prefix, mistakes: &mut Mistakes) -> Vec<Mapping> {
     let mut mappings: Vec<Mapping> = Vec::new();
     for item in &mut block.items {
         let ImplItem::Fn(item) = item else { continue };
-        let Some((kind, attribute)) = take_mapping(item) else { continue };
-        if let Some(mapping) = read_mapping(item, kind, &attribute, prefix, mistakes) {
-            let same = |known: &&Mapping| {
-                known.kind == kind
-                    && template::shape(&known.pattern) == template::shape(&mapping.pattern)
-            };
-            if let Some(known) = mappings.iter().find(same) {
-                let message = format!("`{}` is mapped to the same destination", known.method.name);
-                mistakes.add(&attribute, message);
+        let send_to = take_attribute(&mut item.attrs, "send_to");
+        let Some((attribute, kind)) = take_kind(item, mistakes) else {
+            if let Some(send_to) = send_to {
+                mistakes.add(send_to, "#[send_to] needs #[message_mapping] on the same method");
             }
-            mappings.push(mapping);
+            continue;
+        };
+        let send_to = read_send_to(send_to, kind, mistakes);
+        let method = Method::read(item, &DIALECT, mistakes);
+        let Some((pattern, variables)) = read_pattern(&attribute, prefix, mistakes) else {
+            continue;
+        };
+        let mapping = Mapping { method, kind, pattern, variables, send_to };
+        check_variables(&mapping, mistakes);
+        let shape = template::shape(&mapping.pattern);
+        let same =
+            |known: &&Mapping| known.kind == kind && template::shape(&known.pattern) == shape;
+        if let Some(known) = mappings.iter().find(same) {
+            let message = format!("`{}` is for the same destinations", known.method.name);
+            mistakes.add(&attribute, message);
         }
+        mappings.push(mapping);
     }
     mappings
 }
 
-fn take_mapping(item: &mut ImplItemFn) -> Option<(MappingKind, Attribute)> {
-    let message = take_attribute(&mut item.attrs, "message_mapping");
-    let message = message.map(|attribute| (MappingKind::Message, attribute));
-    message.or_else(|| {
-        let subscribe = take_attribute(&mut item.attrs, "subscribe_mapping")?;
-        Some((MappingKind::Subscribe, subscribe))
-    })
+fn take_kind(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribute, MappingKind)> {
+    let kinds = KINDS.map(|(name, kind)| (take_attribute(&mut item.attrs, name), kind));
+    let mut kinds = kinds.into_iter().filter_map(|(attribute, kind)| Some((attribute?, kind)));
+    let first = kinds.next()?;
+    for (second, _) in kinds {
+        mistakes.add(second, "a method has one mapping; write another method for this");
+    }
+    Some(first)
 }
 
-fn read_mapping(
-    item: &mut ImplItemFn,
-    kind: MappingKind,
+/// The mapping's whole pattern, and its variables.
+fn read_pattern(
     attribute: &Attribute,
-    prefix: &str,
+    prefix: &Prefix,
     mistakes: &mut Mistakes,
-) -> Option<Mapping> {
-    let send_to = read_send_to(item, kind, mistakes);
-    let method = Method::read(item, "destination_variable", mistakes);
+) -> Option<(String, Vec<String>)> {
     let own = mistakes.ok(attribute.parse_args::<LitStr>())?;
-    let pattern = LitStr::new(&format!("{prefix}{}", own.value()), own.span());
-    let variables = mistakes.ok(template::variables(&pattern, Syntax::Mapping))?;
-    let mapping = Mapping { method, kind, pattern: pattern.value(), variables, send_to };
-    check(&mapping, item, mistakes);
-    Some(mapping)
+    let mut variables = prefix.variables.clone();
+    for name in mistakes.ok(template::variables(&own, Syntax::Mapping))? {
+        if variables.contains(&name) {
+            mistakes.add(&own, format!("the prefix has a variable `{{{name}}}` already"));
+        }
+        variables.push(name);
+    }
+    let pattern = match own.value().as_str() {
+        "/" if !prefix.path.is_empty() => prefix.path.clone(),
+        own => format!("{}{own}", prefix.path),
+    };
+    Some((pattern, variables))
 }
 
-fn read_send_to(item: &mut ImplItemFn, kind: MappingKind, mistakes: &mut Mistakes) -> Vec<LitStr> {
-    let Some(attribute) = take_attribute(&mut item.attrs, "send_to") else { return Vec::new() };
+fn read_send_to(
+    attribute: Option<Attribute>,
+    kind: MappingKind,
+    mistakes: &mut Mistakes,
+) -> Vec<LitStr> {
+    let Some(attribute) = attribute else { return Vec::new() };
     if kind == MappingKind::Subscribe {
         let message = "a #[subscribe_mapping] answers the subscriber alone; #[send_to] is for \
                        #[message_mapping]";
         mistakes.add(&attribute, message);
     }
     let list = attribute.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated);
-    let list: Vec<LitStr> = mistakes.ok(list).into_iter().flatten().collect();
-    for destination in &list {
-        if !destination.value().starts_with('/') {
-            mistakes.add(destination, "a destination begins with `/`: \"/topic/greetings\"");
-        }
-    }
+    let Some(list) = mistakes.ok(list) else { return Vec::new() };
     if list.is_empty() {
         mistakes.add(&attribute, "expected destinations: #[send_to(\"/topic/greetings\")]");
     }
-    list
+    list.into_iter().collect()
 }
 
-fn check(mapping: &Mapping, item: &ImplItemFn, mistakes: &mut Mistakes) {
+fn check_variables(mapping: &Mapping, mistakes: &mut Mistakes) {
     let Mapping { method, pattern, variables, send_to, .. } = mapping;
-    if item.sig.receiver().is_some_and(|receiver| {
-        let receiver = receiver.to_token_stream().to_string();
-        method.has_receiver && receiver != "& self"
-    }) {
-        let message = "a message handler takes `&self`: all sessions share the controller";
-        mistakes.add(&item.sig.inputs, message);
-    }
+    let unknown = |name: &str| format!("the mapping `{pattern}` has no variable `{{{name}}}`");
     for argument in &method.arguments {
         if let Kind::Variable(name) = &argument.kind
             && !variables.iter().any(|known| name == known)
         {
-            mistakes.add(name, format!("the mapping `{pattern}` has no variable `{{{name}}}`"));
+            mistakes.add(name, unknown(&name.to_string()));
         }
     }
     for destination in send_to {
-        for name in template::placeholders(&destination.value()) {
-            if !variables.contains(&name) {
-                let message = format!("the mapping `{pattern}` has no variable `{{{name}}}`");
-                mistakes.add(destination, message);
-            }
+        let names = mistakes.ok(template::placeholders(destination)).unwrap_or_default();
+        for name in names.iter().filter(|name| !variables.contains(name)) {
+            mistakes.add(destination, unknown(name));
         }
     }
 }
@@ -188,7 +212,6 @@ fn generate_branch(mapping: &Mapping) -> TokenStream {
         };
         quote!(let #binding = #value;)
     });
-    let call = method.call();
     let targets = match (kind, send_to.is_empty()) {
         (MappingKind::Subscribe, _) => quote!(::std::vec![::std::string::String::new()]),
         (MappingKind::Message, true) => quote!(::std::vec![parts.default_reply_destination()]),
@@ -196,10 +219,15 @@ fn generate_branch(mapping: &Mapping) -> TokenStream {
             quote!(::std::vec![#(parts.expand(#send_to)),*])
         }
     };
+    let reply = method.call(
+        &quote!(::tidings::messaging::IntoOutgoing),
+        &quote!(into_outgoing),
+        &quote!(&targets),
+    );
     quote! {
+        let targets = #targets;
         #(#arguments)*
-        let reply = #call;
-        ::tidings::messaging::IntoOutgoing::into_outgoing(reply, &#targets)
+        #reply
     }
 }
 

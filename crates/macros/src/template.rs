@@ -40,6 +40,9 @@ pub(crate) fn variables(template: &LitStr, syntax: Syntax) -> syn::Result<Vec<St
             segment if segment.contains(['{', '}']) => {
                 return fail(format!("a variable must be a whole segment, but `{segment}` is not"));
             }
+            segment if syntax == Syntax::Path && segment.contains(['?', '#']) => {
+                return fail("a path has no query (`?`) and no fragment (`#`)".into());
+            }
             _ => {}
         }
     }
@@ -47,14 +50,30 @@ pub(crate) fn variables(template: &LitStr, syntax: Syntax) -> syn::Result<Vec<St
 }
 
 /// The names between braces in a destination that is sent to.
-pub(crate) fn placeholders(destination: &str) -> Vec<String> {
-    let parts = destination.split('{').skip(1);
-    parts.filter_map(|part| part.split_once('}')).map(|(name, _)| name.to_owned()).collect()
+pub(crate) fn placeholders(destination: &LitStr) -> syn::Result<Vec<String>> {
+    let text = destination.value();
+    let fail = |rule: &str| Err(syn::Error::new(destination.span(), rule));
+    if !text.starts_with('/') {
+        return fail("a destination must begin with `/`: \"/topic/greetings\"");
+    }
+    let mut names = Vec::new();
+    let mut rest = text.as_str();
+    while let Some(open) = rest.find(['{', '}']) {
+        let name = rest[open..].strip_prefix('{').and_then(|rest| rest.split_once('}'));
+        match name {
+            Some((name, after)) if !name.contains('{') => {
+                names.push(name.to_owned());
+                rest = after;
+            }
+            _ => return fail("a brace without its counterpart"),
+        }
+    }
+    Ok(names)
 }
 
 /// The template with its variables' names left out: equal for templates that match the same.
 pub(crate) fn shape(template: &str) -> String {
-    let segment = |segment: &str| if segment.starts_with('{') { "{}" } else { segment }.to_owned();
+    let segment = |segment: &str| if segment.starts_with('{') { "*" } else { segment }.to_owned();
     template.split('/').map(segment).collect::<Vec<_>>().join("/")
 }
 
@@ -72,12 +91,23 @@ mod tests {
     fn variables_are_found_in_order() {
         assert_eq!(check("/a/{b}/{c}", Syntax::Path).unwrap(), ["b", "c"]);
         assert_eq!(check("/", Syntax::Path).unwrap(), [""; 0]);
-        assert_eq!(placeholders("/topic/room.{id}.{x}"), ["id", "x"]);
+    }
+
+    #[test]
+    fn placeholders_are_found_anywhere_in_a_destination() {
+        let check = |text| placeholders(&LitStr::new(text, Span::call_site()));
+        assert_eq!(check("/topic/room.{id}.{x}").unwrap(), ["id", "x"]);
+        assert!(check("/topic/a").unwrap().is_empty());
+        for text in ["topic/a", "/topic/{a", "/topic/a}", "/topic/{{a}}", "/topic/}{"] {
+            assert!(check(text).is_err(), "{text}");
+        }
     }
 
     #[test]
     fn broken_rules_are_told() {
-        for text in ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{1}"] {
+        let broken =
+            ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{1}", "/a?b"];
+        for text in broken {
             assert!(check(text, Syntax::Path).is_err(), "{text}");
         }
     }
@@ -93,6 +123,7 @@ mod tests {
     #[test]
     fn equal_shapes_match_the_same() {
         assert_eq!(shape("/a/{b}"), shape("/a/{c}"));
+        assert_eq!(shape("/a/{b}"), shape("/a/*"));
         assert_ne!(shape("/a/{b}"), shape("/a/b"));
     }
 }

@@ -2,7 +2,7 @@
 
 pub use bytes::Bytes;
 
-use crate::endpoint::{EndpointError, Flow, Message, PayloadKind, Session};
+use crate::endpoint::{BoxError, EndpointError, Flow, Message, PayloadKind, Session};
 
 /// The kind of the one payload among a method's arguments; anything but one does not compile.
 pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
@@ -20,6 +20,36 @@ pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
         None => {
             panic!("an #[on_message] method must take the message: `text: String`, for example")
         }
+    }
+}
+
+/// Sends what a method returned, if that is a message.
+pub async fn send_reply(session: &Session, reply: Option<Message>) -> Result<(), EndpointError> {
+    if let Some(message) = reply {
+        session.send(message).await?;
+    }
+    Ok(())
+}
+
+/// What an `#[on_close]` method may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned by an `#[on_close]` method",
+    label = "the peer is gone and takes no reply",
+    note = "return `()` or `Result<(), E>`"
+)]
+pub trait Ended {
+    fn ended(self) -> Result<(), EndpointError>;
+}
+
+impl Ended for () {
+    fn ended(self) -> Result<(), EndpointError> {
+        Ok(())
+    }
+}
+
+impl<E: Into<BoxError>> Ended for Result<(), E> {
+    fn ended(self) -> Result<(), EndpointError> {
+        self.map_err(EndpointError::from_handler)
     }
 }
 

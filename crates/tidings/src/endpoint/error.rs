@@ -31,6 +31,16 @@ pub enum EndpointError {
     Panic(String),
 }
 
+impl EndpointError {
+    /// The error that a handler returned. One that is an `EndpointError` already stays what it is.
+    pub(crate) fn from_handler(error: impl Into<BoxError>) -> Self {
+        match error.into().downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => Self::Handler(error),
+        }
+    }
+}
+
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {

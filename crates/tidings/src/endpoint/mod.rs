@@ -21,8 +21,6 @@ pub use handshake::Handshake;
 pub use json::Json;
 pub use open_sessions::Peers;
 pub use path_params::{PathParamError, PathParams};
-#[doc(hidden)]
-pub use reply::reply;
 pub use reply::{IntoFlow, IntoReply};
 pub use session::{Session, SessionId};
 pub use tidings_websocket::{CloseCode, CloseReason, Message};

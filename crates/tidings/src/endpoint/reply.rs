@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::Serialize;
 use tidings_websocket::Message;
 
-use super::{BoxError, EndpointError, Json, Session};
+use super::{BoxError, EndpointError, Flow, Json};
 
 /// What a method of an annotated endpoint may return: it is sent back to the peer.
 #[diagnostic::on_unimplemented(
@@ -17,14 +17,6 @@ pub trait IntoReply {
     ///
     /// The error that the method returned, or the one that kept its value from being encoded.
     fn into_reply(self) -> Result<Option<Message>, EndpointError>;
-}
-
-#[doc(hidden)]
-pub async fn reply(value: impl IntoReply, session: &Session) -> Result<(), EndpointError> {
-    if let Some(message) = value.into_reply()? {
-        session.send(message).await?;
-    }
-    Ok(())
 }
 
 impl IntoReply for () {
@@ -76,33 +68,30 @@ impl<R: IntoReply, E: Into<BoxError>> IntoReply for Result<R, E> {
     fn into_reply(self) -> Result<Option<Message>, EndpointError> {
         match self {
             Ok(reply) => reply.into_reply(),
-            Err(error) => Err(into_endpoint_error(error.into())),
+            Err(error) => Err(EndpointError::from_handler(error)),
         }
     }
 }
 
-/// Keeps an endpoint error what it is, instead of wrapping it into another.
-fn into_endpoint_error(error: BoxError) -> EndpointError {
-    match error.downcast::<EndpointError>() {
-        Ok(error) => *error,
-        Err(error) => EndpointError::Handler(error),
-    }
-}
-
-/// What `#[on_error]` may return.
+/// What a method with `#[on_error]` may return.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be returned by an `#[on_error]` method",
+    label = "does not say what happens to the session",
+    note = "return `()`, which keeps the session open, or `Flow`"
+)]
 pub trait IntoFlow {
     /// What happens to the session.
-    fn into_flow(self) -> super::Flow;
+    fn into_flow(self) -> Flow;
 }
 
 impl IntoFlow for () {
-    fn into_flow(self) -> super::Flow {
-        super::Flow::Continue
+    fn into_flow(self) -> Flow {
+        Flow::Continue
     }
 }
 
-impl IntoFlow for super::Flow {
-    fn into_flow(self) -> super::Flow {
+impl IntoFlow for Flow {
+    fn into_flow(self) -> Flow {
         self
     }
 }

@@ -26,13 +26,21 @@ pub(crate) struct InboundMessage {
 #[derive(Default)]
 pub(crate) struct Dispatcher {
     controllers: Vec<Box<dyn AnyController>>,
-    /// The most specific first.
-    routes: Vec<Route>,
+    messages: Routes,
+    subscriptions: Routes,
 }
 
+/// The mappings of one kind.
+#[derive(Default)]
+struct Routes {
+    literals: HashMap<String, Route>,
+    /// The most specific first.
+    patterns: Vec<(Pattern, Route)>,
+}
+
+/// A handler: which of the controllers, and which of its mappings.
+#[derive(Clone, Copy)]
 struct Route {
-    kind: MappingKind,
-    pattern: Pattern,
     controller: usize,
     mapping: usize,
 }
@@ -58,12 +66,13 @@ impl Controllers {
                 if let Some(first) = taken.insert((declared.kind, pattern.shape()), here) {
                     ambiguities.push(AmbiguousMapping { first, second: here });
                 }
-                let route = Route { kind: declared.kind, pattern, controller: index, mapping };
-                dispatcher.routes.push(route);
+                let route = Route { controller: index, mapping };
+                dispatcher.routes_mut(declared.kind).add(pattern, route);
             }
             dispatcher.controllers.push(controller);
         }
-        dispatcher.routes.sort_by(|a, b| a.pattern.compare_specificity(&b.pattern));
+        dispatcher.messages.sort();
+        dispatcher.subscriptions.sort();
         if ambiguities.is_empty() { Ok(dispatcher) } else { Err(ambiguities) }
     }
 }
@@ -71,7 +80,7 @@ impl Controllers {
 impl Dispatcher {
     /// Handles a message. `None` when no handler is for its destination.
     pub(crate) async fn dispatch_message(&self, message: InboundMessage) -> Option<Vec<Outgoing>> {
-        self.dispatch(MappingKind::Message, message).await
+        self.dispatch(&self.messages, message).await
     }
 
     /// Handles a subscription. The replies are for the subscriber alone.
@@ -79,14 +88,15 @@ impl Dispatcher {
         &self,
         message: InboundMessage,
     ) -> Option<Vec<Outgoing>> {
-        self.dispatch(MappingKind::Subscribe, message).await
+        self.dispatch(&self.subscriptions, message).await
     }
 
-    /// A handler that fails or panics is logged, and answers nothing.
-    async fn dispatch(&self, kind: MappingKind, message: InboundMessage) -> Option<Vec<Outgoing>> {
-        let (route, variables) = self.find(kind, &message.destination)?;
+    /// A handler that fails or panics is logged, and answers nothing. What a client has caused is
+    /// logged where it does not fill the log.
+    async fn dispatch(&self, routes: &Routes, message: InboundMessage) -> Option<Vec<Outgoing>> {
+        let (route, variables) = routes.find(&message.destination)?;
         let InboundMessage { destination, headers, body, session, messenger } = message;
-        let controller = &self.controllers[route.controller];
+        let controller = self.controllers.get(route.controller)?;
         let parts = MessageParts {
             destination: destination.clone(),
             variables,
@@ -99,7 +109,12 @@ impl Dispatcher {
         Some(match handled {
             Ok(Ok(replies)) => replies,
             Ok(Err(error)) => {
-                tracing::warn!(%error, destination, controller = controller.name(), "handler failed");
+                let controller = controller.name();
+                if error.is_fault_of_client() {
+                    tracing::debug!(%error, destination, controller, "handler was not called");
+                } else {
+                    tracing::warn!(%error, destination, controller, "handler failed");
+                }
                 Vec::new()
             }
             Err(_) => {
@@ -109,10 +124,36 @@ impl Dispatcher {
         })
     }
 
-    fn find(&self, kind: MappingKind, destination: &str) -> Option<(&Route, PathParams)> {
-        let routes = self.routes.iter().filter(|route| route.kind == kind);
-        let mut matching =
-            routes.filter_map(|route| Some((route, route.pattern.matches(destination)?)));
+    fn routes_mut(&mut self, kind: MappingKind) -> &mut Routes {
+        match kind {
+            MappingKind::Message => &mut self.messages,
+            MappingKind::Subscribe => &mut self.subscriptions,
+        }
+    }
+}
+
+impl Routes {
+    fn add(&mut self, pattern: Pattern, route: Route) {
+        match pattern.literal() {
+            Some(literal) => {
+                self.literals.insert(literal, route);
+            }
+            None => self.patterns.push((pattern, route)),
+        }
+    }
+
+    fn sort(&mut self) {
+        self.patterns.sort_by_cached_key(|(pattern, _)| pattern.precedence());
+    }
+
+    fn find(&self, destination: &str) -> Option<(Route, PathParams)> {
+        if let Some(route) = self.literals.get(destination) {
+            return Some((*route, PathParams::default()));
+        }
+        let mut matching = self
+            .patterns
+            .iter()
+            .filter_map(|(pattern, route)| Some((*route, pattern.matches(destination)?)));
         matching.next()
     }
 }
@@ -128,5 +169,67 @@ impl fmt::Display for AmbiguousMapping {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let ((first, first_type), (second, second_type)) = (self.first, self.second);
         write!(f, "{first} of {first_type} and {second} of {second_type} handle the same messages")
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messaging::HandlerError;
+
+    /// A controller that only has mappings.
+    struct Mapped<const N: usize>;
+
+    macro_rules! mapped {
+        ($n:literal: $($mapping:expr),*) => {
+            impl Controller for Mapped<$n> {
+                const MAPPINGS: &'static [Mapping] = &[$($mapping),*];
+
+                async fn handle(
+                    &self,
+                    _: usize,
+                    _: MessageParts,
+                    _: Bytes,
+                ) -> Result<Vec<Outgoing>, HandlerError> {
+                    Ok(Vec::new())
+                }
+            }
+        };
+    }
+
+    mapped!(1: Mapping::message("/a/{b}"), Mapping::message("/a/b"), Mapping::subscribe("/a"));
+    mapped!(2: Mapping::message("/a/*"), Mapping::message("/a"), Mapping::subscribe("/a"));
+
+    fn controllers() -> Controllers {
+        let mut controllers = Controllers::default();
+        controllers.add(Mapped::<1>);
+        controllers
+    }
+
+    #[test]
+    fn a_destination_finds_the_most_specific_mapping_of_its_kind() {
+        let dispatcher = controllers().build().unwrap_or_default();
+        let message = |destination| {
+            let (route, variables) = dispatcher.messages.find(destination)?;
+            Some((route.mapping, variables.get("b").map(str::to_owned)))
+        };
+        assert_eq!(message("/a/b"), Some((1, None)));
+        assert_eq!(message("/a/c"), Some((0, Some("c".into()))));
+        assert_eq!(message("/a"), None);
+        let subscription = dispatcher.subscriptions.find("/a");
+        assert_eq!(subscription.map(|(route, _)| route.mapping), Some(2));
+    }
+
+    #[test]
+    fn mappings_for_the_same_destinations_are_all_told() {
+        let mut controllers = controllers();
+        controllers.add(Mapped::<2>);
+        let Err(ambiguities) = controllers.build() else { panic!("there are two") };
+        let told: Vec<_> = ambiguities.iter().map(ToString::to_string).collect();
+        assert_eq!(told.len(), 2);
+        let patterns =
+            told[0].contains("message_mapping(\"/a/{b}\")") && told[0].contains("(\"/a/*\")");
+        assert!(patterns, "{told:?}");
+        assert!(told[1].contains("subscribe_mapping(\"/a\")"), "{told:?}");
     }
 }

@@ -1,3 +1,4 @@
+use std::any::type_name;
 use std::str::FromStr;
 
 use bytes::Bytes;
@@ -9,6 +10,7 @@ use crate::endpoint::{Json, PathParams, Session};
 
 /// All of a message to a handler but its body.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct MessageParts {
     /// The destination without the application prefix.
     pub destination: String,
@@ -67,23 +69,25 @@ pub mod marker {
 
 impl MessageParts {
     #[doc(hidden)]
-    pub fn destination_variable<T: FromStr>(&self, name: &str) -> Result<T, HandlerError> {
-        self.variables.parse(name).map_err(HandlerError::new)
+    pub fn destination_variable<T: FromStr>(&self, name: &'static str) -> Result<T, HandlerError> {
+        let expected = type_name::<T>();
+        let unconvertible = |_| HandlerError::DestinationVariable { name, expected };
+        self.variables.parse(name).map_err(unconvertible)
     }
 
     #[doc(hidden)]
-    pub fn header<T: FromStr>(&self, name: &str) -> Result<T, HandlerError> {
-        let missing = || HandlerError::new(format!("header `{name}` is missing"));
-        self.optional_header(name)?.ok_or_else(missing)
+    pub fn header<T: FromStr>(&self, name: &'static str) -> Result<T, HandlerError> {
+        self.optional_header(name)?.ok_or(HandlerError::MissingHeader { name })
     }
 
     #[doc(hidden)]
-    pub fn optional_header<T: FromStr>(&self, name: &str) -> Result<Option<T>, HandlerError> {
+    pub fn optional_header<T: FromStr>(
+        &self,
+        name: &'static str,
+    ) -> Result<Option<T>, HandlerError> {
         let Some(value) = self.headers.get(name) else { return Ok(None) };
-        let expected = std::any::type_name::<T>();
-        let unconvertible =
-            |_| HandlerError::new(format!("header `{name}` is not a valid {expected}"));
-        value.parse().map(Some).map_err(unconvertible)
+        let expected = type_name::<T>();
+        value.parse().map(Some).map_err(|_| HandlerError::Header { name, expected })
     }
 
     /// Where a reply goes unless `#[send_to]` says otherwise.
@@ -95,12 +99,21 @@ impl MessageParts {
     /// Puts the values of the variables into a destination.
     #[doc(hidden)]
     pub fn expand(&self, destination: &str) -> String {
-        let mut expanded = destination.to_owned();
-        for (name, value) in self.variables.iter() {
-            expanded = expanded.replace(&format!("{{{name}}}"), value);
-        }
-        expanded
+        expand(destination, &self.variables)
     }
+}
+
+/// Goes over the text once, so that a value with braces in it stays as it is.
+fn expand(destination: &str, variables: &PathParams) -> String {
+    let mut expanded = String::with_capacity(destination.len());
+    let mut rest = destination;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        expanded.push_str(before);
+        expanded.push_str(variables.get(name).unwrap_or_default());
+        rest = after;
+    }
+    expanded + rest
 }
 
 impl FromMessageParts for Session {
@@ -129,13 +142,14 @@ impl<T: FromMessageParts> FromMessage<marker::Parts> for T {
 
 impl<T: DeserializeOwned> FromMessage for Json<T> {
     fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        serde_json::from_slice(&body).map(Json).map_err(HandlerError::new)
+        let document = serde_json::from_slice(&body);
+        document.map(Json).map_err(|error| HandlerError::payload("JSON document", error))
     }
 }
 
 impl FromMessage for String {
     fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        Self::from_utf8(body.into()).map_err(HandlerError::new)
+        Self::from_utf8(body.into()).map_err(|error| HandlerError::payload("text", error))
     }
 }
 
@@ -148,5 +162,30 @@ impl FromMessage for Bytes {
 impl FromMessage for Vec<u8> {
     fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
         Ok(body.into())
+    }
+}
+
+/// No payload: whatever the body is, the handler does not want it.
+impl FromMessage for () {
+    fn from_message(_: &MessageParts, _: Bytes) -> Result<Self, HandlerError> {
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_put_into_a_destination() {
+        let variables = PathParams::from_iter([("room", "7"), ("user", "ann")]);
+        assert_eq!(expand("/topic/{room}.{user}/x", &variables), "/topic/7.ann/x");
+        assert_eq!(expand("/topic", &variables), "/topic");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_variable_is_not_expanded_again() {
+        let variables = PathParams::from_iter([("a", "{b}"), ("b", "secret")]);
+        assert_eq!(expand("/topic/{a}", &variables), "/topic/{b}");
     }
 }

@@ -3,6 +3,7 @@
 
 mod controller;
 mod dispatcher;
+mod error;
 mod from_message;
 mod messenger;
 mod pattern;
@@ -10,11 +11,12 @@ mod payload;
 mod session_event;
 
 pub use controller::{Controller, Mapping};
+pub use error::HandlerError;
 #[doc(hidden)]
 pub use from_message::marker;
 pub use from_message::{FromMessage, FromMessageParts, MessageParts};
 pub use messenger::{Messenger, MessengerError};
-pub use payload::{HandlerError, IntoOutgoing, IntoPayload, Outgoing, Payload};
+pub use payload::{IntoOutgoing, IntoPayload, Outgoing, Payload};
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 

@@ -1,15 +1,14 @@
-use std::cmp::Ordering;
+use std::cmp::Reverse;
 
 use crate::endpoint::PathParams;
 
 /// The destinations that a mapping handles: segments between slashes, of which some may be
-/// variables (`{name}`), `*` for any one, or `**` at the end for any number.
+/// variables (`{name}`), `*` for any one that is not empty, or `**` at the end for any number.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct Pattern {
     segments: Box<[Segment]>,
 }
 
-/// In the order of precedence.
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Segment {
     Literal(Box<str>),
@@ -18,15 +17,16 @@ enum Segment {
     AnyNumber,
 }
 
-impl Segment {
-    fn rank(&self) -> u8 {
-        match self {
-            Self::Literal(_) => 0,
-            Self::Variable(_) => 1,
-            Self::AnyOne => 2,
-            Self::AnyNumber => 3,
-        }
-    }
+/// Sorts patterns, the most specific first.
+///
+/// Of two that match the same destination that is the one without `**`; of two with it the longer;
+/// then the one with fewer variables and wildcards; then the one whose literals come earlier.
+#[derive(Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Precedence {
+    is_open_ended: bool,
+    segments: Reverse<usize>,
+    not_literal: usize,
+    is_not_literal: Box<[bool]>,
 }
 
 impl Pattern {
@@ -53,19 +53,32 @@ impl Pattern {
             }
             let value = rest.next()?;
             match segment {
-                Segment::Literal(literal) if **literal != *value => return None,
-                Segment::Variable(_) if value.is_empty() => return None,
-                Segment::Variable(name) => variables.push((name.clone(), value)),
-                _ => {}
+                Segment::Literal(literal) if **literal == *value => {}
+                Segment::Variable(name) if !value.is_empty() => {
+                    variables.push((name.clone(), value));
+                }
+                Segment::AnyOne if !value.is_empty() => {}
+                _ => return None,
             }
         }
         rest.next().is_none().then(|| variables.into_iter().collect())
     }
 
-    /// Sorts the most specific first: literal before variable before wildcard, left to right.
-    pub(super) fn compare_specificity(&self, other: &Self) -> Ordering {
-        let ranks = |pattern: &Self| pattern.segments.iter().map(Segment::rank).collect::<Vec<_>>();
-        ranks(self).cmp(&ranks(other))
+    /// The only destination that the pattern matches, if it is one.
+    pub(super) fn literal(&self) -> Option<String> {
+        let is_literal = |segment: &Segment| matches!(segment, Segment::Literal(_));
+        self.segments.iter().all(is_literal).then(|| self.shape())
+    }
+
+    pub(super) fn precedence(&self) -> Precedence {
+        let is_not_literal: Box<[bool]> =
+            self.segments.iter().map(|segment| !matches!(segment, Segment::Literal(_))).collect();
+        Precedence {
+            is_open_ended: self.segments.last() == Some(&Segment::AnyNumber),
+            segments: Reverse(self.segments.len()),
+            not_literal: is_not_literal.iter().filter(|not_literal| **not_literal).count(),
+            is_not_literal,
+        }
     }
 
     /// Equal for patterns that match the same destinations.
@@ -85,18 +98,51 @@ mod tests {
 
     fn winner<'a>(patterns: &[&'a str], destination: &str) -> Option<&'a str> {
         let mut sorted = patterns.to_vec();
-        sorted.sort_by(|a, b| Pattern::new(a).compare_specificity(&Pattern::new(b)));
+        sorted.sort_by_key(|pattern| Pattern::new(pattern).precedence());
         sorted.into_iter().find(|pattern| Pattern::new(pattern).matches(destination).is_some())
+    }
+
+    fn check(patterns: &[&str], destination: &str, expected: Option<&str>) {
+        let reversed: Vec<_> = patterns.iter().rev().copied().collect();
+        assert_eq!(winner(patterns, destination), expected, "{destination}");
+        assert_eq!(winner(&reversed, destination), expected, "{destination}, declared in reverse");
     }
 
     #[test]
     fn the_most_specific_pattern_wins() {
-        let patterns = ["/**", "/rooms/*", "/rooms/{id}", "/rooms/lobby", "/rooms/{id}/say"];
-        assert_eq!(winner(&patterns, "/rooms/lobby"), Some("/rooms/lobby"));
-        assert_eq!(winner(&patterns, "/rooms/7"), Some("/rooms/{id}"));
-        assert_eq!(winner(&patterns, "/rooms/7/say"), Some("/rooms/{id}/say"));
-        assert_eq!(winner(&patterns, "/rooms/7/sing"), Some("/**"));
-        assert_eq!(winner(&["/rooms/{id}"], "/rooms/"), None);
+        let patterns = ["/**", "/rooms/{id}", "/rooms/lobby", "/rooms/{id}/say", "/rooms/**"];
+        check(&patterns, "/rooms/lobby", Some("/rooms/lobby"));
+        check(&patterns, "/rooms/7", Some("/rooms/{id}"));
+        check(&patterns, "/rooms/7/say", Some("/rooms/{id}/say"));
+        check(&patterns, "/rooms/7/sing", Some("/rooms/**"));
+        check(&patterns, "/halls/7", Some("/**"));
+    }
+
+    #[test]
+    fn fewer_variables_win_and_then_the_earlier_literal() {
+        check(&["/a/{x}/{y}", "/{x}/b/c"], "/a/b/c", Some("/{x}/b/c"));
+        check(&["/a/{x}", "/{x}/b"], "/a/b", Some("/a/{x}"));
+        check(&["/a/**", "/{x}/b"], "/a/b", Some("/{x}/b"));
+        check(&["/a/**", "/a/{x}/**"], "/a/b/c", Some("/a/{x}/**"));
+    }
+
+    #[test]
+    fn wildcards_match_segments() {
+        check(&["/a/*"], "/a/b", Some("/a/*"));
+        for destination in ["/a", "/a/", "/a/b/c", "a/b", ""] {
+            check(&["/a/*"], destination, None);
+            check(&["/a/{x}"], destination, None);
+        }
+        for destination in ["/a", "/a/", "/a/b/c"] {
+            check(&["/a/**"], destination, Some("/a/**"));
+        }
+        check(&["/a/**"], "/ab", None);
+    }
+
+    #[test]
+    fn only_patterns_without_wildcards_are_literal() {
+        assert_eq!(Pattern::new("/a/b").literal().as_deref(), Some("/a/b"));
+        assert_eq!(Pattern::new("/a/{b}").literal(), None);
     }
 
     #[test]

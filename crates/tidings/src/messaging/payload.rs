@@ -1,13 +1,13 @@
-use std::error::Error;
-
 use bytes::Bytes;
 use serde::Serialize;
 use tidings_stomp::Headers;
 
+use super::HandlerError;
 use crate::endpoint::{BoxError, Json};
 
 /// A message to be sent to a destination.
 #[derive(Clone, Debug)]
+#[non_exhaustive]
 pub struct Outgoing {
     /// Where it goes.
     pub destination: String,
@@ -86,32 +86,10 @@ pub trait IntoOutgoing {
     fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError>;
 }
 
-/// Why a message handler did not do its work.
-#[derive(Debug)]
-pub struct HandlerError(BoxError);
-
-impl HandlerError {
-    /// An error with this cause.
-    pub fn new(cause: impl Into<BoxError>) -> Self {
-        Self(cause.into())
-    }
-}
-
-impl std::fmt::Display for HandlerError {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        self.0.fmt(f)
-    }
-}
-
-impl Error for HandlerError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
-
 impl<T: Serialize> IntoPayload for Json<T> {
     fn into_payload(self) -> Result<Payload, HandlerError> {
-        let body = serde_json::to_vec(&self.0).map_err(HandlerError::new)?;
+        let body =
+            serde_json::to_vec(&self.0).map_err(|error| HandlerError::Encode(error.into()))?;
         Ok(Payload { content_type: Some("application/json"), body: body.into() })
     }
 }
@@ -204,5 +182,8 @@ mod tests {
         assert!(None::<String>.into_outgoing(&["/topic/a".into()]).unwrap().is_empty());
         let failed: Result<String, &str> = Err("no");
         assert_eq!(failed.into_outgoing(&[]).unwrap_err().to_string(), "no");
+        let failed: Result<String, _> = Err(HandlerError::MissingHeader { name: "x" });
+        let error = failed.into_outgoing(&[]).unwrap_err();
+        assert!(matches!(error, HandlerError::MissingHeader { .. }));
     }
 }

@@ -40,7 +40,22 @@ pub enum SessionEvent {
 
 /// Is told what happens to STOMP sessions, in order for each of them.
 ///
-/// The session waits until it is told.
+/// The session waits until it is told. A closure will do:
+///
+/// ```
+/// use tidings::App;
+/// use tidings::messaging::{Messenger, SessionEvent};
+///
+/// let app = App::builder().stomp("/stomp").session_listener(
+///     |event: SessionEvent, messenger: Messenger| async move {
+///         if let SessionEvent::Connected { user, .. } = event {
+///             let who = user.unwrap_or_else(|| "somebody".to_owned());
+///             let _ = messenger.send("/topic/arrivals", who).await;
+///         }
+///     },
+/// );
+/// # app.build().unwrap();
+/// ```
 pub trait SessionListener: Send + Sync + 'static {
     /// Something happened.
     fn on_event(
@@ -48,6 +63,20 @@ pub trait SessionListener: Send + Sync + 'static {
         event: &SessionEvent,
         messenger: &Messenger,
     ) -> impl Future<Output = ()> + Send;
+}
+
+impl<F, Told> SessionListener for F
+where
+    F: Fn(SessionEvent, Messenger) -> Told + Send + Sync + 'static,
+    Told: Future<Output = ()> + Send,
+{
+    fn on_event(
+        &self,
+        event: &SessionEvent,
+        messenger: &Messenger,
+    ) -> impl Future<Output = ()> + Send {
+        self(event.clone(), messenger.clone())
+    }
 }
 
 /// A listener whose type is forgotten.

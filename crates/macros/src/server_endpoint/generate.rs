@@ -1,0 +1,230 @@
+//! The code of an annotated endpoint.
+
+use proc_macro2::TokenStream;
+use quote::{quote, quote_spanned};
+use syn::ItemImpl;
+
+use super::{Deployment, Methods};
+use crate::argument::{Kind, Method, binding};
+
+/// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
+pub(super) fn generate_bare(block: &ItemImpl) -> TokenStream {
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    quote! {
+        impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
+            const PATH: &'static str = "/";
+        }
+        impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {}
+    }
+}
+
+/// The implementations of `ServerEndpoint` and `Endpoint`.
+pub(super) fn generate(
+    block: &ItemImpl,
+    deployment: &Deployment,
+    methods: &Methods,
+    variables: &[String],
+) -> TokenStream {
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let Deployment { path, subprotocols } = deployment;
+    let checks = generate_checks(methods, variables);
+    let on_open = methods.on_open.as_ref().map(|method| generate_on_open(method, variables));
+    let on_message = generate_on_message(&methods.on_message, variables);
+    let on_close = methods.on_close.as_ref().map(|method| generate_on_close(method, variables));
+    let on_error = methods.on_error.as_ref().map(|method| generate_on_error(method, variables));
+    quote! {
+        impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
+            const PATH: &'static str = #path;
+            const SUBPROTOCOLS: &'static [&'static str] = &[#(#subprotocols),*];
+
+            fn check_path_params(
+                params: &::tidings::endpoint::PathParams,
+            ) -> ::std::result::Result<(), ::tidings::endpoint::PathParamError> {
+                #(#checks)*
+                ::std::result::Result::Ok(())
+            }
+        }
+
+        impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {
+            #on_open
+            #on_message
+            #on_close
+            #on_error
+        }
+    }
+}
+
+/// One conversion for each variable and type, before the upgrade.
+fn generate_checks(methods: &Methods, variables: &[String]) -> Vec<TokenStream> {
+    let arguments = methods.all().flat_map(|method| &method.arguments);
+    let checks = arguments.filter_map(|argument| {
+        let Kind::Variable(name) = &argument.kind else { return None };
+        let name = name.to_string();
+        if !variables.contains(&name) {
+            return None;
+        }
+        let ty = argument.optional().unwrap_or(&argument.ty);
+        Some(quote!(params.parse::<#ty>(#name)?;))
+    });
+    checks.collect()
+}
+
+/// Makes the arguments, one `let` each.
+fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String]) -> TokenStream {
+    let arguments = method.arguments.iter().enumerate().map(|(index, argument)| {
+        let binding = binding(index);
+        let value = match &argument.kind {
+            Kind::Variable(name) => {
+                let name = name.to_string();
+                match argument.optional() {
+                    Some(_) if !variables.contains(&name) => quote!(::std::option::Option::None),
+                    Some(ty) => quote!(::std::option::Option::Some(
+                        session.path_params().parse::<#ty>(#name)?
+                    )),
+                    None => {
+                        let ty = &argument.ty;
+                        quote!(session.path_params().parse::<#ty>(#name)?)
+                    }
+                }
+            }
+            _ => {
+                let extract = argument
+                    .by_trait(&quote!(::tidings::endpoint::Extract<#call>), &quote!(extract));
+                quote!(#extract(&mut call)?)
+            }
+        };
+        quote!(let #binding = #value;)
+    });
+    quote!(#(#arguments)*)
+}
+
+fn generate_on_open(method: &Method, variables: &[String]) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnOpen<'_>);
+    let arguments = generate_arguments(method, &call_type, variables);
+    let reply = generate_reply(method);
+    quote! {
+        async fn on_open(
+            &mut self,
+            session: &::tidings::endpoint::Session,
+        ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
+            #[allow(unused_mut, unused_variables)]
+            let mut call = ::tidings::endpoint::OnOpen::new(session);
+            #arguments
+            #reply
+        }
+    }
+}
+
+/// Calls the method, and sends back what it returns.
+fn generate_reply(method: &Method) -> TokenStream {
+    let into_reply =
+        method.call(&quote!(::tidings::endpoint::IntoReply), &quote!(into_reply), &quote!());
+    quote! {
+        let reply = #into_reply?;
+        ::tidings::__private::send_reply(session, reply).await
+    }
+}
+
+fn generate_on_message(methods: &[Method], variables: &[String]) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
+    let static_call = quote!(::tidings::endpoint::OnMessage<'static>);
+    let kinds = methods.iter().enumerate().map(|(index, method)| {
+        let kind = quote::format_ident!("KIND_{index}");
+        let payloads =
+            method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
+        let payloads = payloads.map(|argument| {
+            let the_trait = quote!(::tidings::endpoint::Extract<#static_call>);
+            argument.by_trait(&the_trait, &quote!(PAYLOAD))
+        });
+        let only_payload = quote_spanned! {method.name.span()=>
+            ::tidings::__private::only_payload(&[#(#payloads),*])
+        };
+        quote!(const #kind: ::tidings::endpoint::PayloadKind = #only_payload;)
+    });
+    let overlaps =
+        (0..methods.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
+    let overlaps = overlaps.map(|(first, second)| {
+        let span = methods[second].name.span();
+        let first = quote::format_ident!("KIND_{first}");
+        let second = quote::format_ident!("KIND_{second}");
+        quote_spanned! {span=>
+            const _: () = assert!(
+                !#first.overlaps(#second),
+                "two #[on_message] methods take the same kind of message",
+            );
+        }
+    });
+    let branches = methods.iter().enumerate().map(|(index, method)| {
+        let kind = quote::format_ident!("KIND_{index}");
+        let arguments = generate_arguments(method, &call_type, variables);
+        let reply = generate_reply(method);
+        quote! {
+            if #kind.takes(&message) {
+                #[allow(unused_mut)]
+                let mut call = ::tidings::endpoint::OnMessage::new(session, message);
+                #arguments
+                return { #reply };
+            }
+        }
+    });
+    quote! {
+        async fn on_message(
+            &mut self,
+            session: &::tidings::endpoint::Session,
+            message: ::tidings::endpoint::Message,
+        ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
+            #(#kinds)*
+            #(#overlaps)*
+            #(#branches)*
+            ::tidings::__private::ignore(session, &message);
+            ::std::result::Result::Ok(())
+        }
+    }
+}
+
+fn generate_on_close(method: &Method, variables: &[String]) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnClose<'_>);
+    let arguments = generate_arguments(method, &call_type, variables);
+    let ended = method.call(&quote!(::tidings::__private::Ended), &quote!(ended), &quote!());
+    quote! {
+        async fn on_close(
+            &mut self,
+            session: &::tidings::endpoint::Session,
+            reason: &::tidings::endpoint::CloseReason,
+        ) {
+            let closed = async {
+                #[allow(unused_mut, unused_variables)]
+                let mut call = ::tidings::endpoint::OnClose::new(session, reason);
+                #arguments
+                #ended
+            };
+            if let ::std::result::Result::Err(error) = closed.await {
+                let _ = ::tidings::endpoint::Endpoint::on_error(self, session, error).await;
+            }
+        }
+    }
+}
+
+fn generate_on_error(method: &Method, variables: &[String]) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnError<'_>);
+    let arguments = generate_arguments(method, &call_type, variables);
+    let flow = method.call(&quote!(::tidings::endpoint::IntoFlow), &quote!(into_flow), &quote!());
+    quote! {
+        async fn on_error(
+            &mut self,
+            session: &::tidings::endpoint::Session,
+            error: ::tidings::endpoint::EndpointError,
+        ) -> ::tidings::endpoint::Flow {
+            let handled: ::std::result::Result<_, ::tidings::endpoint::EndpointError> = async {
+                #[allow(unused_mut)]
+                let mut call = ::tidings::endpoint::OnError::new(session, error);
+                #arguments
+                ::std::result::Result::Ok(#flow)
+            }
+            .await;
+            ::tidings::__private::flow(session, handled)
+        }
+    }
+}
