@@ -90,7 +90,7 @@ impl Method {
             ReturnType::Type(_, ty) if matches!(**ty, Type::ImplTrait(_)) => {
                 quote!(#the_trait::#function)
             }
-            ReturnType::Type(_, ty) => quote_spanned!(ty.span()=> <#ty as #the_trait>::#function),
+            ReturnType::Type(_, ty) => by_trait(ty, the_trait, function),
         };
         quote!(#convert(#call, #more))
     }
@@ -108,12 +108,20 @@ impl Argument {
         }
     }
 
-    /// A call of the associated function `function` of the trait, which the compiler blames on the
-    /// argument's type if that does not implement it.
-    pub(crate) fn by_trait(&self, the_trait: &TokenStream, function: &TokenStream) -> TokenStream {
-        let ty = &self.ty;
-        quote_spanned!(ty.span()=> <#ty as #the_trait>::#function)
+    /// An associated item of the argument's type, which the compiler blames if it does not implement
+    /// the trait.
+    pub(crate) fn by_trait(&self, the_trait: &TokenStream, item: &TokenStream) -> TokenStream {
+        by_trait(&self.ty, the_trait, item)
     }
+}
+
+/// Parses the value of a variable or a header, or blames the type that cannot be parsed.
+pub(crate) fn parse_as(ty: &Type, function: &TokenStream) -> TokenStream {
+    by_trait(ty, &quote!(::tidings::__private::FromText), function)
+}
+
+fn by_trait(ty: &Type, the_trait: &TokenStream, item: &TokenStream) -> TokenStream {
+    quote_spanned!(ty.span()=> <#ty as #the_trait>::#item)
 }
 
 pub(crate) fn binding(index: usize) -> Ident {
@@ -122,7 +130,7 @@ pub(crate) fn binding(index: usize) -> Ident {
 
 /// Refuses an item that is not a type's own `impl` block: one without a trait.
 pub(crate) fn inherent_impl(item: TokenStream, attribute: &str) -> syn::Result<ItemImpl> {
-    let message = format!("#[{attribute}] belongs on an `impl` block: `impl Chat {{ … }}`");
+    let message = format!("#[{attribute}] belongs on a type's own `impl` block: `impl T {{ … }}`");
     let fail = |span| syn::Error::new(span, &message);
     let block: ItemImpl = syn::parse2(item).map_err(|error| fail(error.span()))?;
     match &block.trait_ {

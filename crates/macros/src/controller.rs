@@ -3,7 +3,9 @@ use quote::quote;
 use syn::punctuated::Punctuated;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Token};
 
-use crate::argument::{Argument, Dialect, Kind, Method, binding, inherent_impl, take_attribute};
+use crate::argument::{
+    Argument, Dialect, Kind, Method, binding, inherent_impl, parse_as, take_attribute,
+};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
 
@@ -27,7 +29,13 @@ struct Mapping {
     /// The controller's prefix and the method's own pattern.
     pattern: String,
     variables: Vec<String>,
-    send_to: Vec<LitStr>,
+    send_to: Vec<Target>,
+}
+
+/// A destination of `#[send_to]`, with the names of its variables.
+struct Target {
+    destination: LitStr,
+    variables: Vec<String>,
 }
 
 #[derive(Clone, Copy, PartialEq, Eq)]
@@ -132,7 +140,7 @@ fn read_send_to(
     attribute: Option<Attribute>,
     kind: MappingKind,
     mistakes: &mut Mistakes,
-) -> Vec<LitStr> {
+) -> Vec<Target> {
     let Some(attribute) = attribute else { return Vec::new() };
     if kind == MappingKind::Subscribe {
         let message = "a #[subscribe_mapping] answers the subscriber alone; #[send_to] is for \
@@ -144,7 +152,11 @@ fn read_send_to(
     if list.is_empty() {
         mistakes.add(&attribute, "expected destinations: #[send_to(\"/topic/greetings\")]");
     }
-    list.into_iter().collect()
+    let target = |destination: LitStr| {
+        let variables = mistakes.ok(template::placeholders(&destination)).unwrap_or_default();
+        Target { destination, variables }
+    };
+    list.into_iter().map(target).collect()
 }
 
 fn check_variables(mapping: &Mapping, mistakes: &mut Mistakes) {
@@ -157,10 +169,9 @@ fn check_variables(mapping: &Mapping, mistakes: &mut Mistakes) {
             mistakes.add(name, unknown(&name.to_string()));
         }
     }
-    for destination in send_to {
-        let names = mistakes.ok(template::placeholders(destination)).unwrap_or_default();
-        for name in names.iter().filter(|name| !variables.contains(name)) {
-            mistakes.add(destination, unknown(name));
+    for target in send_to {
+        for name in target.variables.iter().filter(|name| !variables.contains(name)) {
+            mistakes.add(&target.destination, unknown(name));
         }
     }
 }
@@ -203,6 +214,7 @@ fn generate(block: &ItemImpl, mappings: &[Mapping]) -> TokenStream {
 
 fn generate_branch(mapping: &Mapping) -> TokenStream {
     let Mapping { method, kind, send_to, .. } = mapping;
+    let send_to: Vec<_> = send_to.iter().map(|target| &target.destination).collect();
     let last = method.arguments.len().checked_sub(1);
     let arguments = method.arguments.iter().enumerate().map(|(index, argument)| {
         let binding = binding(index);
@@ -213,10 +225,12 @@ fn generate_branch(mapping: &Mapping) -> TokenStream {
         quote!(let #binding = #value;)
     });
     let targets = match (kind, send_to.is_empty()) {
-        (MappingKind::Subscribe, _) => quote!(::std::vec![::std::string::String::new()]),
-        (MappingKind::Message, true) => quote!(::std::vec![parts.default_reply_destination()]),
+        (MappingKind::Subscribe, _) => quote!([::std::string::String::new()]),
+        (MappingKind::Message, true) => {
+            quote!([::tidings::__private::default_reply_destination(&parts)])
+        }
         (MappingKind::Message, false) => {
-            quote!(::std::vec![#(parts.expand(#send_to)),*])
+            quote!([#(::tidings::__private::expand(#send_to, &parts)),*])
         }
     };
     let reply = method.call(
@@ -246,11 +260,18 @@ fn generate_argument(argument: &Argument) -> TokenStream {
     match &argument.kind {
         Kind::Variable(name) => {
             let name = name.to_string();
-            quote!(parts.destination_variable::<#ty>(#name)?)
+            let parse = parse_as(ty, &quote!(destination_variable));
+            quote!(#parse(&parts, #name)?)
         }
         Kind::Header(name) => match argument.optional() {
-            Some(ty) => quote!(parts.optional_header::<#ty>(#name)?),
-            None => quote!(parts.header::<#ty>(#name)?),
+            Some(ty) => {
+                let parse = parse_as(ty, &quote!(optional_header));
+                quote!(#parse(&parts, #name)?)
+            }
+            None => {
+                let parse = parse_as(ty, &quote!(header));
+                quote!(#parse(&parts, #name)?)
+            }
         },
         Kind::Typed => {
             let the_trait = quote!(::tidings::messaging::FromMessageParts);

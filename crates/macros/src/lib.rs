@@ -23,7 +23,7 @@ use proc_macro::TokenStream;
 /// |---|---|---|---|
 /// | `#[on_open]` | once, before any message | | a reply |
 /// | `#[on_message]` | for each message; at most one method for text and one for binary | exactly one message: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char` | a reply |
-/// | `#[on_close]` | once, at the end | `&CloseReason` | `()` |
+/// | `#[on_close]` | once, at the end | `&CloseReason` | `()` or `Result<(), E>` |
 /// | `#[on_error]` | when another method fails | `EndpointError`, which is mandatory | `()` or `Flow` |
 ///
 /// Every method may take, in any order, `Session` or `&Session`, `&Handshake`, and
@@ -36,7 +36,8 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 }
 
 /// Makes message handlers of an `impl` block, as Spring's `@Controller` does of a class. The optional
-/// argument is a prefix of all its mappings: `#[controller("/chat/{room}")]`.
+/// argument is a prefix of all its mappings: `#[controller("/chat/{room}")]`. With a prefix, the mapping
+/// `"/"` is the prefix itself.
 ///
 /// Methods, each with `&self`, async or not:
 ///
@@ -46,7 +47,9 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 /// - `#[subscribe_mapping("/state")]` answers a subscription, with one message to the subscriber alone.
 ///
 /// A pattern's segments are literal, a variable `{name}`, `*` for any one, or `**` at the end for any
-/// number. The most specific pattern wins.
+/// number. The most specific pattern wins: one without `**`, then the longer, then the one with fewer
+/// variables and wildcards, then the one whose literals come earlier. Two mappings for the same
+/// destinations do not compile, or in two controllers, do not build.
 ///
 /// Arguments, the payload last: `#[destination_variable] name: T`, `#[header("name")] value: T` (or
 /// `Option<T>`), `Session`, `Messenger`, `Headers`, and whatever implements `FromMessageParts`; then

@@ -1,8 +1,56 @@
 //! What the code of the macros calls.
 
+use std::any::type_name;
+use std::str::FromStr;
+
 pub use bytes::Bytes;
 
-use crate::endpoint::{BoxError, EndpointError, Flow, Message, PayloadKind, Session};
+use crate::endpoint::{
+    BoxError, EndpointError, Flow, Message, PathParamError, PathParams, PayloadKind, Session,
+};
+use crate::messaging::{HandlerError, MessageParts};
+
+/// What a path parameter, a destination variable or a header can be an argument as.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be read from text",
+    label = "does not implement `FromStr`",
+    note = "path parameters, destination variables and headers are converted by `std::str::FromStr`"
+)]
+pub trait FromText: Sized {
+    fn path_param(params: &PathParams, name: &str) -> Result<Self, PathParamError>;
+    fn destination_variable(parts: &MessageParts, name: &'static str)
+    -> Result<Self, HandlerError>;
+    fn header(parts: &MessageParts, name: &'static str) -> Result<Self, HandlerError>;
+    fn optional_header(
+        parts: &MessageParts,
+        name: &'static str,
+    ) -> Result<Option<Self>, HandlerError>;
+}
+
+impl<T: FromStr> FromText for T {
+    fn path_param(params: &PathParams, name: &str) -> Result<T, PathParamError> {
+        params.parse(name)
+    }
+
+    fn destination_variable(parts: &MessageParts, name: &'static str) -> Result<T, HandlerError> {
+        let expected = type_name::<T>();
+        let unconvertible = |_| HandlerError::DestinationVariable { name, expected };
+        parts.variables.parse(name).map_err(unconvertible)
+    }
+
+    fn header(parts: &MessageParts, name: &'static str) -> Result<T, HandlerError> {
+        Self::optional_header(parts, name)?.ok_or(HandlerError::MissingHeader { name })
+    }
+
+    fn optional_header(
+        parts: &MessageParts,
+        name: &'static str,
+    ) -> Result<Option<T>, HandlerError> {
+        let Some(value) = parts.headers.get(name) else { return Ok(None) };
+        let expected = type_name::<T>();
+        value.parse().map(Some).map_err(|_| HandlerError::Header { name, expected })
+    }
+}
 
 /// The kind of the one payload among a method's arguments; anything but one does not compile.
 pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
@@ -65,4 +113,45 @@ pub fn flow(session: &Session, handled: Result<Flow, EndpointError>) -> Flow {
         tracing::error!(session = %session.log_id(), %error, "on_error failed");
         Flow::Continue
     })
+}
+
+/// Where a handler's reply goes unless `#[send_to]` says otherwise.
+pub fn default_reply_destination(parts: &MessageParts) -> String {
+    format!("/topic{}", parts.destination)
+}
+
+/// Puts the values of the variables into a destination.
+pub fn expand(destination: &str, parts: &MessageParts) -> String {
+    expand_variables(destination, &parts.variables)
+}
+
+/// Goes over the text once, so that a value with braces in it stays as it is.
+fn expand_variables(destination: &str, variables: &PathParams) -> String {
+    let mut expanded = String::with_capacity(destination.len());
+    let mut rest = destination;
+    while let Some((before, after)) = rest.split_once('{') {
+        let Some((name, after)) = after.split_once('}') else { break };
+        expanded.push_str(before);
+        expanded.push_str(variables.get(name).unwrap_or_default());
+        rest = after;
+    }
+    expanded + rest
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn variables_are_put_into_a_destination() {
+        let variables = PathParams::from_iter([("room", "7"), ("user", "ann")]);
+        assert_eq!(expand_variables("/topic/{room}.{user}/x", &variables), "/topic/7.ann/x");
+        assert_eq!(expand_variables("/topic", &variables), "/topic");
+    }
+
+    #[test]
+    fn a_value_that_looks_like_a_variable_is_not_expanded_again() {
+        let variables = PathParams::from_iter([("a", "{b}"), ("b", "secret")]);
+        assert_eq!(expand_variables("/topic/{a}", &variables), "/topic/{b}");
+    }
 }

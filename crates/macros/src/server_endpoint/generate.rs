@@ -5,7 +5,7 @@ use quote::{quote, quote_spanned};
 use syn::ItemImpl;
 
 use super::{Deployment, Methods};
-use crate::argument::{Kind, Method, binding};
+use crate::argument::{Kind, Method, binding, parse_as};
 
 /// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
 pub(super) fn generate_bare(block: &ItemImpl) -> TokenStream {
@@ -66,7 +66,8 @@ fn generate_checks(methods: &Methods, variables: &[String]) -> Vec<TokenStream> 
             return None;
         }
         let ty = argument.optional().unwrap_or(&argument.ty);
-        Some(quote!(params.parse::<#ty>(#name)?;))
+        let parse = parse_as(ty, &quote!(path_param));
+        Some(quote!(#parse(params, #name)?;))
     });
     checks.collect()
 }
@@ -78,15 +79,17 @@ fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String])
         let value = match &argument.kind {
             Kind::Variable(name) => {
                 let name = name.to_string();
+                let parse = |ty| {
+                    let parse = parse_as(ty, &quote!(path_param));
+                    quote!(#parse(session.path_params(), #name)?)
+                };
                 match argument.optional() {
                     Some(_) if !variables.contains(&name) => quote!(::std::option::Option::None),
-                    Some(ty) => quote!(::std::option::Option::Some(
-                        session.path_params().parse::<#ty>(#name)?
-                    )),
-                    None => {
-                        let ty = &argument.ty;
-                        quote!(session.path_params().parse::<#ty>(#name)?)
+                    Some(ty) => {
+                        let value = parse(ty);
+                        quote!(::std::option::Option::Some(#value))
                     }
+                    None => parse(&argument.ty),
                 }
             }
             _ => {
@@ -129,13 +132,12 @@ fn generate_reply(method: &Method) -> TokenStream {
 
 fn generate_on_message(methods: &[Method], variables: &[String]) -> TokenStream {
     let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
-    let static_call = quote!(::tidings::endpoint::OnMessage<'static>);
     let kinds = methods.iter().enumerate().map(|(index, method)| {
         let kind = quote::format_ident!("KIND_{index}");
         let payloads =
             method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
         let payloads = payloads.map(|argument| {
-            let the_trait = quote!(::tidings::endpoint::Extract<#static_call>);
+            let the_trait = quote!(::tidings::endpoint::Extract<#call_type>);
             argument.by_trait(&the_trait, &quote!(PAYLOAD))
         });
         let only_payload = quote_spanned! {method.name.span()=>

@@ -1,6 +1,3 @@
-use std::any::type_name;
-use std::str::FromStr;
-
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidings_stomp::Headers;
@@ -67,55 +64,6 @@ pub mod marker {
     pub enum Parts {}
 }
 
-impl MessageParts {
-    #[doc(hidden)]
-    pub fn destination_variable<T: FromStr>(&self, name: &'static str) -> Result<T, HandlerError> {
-        let expected = type_name::<T>();
-        let unconvertible = |_| HandlerError::DestinationVariable { name, expected };
-        self.variables.parse(name).map_err(unconvertible)
-    }
-
-    #[doc(hidden)]
-    pub fn header<T: FromStr>(&self, name: &'static str) -> Result<T, HandlerError> {
-        self.optional_header(name)?.ok_or(HandlerError::MissingHeader { name })
-    }
-
-    #[doc(hidden)]
-    pub fn optional_header<T: FromStr>(
-        &self,
-        name: &'static str,
-    ) -> Result<Option<T>, HandlerError> {
-        let Some(value) = self.headers.get(name) else { return Ok(None) };
-        let expected = type_name::<T>();
-        value.parse().map(Some).map_err(|_| HandlerError::Header { name, expected })
-    }
-
-    /// Where a reply goes unless `#[send_to]` says otherwise.
-    #[doc(hidden)]
-    pub fn default_reply_destination(&self) -> String {
-        format!("/topic{}", self.destination)
-    }
-
-    /// Puts the values of the variables into a destination.
-    #[doc(hidden)]
-    pub fn expand(&self, destination: &str) -> String {
-        expand(destination, &self.variables)
-    }
-}
-
-/// Goes over the text once, so that a value with braces in it stays as it is.
-fn expand(destination: &str, variables: &PathParams) -> String {
-    let mut expanded = String::with_capacity(destination.len());
-    let mut rest = destination;
-    while let Some((before, after)) = rest.split_once('{') {
-        let Some((name, after)) = after.split_once('}') else { break };
-        expanded.push_str(before);
-        expanded.push_str(variables.get(name).unwrap_or_default());
-        rest = after;
-    }
-    expanded + rest
-}
-
 impl FromMessageParts for Session {
     fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
         Ok(parts.session.clone())
@@ -169,23 +117,5 @@ impl FromMessage for Vec<u8> {
 impl FromMessage for () {
     fn from_message(_: &MessageParts, _: Bytes) -> Result<Self, HandlerError> {
         Ok(())
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn variables_are_put_into_a_destination() {
-        let variables = PathParams::from_iter([("room", "7"), ("user", "ann")]);
-        assert_eq!(expand("/topic/{room}.{user}/x", &variables), "/topic/7.ann/x");
-        assert_eq!(expand("/topic", &variables), "/topic");
-    }
-
-    #[test]
-    fn a_value_that_looks_like_a_variable_is_not_expanded_again() {
-        let variables = PathParams::from_iter([("a", "{b}"), ("b", "secret")]);
-        assert_eq!(expand("/topic/{a}", &variables), "/topic/{b}");
     }
 }

@@ -1,0 +1,16 @@
+#![allow(unused)]
+
+use tidings::controller;
+
+struct Rooms;
+
+#[controller]
+impl Rooms {
+    #[subscribe_mapping("/rooms")]
+    #[send_to("/topic/rooms")]
+    async fn rooms(&self) -> String {
+        "lobby".to_owned()
+    }
+}
+
+fn main() {}

@@ -1,0 +1,17 @@
+#![allow(unused)]
+
+use tidings::controller;
+
+struct Rooms;
+
+struct Letter;
+
+#[controller]
+impl Rooms {
+    #[message_mapping("/rooms")]
+    async fn say(&self) -> Letter {
+        Letter
+    }
+}
+
+fn main() {}

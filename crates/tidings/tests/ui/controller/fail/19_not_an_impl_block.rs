@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use tidings::controller;
+
+#[controller]
+struct Rooms;
+
+fn main() {}

@@ -1,0 +1,8 @@
+#![allow(unused)]
+
+use tidings::server_endpoint;
+
+#[server_endpoint("/chat")]
+struct Chat;
+
+fn main() {}
