@@ -71,7 +71,9 @@ fn interop(root: &Path, report: &mut Report) {
         Err(why) => report.could_not_run("interop with Node and Chromium", &why),
         Ok(()) => {
             let mut suite = Command::new("node");
-            suite.args(["--test", "--test-reporter=tap", "test/"]).current_dir(&node);
+            let guards = ["--test-timeout=120000", "--test-force-exit"];
+            suite.args(["--test", "--test-reporter=tap"]).args(guards).arg("test/");
+            suite.current_dir(&node);
             suite
                 .env("TIDINGS_BIN", &binary)
                 .env("TIDINGS_SCREENSHOTS", target.join("screenshots"));
