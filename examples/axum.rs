@@ -2,11 +2,11 @@
 
 use std::net::SocketAddr;
 
+use axum::Router;
 use axum::extract::{Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
-use axum::Router;
 use http::StatusCode;
 use tidings::App;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};

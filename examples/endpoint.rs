@@ -21,7 +21,12 @@ impl Chat {
 
     /// What a handler returns is sent back; `peers` reaches everybody.
     #[on_message]
-    async fn said(&mut self, #[path_param] user_id: u64, session: &Session, text: String) -> String {
+    async fn said(
+        &mut self,
+        #[path_param] user_id: u64,
+        session: &Session,
+        text: String,
+    ) -> String {
         self.messages += 1;
         session.peers().broadcast(format!("user {user_id}: {text}"));
         format!("that was your message no. {}", self.messages)

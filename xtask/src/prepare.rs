@@ -28,10 +28,7 @@ pub(crate) fn programs() -> Result<(), String> {
     println!("    installing {} (apt-get)", missing.join(", "));
     sh(Command::new("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    sh(Command::new("apt-get")
-        .env("DEBIAN_FRONTEND", "noninteractive")
-        .args(install)
-        .args(missing))
+    sh(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(missing))
 }
 
 /// The packages of `interop/node`, as its lock file has them.
@@ -44,9 +41,10 @@ pub(crate) fn node_packages(folder: &Path) -> Result<(), String> {
     println!("    installing the packages of interop/node (npm ci)");
     sh(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))?;
     // npm may leave the file untouched when nothing changed.
-    let _ = fs::File::options().append(true).open(&installed).and_then(|file| {
-        file.set_modified(std::time::SystemTime::now())
-    });
+    let _ = fs::File::options()
+        .append(true)
+        .open(&installed)
+        .and_then(|file| file.set_modified(std::time::SystemTime::now()));
     Ok(())
 }
 

@@ -70,7 +70,8 @@ pub(crate) fn count(output: &str) -> Count {
             count.failed += number_before(result, " failed");
         } else if let Some(passed) = node_summary(line, "pass") {
             count.passed += passed;
-        } else if let Some(failed) = node_summary(line, "fail").or(node_summary(line, "cancelled")) {
+        } else if let Some(failed) = node_summary(line, "fail").or(node_summary(line, "cancelled"))
+        {
             count.failed += failed;
         }
     }
@@ -92,9 +93,10 @@ fn count_unittest(output: &str) -> Count {
             count.passed += ran.split(' ').next().and_then(|n| n.parse().ok()).unwrap_or(0);
         } else if let Some(failed) = line.strip_prefix("FAILED (") {
             for kind in ["failures=", "errors="] {
-                let number = failed.split(kind).nth(1).map(|rest| {
-                    rest.chars().take_while(char::is_ascii_digit).collect::<String>()
-                });
+                let number = failed
+                    .split(kind)
+                    .nth(1)
+                    .map(|rest| rest.chars().take_while(char::is_ascii_digit).collect::<String>());
                 count.failed += number.and_then(|number| number.parse().ok()).unwrap_or(0);
             }
         }

@@ -50,13 +50,17 @@ fn rust(root: &Path, report: &mut Report) {
     report.step("format", &mut cargo(root, &["fmt", "--all", "--check"]));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     report.step("clippy", &mut cargo(root, &clippy));
-    report.suite("unit, property and integration tests", &mut cargo(root, &["test", "--workspace"]));
+    report
+        .suite("unit, property and integration tests", &mut cargo(root, &["test", "--workspace"]));
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     report.step("documentation", cargo(root, &docs).env("RUSTDOCFLAGS", "-D warnings"));
 }
 
 fn interop(root: &Path, report: &mut Report) {
-    report.step("build the server and the examples", &mut cargo(root, &["build", "--release", "--bins", "--examples"]));
+    report.step(
+        "build the server and the examples",
+        &mut cargo(root, &["build", "--release", "--bins", "--examples"]),
+    );
     let target = target(root);
     let binary = target.join("release/tidings");
     if let Err(why) = prepare::programs() {
@@ -67,8 +71,12 @@ fn interop(root: &Path, report: &mut Report) {
         Err(why) => report.could_not_run("interop with Node and Chromium", &why),
         Ok(()) => {
             let mut suite = Command::new("node");
-            suite.args(["--test", "--test-reporter=tap", "test/"]).current_dir(&node);
-            suite.env("TIDINGS_BIN", &binary).env("TIDINGS_SCREENSHOTS", target.join("screenshots"));
+            let guards = ["--test-timeout=120000", "--test-force-exit"];
+            suite.args(["--test", "--test-reporter=tap"]).args(guards).arg("test/");
+            suite.current_dir(&node);
+            suite
+                .env("TIDINGS_BIN", &binary)
+                .env("TIDINGS_SCREENSHOTS", target.join("screenshots"));
             report.suite("interop with Node and Chromium", &mut suite);
         }
     }

@@ -40,3 +40,22 @@ fn main() -> ExitCode {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory;
+
+    use super::*;
+
+    #[test]
+    fn the_arguments_are_well_formed() {
+        Arguments::command().debug_assert();
+    }
+
+    #[test]
+    fn serve_is_what_is_done_without_a_command() {
+        assert!(Arguments::try_parse_from(["tidings"]).is_ok_and(|a| a.command.is_none()));
+        assert!(Arguments::try_parse_from(["tidings", "serve", "--stomp-listen", "off"]).is_ok());
+        assert!(Arguments::try_parse_from(["tidings", "--stomp-listen", "nowhere"]).is_err());
+    }
+}

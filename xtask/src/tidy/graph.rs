@@ -11,7 +11,13 @@ const EDGES: &[(&str, &[&str])] = &[
     ("crates/macros", &[]),
     (
         "crates/tidings",
-        &["tidings-broker", "tidings-macros", "tidings-sockjs", "tidings-stomp", "tidings-websocket"],
+        &[
+            "tidings-broker",
+            "tidings-macros",
+            "tidings-sockjs",
+            "tidings-stomp",
+            "tidings-websocket",
+        ],
     ),
     ("crates/cli", &["tidings"]),
     ("xtask", &[]),
@@ -40,7 +46,8 @@ fn check_manifest(path: &str, text: &str) -> Vec<String> {
         }
     }
     if folder == "xtask" && dependencies(text).next().is_some() {
-        complaints.push(format!("{path}: xtask has no dependencies, it compiles before everything"));
+        complaints
+            .push(format!("{path}: xtask has no dependencies, it compiles before everything"));
     }
     complaints
 }

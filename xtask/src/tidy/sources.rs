@@ -58,9 +58,7 @@ fn check_rust(source: &Source) -> Vec<String> {
     for word in ["thread::sleep", "time::sleep(", "#[ignore"] {
         let lines = code(tests).filter(|line| line.contains(word));
         // A handler of a test that never answers is no synchronisation.
-        if lines.filter(|line| !line.contains("from_secs(3600)")).count() > 0
-            && !is_exempt(path)
-        {
+        if lines.filter(|line| !line.contains("from_secs(3600)")).count() > 0 && !is_exempt(path) {
             complaints.push(format!("{path}: a test uses `{word}`"));
         }
     }

@@ -14,6 +14,7 @@ use crate::log::LogLevel;
 use crate::{demo, site};
 
 #[derive(Args, Clone, Debug)]
+#[group(id = "serve")]
 pub(crate) struct Arguments {
     /// Address for HTTP: WebSocket, SockJS, STOMP over both, and the site. Port 0 takes a free one.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
@@ -97,6 +98,7 @@ async fn listen(arguments: &Arguments, app: App) -> Result<Server, Taken> {
 
 /// Tells what listens where, the page to open, and how to stop.
 fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result<()> {
+    let is_public = http.into_iter().chain(stomp).any(|address| !address.ip().is_loopback());
     let bold = |text: String| {
         if stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text }
     };
@@ -109,6 +111,9 @@ fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result
     writeln!(out, "  STOMP  {stomp:width$}   STOMP over TCP, for clients and for telnet\n")?;
     writeln!(out, "  Open   {} in a browser", bold(http))?;
     writeln!(out, "  Stop   Ctrl-C\n")?;
+    if is_public {
+        writeln!(out, "  Anyone who can reach this address may connect: any login is accepted.\n")?;
+    }
     out.flush()
 }
 

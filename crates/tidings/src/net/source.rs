@@ -53,22 +53,30 @@ impl Default for Patience {
 /// a reset, which would cost the peer the last octets.
 const LINGER_OCTETS_MAX: usize = 4 * 1024 * 1024;
 
+/// How long that reading may take.
+const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Writes the rest of `outbox`, shuts the stream down and reads what is still coming, all within
 /// `patience`.
 pub(super) async fn linger(stream: &mut Stream, outbox: &Arc<Outbox>, patience: Patience) {
     let goodbye = async {
-        poll_fn(|cx| stream.poll_drive(cx, outbox)).await;
+        poll_fn(|cx| stream.poll_flush(cx, outbox)).await;
         poll_fn(|cx| stream.poll_shutdown(cx, outbox)).await;
-        let mut lingered = 0;
-        while lingered < LINGER_OCTETS_MAX {
-            match poll_fn(|cx| stream.poll_read(cx, |_| ())).await {
-                Ok(0) | Err(_) => break,
-                Ok(len) => lingered += len,
-            }
-        }
     };
-    let _ = tokio::time::timeout(patience.close_timeout, goodbye).await;
+    if tokio::time::timeout(patience.close_timeout, goodbye).await.is_ok() {
+        let _ = tokio::time::timeout(LINGER_TIME_MAX, discard_input(stream)).await;
+    }
     stream.abandon(outbox);
+}
+
+async fn discard_input(stream: &mut Stream) {
+    let mut discarded = 0;
+    while discarded < LINGER_OCTETS_MAX {
+        match poll_fn(|cx| stream.poll_read(cx, |_| ())).await {
+            Ok(0) | Err(_) => break,
+            Ok(len) => discarded += len,
+        }
+    }
 }
 
 /// At most one timer, allocated only while something is waited for.

@@ -103,6 +103,12 @@ impl Stream {
         }
     }
 
+    /// Writes everything now, without waiting for the end of the turn. `Ready` once it is done.
+    pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
+        outbox.flush();
+        self.poll_drive(cx, outbox)
+    }
+
     /// Tells the peer that no more octets follow.
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
         outbox.release();
