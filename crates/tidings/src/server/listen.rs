@@ -16,6 +16,7 @@ use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
+use super::patient_stream::PatientStream;
 use super::{Body, NotFound, RemoteAddr};
 use crate::App;
 
@@ -24,6 +25,9 @@ const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
 
 /// Octets that the head of a request may have: 64 KiB.
 const HEAD_OCTETS_MAX: usize = 64 * 1024;
+
+/// How long a client may take nothing of an answer: 20 s.
+const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long [`Server::run_until`] waits for open sessions to end: 3 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
@@ -216,8 +220,8 @@ async fn serve_http<F>(
         .timer(TokioTimer::new())
         .header_read_timeout(HEADER_READ_TIMEOUT)
         .max_buf_size(HEAD_OCTETS_MAX);
-    let mut connection =
-        pin!(builder.serve_connection_with_upgrades(TokioIo::new(stream), service));
+    let stream = TokioIo::new(PatientStream::new(stream, SEND_TIMEOUT));
+    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
     let served = tokio::select! {
         served = connection.as_mut() => served,
         () = stop.cancelled() => {

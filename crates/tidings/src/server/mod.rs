@@ -5,6 +5,7 @@ mod deployment;
 mod listen;
 mod not_found;
 mod origin;
+mod patient_stream;
 pub(crate) mod sockjs;
 pub(crate) mod stomp;
 mod upgrade;

@@ -1,13 +1,15 @@
 //! Taking over the stream of an HTTP request once its 101 is written.
 
+use std::sync::Arc;
+
 use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tokio::net::TcpStream;
 
+use super::patient_stream::PatientStream;
 use crate::net::{Outbox, Stream};
-use std::sync::Arc;
 
 /// Waits for the upgrade, and takes over what the connection was made of. `None` if it was lost.
 pub(crate) async fn take_over(
@@ -27,9 +29,13 @@ pub(crate) async fn take_over(
     })
 }
 
-/// The plain socket, from under either of hyper's two kinds of connection.
+/// The plain socket: from under our own server, or from under either kind of connection that hyper
+/// has (its `http1`, and hyper-util's `auto`, which wraps the stream in a type of its own).
 fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
-    // hyper-util's `auto` wraps the stream in a type of its own; hyper's `http1` does not.
+    let upgraded = match downcast::<TokioIo<PatientStream<TcpStream>>>(upgraded) {
+        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), own(&parts.read_buf))),
+        Err(upgraded) => upgraded,
+    };
     let upgraded = match downcast::<TokioIo<TcpStream>>(upgraded) {
         Ok(parts) => return Ok((parts.io.into_inner(), own(&parts.read_buf))),
         Err(upgraded) => upgraded,

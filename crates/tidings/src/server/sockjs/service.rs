@@ -21,6 +21,9 @@ use crate::server::{AllowedOrigins, Body};
 /// Octets that the body of one request may hold: 16 MiB.
 const BODY_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
+/// How long the body of one request may take to arrive: 20 s.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
+
 /// How long a second receiver waits for the first one's disconnection to be noticed, before it is
 /// told that there is another: a client that reconnects at once must not be refused.
 const RECONNECT_GRACE: Duration = Duration::from_millis(100);
@@ -154,16 +157,9 @@ impl SockJsService {
         B::Data: Buf + Send,
         B::Error: Into<BoxError>,
     {
-        let body = match Limited::new(body, BODY_OCTETS_MAX).collect().await {
-            Ok(body) => body.to_bytes(),
-            Err(error) if error.is::<LengthLimitError>() => {
-                let text = "The body is larger than 16 MiB.\n";
-                return self.finish_response(parts, plain(StatusCode::PAYLOAD_TOO_LARGE, text));
-            }
-            Err(_) => {
-                let text = "The body did not arrive as a whole.\n";
-                return self.finish_response(parts, plain(StatusCode::BAD_REQUEST, text));
-            }
+        let body = match read_body(body).await {
+            Ok(body) => body,
+            Err(refusal) => return self.finish_response(parts, refusal),
         };
         let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
         let messages = match parse_send(content_type, &body) {
@@ -184,6 +180,23 @@ impl SockJsService {
         headers::no_cache(response.headers_mut());
         headers::cors(&parts.headers, response.headers_mut());
         response
+    }
+}
+
+async fn read_body<B>(body: B) -> Result<Bytes, Response<Body>>
+where
+    B: http_body::Body + Send,
+    B::Data: Buf + Send,
+    B::Error: Into<BoxError>,
+{
+    let collected = Limited::new(body, BODY_OCTETS_MAX).collect();
+    match tokio::time::timeout(BODY_READ_TIMEOUT, collected).await {
+        Ok(Ok(body)) => Ok(body.to_bytes()),
+        Ok(Err(error)) if error.is::<LengthLimitError>() => {
+            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB.\n"))
+        }
+        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "The body did not arrive as a whole.\n")),
+        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in 20 s.\n")),
     }
 }
 
