@@ -15,3 +15,8 @@ pub use app::App;
 pub use builder::{AppBuilder, BuildError};
 pub use hub::PublishError;
 pub use tidings_macros::{controller, server_endpoint};
+
+/// The README's code, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../README.md")]
+struct Readme;
