@@ -17,7 +17,6 @@ impl Greetings {
     #[message_mapping("/hello")]
     #[send_to("/topic/greetings")]
     async fn greeting(&self, Json(message): Json<HelloMessage>) -> Json<Greeting> {
-        tokio::time::sleep(std::time::Duration::from_secs(1)).await;
         Json(Greeting { content: format!("Hello, {}!", message.name) })
     }
 }
@@ -25,5 +24,6 @@ impl Greetings {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
     let app = App::builder().stomp("/gs-guide-websocket").controller(Greetings).build()?;
+    println!("STOMP at ws://127.0.0.1:8080/gs-guide-websocket");
     Ok(Server::new(app).listen("127.0.0.1:8080").await?.run().await?)
 }

@@ -14,7 +14,7 @@ use command::serve;
 /// Real-time messaging for the web: WebSocket endpoints, SockJS, STOMP and message handlers, all
 /// reaching the same destinations.
 #[derive(Debug, Parser)]
-#[command(version, args_conflicts_with_subcommands = true)]
+#[command(name = "tidings", version, args_conflicts_with_subcommands = true)]
 struct Arguments {
     #[command(subcommand)]
     command: Option<Command>,

@@ -109,10 +109,15 @@ impl App {
         self.0.stomp.serve_tcp(stream, addr);
     }
 
+    /// What sessions are closed with when the server stops.
+    pub(crate) fn shutdown_reason() -> CloseReason {
+        CloseReason::truncated(CloseCode::GOING_AWAY, "server is shutting down")
+    }
+
     /// Closes every session with 1001, and waits until all have ended.
     pub(crate) async fn shut_down(&self) {
         self.0.tasks.close();
-        let reason = CloseReason::truncated(CloseCode::GOING_AWAY, "server is shutting down");
+        let reason = Self::shutdown_reason();
         for sessions in &self.0.open_sessions {
             sessions.snapshot().close(&reason);
         }

@@ -17,7 +17,7 @@ use crate::messaging::{
 use crate::net::Framing;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
-use crate::server::{AllowedOrigins, Deployment, WebSocketDoor};
+use crate::server::{AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
 
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
 const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
@@ -27,7 +27,7 @@ const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Mistakes are gathered, and told all at once by [`build`](Self::build).
 pub struct AppBuilder {
     endpoints: Vec<(String, EndpointRoute)>,
-    sockjs: Vec<(String, Deployment)>,
+    sockjs: Vec<(String, Deployment, SockJsOptions)>,
     stomp_paths: Vec<String>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
@@ -91,6 +91,7 @@ impl AppBuilder {
                     framing: Framing::WebSocket,
                     subprotocols,
                     limits: Limits::default(),
+                    heartbeat_delay: None,
                 };
                 let route = EndpointRoute { template, check_path_params, door };
                 self.endpoints.push((path.to_owned(), route));
@@ -103,12 +104,24 @@ impl AppBuilder {
     /// `factory` makes, whichever transport they use.
     #[must_use]
     pub fn sockjs<E: Endpoint>(
-        mut self,
+        self,
         prefix: &str,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
+        self.sockjs_with_options(prefix, SockJsOptions::default(), factory)
+    }
+
+    /// As [`sockjs`](Self::sockjs), with delays and limits other than the defaults.
+    #[must_use]
+    pub fn sockjs_with_options<E: Endpoint>(
+        mut self,
+        prefix: &str,
+        options: SockJsOptions,
+        factory: impl Fn() -> E + Send + Sync + 'static,
+    ) -> Self {
         let deployment = Deployment::new(&self.tasks, factory);
-        self.add_prefix(prefix, |builder, prefix| builder.sockjs.push((prefix, deployment)));
+        let add = |builder: &mut Self, prefix| builder.sockjs.push((prefix, deployment, options));
+        self.add_prefix(prefix, add);
         self
     }
 
@@ -182,7 +195,7 @@ impl AppBuilder {
         let mut taken = HashMap::new();
         let endpoints =
             self.endpoints.iter().map(|(path, route)| (route.template.shape(), path.clone()));
-        let prefixes = self.sockjs.iter().map(|(prefix, _)| prefix).chain(&self.stomp_paths);
+        let prefixes = self.sockjs.iter().map(|(prefix, ..)| prefix).chain(&self.stomp_paths);
         let prefixes = prefixes.map(|prefix| (prefix.clone(), prefix.clone()));
         for (shape, path) in endpoints.chain(prefixes) {
             if let Some(first) = taken.insert(shape, path.clone()) {
@@ -200,17 +213,21 @@ impl AppBuilder {
             self.listeners.into(),
             self.application_prefix.into(),
         );
-        let plain_sockjs = self
-            .sockjs
-            .into_iter()
-            .map(|(prefix, deployment)| SockJsService::new(&prefix, sockjs_door(deployment), None));
+        let plain_sockjs = self.sockjs.into_iter().map(|(prefix, deployment, options)| {
+            SockJsService::new(&prefix, options, sockjs_door(deployment), None)
+        });
         let stomp_sockjs = self.stomp_paths.iter().map(|path| {
             let upgrade = WebSocketDoor {
                 framing: Framing::WebSocket,
                 subprotocols: SUBPROTOCOLS,
                 ..sockjs_door(stomp.deployment().clone())
             };
-            SockJsService::new(path, sockjs_door(stomp.deployment().clone()), Some(upgrade))
+            SockJsService::new(
+                path,
+                SockJsOptions::default(),
+                sockjs_door(stomp.deployment().clone()),
+                Some(upgrade),
+            )
         });
         let sockjs: Vec<_> = plain_sockjs.chain(stomp_sockjs).collect();
         let mut endpoints: Vec<_> = self.endpoints.into_iter().map(|(_, route)| route).collect();
@@ -243,7 +260,8 @@ impl fmt::Debug for AppBuilder {
 
 fn sockjs_door(deployment: Deployment) -> WebSocketDoor {
     let limits = Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
-    WebSocketDoor { deployment, framing: Framing::SockJs, subprotocols: &[], limits }
+    let framing = Framing::SockJs;
+    WebSocketDoor { deployment, framing, subprotocols: &[], limits, heartbeat_delay: None }
 }
 
 /// Every mistake in the making of an [`App`].

@@ -2,8 +2,8 @@
 
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, OnceLock};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -13,6 +13,7 @@ use tidings_broker::{
 };
 use tidings_stomp::{Headers, MessageParts, Version, encode_message};
 use tidings_websocket::Message as WebSocketMessage;
+use tokio::runtime::Handle;
 
 use crate::endpoint::Session;
 use crate::net::{PushError, SharedMessage, TurnGuard};
@@ -21,6 +22,8 @@ use crate::net::{PushError, SharedMessage, TurnGuard};
 pub(crate) struct Hub {
     broker: Broker<Session>,
     next_session: AtomicU64,
+    /// That of the sessions: publishers may be outside of any.
+    runtime: OnceLock<Handle>,
 }
 
 impl Hub {
@@ -29,11 +32,16 @@ impl Hub {
         getrandom::fill(&mut octets).expect("the operating system provides randomness");
         let message_id_prefix = format!("{:08x}", u32::from_ne_bytes(octets));
         let options = BrokerOptions { message_id_prefix, ..BrokerOptions::default() };
-        Arc::new(Self { broker: Broker::new(options), next_session: AtomicU64::new(1) })
+        Arc::new(Self {
+            broker: Broker::new(options),
+            next_session: AtomicU64::new(1),
+            runtime: OnceLock::new(),
+        })
     }
 
-    /// A key that no other session of this hub has.
+    /// A key that no other session of this hub has. Called on the runtime of the session.
     pub(crate) fn session_key(&self) -> SessionKey {
+        self.runtime.get_or_init(Handle::current);
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -66,9 +74,13 @@ impl Hub {
 
     /// The broker has paused this session's queues; they go on once the client has read enough.
     fn resume_when_drained(self: &Arc<Self>, key: SessionKey, session: Session) {
+        let Some(runtime) = self.runtime.get() else { return };
         let hub = Arc::clone(self);
-        tokio::spawn(async move {
+        runtime.spawn(async move {
             session.link().drained().await;
+            if !session.is_open() {
+                return;
+            }
             hub.deliver(|broker, sink| broker.resume(Instant::now(), key, sink));
         });
     }
@@ -102,14 +114,15 @@ impl Sink<Session> for Deliveries {
         let frame = shared_frame(&MessageParts { redelivered, ..common }, version);
         let link = subscription.subscriber.link();
         let pushed = link.push_shared(&frame);
-        if pushed == Err(PushError::Full) || link.is_backlogged() {
-            self.backlogged.push((subscription.session, subscription.subscriber.clone()));
-        }
-        match pushed {
+        let delivered = match pushed {
             Ok(()) if link.is_backlogged() => Delivered::ThenPause,
-            Ok(()) => Delivered::Ready,
-            Err(_) => Delivered::Refused,
-        }
+            Ok(()) => return Delivered::Ready,
+            Err(PushError::Full) => Delivered::Refused,
+            // Its end takes it out of the queue.
+            Err(PushError::Closed(_)) => return Delivered::Refused,
+        };
+        self.backlogged.push((subscription.session, subscription.subscriber.clone()));
+        delivered
     }
 }
 

@@ -3,9 +3,12 @@
 
 mod support;
 
+use std::time::Duration;
+
 use support::{PATIENCE, Raw, Running, http, serve};
 use tidings::App;
 use tidings::endpoint::{CloseCode, CloseReason, Endpoint, EndpointError, Message, Session};
+use tidings::server::SockJsOptions;
 
 struct Echo;
 
@@ -201,6 +204,39 @@ async fn a_foreign_origin_is_403_on_every_transport() {
         assert!(answer.starts_with("HTTP/1.1 403 "), "{path}: {answer}");
         assert!(!answer.to_lowercase().contains("access-control"), "{path}: {answer}");
     }
+}
+
+fn impatient() -> App {
+    let options = SockJsOptions {
+        heartbeat_delay: Duration::from_millis(10),
+        disconnect_delay: Duration::from_millis(10),
+        ..SockJsOptions::default()
+    };
+    App::builder().sockjs_with_options("/echo", options, || Echo).build().unwrap()
+}
+
+#[tokio::test]
+async fn heartbeats_keep_coming_while_nothing_else_does() {
+    let server = serve(impatient()).await;
+    let mut stream = Raw::connect(server.http).await;
+    stream.write("POST /echo/000/s/xhr_streaming HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    stream.read_until("\r\no\n").await;
+    stream.read_until("\r\nh\n").await;
+    stream.read_until("\r\nh\n").await;
+
+    let mut websocket = server.websocket("/echo/000/s/websocket").await;
+    assert_eq!(websocket.text().await, "o");
+    assert_eq!(websocket.text().await, "h");
+    assert_eq!(websocket.text().await, "h");
+}
+
+#[tokio::test]
+async fn a_session_that_nobody_asks_for_is_forgotten() {
+    let server = serve(impatient()).await;
+    assert_eq!(poll(&server, "s").await, "o\n");
+    // Until the delay is over, sending is answered 204.
+    while !send(&server, "s", "[]").await.starts_with("HTTP/1.1 404 ") {}
+    assert_eq!(poll(&server, "s").await, "o\n", "the id begins a new session");
 }
 
 #[tokio::test]

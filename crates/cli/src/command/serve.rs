@@ -17,7 +17,7 @@ use crate::{demo, site};
 #[group(id = "serve")]
 pub(crate) struct Arguments {
     /// Address for HTTP: WebSocket, SockJS, STOMP over both, and the site. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
     listen: SocketAddr,
     /// Address for STOMP over TCP, or `off`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
@@ -48,6 +48,10 @@ impl FromStr for StompListen {
                 .map_err(|_| "expected an address such as 127.0.0.1:61613, or `off`".to_owned()),
         }
     }
+}
+
+fn address(text: &str) -> Result<SocketAddr, &'static str> {
+    text.parse().map_err(|_| "expected an address and a port, such as 0.0.0.0:8080")
 }
 
 /// Serves until Ctrl-C or SIGTERM.
@@ -108,7 +112,8 @@ fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result
     let mut out = stdout().lock();
     writeln!(out, "tidings {}\n", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  HTTP   {http:width$}   WebSocket, SockJS, STOMP over WebSocket, site")?;
-    writeln!(out, "  STOMP  {stomp:width$}   STOMP over TCP, for clients and for telnet\n")?;
+    let what = if stomp == "off" { "" } else { "   STOMP over TCP, for clients and for telnet" };
+    writeln!(out, "  STOMP  {stomp:width$}{what}\n")?;
     writeln!(out, "  Open   {} in a browser", bold(http))?;
     writeln!(out, "  Stop   Ctrl-C\n")?;
     if is_public {

@@ -24,7 +24,8 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
     open_sessions: Arc<OpenSessions>,
 ) {
     let open = open_sessions.enter(&session);
-    let mut runner = Runner { session: &session, source, alarm: Alarm::default() };
+    let mut runner =
+        Runner { session: &session, source, alarm: Alarm::default(), not_before: None };
 
     let opened = runner.call(endpoint.on_open(&session)).await;
     if let Err(error) = opened {
@@ -53,13 +54,18 @@ struct Runner<'a, S> {
     session: &'a Session,
     source: S,
     alarm: Alarm,
+    /// When the next heart-beat may be sent at the earliest.
+    not_before: Option<Instant>,
 }
 
 impl<S: Source> Runner<'_, S> {
     async fn next(&mut self) -> Incoming {
         poll_fn(|cx| {
-            self.poll_vitals(cx);
-            self.source.poll_next(cx)
+            let next = self.source.poll_next(cx);
+            if next.is_pending() {
+                self.poll_vitals(cx, self.source.last_received());
+            }
+            next
         })
         .await
     }
@@ -99,8 +105,9 @@ impl<S: Source> Runner<'_, S> {
             match polled {
                 Ok(Poll::Ready(result)) => Poll::Ready(result),
                 Ok(Poll::Pending) => {
-                    self.poll_vitals(cx);
                     self.source.poll_background(cx);
+                    // While a handler runs, not everything is read: that is no silence.
+                    self.poll_vitals(cx, Instant::now());
                     Poll::Pending
                 }
                 Err(panic) => Poll::Ready(Err(EndpointError::Panic(panic_message(&*panic)))),
@@ -110,12 +117,11 @@ impl<S: Source> Runner<'_, S> {
     }
 
     /// Does what the session's deadlines ask for, and sets the alarm for the next one.
-    fn poll_vitals(&mut self, cx: &mut Context<'_>) {
+    fn poll_vitals(&mut self, cx: &mut Context<'_>, received: Instant) {
         let Some(vitals) = self.session.existing_vitals() else { return };
-        let mut not_before = None;
         loop {
-            let (sent, received) = (self.source.last_sent(), self.source.last_received());
-            let deadline = vitals.next_deadline(sent, received).max(not_before);
+            let sent = self.source.last_sent();
+            let deadline = vitals.next_deadline(sent, received).max(self.not_before);
             self.alarm.set_no_later_than(deadline.filter(|_| self.session.is_open()));
             if !self.alarm.is_set() || self.alarm.poll(cx).is_pending() {
                 return;
@@ -126,11 +132,11 @@ impl<S: Source> Runner<'_, S> {
                     // If the stream takes nothing now, what it holds back is no silence either.
                     let _ = self.session.try_send("\n");
                     self.session.link().flush();
-                    not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    self.not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
                 Due::SendHeartbeat => {
                     self.session.link().push_heartbeat();
-                    not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    self.not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
                 Due::PeerSilent => {
                     let reason = "no heart-beat from the client";

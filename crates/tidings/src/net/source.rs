@@ -43,6 +43,15 @@ pub(crate) struct Patience {
     pub(crate) send_timeout: Duration,
 }
 
+impl Patience {
+    /// When a connection that has been closing `since` is given up. A peer that reads what is left
+    /// for it may take longer, but no longer than to be sent anything else.
+    pub(super) fn close_deadline(&self, since: Instant, outbox: &Outbox) -> Instant {
+        let progress = outbox.last_write().max(since) + self.close_timeout;
+        progress.min(since + self.send_timeout)
+    }
+}
+
 impl Default for Patience {
     fn default() -> Self {
         Self { close_timeout: Duration::from_secs(3), send_timeout: Duration::from_secs(20) }
@@ -59,12 +68,19 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Writes the rest of `outbox`, shuts the stream down and reads what is still coming, all within
 /// `patience`.
 pub(super) async fn linger(stream: &mut Stream, outbox: &Arc<Outbox>, patience: Patience) {
-    let goodbye = async {
-        poll_fn(|cx| stream.poll_flush(cx, outbox)).await;
-        poll_fn(|cx| stream.poll_shutdown(cx, outbox)).await;
-    };
-    if tokio::time::timeout(patience.close_timeout, goodbye).await.is_ok() {
-        let _ = tokio::time::timeout(LINGER_TIME_MAX, discard_input(stream)).await;
+    let since = Instant::now();
+    let mut written = false;
+    while !written && patience.close_deadline(since, outbox) > Instant::now() {
+        let deadline = patience.close_deadline(since, outbox);
+        let flush = poll_fn(|cx| stream.poll_flush(cx, outbox));
+        written = tokio::time::timeout_at(deadline.into(), flush).await.is_ok();
+    }
+    if written {
+        let shutdown_and_discard = async {
+            poll_fn(|cx| stream.poll_shutdown(cx, outbox)).await;
+            discard_input(stream).await;
+        };
+        let _ = tokio::time::timeout(LINGER_TIME_MAX, shutdown_and_discard).await;
     }
     stream.abandon(outbox);
 }

@@ -30,6 +30,7 @@ pub(crate) struct WebSocketSource {
     closing_since: Option<Instant>,
     read_ahead: usize,
     delivered: u32,
+    owes_pongs: bool,
     last_received: Instant,
 }
 
@@ -51,18 +52,23 @@ impl WebSocketSource {
             closing_since: None,
             read_ahead: 0,
             delivered: 0,
+            owes_pongs: false,
             last_received: Instant::now(),
         }
     }
 
     /// Moves everything on that needs no input. `Ready` when the connection is over.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
+        // First, because it tells the outbox whom to wake when its phase changes.
+        let _ = self.stream.poll_drive(cx, &self.outbox);
         match self.outbox.phase() {
             Phase::Closing(reason) => self.start_close(&reason),
             Phase::Broken => return Poll::Ready(abnormal()),
             Phase::Open | Phase::Finished(_) => {}
         }
-        let _ = self.stream.poll_drive(cx, &self.outbox);
+        if self.owes_pongs {
+            self.answer_pings();
+        }
         self.poll_patience(cx)
     }
 
@@ -77,6 +83,7 @@ impl WebSocketSource {
 
     /// Sends our close frame; `reason` is what the application sees.
     fn close_connection(&mut self, on_wire: &CloseReason, reason: &CloseReason) {
+        self.unframed.clear();
         self.connection.close(on_wire);
         self.closing_since = Some(Instant::now());
         let last = self.transmit();
@@ -94,7 +101,8 @@ impl WebSocketSource {
 
     /// `Ready` when the peer has kept us waiting for too long.
     fn poll_patience(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let closing = self.closing_since.map(|since| since + self.patience.close_timeout);
+        let closing =
+            self.closing_since.map(|since| self.patience.close_deadline(since, &self.outbox));
         let blocked = self.outbox.blocked_since().map(|since| since + self.patience.send_timeout);
         self.alarm.set(closing.into_iter().chain(blocked).min());
         if self.alarm.poll(cx).is_pending() {
@@ -120,14 +128,21 @@ impl WebSocketSource {
             Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
             Poll::Ready(Ok(_)) => self.last_received = Instant::now(),
         }
-        // The answer to a close frame waits until the messages before it are handled.
-        if !self.connection.is_closing() {
-            let pongs = self.transmit();
-            if !pongs.is_empty() {
-                self.outbox.push_control(&pongs);
-            }
-        }
+        self.answer_pings();
         Poll::Ready(())
+    }
+
+    /// Sends pongs, unless the peer does not read: then the connection holds back a few.
+    fn answer_pings(&mut self) {
+        self.owes_pongs = self.outbox.is_backlogged();
+        // The answer to a close frame waits until the messages before it are handled.
+        if self.owes_pongs || self.connection.is_closing() {
+            return;
+        }
+        let pongs = self.transmit();
+        if !pongs.is_empty() {
+            self.outbox.push_control(&pongs);
+        }
     }
 
     /// What the application gets to see of an event.

@@ -4,6 +4,7 @@ use std::sync::Arc;
 use tokio_util::task::TaskTracker;
 
 use super::sockjs::HttpSource;
+use crate::App;
 use crate::endpoint::{self, Endpoint, OpenSessions, Session};
 use crate::net::{OctetSource, WebSocketSource, in_turns};
 
@@ -35,8 +36,12 @@ impl Deployment {
     ) -> Self {
         let open_sessions = Arc::<OpenSessions>::default();
         let (tasks, sessions) = (tasks.clone(), Arc::clone(&open_sessions));
-        let start = move |session, door| {
+        let start = move |session: Session, door| {
             let (endpoint, sessions) = (factory(), Arc::clone(&sessions));
+            if tasks.is_closed() {
+                // It came in while the others were being told.
+                session.close(App::shutdown_reason());
+            }
             // Each door's future has its own size; none pays for the largest.
             match door {
                 Door::WebSocket(source) => {

@@ -11,6 +11,7 @@ use hyper::body::Incoming;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use hyper_util::server::conn::auto;
+use socket2::{SockRef, TcpKeepalive};
 use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
@@ -31,6 +32,9 @@ const SEND_TIMEOUT: Duration = Duration::from_secs(20);
 
 /// How long [`Server::run_until`] waits for open sessions to end: 3 s.
 const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
+
+/// How long a connection is silent before TCP asks whether its peer is still there: 60 s.
+const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
 
 /// How long accepting rests after the process ran out of files or memory.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
@@ -175,7 +179,10 @@ async fn accept(
         };
         match accepted {
             Ok((stream, addr)) => {
+                // Neither failure is worth a connection.
                 let _ = stream.set_nodelay(true);
+                let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME);
+                let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
                 serve(stream, addr);
             }
             Err(error) if is_of_one_connection(&error) => {}

@@ -16,6 +16,7 @@ pub use deployment::RemoteAddr;
 pub use listen::Server;
 pub use not_found::NotFound;
 pub use origin::AllowedOrigins;
+pub use tidings_sockjs::SessionOptions as SockJsOptions;
 
 pub(crate) use deployment::{Deployment, Door};
 pub(crate) use websocket::{WebSocketDoor, plain};

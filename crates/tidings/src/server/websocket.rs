@@ -1,12 +1,13 @@
 //! The WebSocket doors: opening handshake, upgrade, session.
 
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::header::HeaderValue;
 use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
-use tidings_sockjs::{Frame, SessionOptions};
+use tidings_sockjs::Frame;
 use tidings_websocket::handshake::server::{Accepted, accept};
 use tidings_websocket::{Connection, Limits};
 
@@ -22,6 +23,8 @@ pub(crate) struct WebSocketDoor {
     pub(crate) framing: Framing,
     pub(crate) subprotocols: &'static [&'static str],
     pub(crate) limits: Limits,
+    /// Of SockJS: how long the server may be silent.
+    pub(crate) heartbeat_delay: Option<Duration>,
 }
 
 impl WebSocketDoor {
@@ -78,8 +81,8 @@ impl WebSocketDoor {
             let link = Link::Stream { outbox, framing };
             let peers = Arc::clone(door.deployment.open_sessions());
             let session = Session::new(handshake, link, peers);
-            if framing == Framing::SockJs {
-                session.vitals().set_heartbeat_delay(SessionOptions::default().heartbeat_delay);
+            if let Some(delay) = door.heartbeat_delay {
+                session.vitals().set_heartbeat_delay(delay);
             }
             door.deployment.start(session, Door::WebSocket(source));
         });

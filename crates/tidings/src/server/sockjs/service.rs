@@ -44,16 +44,17 @@ pub(crate) struct SockJsService {
 impl SockJsService {
     /// A service whose sessions are those of `framed`'s endpoint. `upgrade` takes upgrades of the
     /// prefix itself, which SockJS leaves unused.
-    pub(crate) fn new(prefix: &str, framed: WebSocketDoor, upgrade: Option<WebSocketDoor>) -> Self {
+    pub(crate) fn new(
+        prefix: &str,
+        options: SessionOptions,
+        framed: WebSocketDoor,
+        upgrade: Option<WebSocketDoor>,
+    ) -> Self {
         let raw = WebSocketDoor { framing: Framing::WebSocket, ..framed.clone() };
-        Self {
-            prefix: prefix.into(),
-            options: SessionOptions::default(),
-            framed,
-            raw,
-            upgrade,
-            sessions: Arc::default(),
-        }
+        let heartbeat_delay = Some(options.heartbeat_delay).filter(|delay| !delay.is_zero());
+        let framed = WebSocketDoor { heartbeat_delay, ..framed };
+        let sessions = Arc::default();
+        Self { prefix: prefix.into(), options, framed, raw, upgrade, sessions }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {

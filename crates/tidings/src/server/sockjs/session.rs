@@ -18,6 +18,12 @@ use crate::net::{Alarm, Incoming, Payload, PushError, Source, application_reason
 /// answered only once the rest has room.
 const INCOMING_OCTETS_MAX: usize = 1024 * 1024;
 
+/// What a message counts for beside its octets, because even an empty one takes room.
+const MESSAGE_OVERHEAD_OCTETS: usize = 64;
+
+/// Messages handled before other sessions of the worker get their turn.
+const TURN_MESSAGES_MAX: u32 = 256;
+
 /// Octets a response may hold that its client has not read, before messages wait in the session.
 const RECEIVER_OCTETS_MAX: usize = 256 * 1024;
 
@@ -112,7 +118,7 @@ impl HttpSession {
                     }
                     state.last_received = Instant::now();
                     if state.incoming_octets < INCOMING_OCTETS_MAX {
-                        state.incoming_octets += message.len();
+                        state.incoming_octets += message.len() + MESSAGE_OVERHEAD_OCTETS;
                         state.incoming.push_back(message);
                         state.wake_driver();
                         break;
@@ -165,6 +171,9 @@ impl HttpSession {
 
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut state = self.lock();
+        // Nothing is delivered to an endpoint that has closed its session.
+        state.incoming.clear();
+        state.incoming_octets = 0;
         state.machine.close(Instant::now(), reason.code().as_u16(), reason.reason());
         self.settle(&mut state, None);
     }
@@ -257,6 +266,7 @@ pub(crate) struct HttpSource {
     session_id: Box<str>,
     table: Arc<SessionTable>,
     alarm: Alarm,
+    delivered: u32,
 }
 
 impl HttpSource {
@@ -265,12 +275,17 @@ impl HttpSource {
         session_id: Box<str>,
         table: Arc<SessionTable>,
     ) -> Self {
-        Self { session, session_id, table, alarm: Alarm::default() }
+        Self { session, session_id, table, alarm: Alarm::default(), delivered: 0 }
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) {
         loop {
-            let deadline = self.session.lock().machine.next_deadline();
+            let deadline = {
+                let mut state = self.session.lock();
+                // Whoever moves the deadline from now on wakes this task.
+                state.driver = Some(cx.waker().clone());
+                state.machine.next_deadline()
+            };
             self.alarm.set(deadline);
             if self.alarm.poll(cx).is_pending() {
                 return;
@@ -285,12 +300,7 @@ impl HttpSource {
 impl HttpSource {
     fn poll_removed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_deadlines(cx);
-        let mut state = self.session.lock();
-        if state.removed {
-            return Poll::Ready(());
-        }
-        state.driver = Some(cx.waker().clone());
-        Poll::Pending
+        if self.session.is_removed() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -298,21 +308,24 @@ impl Source for HttpSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         self.poll_deadlines(cx);
         let mut state = self.session.lock();
-        if let Some(message) = state.incoming.pop_front() {
-            state.incoming_octets -= message.len();
-            self.session.room.notify_waiters();
-            return Poll::Ready(Incoming::Message(Message::Text(message)));
+        if state.incoming.is_empty() || self.delivered >= TURN_MESSAGES_MAX {
+            if !state.incoming.is_empty() {
+                cx.waker().wake_by_ref();
+            } else if let Some(reason) = &state.closed {
+                return Poll::Ready(Incoming::Closed(reason.clone()));
+            }
+            self.delivered = 0;
+            return Poll::Pending;
         }
-        if let Some(reason) = &state.closed {
-            return Poll::Ready(Incoming::Closed(reason.clone()));
-        }
-        state.driver = Some(cx.waker().clone());
-        Poll::Pending
+        self.delivered += 1;
+        let message = state.incoming.pop_front().unwrap_or_default();
+        state.incoming_octets -= message.len() + MESSAGE_OVERHEAD_OCTETS;
+        self.session.room.notify_waiters();
+        Poll::Ready(Incoming::Message(Message::Text(message)))
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
         self.poll_deadlines(cx);
-        self.session.lock().driver = Some(cx.waker().clone());
     }
 
     fn last_received(&self) -> Instant {

@@ -12,7 +12,7 @@ use tidings_websocket::{CloseCode, CloseReason, Message};
 use super::door::Shared;
 use crate::endpoint::{Endpoint, EndpointError, Expiry, Flow, Session};
 use crate::hub::stomp_message;
-use crate::messaging::{InboundMessage, SessionEvent};
+use crate::messaging::{InboundMessage, Outgoing, SessionEvent};
 
 /// The server side of one STOMP session: an endpoint whose messages are pieces of STOMP's stream.
 pub(super) struct StompSession {
@@ -123,9 +123,15 @@ impl StompSession {
             return tracing::debug!(destination, "no handler for this destination");
         };
         for reply in replies {
-            if let Err(error) = self.shared.messenger.publish(reply) {
-                tracing::warn!(%error, destination, "reply of a handler was not sent");
-            }
+            self.publish_reply(reply);
+        }
+    }
+
+    fn publish_reply(&self, reply: Outgoing) {
+        // The client may have chosen a part of the destination, so this is no fault of ours.
+        let destination = reply.destination.clone();
+        if let Err(error) = self.shared.messenger.publish(reply) {
+            tracing::debug!(%error, destination, "reply of a handler was not sent");
         }
     }
 
@@ -152,7 +158,10 @@ impl StompSession {
             let Some(receipt) = receipt else { return };
             server.receipt(receipt);
             while let Some(frame) = server.poll_transmit() {
-                let _ = session.try_send(stomp_message(frame));
+                if session.try_send(stomp_message(frame)).is_err() {
+                    let reason = "no room for a receipt";
+                    session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+                }
             }
         };
         let confirmed = receipt.clone();
@@ -189,6 +198,10 @@ impl StompSession {
             return tracing::debug!(subscribe.destination, "no handler for this subscription");
         };
         for reply in replies {
+            if !reply.destination.is_empty() {
+                self.publish_reply(reply);
+                continue;
+            }
             let id = subscribe.id.on_wire();
             self.server.message(&subscribe.destination, id.as_ref(), &reply.headers, &reply.body);
         }
