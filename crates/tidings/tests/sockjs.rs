@@ -9,6 +9,7 @@ use support::{PATIENCE, Raw, Running, http, serve};
 use tidings::App;
 use tidings::endpoint::{CloseCode, CloseReason, Endpoint, EndpointError, Message, Session};
 use tidings::server::SockJsOptions;
+use tokio::sync::mpsc;
 
 struct Echo;
 
@@ -204,6 +205,87 @@ async fn a_foreign_origin_is_403_on_every_transport() {
         assert!(answer.starts_with("HTTP/1.1 403 "), "{path}: {answer}");
         assert!(!answer.to_lowercase().contains("access-control"), "{path}: {answer}");
     }
+}
+
+/// Tells what it hears, and closes when it hears `close`.
+struct Recorder(mpsc::UnboundedSender<Message>);
+
+impl Endpoint for Recorder {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        if message == Message::from("close") {
+            session.close(CloseCode::NORMAL_CLOSURE.into());
+        }
+        let _ = self.0.send(message);
+        Ok(())
+    }
+
+    async fn on_close(&mut self, _: &Session, _: &CloseReason) {
+        let _ = self.0.send("closed".into());
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_delivered_to_an_endpoint_that_has_closed_its_session() {
+    let (sender, mut heard) = mpsc::unbounded_channel();
+    let app = App::builder().sockjs("/echo", move || Recorder(sender.clone())).build().unwrap();
+    let server = serve(app).await;
+    let body = r#"["before","close","after"]"#;
+
+    let mut websocket = server.websocket("/echo/000/s/websocket").await;
+    websocket.send(body).await;
+    websocket.closed().await;
+    poll(&server, "s").await;
+    send(&server, "s", body).await;
+    for _ in 0..2 {
+        for expected in ["before", "close", "closed"] {
+            assert_eq!(heard.recv().await.unwrap(), Message::from(expected));
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_over_the_limit_is_413() {
+    let server = serve(app()).await;
+    poll(&server, "s").await;
+    let answer = send(&server, "s", &"x".repeat(16 * 1024 * 1024 + 1)).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+    let answer = send(&server, "s", &format!("[{}1]", "1,".repeat(65_536))).await;
+    assert!(answer.starts_with("HTTP/1.1 413 "), "{answer}");
+}
+
+#[tokio::test]
+async fn a_head_over_the_limit_is_431() {
+    let server = serve(app()).await;
+    let request = format!("GET /echo HTTP/1.1\r\nHost: x\r\nX: {}\r\n\r\n", "x".repeat(70_000));
+    let answer = http(server.http, &request).await;
+    assert!(answer.starts_with("HTTP/1.1 431 "), "{answer}");
+}
+
+#[tokio::test]
+async fn messages_that_an_endpoint_does_not_take_hold_up_their_sender_only() {
+    struct Busy;
+    impl Endpoint for Busy {
+        async fn on_message(&mut self, _: &Session, _: Message) -> Result<(), EndpointError> {
+            std::future::pending().await
+        }
+    }
+    let app = App::builder().sockjs("/echo", || Busy).build().unwrap();
+    let server = serve(app).await;
+    poll(&server, "s").await;
+    let large = format!("[{0},{0},{0}]", serde_json::to_string(&"x".repeat(600_000)).unwrap());
+    let mut held_up = Raw::connect(server.http).await;
+    held_up.write(post("/echo/000/s/xhr_send", &large)).await;
+    let mut also_held_up = Raw::connect(server.http).await;
+    also_held_up.write(post("/echo/000/s/xhr_send", &large)).await;
+    // Another session is served meanwhile, and the end of this one answers those who wait.
+    assert_eq!(poll(&server, "other").await, "o\n");
+    let stopped = server.stop();
+    assert!(also_held_up.read_to_end().await.starts_with("HTTP/1.1 204 "));
+    tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();
 }
 
 fn impatient() -> App {

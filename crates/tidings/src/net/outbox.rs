@@ -368,3 +368,74 @@ fn wake(driver: &mut Option<Waker>) {
         waker.wake();
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::future::poll_fn;
+    use std::pin::pin;
+
+    use tokio::io::AsyncReadExt;
+
+    use super::*;
+
+    const LIMIT: usize = 10;
+
+    fn going_away() -> CloseReason {
+        CloseReason::from_code(CloseCode::GOING_AWAY)
+    }
+
+    fn push(outbox: &Arc<Outbox>, octets: &'static [u8]) -> Result<(), PushError> {
+        outbox.push_shared(&Bytes::from_static(octets))
+    }
+
+    #[test]
+    fn a_full_outbox_takes_control_frames_only() {
+        let outbox = Outbox::for_driver(LIMIT);
+        assert_eq!(push(&outbox, b"one message may exceed it"), Ok(()));
+        assert_eq!(push(&outbox, b"x"), Err(PushError::Full));
+        assert!(outbox.is_backlogged());
+        outbox.push_control(b"pong");
+        outbox.finish(going_away(), b"close");
+        assert_eq!(push(&outbox, b"x"), Err(PushError::Closed(going_away())));
+    }
+
+    #[test]
+    fn the_first_reason_to_close_holds() {
+        let outbox = Outbox::for_driver(LIMIT);
+        outbox.close(going_away());
+        outbox.close(CloseReason::from_code(CloseCode::POLICY_VIOLATION));
+        assert_eq!(outbox.phase(), Phase::Closing(going_away()));
+        assert_eq!(push(&outbox, b"x"), Err(PushError::Closed(going_away())));
+    }
+
+    #[tokio::test]
+    async fn whoever_waits_for_room_goes_on_when_the_peer_has_read() {
+        let outbox = Outbox::for_driver(LIMIT);
+        let (stream, mut peer) = tokio::io::duplex(1);
+        let mut stream = pin!(stream);
+        push(&outbox, b"0123456789").unwrap();
+        let waiting = tokio::spawn({
+            let outbox = Arc::clone(&outbox);
+            async move { outbox.drained().await }
+        });
+        let drive = poll_fn(|cx| outbox.poll_drive(cx, Some(stream.as_mut())));
+        let mut read = [0; 10];
+        let (_, result) = tokio::join!(drive, peer.read_exact(&mut read));
+        result.unwrap();
+        waiting.await.unwrap();
+        assert_eq!(&read, b"0123456789");
+        assert!(!outbox.is_backlogged());
+    }
+
+    #[tokio::test]
+    async fn a_stream_that_fails_ends_the_waiting_too() {
+        let outbox = Outbox::for_driver(LIMIT);
+        let (stream, peer) = tokio::io::duplex(1);
+        drop(peer);
+        let mut stream = pin!(stream);
+        push(&outbox, b"0123456789").unwrap();
+        poll_fn(|cx| outbox.poll_drive(cx, Some(stream.as_mut()))).await;
+        outbox.drained().await;
+        assert_eq!(outbox.phase(), Phase::Broken);
+    }
+}
