@@ -213,7 +213,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let Some(session) = self.sessions.find(session) else { return };
         let mut routes = lock(&session.routes);
         if let Some(route) = routes.remove(id) {
-            self.detach(now, &route, sink);
+            self.detach(now, &[route], sink);
         }
     }
 
@@ -224,8 +224,8 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let mut routes = lock(&session.routes);
         // What one of its subscriptions leaves behind must not go to another one.
         session.flow.pause();
-        for route in routes.disconnect() {
-            self.detach(now, &route, sink);
+        for routes in routes.disconnect().chunk_by(|one, next| one.place() == next.place()) {
+            self.detach(now, routes, sink);
         }
     }
 
@@ -356,9 +356,13 @@ impl<S: Send + Sync + 'static> Broker<S> {
         }
     }
 
-    fn detach(&self, now: Instant, route: &Route<S>, sink: &mut impl Sink<S>) {
-        route.destination.on_unsubscribe(now, &route.subscription, sink);
-        self.routing.close_if_vacant(&route.pattern, &route.destination);
+    /// Detaches subscriptions of one destination.
+    fn detach(&self, now: Instant, routes: &[Route<S>], sink: &mut impl Sink<S>) {
+        let Some(Route { pattern, destination, .. }) = routes.first() else { return };
+        let subscriptions: Vec<&Subscription<S>> =
+            routes.iter().map(|route| &*route.subscription).collect();
+        destination.on_unsubscribe(now, &subscriptions, sink);
+        self.routing.close_if_vacant(pattern, destination);
     }
 
     fn settle(

@@ -140,11 +140,20 @@ impl<S> Routes<S> {
         self.by_number.values()
     }
 
-    /// Takes all routes, the oldest first. No further ones are wanted.
-    pub(crate) fn disconnect(&mut self) -> impl Iterator<Item = Route<S>> + use<S> {
+    /// Takes all routes, those of one destination side by side. No further ones are wanted.
+    pub(crate) fn disconnect(&mut self) -> Vec<Route<S>> {
         self.life = Life::Disconnected;
         self.numbers.clear();
-        std::mem::take(&mut self.by_number).into_values()
+        let mut routes: Vec<_> = std::mem::take(&mut self.by_number).into_values().collect();
+        routes.sort_by_key(Route::place);
+        routes
+    }
+}
+
+impl<S> Route<S> {
+    /// Tells its destination from all others.
+    pub(crate) fn place(&self) -> usize {
+        Arc::as_ptr(&self.destination).addr()
     }
 }
 

@@ -88,8 +88,14 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
         sink: &mut dyn Sink<S>,
     ) -> Result<(), Retired>;
 
-    /// Detaches a subscription, if it is attached.
-    fn on_unsubscribe(&self, now: Instant, subscription: &Subscription<S>, sink: &mut dyn Sink<S>);
+    /// Detaches subscriptions, those of them that are attached: all of them before anybody gets
+    /// what one of them leaves behind.
+    fn on_unsubscribe(
+        &self,
+        now: Instant,
+        subscriptions: &[&Subscription<S>],
+        sink: &mut dyn Sink<S>,
+    );
 
     /// The session of `subscription` settles what it got.
     fn on_settle(

@@ -79,13 +79,14 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     fn on_unsubscribe(
         &self,
         _now: Instant,
-        subscription: &Subscription<S>,
+        subscriptions: &[&Subscription<S>],
         _sink: &mut dyn Sink<S>,
     ) {
         let _life = lock(&self.writer);
-        let subscribers = self.subscribers.load().without(subscription);
-        if let Some(subscribers) = subscribers {
-            self.subscribers.store(Arc::new(subscribers));
+        for subscription in subscriptions {
+            if let Some(subscribers) = self.subscribers.load().without(subscription) {
+                self.subscribers.store(Arc::new(subscribers));
+            }
         }
     }
 

@@ -96,19 +96,21 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         Ok(())
     }
 
-    /// What the consumer has not settled goes back to where it was, and to others.
+    /// What the consumers have not settled goes back to where it was, and to others in its order.
     fn on_unsubscribe(
         &self,
         _now: Instant,
-        subscription: &Subscription<S>,
+        subscriptions: &[&Subscription<S>],
         sink: &mut dyn Sink<S>,
     ) {
         let mut state = lock(&self.state);
-        let key = subscription.serial;
-        state.eligible.remove(&key);
-        let Some(consumer) = state.consumers.remove(&key) else { return };
-        for queued in consumer.into_unsettled() {
-            state.backlog.put_back(queued);
+        for subscription in subscriptions {
+            let key = subscription.serial;
+            state.eligible.remove(&key);
+            let Some(consumer) = state.consumers.remove(&key) else { continue };
+            for queued in consumer.into_unsettled() {
+                state.backlog.put_back(queued);
+            }
         }
         state.dispatch(sink);
     }

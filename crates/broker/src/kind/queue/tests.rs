@@ -321,3 +321,17 @@ fn a_refused_message_leaves_no_queue_behind() {
     assert!(recording.send(QUEUE, "too long").is_err());
     assert_eq!(recording.broker.stats().destinations, 0);
 }
+
+#[test]
+fn what_a_session_leaves_behind_in_two_subscriptions_goes_on_in_order() {
+    let mut recording = Recording::new();
+    recording.subscribe_with(1, "older", QUEUE, INDIVIDUAL, Some(1)).unwrap();
+    recording.subscribe_with(1, "newer", QUEUE, INDIVIDUAL, Some(1)).unwrap();
+    recording.send_all(QUEUE, &["1", "2", "3"]);
+    let first = acks(&recording.take()).remove(0);
+    recording.ack(1, &first).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "3")]), "the older one has the later message");
+    recording.subscribe(2, "a", QUEUE, AUTO).unwrap();
+    recording.disconnect(1);
+    assert_eq!(recording.bodies(), to(&[(2, "2"), (2, "3")]));
+}
