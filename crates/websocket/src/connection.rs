@@ -1,13 +1,12 @@
-use std::collections::VecDeque;
-use std::error::Error;
-use std::{fmt, mem};
+use std::mem;
 
 use bytes::Bytes;
 
 use crate::decoder::{Decoder, Item};
+use crate::encoder::MaskingKeys;
 use crate::{
-    CloseCode, CloseReason, Limits, MaskingKey, Message, Opcode, ProtocolError, close_payload,
-    encode_frame,
+    CloseCode, CloseReason, Limits, MaskingKey, Message, MessageKind, MessagePart, Opcode,
+    ProtocolError, Reception, close_payload, encode_frame,
 };
 
 /// Which end of a connection one is. Clients mask what they send, servers do not.
@@ -21,11 +20,11 @@ pub enum Role {
 
 /// One end of a WebSocket after its opening handshake: RFC 6455, sections 5 to 7.
 ///
-/// The driver reads from the stream into [`handle_input`](Self::handle_input), or says that it has
-/// ended; then it takes what happened from [`poll_event`](Self::poll_event) and writes what
-/// [`poll_transmit`](Self::poll_transmit) gives, both until they give nothing. Messages are encoded
-/// with [`encode`](Self::encode), or without the connection by
-/// [`encode_frame`] and [`shared_frame`](crate::shared_frame).
+/// The driver hands what it reads to [`poll_event`](Self::poll_event) until that is used up, or says
+/// that the stream has ended; and it writes what [`poll_transmit`](Self::poll_transmit) gives until
+/// that is nothing. It may stop after any event and come back later with the rest of the octets, so
+/// that a connection takes no more of its time than it is given. Messages to be sent do not pass
+/// through the connection: [`Encoder`](crate::Encoder) makes frames of them.
 ///
 /// Pings are answered and the closing handshake is carried out without the application. A peer
 /// that breaks the protocol is told so by a close frame, and nothing more is read from it.
@@ -38,36 +37,33 @@ pub enum Role {
 #[derive(Debug)]
 pub struct Connection {
     decoder: Decoder,
-    side: Side,
+    keys: MaskingKeys,
     phase: Phase,
     close_frame: CloseFrame,
     /// Encoded pongs that have not been given to `poll_transmit`.
     pongs: Vec<u8>,
-    /// What happened before the connection was closed.
-    events: VecDeque<Event>,
 }
 
 impl Connection {
     /// The server's end of a connection.
     pub fn new_server(limits: Limits) -> Self {
-        Self::new(Role::Server, Side::Server, limits)
+        Self::new(Role::Server, MaskingKeys::none(), limits)
     }
 
     /// The client's end of a connection, which takes a fresh key for each frame from `keys`.
     ///
     /// RFC 6455, section 5.3, wants keys that nobody can predict: see [`MaskingKey`].
     pub fn new_client(limits: Limits, keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
-        Self::new(Role::Client, Side::Client(Box::new(keys)), limits)
+        Self::new(Role::Client, MaskingKeys::from(keys), limits)
     }
 
-    fn new(role: Role, side: Side, limits: Limits) -> Self {
+    fn new(role: Role, keys: MaskingKeys, limits: Limits) -> Self {
         Self {
             decoder: Decoder::new(role, limits),
-            side,
+            keys,
             phase: Phase::Open,
             close_frame: CloseFrame::NotDue,
             pongs: Vec::new(),
-            events: VecDeque::new(),
         }
     }
 
@@ -76,16 +72,32 @@ impl Connection {
         self.decoder.role()
     }
 
-    /// Takes in octets that the stream gave, however they are cut.
+    /// Says how the messages of one kind are handed on, from the next message of that kind on.
     ///
-    /// Unmasks them in place, and copies out of them the messages that are complete and the part
-    /// of a message that is not. What follows a close frame or an error is ignored.
-    pub fn handle_input(&mut self, input: &mut [u8]) {
-        let mut rest = input;
-        while !matches!(self.phase, Phase::Closed(_)) {
-            match self.decoder.next(&mut rest) {
-                Ok(Some(item)) => self.handle_item(item),
-                Ok(None) => return,
+    /// By default they come whole, as long as [`Limits::message_octets_max`] allows.
+    pub fn set_reception(&mut self, kind: MessageKind, reception: Reception) {
+        self.decoder.set_reception(kind, reception);
+    }
+
+    /// Takes octets that the stream gave, however they are cut, off the front of `input` until
+    /// something happens. `None` when all of `input` is taken and nothing more has happened.
+    ///
+    /// Unmasks them in place, and copies out of them the message that is complete or the part of a
+    /// message that is not. The last of all events is [`Event::Closed`]; what follows a close frame
+    /// or an error is taken and ignored.
+    pub fn poll_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {
+        loop {
+            if let Phase::Closed(closed) = &mut self.phase {
+                *input = &mut [];
+                return closed.take().map(|closed| Event::Closed(*closed));
+            }
+            match self.decoder.next(input) {
+                Ok(Some(item)) => {
+                    if let Some(event) = self.handle_item(item) {
+                        return Some(event);
+                    }
+                }
+                Ok(None) => return None,
                 Err(error) => self.fail(error),
             }
         }
@@ -118,20 +130,6 @@ impl Connection {
         self.finish(closed);
     }
 
-    /// What happened next. The last of all events is [`Event::Closed`].
-    pub fn poll_event(&mut self) -> Option<Event> {
-        if let Some(event) = self.events.pop_front() {
-            if self.events.is_empty() {
-                self.events = VecDeque::new();
-            }
-            return Some(event);
-        }
-        match &mut self.phase {
-            Phase::Closed(closed) => closed.take().map(|closed| Event::Closed(*closed)),
-            Phase::Open | Phase::Closing(_) => None,
-        }
-    }
-
     /// The octets of whole frames to be written next: pongs, then the close frame.
     ///
     /// After the close frame nothing may be written.
@@ -146,20 +144,6 @@ impl Connection {
                 None
             }
         }
-    }
-
-    /// Appends a message to `out`, as one frame, masked if this is the client.
-    ///
-    /// # Errors
-    ///
-    /// [`AlreadyClosing`] when a close frame was sent or received, or the stream has ended; nothing
-    /// is appended.
-    pub fn encode(&mut self, message: &Message, out: &mut Vec<u8>) -> Result<(), AlreadyClosing> {
-        if self.is_closing() {
-            return Err(AlreadyClosing);
-        }
-        encode_frame(message.opcode(), message.as_octets(), self.side.next_mask(), out);
-        Ok(())
     }
 
     /// Starts the closing handshake: RFC 6455, section 7.1.2.
@@ -191,28 +175,29 @@ impl Connection {
     /// Whether nothing more will be read or has to be written: both close frames were exchanged,
     /// the connection failed and the peer was told, or the stream ended.
     ///
-    /// Events may be left for [`poll_event`](Self::poll_event).
+    /// [`Event::Closed`] may be left for [`poll_event`](Self::poll_event).
     pub fn is_closed(&self) -> bool {
         matches!(self.phase, Phase::Closed(_)) && !matches!(self.close_frame, CloseFrame::Due(_))
     }
 
-    fn handle_item(&mut self, item: Item) {
+    fn handle_item(&mut self, item: Item) -> Option<Event> {
         if let Item::Close(reason) = item {
-            return self.handle_close(reason);
+            self.handle_close(reason);
+            return None;
         }
         if self.is_closing() {
-            return;
+            return None;
         }
-        let event = match item {
-            Item::Message(message) => Event::Message(message),
+        match item {
+            Item::Message(message) => Some(Event::Message(message)),
+            Item::Part(part) => Some(Event::Part(part)),
             Item::Ping(payload) => {
                 self.queue_pong(&payload);
-                Event::Ping(payload)
+                Some(Event::Ping(payload))
             }
-            Item::Pong(payload) => Event::Pong(payload),
-            Item::Close(_) => return,
-        };
-        self.events.push_back(event);
+            Item::Pong(payload) => Some(Event::Pong(payload)),
+            Item::Close(_) => None,
+        }
     }
 
     fn handle_close(&mut self, reason: CloseReason) {
@@ -250,14 +235,14 @@ impl Connection {
 
     fn queue_close(&mut self, reason: &CloseReason) {
         let mut frame = Vec::new();
-        let mask = self.side.next_mask();
+        let mask = self.keys.next();
         encode_frame(Opcode::Close, &close_payload(reason), mask, &mut frame);
         self.close_frame = CloseFrame::Due(frame);
     }
 
     fn queue_pong(&mut self, payload: &[u8]) {
         let start = self.pongs.len();
-        encode_frame(Opcode::Pong, payload, self.side.next_mask(), &mut self.pongs);
+        encode_frame(Opcode::Pong, payload, self.keys.next(), &mut self.pongs);
         if self.pongs.len() > self.decoder.limits().pong_octets_max {
             self.pongs.drain(..start);
         }
@@ -270,6 +255,8 @@ impl Connection {
 pub enum Event {
     /// A message arrived.
     Message(Message),
+    /// A part of a message arrived that was asked for [in parts](Reception::Parts).
+    Part(MessagePart),
     /// A ping arrived, and its pong is in [`Connection::poll_transmit`].
     Ping(Bytes),
     /// A pong arrived, asked for or not.
@@ -305,42 +292,6 @@ pub enum Initiator {
     Failure(ProtocolError),
     /// The stream ended without a close frame.
     EndOfStream,
-}
-
-/// A message cannot be sent because closing has begun.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub struct AlreadyClosing;
-
-impl fmt::Display for AlreadyClosing {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("connection is already closing")
-    }
-}
-
-impl Error for AlreadyClosing {}
-
-/// What this end needs to send.
-enum Side {
-    Server,
-    Client(Box<dyn FnMut() -> MaskingKey + Send>),
-}
-
-impl Side {
-    fn next_mask(&mut self) -> Option<MaskingKey> {
-        match self {
-            Self::Server => None,
-            Self::Client(keys) => Some(keys()),
-        }
-    }
-}
-
-impl fmt::Debug for Side {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(match self {
-            Self::Server => "Server",
-            Self::Client(_) => "Client",
-        })
-    }
 }
 
 #[derive(Debug)]

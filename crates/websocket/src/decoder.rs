@@ -5,13 +5,17 @@ use std::mem;
 use bytes::Bytes;
 
 use crate::frame::{FrameHeader, HEADER_OCTETS_MAX};
-use crate::message::{Assembly, MessageKind};
-use crate::{CloseReason, Limits, MaskingKey, Message, Opcode, ProtocolError, Role, apply_mask};
+use crate::message::{Assembly, MessageEnds};
+use crate::{
+    CloseReason, Limits, MaskingKey, Message, MessageKind, MessagePart, Opcode, ProtocolError,
+    Reception, Role, apply_mask,
+};
 
 /// Something whole that was received.
 #[derive(Debug)]
 pub(crate) enum Item {
     Message(Message),
+    Part(MessagePart),
     Ping(Bytes),
     Pong(Bytes),
     Close(CloseReason),
@@ -22,6 +26,8 @@ pub(crate) enum Item {
 pub(crate) struct Decoder {
     role: Role,
     limits: Limits,
+    text: Reception,
+    binary: Reception,
     /// `None` between messages, so that an idle connection owns no memory.
     unfinished: Option<Box<Unfinished>>,
 }
@@ -73,7 +79,8 @@ struct ControlFrame {
 
 impl Decoder {
     pub(crate) fn new(role: Role, limits: Limits) -> Self {
-        Self { role, limits, unfinished: None }
+        let whole = Reception::Whole { octets_max: limits.message_octets_max };
+        Self { role, limits, text: whole, binary: whole, unfinished: None }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -82,6 +89,21 @@ impl Decoder {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Says how messages are handed on from the next one on.
+    pub(crate) fn set_reception(&mut self, kind: MessageKind, reception: Reception) {
+        match kind {
+            MessageKind::Text => self.text = reception,
+            MessageKind::Binary => self.binary = reception,
+        }
+    }
+
+    fn reception(&self, kind: MessageKind) -> Reception {
+        match kind {
+            MessageKind::Text => self.text,
+            MessageKind::Binary => self.binary,
+        }
     }
 
     /// Takes octets off the front of `input`, until something is whole or all are taken.
@@ -154,7 +176,7 @@ impl Decoder {
             Opcode::Text => MessageKind::Text,
             Opcode::Binary => MessageKind::Binary,
             Opcode::Close | Opcode::Ping | Opcode::Pong => {
-                let remaining = checked_len(payload_len, 0, usize::MAX)?;
+                let remaining = usize::try_from(payload_len).unwrap_or(usize::MAX);
                 let frame = ControlFrame { opcode, remaining, mask, payload: Vec::new() };
                 return self.continue_control(frame, input);
             }
@@ -162,13 +184,14 @@ impl Decoder {
         if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.message.is_some()) {
             return Err(ProtocolError::ExpectedContinuation);
         }
-        let remaining = checked_len(payload_len, 0, self.limits.message_octets_max)?;
-        if fin && input.len() >= remaining {
+        let reception = self.reception(kind);
+        let remaining = self.checked_len(payload_len, 0, reception)?;
+        if fin && input.len() >= remaining && reception != Reception::Parts {
             let payload = take(input, remaining);
             unmask(mask, payload);
             return kind.message(payload).map(|message| Some(Item::Message(message)));
         }
-        let message = Assembly::new(kind);
+        let message = Assembly::new(kind, reception);
         self.continue_data(DataFrame { fin, remaining, mask, message }, input)
     }
 
@@ -180,8 +203,7 @@ impl Decoder {
         let FrameHeader { fin, payload_len, mask, .. } = header;
         let message = self.unfinished.as_mut().and_then(|unfinished| unfinished.message.take());
         let mut message = message.ok_or(ProtocolError::UnexpectedContinuation)?;
-        let max = self.limits.message_octets_max;
-        let remaining = checked_len(payload_len, message.len(), max)?;
+        let remaining = self.checked_len(payload_len, message.len(), message.reception())?;
         message.begin_fragment(self.limits.fragments_max)?;
         self.continue_data(DataFrame { fin, remaining, mask, message }, input)
     }
@@ -197,15 +219,31 @@ impl Decoder {
         frame.remaining -= part.len();
         frame.mask = frame.mask.map(|key| key.advanced(part.len()));
 
+        let ends = match frame.remaining {
+            0 if frame.fin => MessageEnds::Here,
+            _ => MessageEnds::Later,
+        };
+        if frame.message.reception() == Reception::Parts {
+            let part = frame.message.take_part(ends)?;
+            self.put_by(frame, ends);
+            return Ok(part.map(Item::Part));
+        }
+        if ends == MessageEnds::Here {
+            self.unfinished = None;
+            return frame.message.finish().map(|message| Some(Item::Message(message)));
+        }
+        self.put_by(frame, ends);
+        Ok(None)
+    }
+
+    /// Keeps what is left of a frame, or of its message, for later.
+    fn put_by(&mut self, frame: DataFrame, ends: MessageEnds) {
         if frame.remaining > 0 {
             self.keep(UnfinishedFrame::Data(frame));
-            Ok(None)
-        } else if frame.fin {
+        } else if ends == MessageEnds::Here {
             self.unfinished = None;
-            frame.message.finish().map(|message| Some(Item::Message(message)))
         } else {
             self.unfinished.get_or_insert_default().message = Some(frame.message);
-            Ok(None)
         }
     }
 
@@ -237,6 +275,26 @@ impl Decoder {
         }
     }
 
+    /// The announced length of a frame, if it and the message it belongs to stay within the limits.
+    fn checked_len(
+        &self,
+        announced: u64,
+        received: usize,
+        reception: Reception,
+    ) -> Result<usize, ProtocolError> {
+        let (frame_max, max) = (self.limits.frame_octets_max, reception.octets_max());
+        let len = usize::try_from(announced).unwrap_or(usize::MAX);
+        let message_len = len.saturating_add(received);
+        if message_len > max {
+            let received = u64::try_from(received).unwrap_or(u64::MAX);
+            Err(ProtocolError::MessageTooBig { len: announced.saturating_add(received), max })
+        } else if len > frame_max {
+            Err(ProtocolError::FrameTooBig { len: announced, max: frame_max })
+        } else {
+            Ok(len)
+        }
+    }
+
     fn keep(&mut self, frame: UnfinishedFrame) {
         self.unfinished.get_or_insert_default().frame = frame;
     }
@@ -245,18 +303,6 @@ impl Decoder {
     fn release(&mut self) {
         if self.unfinished.as_ref().is_some_and(|unfinished| unfinished.message.is_none()) {
             self.unfinished = None;
-        }
-    }
-}
-
-/// The announced length of a frame, if the message it belongs to stays within `max`.
-fn checked_len(announced: u64, received: usize, max: usize) -> Result<usize, ProtocolError> {
-    let message_len = usize::try_from(announced).ok().and_then(|len| len.checked_add(received));
-    match message_len {
-        Some(len) if len <= max => Ok(len - received),
-        _ => {
-            let received = u64::try_from(received).unwrap_or(u64::MAX);
-            Err(ProtocolError::MessageTooBig { len: announced.saturating_add(received), max })
         }
     }
 }

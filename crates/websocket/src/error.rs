@@ -38,9 +38,17 @@ pub enum ProtocolError {
     NonMinimalLength,
     /// A length of eight octets has its highest bit set (section 5.2).
     LengthOutOfRange,
-    /// A message is longer than [`Limits::message_octets_max`](crate::Limits::message_octets_max).
+    /// A message is longer than [`Limits::message_octets_max`](crate::Limits::message_octets_max), or
+    /// than its [`Reception`](crate::Reception) allows.
     MessageTooBig {
         /// Octets received of the message and announced by its current frame.
+        len: u64,
+        /// The limit in octets.
+        max: usize,
+    },
+    /// A frame is longer than [`Limits::frame_octets_max`](crate::Limits::frame_octets_max).
+    FrameTooBig {
+        /// The announced length in octets.
         len: u64,
         /// The limit in octets.
         max: usize,
@@ -57,7 +65,7 @@ impl ProtocolError {
     pub fn close_code(&self) -> CloseCode {
         match self {
             Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
-            Self::MessageTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
+            Self::MessageTooBig { .. } | Self::FrameTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
         }
@@ -90,6 +98,9 @@ impl fmt::Display for ProtocolError {
             Self::LengthOutOfRange => f.write_str("length has its highest bit set"),
             Self::MessageTooBig { len, max } => {
                 write!(f, "message of at least {len} octets is longer than {max}")
+            }
+            Self::FrameTooBig { len, max } => {
+                write!(f, "frame of {len} octets is longer than {max}")
             }
             Self::TooManyFragments { max } => write!(f, "message has more than {max} fragments"),
         }

@@ -14,6 +14,7 @@ pub(crate) const HEADER_OCTETS_MAX: usize = 14;
 const CONTROL_OCTETS_MAX: u64 = 125;
 
 const FIN: u8 = 0x80;
+const RSV1: u8 = 0x40;
 const RESERVED_BITS: u8 = 0x70;
 const OPCODE: u8 = 0x0f;
 const MASK: u8 = 0x80;
@@ -69,7 +70,40 @@ impl Opcode {
     }
 }
 
-/// Appends a final frame to `out`, its payload masked if there is a key.
+/// How a frame starts: its opcode, and whether it is the last of its message.
+///
+/// An [`Opcode`] stands for a whole message in one frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct FrameStart {
+    opcode: Opcode,
+    bits: u8,
+}
+
+impl FrameStart {
+    /// The only frame of a message, or with [`Opcode::Continuation`] its last.
+    pub const fn last(opcode: Opcode) -> Self {
+        Self { opcode, bits: FIN }
+    }
+
+    /// A frame that more frames of the same message follow.
+    pub const fn unfinished(opcode: Opcode) -> Self {
+        Self { opcode, bits: 0 }
+    }
+
+    /// The same with RSV1 set, which marks the first frame of a compressed message: RFC 7692,
+    /// section 6.
+    pub const fn compressed(self) -> Self {
+        Self { bits: self.bits | RSV1, ..self }
+    }
+}
+
+impl From<Opcode> for FrameStart {
+    fn from(opcode: Opcode) -> Self {
+        Self::last(opcode)
+    }
+}
+
+/// Appends a frame to `out`, its payload masked if there is a key.
 ///
 /// The caller keeps the payload of a control frame to 125 octets.
 ///
@@ -82,28 +116,34 @@ impl Opcode {
 /// encode_frame(Opcode::Text, b"Hello", None, &mut out);
 /// assert_eq!(out, b"\x81\x05Hello");
 /// ```
-pub fn encode_frame(opcode: Opcode, payload: &[u8], mask: Option<MaskingKey>, out: &mut Vec<u8>) {
-    let header = encode_header(opcode, payload.len(), mask);
+pub fn encode_frame(
+    start: impl Into<FrameStart>,
+    payload: &[u8],
+    mask: Option<MaskingKey>,
+    out: &mut Vec<u8>,
+) {
+    let header = encode_header(start, payload.len(), mask);
     out.reserve(header.len() + payload.len());
     out.extend_from_slice(&header);
-    let start = out.len();
+    let before = out.len();
     out.extend_from_slice(payload);
-    if let (Some(key), Some(payload)) = (mask, out.get_mut(start..)) {
+    if let (Some(key), Some(payload)) = (mask, out.get_mut(before..)) {
         apply_mask(key, payload);
     }
 }
 
-/// The header of a final frame, for writing it and its payload without joining them.
+/// The header of a frame, for writing it and its payload without joining them.
 ///
 /// With a key, the caller masks the payload: see [`apply_mask`].
 pub fn encode_header(
-    opcode: Opcode,
+    start: impl Into<FrameStart>,
     payload_len: usize,
     mask: Option<MaskingKey>,
 ) -> EncodedHeader {
+    let start = start.into();
     let mask_bit = if mask.is_some() { MASK } else { 0 };
     let mut header = EncodedHeader { octets: [0; HEADER_OCTETS_MAX], len: 0 };
-    header.push([FIN | opcode.encode()]);
+    header.push([start.bits | start.opcode.encode()]);
     match (u8::try_from(payload_len), u16::try_from(payload_len)) {
         (Ok(len), _) if len < TWO_OCTET_LENGTH => header.push([mask_bit | len]),
         (_, Ok(len)) => {

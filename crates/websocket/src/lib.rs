@@ -1,30 +1,33 @@
 //! The WebSocket protocol, RFC 6455, without I/O.
 //!
 //! [`Connection`] is one end of an established WebSocket. It is fed what the stream gave and says
-//! what happened and what must be written; reading, writing, timing and randomness are its
-//! driver's. The opening handshake, from and to header maps, is in [`handshake`].
+//! what happened and what must be written, and [`Encoder`] makes frames of what is sent; reading,
+//! writing, timing and randomness are its driver's. The opening handshake, from and to header maps,
+//! is in [`handshake`].
 //!
 //! No extension is negotiated, so the reserved bits of every frame must be zero.
 //!
 //! # Examples
 //!
 //! ```
-//! use tidings_websocket::{Connection, Event, Limits, MaskingKey, Message};
+//! use tidings_websocket::{Connection, Encoder, Event, Limits, MaskingKey, Message};
 //!
-//! let mut client = Connection::new_client(Limits::default(), || MaskingKey([7, 1, 8, 2]));
+//! let mut client = Encoder::new_client(|| MaskingKey([7, 1, 8, 2]));
 //! let mut server = Connection::new_server(Limits::default());
 //!
 //! let mut stream = Vec::new();
-//! client.encode(&Message::from("hello"), &mut stream)?;
-//! server.handle_input(&mut stream);
+//! client.encode(&Message::from("hello"), &mut stream);
+//! let mut input = &mut stream[..];
 //!
-//! assert_eq!(server.poll_event(), Some(Event::Message(Message::from("hello"))));
-//! # Ok::<(), tidings_websocket::AlreadyClosing>(())
+//! let received = server.poll_event(&mut input);
+//! assert_eq!(received, Some(Event::Message(Message::from("hello"))));
+//! assert_eq!(server.poll_event(&mut input), None);
 //! ```
 
 mod close;
 mod connection;
 mod decoder;
+mod encoder;
 mod error;
 mod frame;
 pub mod handshake;
@@ -34,9 +37,10 @@ mod message;
 mod utf8;
 
 pub use close::{CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, close_payload};
-pub use connection::{AlreadyClosing, Closed, Connection, Event, Initiator, Role};
+pub use connection::{Closed, Connection, Event, Initiator, Role};
+pub use encoder::Encoder;
 pub use error::ProtocolError;
-pub use frame::{EncodedHeader, Opcode, encode_frame, encode_header, shared_frame};
+pub use frame::{EncodedHeader, FrameStart, Opcode, encode_frame, encode_header, shared_frame};
 pub use limits::Limits;
 pub use mask::{MaskingKey, apply_mask};
-pub use message::Message;
+pub use message::{Message, MessageKind, MessagePart, Reception};

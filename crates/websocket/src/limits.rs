@@ -14,8 +14,15 @@ pub struct Limits {
     /// The longest message taken in, in octets, over all its fragments. Default: 1 MiB.
     ///
     /// A longer one fails the connection with close code 1009, as soon as the frame header that
-    /// announces it has arrived.
+    /// announces it has arrived. [`set_reception`](crate::Connection::set_reception) overrides it
+    /// for one kind of message.
     pub message_octets_max: usize,
+
+    /// The longest frame taken in, in octets of payload. Default: 64 MiB.
+    ///
+    /// Bounds what is read [in parts](crate::Reception::Parts); whole messages meet the limit on
+    /// messages first, unless that is higher. A longer one fails the connection with close code 1009.
+    pub frame_octets_max: usize,
 
     /// The most frames that one message may come in. Default: 131,072.
     ///
@@ -33,6 +40,11 @@ pub struct Limits {
 
 impl Default for Limits {
     fn default() -> Self {
-        Self { message_octets_max: 1024 * 1024, fragments_max: 131_072, pong_octets_max: 8 * 1024 }
+        Self {
+            message_octets_max: 1024 * 1024,
+            frame_octets_max: 64 * 1024 * 1024,
+            fragments_max: 131_072,
+            pong_octets_max: 8 * 1024,
+        }
     }
 }

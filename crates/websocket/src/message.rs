@@ -1,3 +1,5 @@
+use std::mem;
+
 use bytes::Bytes;
 
 use crate::utf8::TextAssembly;
@@ -64,10 +66,73 @@ impl From<Vec<u8>> for Message {
     }
 }
 
+/// A part of a message that was asked for [in parts](Reception::Parts): Jakarta WebSocket's partial
+/// message.
+///
+/// Parts are cut where the octets happened to arrive, whatever the fragments of the message, but
+/// never within a character. Only the last may be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum MessagePart {
+    /// Of a text message.
+    Text {
+        /// The text that follows that of the parts before.
+        data: String,
+        /// Whether the message ends here.
+        last: bool,
+    },
+    /// Of a binary message.
+    Binary {
+        /// The octets that follow those of the parts before.
+        data: Bytes,
+        /// Whether the message ends here.
+        last: bool,
+    },
+}
+
+impl MessagePart {
+    /// Whether the message ends here.
+    pub fn is_last(&self) -> bool {
+        match self {
+            Self::Text { last, .. } | Self::Binary { last, .. } => *last,
+        }
+    }
+
+    /// The kind of the message.
+    pub fn kind(&self) -> MessageKind {
+        match self {
+            Self::Text { .. } => MessageKind::Text,
+            Self::Binary { .. } => MessageKind::Binary,
+        }
+    }
+}
+
+/// How the messages of one kind are handed on.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Reception {
+    /// Whole, and no longer than this; a longer one fails the connection with close code 1009.
+    Whole {
+        /// In octets, over all fragments.
+        octets_max: usize,
+    },
+    /// In parts as they arrive, however long and in however many fragments.
+    Parts,
+}
+
+impl Reception {
+    pub(crate) fn octets_max(self) -> usize {
+        match self {
+            Self::Whole { octets_max } => octets_max,
+            Self::Parts => usize::MAX,
+        }
+    }
+}
+
 /// Which of the two kinds a message is, as its first frame says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) enum MessageKind {
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub enum MessageKind {
+    /// UTF-8 text.
     Text,
+    /// Octets.
     Binary,
 }
 
@@ -84,9 +149,18 @@ impl MessageKind {
     }
 }
 
+/// Where a message ends.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum MessageEnds {
+    Here,
+    Later,
+}
+
 /// A message of which more is to come.
 #[derive(Debug)]
 pub(crate) struct Assembly {
+    /// Chosen when the message began; it holds for all of it.
+    reception: Reception,
     /// Frames begun.
     fragments: usize,
     payload: AssemblyPayload,
@@ -99,20 +173,24 @@ enum AssemblyPayload {
 }
 
 impl Assembly {
-    pub(crate) fn new(kind: MessageKind) -> Self {
+    pub(crate) fn new(kind: MessageKind, reception: Reception) -> Self {
         let payload = match kind {
             MessageKind::Text => AssemblyPayload::Text(TextAssembly::default()),
             MessageKind::Binary => AssemblyPayload::Binary(Vec::new()),
         };
-        Self { fragments: 1, payload }
+        Self { reception, fragments: 1, payload }
     }
 
-    /// Counts another frame, which must not be more than the `max`th.
+    pub(crate) fn reception(&self) -> Reception {
+        self.reception
+    }
+
+    /// Counts another frame, which of a whole message must not be more than the `max`th.
     pub(crate) fn begin_fragment(&mut self, max: usize) -> Result<(), ProtocolError> {
-        if self.fragments >= max {
+        if self.fragments >= max && self.reception != Reception::Parts {
             return Err(ProtocolError::TooManyFragments { max });
         }
-        self.fragments += 1;
+        self.fragments = self.fragments.saturating_add(1);
         Ok(())
     }
 
@@ -148,6 +226,28 @@ impl Assembly {
         }
     }
 
+    /// What has arrived since the part before. `None` if that is nothing and more is to come.
+    pub(crate) fn take_part(
+        &mut self,
+        ends: MessageEnds,
+    ) -> Result<Option<MessagePart>, ProtocolError> {
+        let last = ends == MessageEnds::Here;
+        let part = match &mut self.payload {
+            AssemblyPayload::Text(text) => {
+                let data = if last { mem::take(text).finish()? } else { text.take_characters() };
+                MessagePart::Text { data, last }
+            }
+            AssemblyPayload::Binary(octets) => {
+                MessagePart::Binary { data: mem::take(octets).into(), last }
+            }
+        };
+        let is_empty = match &part {
+            MessagePart::Text { data, .. } => data.is_empty(),
+            MessagePart::Binary { data, .. } => data.is_empty(),
+        };
+        Ok(if is_empty && !last { None } else { Some(part) })
+    }
+
     #[cfg(test)]
     pub(crate) fn capacity(&self) -> usize {
         match &self.payload {
@@ -170,7 +270,7 @@ mod tests {
     #[test]
     fn an_assembly_grows_with_what_arrived_and_not_with_what_was_announced() {
         for kind in [MessageKind::Text, MessageKind::Binary] {
-            let mut assembly = Assembly::new(kind);
+            let mut assembly = Assembly::new(kind, Reception::Whole { octets_max: 1_000_000 });
             for remaining in (1_000_000 - 5_000..1_000_000).rev() {
                 assembly.push(b"x", remaining).unwrap();
                 assert!(assembly.capacity() <= 4 * assembly.len() + 64);
@@ -180,7 +280,8 @@ mod tests {
 
     #[test]
     fn a_frame_that_arrives_in_two_halves_fills_its_buffer_exactly() {
-        let mut assembly = Assembly::new(MessageKind::Binary);
+        let mut assembly =
+            Assembly::new(MessageKind::Binary, Reception::Whole { octets_max: 1_000_000 });
         assembly.push(&[0; 32_768], 65_536).unwrap();
         assembly.push(&[0; 32_768], 32_768).unwrap();
         assert_eq!(assembly.capacity(), 65_536);

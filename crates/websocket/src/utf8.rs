@@ -37,6 +37,11 @@ impl TextAssembly {
         Ok(())
     }
 
+    /// The characters that are complete; the text goes on after them.
+    pub(crate) fn take_characters(&mut self) -> String {
+        std::mem::take(&mut self.text)
+    }
+
     /// The text, if it does not end within a character.
     pub(crate) fn finish(self) -> Result<String, ProtocolError> {
         if self.cut.len > 0 { Err(ProtocolError::InvalidUtf8) } else { Ok(self.text) }

@@ -1,15 +1,23 @@
 //! What holds for all input.
 
+#[path = "support/fed.rs"]
+mod fed;
+
+use fed::Fed;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tidings_websocket::{
-    CloseCode, CloseReason, Connection, Event, Limits, MaskingKey, Message, Opcode, apply_mask,
-    close_payload, encode_frame, encode_header,
+    CloseCode, CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message, MessageKind,
+    MessagePart, Opcode, Reception, apply_mask, close_payload, encode_frame, encode_header,
 };
 
-const LIMITS: Limits =
-    Limits { message_octets_max: 70_000, fragments_max: 8, pong_octets_max: 8192 };
+const LIMITS: Limits = Limits {
+    message_octets_max: 70_000,
+    frame_octets_max: 70_000,
+    fragments_max: 8,
+    pong_octets_max: 8192,
+};
 
 fn config() -> ProptestConfig {
     ProptestConfig { failure_persistence: None, ..ProptestConfig::default() }
@@ -21,7 +29,7 @@ fn observe(stream: &[u8], cuts: &[Index]) -> (Vec<Event>, Vec<u8>) {
     ends.push(stream.len());
     ends.sort_unstable();
 
-    let mut server = Connection::new_server(LIMITS);
+    let mut server = Fed::new(Connection::new_server(LIMITS));
     let mut events = Vec::new();
     let mut start = 0;
     for end in ends {
@@ -122,7 +130,7 @@ proptest! {
         // Headers are likely to be read in noise if their first octet is likely to be legal.
         stream in vec(prop_oneof![any::<u8>(), 0x80..0x8bu8], 0..200),
     ) {
-        let mut server = Connection::new_server(LIMITS);
+        let mut server = Fed::new(Connection::new_server(LIMITS));
         let mut events = Vec::new();
         for octet in &stream {
             server.handle_input(&mut [*octet]);
@@ -148,26 +156,51 @@ proptest! {
     }
 
     #[test]
+    fn the_parts_of_text_give_the_text(
+        (text, stream) in fragmented_text(),
+        cuts in vec(any::<Index>(), 0..20),
+    ) {
+        let mut server = Fed::new(Connection::new_server(LIMITS));
+        server.set_reception(MessageKind::Text, Reception::Parts);
+        let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+        ends.push(stream.len());
+        ends.sort_unstable();
+        let (mut start, mut joined, mut lasts) = (0, String::new(), 0);
+        for end in ends {
+            server.handle_input(&mut stream[start..end].to_vec());
+            start = end;
+        }
+        for event in server.events() {
+            if let Event::Part(MessagePart::Text { data, last }) = event {
+                prop_assert!(lasts == 0, "nothing follows the last part");
+                joined.push_str(&data);
+                lasts += usize::from(last);
+            }
+        }
+        prop_assert_eq!((joined, lasts), (text, 1));
+    }
+
+    #[test]
     fn what_either_end_encodes_the_other_decodes(
         messages in vec(message(), 0..5),
         keys in vec(any::<[u8; 4]>(), 5),
         cuts in vec(any::<Index>(), 0..20),
     ) {
         let mut keys = keys.into_iter().cycle().map(MaskingKey);
-        let mut client = Connection::new_client(LIMITS, move || keys.next().unwrap());
-        let mut server = Connection::new_server(LIMITS);
+        let mut client = Encoder::new_client(move || keys.next().unwrap());
+        let mut server = Encoder::new_server();
         let (mut from_client, mut from_server) = (Vec::new(), Vec::new());
         for message in &messages {
-            client.encode(message, &mut from_client).unwrap();
-            server.encode(message, &mut from_server).unwrap();
+            client.encode(message, &mut from_client);
+            server.encode(message, &mut from_server);
         }
         let expected: Vec<_> = messages.into_iter().map(Event::Message).collect();
         let (mut events, _) = observe(&from_client, &cuts);
         prop_assert!(matches!(events.pop(), Some(Event::Closed(_))));
         prop_assert_eq!(&events, &expected);
+        let mut client = Fed::new(Connection::new_client(LIMITS, || MaskingKey([0; 4])));
         client.handle_input(&mut from_server);
-        let events: Vec<_> = std::iter::from_fn(|| client.poll_event()).collect();
-        prop_assert_eq!(events, expected);
+        prop_assert_eq!(client.events(), expected);
     }
 
     #[test]
@@ -190,7 +223,7 @@ proptest! {
         fragments_max in 1..10usize,
     ) {
         let limits = Limits { message_octets_max: octets_max, fragments_max, ..LIMITS };
-        let mut server = Connection::new_server(limits);
+        let mut server = Fed::new(Connection::new_server(limits));
         for (n, part) in parts.iter().enumerate() {
             let opcode = if n == 0 { 0x02 } else { 0x00 };
             let fin = if n + 1 == parts.len() { 0x80 } else { 0x00 };

@@ -1,13 +1,19 @@
 use super::*;
 
+#[path = "../../tests/support/fed.rs"]
+mod fed;
+
+use bytes::Bytes;
+use fed::Fed;
+
 const KEY: MaskingKey = MaskingKey([0x37, 0xfa, 0x21, 0x3d]);
 
-fn server() -> Connection {
-    Connection::new_server(Limits::default())
+fn server() -> Fed {
+    Fed::new(Connection::new_server(Limits::default()))
 }
 
-fn client() -> Connection {
-    Connection::new_client(Limits::default(), || KEY)
+fn client() -> Fed {
+    Fed::new(Connection::new_client(Limits::default(), || KEY))
 }
 
 /// A frame as a client sends it; `first` is the octet with fin, reserved bits and opcode.
@@ -18,8 +24,8 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     octets
 }
 
-fn events(connection: &mut Connection) -> Vec<Event> {
-    std::iter::from_fn(|| connection.poll_event()).collect()
+fn events(connection: &mut Fed) -> Vec<Event> {
+    connection.events()
 }
 
 fn transmits(connection: &mut Connection) -> Vec<u8> {
@@ -36,13 +42,12 @@ fn reason(code: CloseCode, reason: &str) -> CloseReason {
 
 fn assert_owns_no_memory(connection: &Connection) {
     assert!(connection.decoder.is_idle());
-    assert_eq!(connection.events.capacity(), 0);
     assert_eq!(connection.pongs.capacity(), 0);
 }
 
 /// A server with `limits` fails at the last octet of `input` at the latest, and tells the client.
 fn check_failure_within(limits: Limits, input: &[u8], error: ProtocolError, code: CloseCode) {
-    let mut server = Connection::new_server(limits);
+    let mut server = Fed::new(Connection::new_server(limits));
     server.handle_input(&mut input.to_vec());
     let reason = reason(code, &error.to_string());
     let closed = server.poll_event();
@@ -207,7 +212,7 @@ fn malformed_close_frames_fail_the_connection() {
 #[test]
 fn a_message_of_the_longest_length_is_taken_and_one_octet_more_is_not() {
     let limits = Limits { message_octets_max: 200, ..Limits::default() };
-    let mut server = Connection::new_server(limits);
+    let mut server = Fed::new(Connection::new_server(limits));
     server.handle_input(&mut [frame(0x02, &[0; 150]), frame(0x80, &[0; 50])].concat());
     assert_eq!(events(&mut server), [Event::Message(Message::from(vec![0; 200]))]);
 
@@ -229,7 +234,7 @@ fn a_message_of_the_longest_length_is_taken_and_one_octet_more_is_not() {
 fn empty_fragments_are_counted() {
     let limits = Limits { fragments_max: 3, ..Limits::default() };
     let three = [frame(0x01, b""), frame(0x00, b""), frame(0x80, b"")].concat();
-    let mut server = Connection::new_server(limits);
+    let mut server = Fed::new(Connection::new_server(limits));
     server.handle_input(&mut three.repeat(2));
     assert_eq!(events(&mut server), [text(""), text("")]);
 
@@ -268,7 +273,8 @@ fn a_flood_of_pings_keeps_the_waiting_pongs_bounded_and_the_last_is_answered() {
 
 #[test]
 fn a_pong_larger_than_the_limit_is_still_sent() {
-    let mut server = Connection::new_server(Limits { pong_octets_max: 0, ..Limits::default() });
+    let mut server =
+        Fed::new(Connection::new_server(Limits { pong_octets_max: 0, ..Limits::default() }));
     server.handle_input(&mut [frame(0x89, b"old"), frame(0x89, b"new")].concat());
     assert_eq!(transmits(&mut server), b"\x8a\x03new");
 }
@@ -339,8 +345,9 @@ fn a_local_close_waits_for_the_peers() {
 #[test]
 fn a_local_close_that_is_never_answered_is_not_clean() {
     let bye = reason(CloseCode::GOING_AWAY, "bye");
-    let broken = |server: &mut Connection| server.handle_input(&mut [0xff]);
-    for end in [Connection::handle_end_of_stream, broken] {
+    let ended = |server: &mut Fed| server.handle_end_of_stream();
+    let broken = |server: &mut Fed| server.handle_input(&mut [0xff]);
+    for end in [ended, broken] {
         let mut server = server();
         server.close(&bye);
         assert!(server.poll_transmit().is_some());
@@ -394,12 +401,85 @@ fn closing_a_closed_connection_does_nothing() {
 }
 
 #[test]
-fn nothing_is_encoded_once_closing_has_begun() {
-    let mut client = client();
-    let mut out = Vec::new();
-    assert_eq!(client.encode(&Message::from("Hello"), &mut out), Ok(()));
-    assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
-    client.close(&CloseReason::from_code(CloseCode::NORMAL_CLOSURE));
-    assert_eq!(client.encode(&Message::from("Hello"), &mut out), Err(AlreadyClosing));
-    assert_eq!(out.len(), 11);
+fn a_driver_may_stop_after_any_event() {
+    let mut server = Connection::new_server(Limits::default());
+    let mut octets = [frame(0x81, b"one"), frame(0x81, b"two"), frame(0x88, b"")].concat();
+    let mut input = &mut octets[..];
+    assert_eq!(server.poll_event(&mut input), Some(text("one")));
+    let mut rest = input.to_vec();
+    let mut input = &mut rest[..];
+    assert_eq!(server.poll_event(&mut input), Some(text("two")));
+    assert!(matches!(server.poll_event(&mut input), Some(Event::Closed(_))));
+    assert_eq!(server.poll_event(&mut input), None);
+}
+
+fn part(data: &str, last: bool) -> Event {
+    Event::Part(MessagePart::Text { data: data.to_owned(), last })
+}
+
+#[test]
+fn parts_come_as_they_arrive_and_never_within_a_character() {
+    let mut server = server();
+    server.set_reception(MessageKind::Text, Reception::Parts);
+    let message = [frame(0x01, "aé".as_bytes()), frame(0x80, "€b".as_bytes())].concat();
+    let (first, rest) = message.split_at(8);
+    server.handle_input(&mut first.to_vec());
+    assert_eq!(events(&mut server), [part("a", false)]);
+    server.handle_input(&mut rest.to_vec());
+    assert_eq!(events(&mut server), [part("é", false), part("€b", true)]);
+    assert_owns_no_memory(&server);
+}
+
+#[test]
+fn a_message_in_parts_may_be_longer_and_in_more_fragments_than_a_whole_one() {
+    let limits = Limits { message_octets_max: 4, fragments_max: 2, ..Limits::default() };
+    let mut server = Fed::new(Connection::new_server(limits));
+    server.set_reception(MessageKind::Binary, Reception::Parts);
+    let fragments =
+        [frame(0x02, b"1234"), frame(0x00, b"5678"), frame(0x00, b""), frame(0x80, b"")];
+    server.handle_input(&mut fragments.concat());
+    let binary = |data: &'static [u8], last| {
+        Event::Part(MessagePart::Binary { data: Bytes::from_static(data), last })
+    };
+    let expected = [binary(b"1234", false), binary(b"5678", false), binary(b"", true)];
+    assert_eq!(events(&mut server), expected);
+}
+
+#[test]
+fn invalid_text_in_parts_fails_as_in_whole_messages() {
+    for input in [frame(0x81, b"\xe2\x82"), frame(0x01, b"\xff")] {
+        let mut server = server();
+        server.set_reception(MessageKind::Text, Reception::Parts);
+        server.handle_input(&mut input.clone());
+        let closed = events(&mut server).pop();
+        let Some(Event::Closed(closed)) = closed else { panic!("still open") };
+        assert_eq!(closed.initiator, Initiator::Failure(ProtocolError::InvalidUtf8));
+    }
+}
+
+#[test]
+fn a_reception_holds_from_the_next_message_on() {
+    let mut server = server();
+    server.handle_input(&mut frame(0x01, b"who"));
+    server.set_reception(MessageKind::Text, Reception::Whole { octets_max: 3 });
+    server.handle_input(&mut frame(0x80, b"le"));
+    assert_eq!(events(&mut server), [text("whole")]);
+    server.handle_input(&mut frame(0x81, b"long"));
+    let closed = events(&mut server).pop();
+    let Some(Event::Closed(closed)) = closed else { panic!("still open") };
+    let error = ProtocolError::MessageTooBig { len: 4, max: 3 };
+    assert_eq!(closed.initiator, Initiator::Failure(error));
+}
+
+#[test]
+fn a_frame_longer_than_the_limit_fails_even_in_parts() {
+    let limits = Limits { frame_octets_max: 5, ..Limits::default() };
+    let mut server = Fed::new(Connection::new_server(limits));
+    server.set_reception(MessageKind::Binary, Reception::Parts);
+    server.handle_input(&mut [frame(0x02, b"12345"), frame(0x80, b"123456")].concat());
+    let closed = events(&mut server).pop();
+    let Some(Event::Closed(closed)) = closed else { panic!("still open") };
+    assert_eq!(closed.reason.code(), CloseCode::MESSAGE_TOO_BIG);
+    let error = ProtocolError::FrameTooBig { len: 6, max: 5 };
+    assert_eq!(closed.initiator, Initiator::Failure(error));
 }

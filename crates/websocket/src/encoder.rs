@@ -1,0 +1,102 @@
+use std::fmt;
+
+use crate::{FrameStart, MaskingKey, Message, encode_frame};
+
+/// The sending half of one end of a WebSocket: makes frames of messages.
+///
+/// Apart from [`Connection`](crate::Connection), so that whoever has something to send can encode it
+/// where it waits to be written, whatever the other half does.
+///
+/// # Examples
+///
+/// ```
+/// use tidings_websocket::{Encoder, Message};
+///
+/// let mut out = Vec::new();
+/// Encoder::new_server().encode(&Message::from("hello"), &mut out);
+/// assert_eq!(out, b"\x81\x05hello");
+/// ```
+#[derive(Debug)]
+pub struct Encoder {
+    keys: MaskingKeys,
+}
+
+impl Encoder {
+    /// The server's: frames are not masked.
+    pub fn new_server() -> Self {
+        Self { keys: MaskingKeys::none() }
+    }
+
+    /// The client's, which takes a fresh key for each frame from `keys`.
+    ///
+    /// RFC 6455, section 5.3, wants keys that nobody can predict: see [`MaskingKey`].
+    pub fn new_client(keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
+        Self { keys: MaskingKeys::from(keys) }
+    }
+
+    /// Appends a message to `out`, as one frame.
+    pub fn encode(&mut self, message: &Message, out: &mut Vec<u8>) {
+        self.encode_frame(message.opcode(), message.as_octets(), out);
+    }
+
+    /// Appends a frame to `out`: a whole message, a fragment of one, or a control frame, whose payload
+    /// the caller keeps to 125 octets.
+    pub fn encode_frame(
+        &mut self,
+        start: impl Into<FrameStart>,
+        payload: &[u8],
+        out: &mut Vec<u8>,
+    ) {
+        encode_frame(start, payload, self.keys.next(), out);
+    }
+}
+
+/// Where a client's masking keys come from. Servers have none.
+pub(crate) struct MaskingKeys(Option<Box<dyn FnMut() -> MaskingKey + Send>>);
+
+impl MaskingKeys {
+    pub(crate) fn none() -> Self {
+        Self(None)
+    }
+
+    pub(crate) fn from(keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
+        Self(Some(Box::new(keys)))
+    }
+
+    pub(crate) fn next(&mut self) -> Option<MaskingKey> {
+        self.0.as_mut().map(|keys| keys())
+    }
+}
+
+impl fmt::Debug for MaskingKeys {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "MaskingKeys" } else { "none" })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::Opcode;
+
+    #[test]
+    fn a_client_masks_each_frame_with_its_own_key() {
+        let mut keys = [[0x37, 0xfa, 0x21, 0x3d], [0; 4]].map(MaskingKey).into_iter();
+        let mut client = Encoder::new_client(move || keys.next().unwrap());
+        let mut out = Vec::new();
+        client.encode(&Message::from("Hello"), &mut out);
+        assert_eq!(out, b"\x81\x85\x37\xfa\x21\x3d\x7f\x9f\x4d\x51\x58");
+        client.encode(&Message::from("Hello"), &mut out);
+        assert_eq!(&out[11..], b"\x81\x85\0\0\0\0Hello");
+    }
+
+    #[test]
+    fn fragments_have_the_opcode_first_and_the_end_last() {
+        let mut server = Encoder::new_server();
+        let mut out = Vec::new();
+        server.encode_frame(FrameStart::unfinished(Opcode::Text), b"a", &mut out);
+        server.encode_frame(FrameStart::unfinished(Opcode::Continuation), b"b", &mut out);
+        server.encode_frame(FrameStart::last(Opcode::Continuation), b"", &mut out);
+        assert_eq!(out, b"\x01\x01a\x00\x01b\x80\x00");
+    }
+}
