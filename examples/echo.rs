@@ -1,0 +1,32 @@
+//! Echoes text and binary messages, up to 32 MiB, at `/`.
+//!
+//! `cargo run --example echo -- --listen 127.0.0.1:9001`
+
+mod options;
+
+use std::error::Error;
+
+use options::{Deflate, Options};
+use tidings::endpoint::Message;
+use tidings::{App, server_endpoint};
+
+struct Echo;
+
+#[server_endpoint("/")]
+impl Echo {
+    /// What a handler returns goes back to the peer.
+    #[on_message]
+    async fn echo(&self, message: Message) -> Message {
+        message
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_args()?;
+    if options.deflate != Deflate::Off {
+        return Err("permessage-deflate is not there yet".into());
+    }
+    let app = App::builder().endpoint(|| Echo).build()?;
+    options.serve(app).await
+}
