@@ -1,6 +1,7 @@
-//! The project's own commands: `cargo xtask test`, `tidy`, `bench`.
+//! The project's own commands: `cargo xtask test`, `conformance`, `tidy`, `bench`.
 
 mod bench;
+mod conformance;
 mod prepare;
 mod run;
 mod test;
@@ -14,6 +15,7 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test                     every test; installs what they need
   test --only rust         formatting, lints, unit, property and integration tests, docs
   test --only interop      real clients against the running server
+  conformance autobahn     the 517 cases of the Autobahn suite, our server and our client
   tidy                     the architecture check alone
   bench echo | fanout      ours and a peer, in one run on the same work";
 
@@ -25,6 +27,7 @@ fn main() -> ExitCode {
         ["test"] => test::run_parts(&root, test::Part::ALL),
         ["test", "--only", "rust"] => test::run_parts(&root, &[test::Part::Rust]),
         ["test", "--only", "interop"] => test::run_parts(&root, &[test::Part::Interop]),
+        ["conformance", ref rest @ ..] => conformance::run(&root, &test::target(&root), rest),
         ["tidy"] => tidy::run(&root),
         ["bench", name @ ("echo" | "fanout")] => bench::run(&root, name),
         _ => {

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
+use crate::conformance::{self, NoSuite, Options, Selection, Suite};
 use crate::prepare;
 use crate::run::{Count, Outcome, count, run};
 
@@ -27,6 +28,8 @@ struct Report {
     failed: Vec<String>,
     /// Suites that could not run, and why.
     not_run: Vec<String>,
+    /// Suites that this machine has not what it takes for, which is said and no failure.
+    left_out: Vec<String>,
     took: Vec<(String, Duration)>,
 }
 
@@ -39,7 +42,10 @@ pub(crate) fn run_parts(root: &Path, parts: &[Part]) -> ExitCode {
     for part in parts {
         match part {
             Part::Rust => rust(root, &mut report),
-            Part::Interop => interop(root, &mut report),
+            Part::Interop => {
+                interop(root, &mut report);
+                autobahn(root, &mut report);
+            }
         }
     }
     report.print();
@@ -89,6 +95,36 @@ fn interop(root: &Path, report: &mut Report) {
             report.suite("interop with Python", suite.env("TIDINGS_BIN", &binary));
         }
     }
+}
+
+/// The cases without compression; the others take a quarter of an hour.
+fn autobahn(root: &Path, report: &mut Report) {
+    const NAME: &str = "Autobahn without compression";
+    println!("{}", bold(&format!("==> {NAME}")));
+    let _ = stdout().flush();
+    let start = Instant::now();
+    let target = target(root);
+    let suite = match Suite::install(&target) {
+        Ok(suite) => suite,
+        Err(error @ NoSuite::NoPython) => {
+            println!("    LEFT OUT: {error}");
+            return report.left_out.push(format!("{NAME}: {error}"));
+        }
+        Err(NoSuite::Failed(output)) => return report.could_not_run(NAME, &output),
+    };
+    let options = Options::new(Selection::uncompressed());
+    match conformance::run_suite(root, &target, &suite, &options) {
+        Err(error) => report.could_not_run(NAME, &error),
+        Ok(tallies) => {
+            for tally in tallies {
+                report.count.add(Count { passed: tally.passed, failed: tally.failed });
+                if !tally.is_clean() {
+                    report.failed.push(NAME.to_owned());
+                }
+            }
+        }
+    }
+    report.took.push((NAME.to_owned(), start.elapsed()));
 }
 
 impl Report {
@@ -150,6 +186,9 @@ impl Report {
         for suite in &self.not_run {
             println!("not run: {suite}");
         }
+        for suite in &self.left_out {
+            println!("left out: {suite}");
+        }
         println!("{} passed, {} failed", self.count.passed, self.count.failed);
     }
 }
@@ -160,7 +199,7 @@ fn cargo(root: &Path, arguments: &[&str]) -> Command {
     command
 }
 
-fn target(root: &Path) -> PathBuf {
+pub(crate) fn target(root: &Path) -> PathBuf {
     std::env::var_os("CARGO_TARGET_DIR").map_or_else(|| root.join("target"), PathBuf::from)
 }
 

@@ -20,11 +20,14 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/cli", &["tidings"]),
+    ("fuzz", &["tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
+    ("interop/autobahn", &["tidings", "tidings-websocket"]),
     ("xtask", &[]),
 ];
 
 /// Crates that nothing may depend on.
-const LEAVES: &[&str] = &["tidings-cli", "tidings-bench", "xtask"];
+const LEAVES: &[&str] =
+    &["tidings-cli", "tidings-bench", "tidings-fuzz", "tidings-autobahn", "xtask"];
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let manifests = sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"));
