@@ -14,7 +14,7 @@ use crate::hub::Hub;
 use crate::messaging::{
     AmbiguousMapping, AnySessionListener, Controller, Controllers, Dispatcher, SessionListener,
 };
-use crate::net::Framing;
+use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
 use crate::server::{AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
@@ -33,6 +33,8 @@ pub struct AppBuilder {
     listeners: Vec<Arc<dyn AnySessionListener>>,
     application_prefix: String,
     origins: AllowedOrigins,
+    /// Of the endpoints that are deployed next.
+    terms: Arc<Terms>,
     tasks: TaskTracker,
     mistakes: Vec<Mistake>,
 }
@@ -49,6 +51,7 @@ impl App {
             listeners: Vec::new(),
             application_prefix: "/app".to_owned(),
             origins: AllowedOrigins::SameOrigin,
+            terms: Terms::new(ConnectionOptions::default()),
             tasks: TaskTracker::new(),
             mistakes: Vec::new(),
         }
@@ -90,7 +93,7 @@ impl AppBuilder {
                     deployment: Deployment::new(&self.tasks, factory),
                     framing: Framing::WebSocket,
                     subprotocols,
-                    limits: Limits::default(),
+                    terms: Arc::clone(&self.terms),
                     heartbeat_delay: None,
                 };
                 let route = EndpointRoute { template, check_path_params, door };
@@ -168,6 +171,13 @@ impl AppBuilder {
     #[must_use]
     pub fn allowed_origins(mut self, origins: AllowedOrigins) -> Self {
         self.origins = origins;
+        self
+    }
+
+    /// Sets the limits and timeouts of the endpoints that are deployed after this.
+    #[must_use]
+    pub fn connection_options(mut self, options: ConnectionOptions) -> Self {
+        self.terms = Terms::new(options);
         self
     }
 
@@ -260,8 +270,9 @@ impl fmt::Debug for AppBuilder {
 
 fn sockjs_door(deployment: Deployment) -> WebSocketDoor {
     let limits = Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
+    let terms = Terms::new(ConnectionOptions { limits, ..ConnectionOptions::default() });
     let framing = Framing::SockJs;
-    WebSocketDoor { deployment, framing, subprotocols: &[], limits, heartbeat_delay: None }
+    WebSocketDoor { deployment, framing, subprotocols: &[], terms, heartbeat_delay: None }
 }
 
 /// Every mistake in the making of an [`App`].

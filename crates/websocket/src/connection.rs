@@ -161,6 +161,11 @@ impl Connection {
         }
     }
 
+    /// Whether pings wait for [`poll_transmit`](Self::poll_transmit) to answer them.
+    pub fn owes_pongs(&self) -> bool {
+        !self.pongs.is_empty()
+    }
+
     /// Whether closing has begun, from either end, so that no more messages may be sent.
     pub fn is_closing(&self) -> bool {
         !matches!(self.phase, Phase::Open)

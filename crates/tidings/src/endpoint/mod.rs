@@ -1,5 +1,6 @@
 //! Jakarta WebSocket's programming model: endpoints, their sessions, path templates.
 
+mod close_info;
 #[expect(clippy::module_inception, reason = "the trait is named as in the standard")]
 mod endpoint;
 mod error;
@@ -11,9 +12,11 @@ mod path_params;
 mod path_template;
 mod reply;
 mod runner;
+mod sending;
 mod session;
 mod vitals;
 
+pub use close_info::{CloseInfo, CloseInitiator};
 pub use endpoint::{Endpoint, Flow, ServerEndpoint};
 pub use error::{BoxError, EndpointError, SendError};
 pub use extract::{Call, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, PayloadKind};
@@ -22,8 +25,15 @@ pub use json::Json;
 pub use open_sessions::Peers;
 pub use path_params::{PathParamError, PathParams};
 pub use reply::{IntoFlow, IntoReply};
+pub use sending::{
+    Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,
+};
 pub use session::{Session, SessionId};
-pub use tidings_websocket::{CloseCode, CloseReason, Message};
+pub use tidings_websocket::{
+    CloseCode, CloseReason, Limits, Message, MessageKind, MessagePart, Reception,
+};
+
+pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};
 
 pub(crate) use open_sessions::OpenSessions;
 pub use path_template::{PathTemplate, PathTemplateError};

@@ -32,15 +32,16 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
         runner.report(&mut endpoint, error).await;
         session.close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, "could not be opened"));
     }
-    let reason = loop {
+    let info = loop {
         match runner.next().await {
             Incoming::Message(message) => runner.deliver(&mut endpoint, message).await,
-            Incoming::Closed(reason) => break reason,
+            Incoming::Part(_) | Incoming::Pong(_) => {}
+            Incoming::Closed(info) => break info,
         }
     };
     drop(open);
     let on_close = async {
-        endpoint.on_close(&session, &reason).await;
+        endpoint.on_close(&session, &info.reason).await;
         Ok(())
     };
     let closed = runner.call(on_close).await;

@@ -2,13 +2,10 @@ use std::fmt;
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
-use tidings_websocket::{CloseCode, CloseReason, Message};
+use tidings_websocket::CloseReason;
 
-use super::{Handshake, OpenSessions, PathParams, Peers, SendError, Vitals};
-use crate::net::{Link, Payload, PushError, SharedMessage};
-
-/// How long [`Session::send`] waits for room in the outbox: 20 s.
-const SEND_TIMEOUT: Duration = Duration::from_secs(20);
+use super::{Handshake, OpenSessions, PathParams, Peers, Vitals};
+use crate::net::Link;
 
 /// A handle to one open connection, whichever door it came through: Jakarta WebSocket's `Session`.
 ///
@@ -57,59 +54,24 @@ impl Session {
         self.0.link.is_open()
     }
 
-    /// Sends a whole message.
-    ///
-    /// Returns once the message is in the session's outbox, and waits while that is full. Messages
-    /// of one task arrive in the order of its calls, whole, however many tasks send.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Closed`] when the session is closed or closing; [`SendError::Timeout`] when the
-    /// peer made no room for 20 s, in which case the session has been closed.
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future has either queued the message as a whole or not at all.
-    pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
-        let payload = Payload::from(message);
-        loop {
-            match self.0.link.push(&payload) {
-                Ok(()) => return Ok(()),
-                Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
-                Err(PushError::Full) => {}
-            }
-            if tokio::time::timeout(SEND_TIMEOUT, self.0.link.drained()).await.is_err() {
-                self.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
-                return Err(SendError::Timeout);
-            }
-        }
-    }
-
-    /// Sends a whole message if the outbox has room for it now.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError::Full`] when it has not, [`SendError::Closed`] as for [`send`](Self::send).
-    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
-        self.0.link.push(&Payload::from(message)).map_err(SendError::from)
-    }
-
-    /// Sends what other sessions are sent too. A session without room is closed with 1013: one slow
-    /// consumer must not hold up the others.
-    pub(crate) fn send_shared(&self, message: &SharedMessage) -> Result<(), SendError> {
-        let pushed = self.0.link.push_shared(message);
-        if pushed == Err(PushError::Full) {
-            tracing::debug!(session = %self.log_id(), "slow consumer closed");
-            self.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
-        }
-        pushed.map_err(SendError::from)
-    }
-
     /// Starts the closing handshake. Later calls do nothing: the first reason holds.
     ///
     /// What was sent before still goes out; sends fail from now on.
     pub fn close(&self, reason: CloseReason) {
         self.0.link.close(reason);
+    }
+
+    /// How long the session may be idle, nothing sent and nothing received, pings and pongs included,
+    /// before it is closed; `None` for ever. Over SockJS, whose heartbeats keep it alive, always `None`.
+    pub fn idle_timeout(&self) -> Option<Duration> {
+        self.0.link.websocket().and_then(|outbox| outbox.max_idle_timeout())
+    }
+
+    /// Changes how long the session may be idle; `None` and zero are for ever.
+    pub fn set_idle_timeout(&self, timeout: Option<Duration>) {
+        if let Some(outbox) = self.0.link.websocket() {
+            outbox.set_max_idle_timeout(timeout);
+        }
     }
 
     /// The open sessions of the same endpoint, this one among them.
@@ -144,15 +106,6 @@ impl PartialEq for Session {
 }
 
 impl Eq for Session {}
-
-impl From<PushError> for SendError {
-    fn from(error: PushError) -> Self {
-        match error {
-            PushError::Full => Self::Full,
-            PushError::Closed(reason) => Self::Closed(reason),
-        }
-    }
-}
 
 /// Identifies a [`Session`]: 128 random bits, shown as 32 hexadecimal digits.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]

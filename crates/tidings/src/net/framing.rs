@@ -1,10 +1,9 @@
-use std::collections::VecDeque;
 use std::sync::Arc;
 
 use tidings_sockjs::Frame;
-use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame, encode_header};
+use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame};
 
-use super::outbox::PushError;
+use super::outbox::{Outgoing, PushError, Written};
 use super::{Outbox, Payload, SharedMessage};
 
 /// How messages become the octets of one door.
@@ -19,19 +18,25 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
-    pub(crate) fn push(self, outbox: &Arc<Outbox>, payload: &Payload) -> Result<(), PushError> {
+    pub(crate) fn push(
+        self,
+        outbox: &Arc<Outbox>,
+        payload: &Payload,
+        ticket: Option<Written>,
+    ) -> Result<(), PushError> {
+        let Payload { opcode, octets } = payload;
         match self {
             Self::WebSocket => {
-                let header = encode_header(payload.opcode, payload.octets.len(), None);
-                outbox.push_framed(&header, &payload.octets)
+                let message = Outgoing::Message { opcode: *opcode, payload: octets };
+                outbox.push_with_ticket(message, ticket)
             }
             Self::SockJs => {
                 let mut array = Vec::new();
                 tidings_sockjs::encode_array([&*payload.text()], &mut array);
-                let header = encode_header(Opcode::Text, array.len(), None);
-                outbox.push_framed(&header, &array.into())
+                let message = Outgoing::Message { opcode: Opcode::Text, payload: &array.into() };
+                outbox.push_with_ticket(message, ticket)
             }
-            Self::Octets => outbox.push_shared(&payload.octets),
+            Self::Octets => outbox.push_with_ticket(Outgoing::Octets(octets), ticket),
         }
     }
 
@@ -40,28 +45,21 @@ impl Framing {
         outbox: &Arc<Outbox>,
         message: &SharedMessage,
     ) -> Result<(), PushError> {
-        outbox.push_shared(&match self {
-            Self::WebSocket => message.websocket_frame(),
-            Self::SockJs => message.sockjs_websocket_frame(),
-            Self::Octets => message.octets(),
-        })
+        match self {
+            Self::WebSocket => outbox.push(message.websocket()),
+            Self::SockJs => outbox.push(message.sockjs_websocket()),
+            Self::Octets => outbox.push(Outgoing::Octets(message.octets())),
+        }
     }
 
-    /// The messages inside a received one: the first, and through `rest` the others.
-    ///
-    /// The error is what the connection is closed with.
-    pub(super) fn unframe(
-        self,
-        message: Message,
-        rest: &mut VecDeque<Message>,
-    ) -> Result<Option<Message>, CloseReason> {
+    /// The messages inside a received SockJS array. The error is what the connection is closed with.
+    pub(super) fn unframe(self, message: Message) -> Result<Vec<Message>, CloseReason> {
         if self != Self::SockJs {
-            return Ok(Some(message));
+            return Ok(vec![message]);
         }
         let decoded = tidings_sockjs::decode_websocket_text(&Payload::from(message).text());
         let broken = |_| application_reason(3000, "Broken framing.");
-        rest.extend(decoded.map_err(broken)?.into_iter().map(Message::Text));
-        Ok(rest.pop_front())
+        Ok(decoded.map_err(broken)?.into_iter().map(Message::Text).collect())
     }
 
     /// What is sent before the close frame, and the reason inside the close frame.

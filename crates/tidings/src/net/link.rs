@@ -1,11 +1,13 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use tidings_sockjs::Frame;
-use tidings_websocket::CloseReason;
+use tidings_websocket::{CloseCode, CloseReason};
 
 use super::framing::sockjs_frame;
-use super::outbox::PushError;
-use super::{Framing, Outbox, Payload, SharedMessage};
+use super::outbox::{PushError, Written};
+use super::{ConnectionOptions, Framing, Outbox, Payload, SharedMessage};
+use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::sockjs::HttpSession;
 
 /// The way from a session to its peer.
@@ -21,8 +23,42 @@ impl Link {
     /// Queues a message, without waiting for room.
     pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         match self {
-            Self::Stream { outbox, framing } => framing.push(outbox, payload),
+            Self::Stream { outbox, framing } => framing.push(outbox, payload, None),
             Self::Http(session) => session.push(payload),
+        }
+    }
+
+    /// Queues a message, and completes `ticket` once it is on its way: taken by the stream, or over
+    /// HTTP by the session.
+    pub(crate) fn push_with_ticket(
+        &self,
+        payload: &Payload,
+        ticket: Written,
+    ) -> Result<(), PushError> {
+        match self {
+            Self::Stream { outbox, framing } => framing.push(outbox, payload, Some(ticket)),
+            Self::Http(session) => {
+                session.push(payload)?;
+                // Nobody may be waiting any more.
+                let _ = ticket.send(());
+                Ok(())
+            }
+        }
+    }
+
+    /// The outbox, where messages are WebSocket messages.
+    pub(crate) fn websocket(&self) -> Option<&Arc<Outbox>> {
+        match self {
+            Self::Stream { outbox, framing: Framing::WebSocket } => Some(outbox),
+            Self::Stream { .. } | Self::Http(_) => None,
+        }
+    }
+
+    /// The outbox, where there is a stream of its own.
+    pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
+        match self {
+            Self::Stream { outbox, .. } => Some(outbox),
+            Self::Http(_) => None,
         }
     }
 
@@ -60,8 +96,36 @@ impl Link {
     /// Asks for the connection to be closed. The first call wins.
     pub(crate) fn close(&self, reason: CloseReason) {
         match self {
-            Self::Stream { outbox, .. } => outbox.close(reason),
+            Self::Stream { outbox, .. } => {
+                outbox.close(CloseInfo::new(reason, CloseInitiator::Local));
+            }
             Self::Http(session) => session.close(&reason),
+        }
+    }
+
+    /// Drops a connection whose peer has kept this end waiting for too long.
+    pub(crate) fn give_up(&self) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.give_up(CloseInfo::timed_out()),
+            Self::Http(session) => {
+                session.close(&CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
+            }
+        }
+    }
+
+    /// How long a send waits for room.
+    pub(crate) fn send_timeout(&self) -> Duration {
+        match self {
+            Self::Stream { outbox, .. } => outbox.terms().send_timeout,
+            Self::Http(_) => ConnectionOptions::default().send_timeout,
+        }
+    }
+
+    /// Why nothing can be sent any more.
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        match self {
+            Self::Stream { outbox, .. } => outbox.close_reason(),
+            Self::Http(session) => session.close_reason(),
         }
     }
 

@@ -1,9 +1,13 @@
 //! Connections: streams, what is waiting to be written to them, and the doors that turn their octets
 //! into messages.
 
+mod budget;
 mod framing;
+mod input;
+mod keeper;
 mod link;
 mod octets;
+mod options;
 mod outbox;
 mod payload;
 mod segments;
@@ -14,9 +18,11 @@ mod turn;
 mod websocket;
 
 pub(crate) use framing::{Framing, application_reason, sockjs_frame};
+pub(crate) use keeper::Terms;
 pub(crate) use link::Link;
 pub(crate) use octets::OctetSource;
-pub(crate) use outbox::{OUTBOX_OCTETS_MAX, Outbox, PushError};
+pub use options::{ConnectionOptions, KeepAlive, OverflowPolicy};
+pub(crate) use outbox::{EndOfBatch, Outbox, PushError};
 pub(crate) use payload::Payload;
 pub(crate) use shared_message::SharedMessage;
 pub(crate) use source::{Alarm, Incoming, Source};

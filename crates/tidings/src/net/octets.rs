@@ -1,24 +1,24 @@
 //! A bare stream as a door: STOMP over TCP.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::task::{Context, Poll, ready};
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_websocket::{CloseCode, CloseReason, Message};
+use tidings_websocket::{CloseReason, Message};
 
+use super::input::Input;
 use super::outbox::Phase;
-use super::source::{Alarm, Incoming, Patience, Source, linger};
+use super::source::{Alarm, Incoming, Source, linger};
 use super::{Outbox, Stream};
+use crate::endpoint::CloseInfo;
 
 /// Delivers what each read gives as one binary message.
 pub(crate) struct OctetSource {
     stream: Stream,
     outbox: Arc<Outbox>,
     farewell: Farewell,
-    patience: Patience,
     alarm: Alarm,
-    last_received: Instant,
 }
 
 /// What the protocol inside the stream says last, when it is closed for this reason.
@@ -26,34 +26,27 @@ pub(crate) type Farewell = fn(&CloseReason) -> Bytes;
 
 impl OctetSource {
     pub(crate) fn new(stream: Stream, outbox: Arc<Outbox>, farewell: Farewell) -> Self {
-        Self {
-            stream,
-            outbox,
-            farewell,
-            patience: Patience::default(),
-            alarm: Alarm::default(),
-            last_received: Instant::now(),
-        }
+        Self { stream, outbox, farewell, alarm: Alarm::default() }
     }
 
     /// `Ready` when the connection has ended for a cause on our side.
-    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseReason> {
-        let _ = self.stream.poll_drive(cx, &self.outbox);
-        match self.outbox.phase() {
+    fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
+        let driven = self.stream.drive(cx, &self.outbox);
+        match driven.phase {
             Phase::Open => {}
-            Phase::Closing(reason) => {
-                self.outbox.finish(reason.clone(), &(self.farewell)(&reason));
-                return Poll::Ready(reason);
+            Phase::Closing(info) => {
+                self.outbox.finish((*info).clone(), &(self.farewell)(&info.reason));
+                return Poll::Ready(info.cleanly());
             }
-            Phase::Finished(reason) => return Poll::Ready(reason),
-            Phase::Broken => return Poll::Ready(abnormal()),
+            Phase::Finished(info) => return Poll::Ready(*info),
+            Phase::Broken(info) => return Poll::Ready(*info),
         }
-        let blocked = self.outbox.blocked_since();
-        self.alarm.set(blocked.map(|since| since + self.patience.send_timeout));
+        let send_timeout = self.outbox.terms().send_timeout;
+        self.alarm.set(driven.blocked_since.map(|since| since + send_timeout));
         if self.alarm.poll(cx).is_ready() {
             tracing::debug!("peer does not read: connection dropped");
             self.stream.abandon(&self.outbox);
-            return Poll::Ready(abnormal());
+            return Poll::Ready(CloseInfo::timed_out());
         }
         Poll::Pending
     }
@@ -61,18 +54,22 @@ impl OctetSource {
 
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
-        if let Poll::Ready(reason) = self.poll_output(cx) {
-            return Poll::Ready(Incoming::Closed(reason));
+        if let Poll::Ready(info) = self.poll_output(cx) {
+            return Poll::Ready(Incoming::Closed(info));
         }
-        let mut octets = Bytes::new();
-        match self.stream.poll_read(cx, |read| octets = Bytes::copy_from_slice(read)) {
-            Poll::Pending => Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => {
-                self.outbox.finish(abnormal(), &[]);
-                Poll::Ready(Incoming::Closed(abnormal()))
+        let mut input = Input::default();
+        match ready!(self.stream.poll_fill(cx, &mut input)) {
+            Ok(0) | Err(_) => {
+                let info = CloseInfo::abnormal();
+                self.outbox.finish(info.clone(), &[]);
+                Poll::Ready(Incoming::Closed(info))
             }
-            Poll::Ready(Ok(_)) => {
-                self.last_received = Instant::now();
+            Ok(_) => {
+                self.outbox.note_read();
+                let octets = input.take_with(|rest| {
+                    let taken = std::mem::take(rest);
+                    Bytes::copy_from_slice(taken)
+                });
                 Poll::Ready(Incoming::Message(Message::Binary(octets)))
             }
         }
@@ -83,7 +80,7 @@ impl Source for OctetSource {
     }
 
     fn last_received(&self) -> Instant {
-        self.last_received
+        self.outbox.last_read()
     }
 
     fn last_sent(&self) -> Instant {
@@ -91,10 +88,6 @@ impl Source for OctetSource {
     }
 
     async fn finish(mut self) {
-        linger(&mut self.stream, &self.outbox, self.patience).await;
+        linger(&mut self.stream, &self.outbox).await;
     }
-}
-
-fn abnormal() -> CloseReason {
-    CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE)
 }

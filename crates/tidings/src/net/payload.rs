@@ -11,6 +11,10 @@ pub(crate) struct Payload {
 }
 
 impl Payload {
+    pub(crate) fn new(opcode: Opcode, octets: Bytes) -> Self {
+        Self { opcode, octets }
+    }
+
     /// As text; SockJS carries nothing else, so what is not UTF-8 becomes U+FFFD.
     pub(crate) fn text(&self) -> Cow<'_, str> {
         String::from_utf8_lossy(&self.octets)

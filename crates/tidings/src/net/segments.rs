@@ -3,6 +3,7 @@ use std::io::{self, IoSlice};
 
 use bytes::Bytes;
 
+use super::outbox::Written;
 use super::turn;
 
 /// Payloads from this size up are written from where they are; smaller ones are copied into the
@@ -25,6 +26,8 @@ pub(super) struct Segments {
 enum Segment {
     Batch(Vec<u8>),
     Shared(Bytes),
+    /// What is before it has been written.
+    Ticket(Written),
 }
 
 impl Segment {
@@ -32,6 +35,7 @@ impl Segment {
         match self {
             Self::Batch(octets) => octets,
             Self::Shared(octets) => octets,
+            Self::Ticket(_) => &[],
         }
     }
 }
@@ -67,11 +71,31 @@ impl Segments {
         }
     }
 
-    /// Offers the octets to `write` once, as slices, and drops as many as it took.
+    /// Appends a header and its payload, which is not copied if it is large.
+    pub(super) fn append_framed(&mut self, header: &[u8], payload: &Bytes) {
+        if payload.len() < COPIED_OCTETS_MAX {
+            self.append(|batch| {
+                batch.extend_from_slice(header);
+                batch.extend_from_slice(payload);
+            });
+        } else {
+            self.append(|batch| batch.extend_from_slice(header));
+            self.append_shared(payload);
+        }
+    }
+
+    /// Completes `ticket` when everything before it is written.
+    pub(super) fn append_ticket(&mut self, ticket: Written) {
+        self.queue.push_back(Segment::Ticket(ticket));
+        self.advance(0);
+    }
+
+    /// Offers the octets to `write` once, as slices, and drops as many as it took. Returns how many
+    /// those were.
     pub(super) fn write_once(
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
-    ) -> io::Result<()> {
+    ) -> io::Result<usize> {
         let mut slices = [IoSlice::new(&[]); SLICES_MAX];
         let mut used = 0;
         for (slice, segment) in slices.iter_mut().zip(&self.queue) {
@@ -84,7 +108,7 @@ impl Segments {
             return Err(io::ErrorKind::WriteZero.into());
         }
         self.advance(taken);
-        Ok(())
+        Ok(taken)
     }
 
     pub(super) fn clear(&mut self) {
@@ -100,8 +124,11 @@ impl Segments {
                 break;
             }
             self.written -= len;
-            if let Some(Segment::Batch(batch)) = self.queue.pop_front() {
-                turn::recycle_buffer(batch);
+            match self.queue.pop_front() {
+                Some(Segment::Batch(batch)) => turn::recycle_buffer(batch),
+                // Nobody may be waiting any more.
+                Some(Segment::Ticket(ticket)) => drop(ticket.send(())),
+                Some(Segment::Shared(_)) | None => {}
             }
         }
         if self.queue.is_empty() {

@@ -1,28 +1,20 @@
-use std::cell::RefCell;
 use std::io;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
-use bytes::Bytes;
+use tidings_websocket::Encoder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
 use tokio::net::tcp::OwnedReadHalf;
 
-use super::Outbox;
-
-/// Octets that one read may take. The buffer belongs to the thread, not to the connection.
-const READ_OCTETS_MAX: usize = 128 * 1024;
-
-thread_local! {
-    static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
-}
+use super::input::Input;
+use super::keeper::Terms;
+use super::outbox::{Driven, Outbox};
 
 /// The reading side of a connection, with the writing side too where its outbox cannot write by
 /// itself.
 pub(crate) struct Stream {
-    /// Octets that came together with the upgrade request.
-    early: Bytes,
     io: Io,
 }
 
@@ -37,45 +29,49 @@ trait ReadWrite: AsyncRead + AsyncWrite + Send {}
 impl<T: AsyncRead + AsyncWrite + Send> ReadWrite for T {}
 
 impl Stream {
-    /// Takes over a plain TCP socket. `early` are octets already read from it.
-    pub(crate) fn tcp(stream: TcpStream, early: Bytes, octets_max: usize) -> (Self, Arc<Outbox>) {
+    /// Takes over a plain TCP socket.
+    pub(crate) fn tcp(
+        stream: TcpStream,
+        terms: Arc<Terms>,
+        encoder: Option<Encoder>,
+    ) -> (Self, Arc<Outbox>) {
         let (reader, writer) = stream.into_split();
-        let outbox = Outbox::for_socket(writer, octets_max);
-        (Self { early, io: Io::Tcp(reader) }, outbox)
+        let outbox = Outbox::new(Some(writer), terms, encoder);
+        (Self { io: Io::Tcp(reader) }, outbox)
     }
 
     /// Takes over any other stream.
     pub(crate) fn other(
         io: impl AsyncRead + AsyncWrite + Send + 'static,
-        early: Bytes,
-        octets_max: usize,
+        terms: Arc<Terms>,
+        encoder: Option<Encoder>,
     ) -> (Self, Arc<Outbox>) {
-        let outbox = Outbox::for_driver(octets_max);
-        (Self { early, io: Io::Other(Box::pin(io)) }, outbox)
+        let outbox = Outbox::new(None, terms, encoder);
+        (Self { io: Io::Other(Box::pin(io)) }, outbox)
     }
 
-    /// Reads once, and lends what came to `take`. Returns how many octets that were; 0 is the end.
-    pub(crate) fn poll_read(
+    /// Reads once, and adds what came to `input`. Returns how many octets that were; 0 is the end.
+    pub(super) fn poll_fill(
         &mut self,
         cx: &mut Context<'_>,
-        take: impl FnOnce(&mut [u8]),
+        input: &mut Input,
     ) -> Poll<io::Result<usize>> {
-        if !self.early.is_empty() {
-            let mut early = Vec::from(std::mem::take(&mut self.early));
-            take(&mut early);
-            return Poll::Ready(Ok(early.len()));
-        }
-        // Taken out of its place, so that nothing `take` calls can meet it borrowed.
-        let mut buffer = READ_BUFFER.take();
-        if buffer.is_empty() {
-            buffer = vec![0; READ_OCTETS_MAX];
-        }
-        let polled = self.poll_read_into(cx, &mut buffer);
-        if let Poll::Ready(Ok(len)) = polled {
-            take(&mut buffer[..len]);
-        }
-        READ_BUFFER.replace(buffer);
-        polled
+        let mut pending = false;
+        let read = |buffer: &mut [u8]| match self.poll_read_into(cx, buffer) {
+            Poll::Ready(read) => read,
+            Poll::Pending => {
+                pending = true;
+                Ok(0)
+            }
+        };
+        let read = input.fill_with(read);
+        if pending { Poll::Pending } else { Poll::Ready(read) }
+    }
+
+    /// Reads once, and drops what came. Returns how many octets that were; 0 is the end.
+    pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
+        let mut input = Input::default();
+        self.poll_fill(cx, &mut input)
     }
 
     fn poll_read_into(
@@ -92,7 +88,18 @@ impl Stream {
         Poll::Ready(Ok(buffer.filled().len()))
     }
 
-    /// Lets the outbox write what it could not write by itself. `Ready` once all is written.
+    /// Lets the outbox write what it could not write by itself, and says how it stands.
+    pub(crate) fn drive(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Driven {
+        match &mut self.io {
+            Io::Other(io) => {
+                let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut();
+                outbox.drive(cx, Some(writer))
+            }
+            Io::Tcp(_) | Io::Gone => outbox.drive(cx, None),
+        }
+    }
+
+    /// As [`drive`](Self::drive). `Ready` once all is written.
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
         match &mut self.io {
             Io::Other(io) => {

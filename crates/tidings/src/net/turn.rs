@@ -13,11 +13,18 @@ const SPARE_BUFFERS_MAX: usize = 8;
 const SPARE_OCTETS_MAX: usize = 64 * 1024;
 
 thread_local! {
-    static TURN: RefCell<Turn> = const { RefCell::new(Turn { depth: 0, touched: Vec::new(), spare: Vec::new() }) };
+    static TURN: RefCell<Turn> = const { RefCell::new(Turn {
+        depth: 0,
+        pushes: 0,
+        touched: Vec::new(),
+        spare: Vec::new(),
+    }) };
 }
 
 struct Turn {
     depth: usize,
+    /// Outboxes touched, ever.
+    pushes: u32,
     touched: Vec<Arc<Outbox>>,
     spare: Vec<Vec<u8>>,
 }
@@ -70,12 +77,18 @@ pub(super) enum Schedule {
 /// Leaves the flush of `outbox` to the running turn, if there is one.
 pub(super) fn schedule_flush(outbox: &Arc<Outbox>) -> Schedule {
     TURN.with_borrow_mut(|turn| {
+        turn.pushes = turn.pushes.wrapping_add(1);
         if turn.depth == 0 {
             return Schedule::Now;
         }
         turn.touched.push(Arc::clone(outbox));
         Schedule::AtEndOfTurn
     })
+}
+
+/// How many outboxes this thread has touched, ever; wraps around.
+pub(super) fn pushes() -> u32 {
+    TURN.with_borrow(|turn| turn.pushes)
 }
 
 /// An empty batch buffer, with the capacity of an earlier one where the thread has one.

@@ -6,16 +6,19 @@ use bytes::Bytes;
 use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
+use tidings_websocket::Encoder;
 use tokio::net::TcpStream;
 
 use super::patient_stream::PatientStream;
-use crate::net::{Outbox, Stream};
+use crate::net::{Outbox, Stream, Terms};
 
-/// Waits for the upgrade, and takes over what the connection was made of. `None` if it was lost.
+/// Waits for the upgrade, and takes over what the connection was made of, with the octets that came
+/// early. `None` if it was lost.
 pub(crate) async fn take_over(
     upgrade: OnUpgrade,
-    octets_max: usize,
-) -> Option<(Stream, Arc<Outbox>)> {
+    terms: Arc<Terms>,
+    encoder: Option<Encoder>,
+) -> Option<(Stream, Arc<Outbox>, Bytes)> {
     let upgraded = match upgrade.await {
         Ok(upgraded) => upgraded,
         Err(error) => {
@@ -24,8 +27,14 @@ pub(crate) async fn take_over(
         }
     };
     Some(match into_tcp(upgraded) {
-        Ok((stream, early)) => Stream::tcp(stream, early, octets_max),
-        Err(upgraded) => Stream::other(TokioIo::new(upgraded), Bytes::new(), octets_max),
+        Ok((stream, early)) => {
+            let (stream, outbox) = Stream::tcp(stream, terms, encoder);
+            (stream, outbox, early)
+        }
+        Err(upgraded) => {
+            let (stream, outbox) = Stream::other(TokioIo::new(upgraded), terms, encoder);
+            (stream, outbox, Bytes::new())
+        }
     })
 }
 

@@ -8,13 +8,13 @@ use http::request::Parts;
 use http::{Response, StatusCode};
 use hyper::upgrade::OnUpgrade;
 use tidings_sockjs::Frame;
+use tidings_websocket::Connection;
 use tidings_websocket::handshake::server::{Accepted, accept};
-use tidings_websocket::{Connection, Limits};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
 use super::{AllowedOrigins, Body, upgrade};
 use crate::endpoint::{Handshake, PathParams, Session};
-use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, WebSocketSource, sockjs_frame};
+use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 
 /// How one path takes WebSockets.
 #[derive(Clone)]
@@ -22,7 +22,7 @@ pub(crate) struct WebSocketDoor {
     pub(crate) deployment: Deployment,
     pub(crate) framing: Framing,
     pub(crate) subprotocols: &'static [&'static str],
-    pub(crate) limits: Limits,
+    pub(crate) terms: Arc<Terms>,
     /// Of SockJS: how long the server may be silent.
     pub(crate) heartbeat_delay: Option<Duration>,
 }
@@ -70,14 +70,16 @@ impl WebSocketDoor {
         // The 101 is written only after this request is answered, so the upgrade is waited for in a
         // task of its own, which ends as soon as the session's long-lived one has begun.
         tokio::spawn(async move {
-            let taken = upgrade::take_over(upgrade, OUTBOX_OCTETS_MAX).await;
-            let Some((stream, outbox)) = taken else { return };
-            let connection = Connection::new_server(door.limits);
+            let taken = upgrade::take_over(upgrade, Arc::clone(&door.terms), None).await;
+            let Some((stream, outbox, early)) = taken else { return };
+            let connection = Connection::new_server(door.terms.limits);
             let framing = door.framing;
             if framing == Framing::SockJs {
                 outbox.push_control(&sockjs_frame(&Frame::Open));
             }
-            let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing);
+            outbox.keep();
+            let source =
+                WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
             let link = Link::Stream { outbox, framing };
             let peers = Arc::clone(door.deployment.open_sessions());
             let session = Session::new(handshake, link, peers);

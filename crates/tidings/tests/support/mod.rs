@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use tidings::App;
 use tidings::server::Server;
-use tidings_websocket::{CloseReason, Connection, Event, Limits, MaskingKey, Message};
+use tidings_websocket::{CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
 use tokio::sync::oneshot;
@@ -51,6 +51,9 @@ impl Running {
 pub struct WebSocket {
     pub stream: TcpStream,
     connection: Connection,
+    encoder: Encoder,
+    /// Octets read and not yet taken.
+    input: Vec<u8>,
     /// The head of the answer to the opening handshake.
     pub head: String,
 }
@@ -70,13 +73,14 @@ impl WebSocket {
         if !head.starts_with("HTTP/1.1 101 ") {
             return Err(head);
         }
-        let connection = Connection::new_client(Limits::default(), || MaskingKey([1, 2, 3, 4]));
-        Ok(Self { stream, connection, head })
+        let key = || MaskingKey([1, 2, 3, 4]);
+        let connection = Connection::new_client(Limits::default(), key);
+        Ok(Self { stream, connection, encoder: Encoder::new_client(key), input: Vec::new(), head })
     }
 
     pub async fn send(&mut self, message: impl Into<Message>) {
         let mut octets = Vec::new();
-        self.connection.encode(&message.into(), &mut octets).unwrap();
+        self.encoder.encode(&message.into(), &mut octets);
         self.stream.write_all(&octets).await.unwrap();
     }
 
@@ -84,16 +88,19 @@ impl WebSocket {
     pub async fn event(&mut self) -> Event {
         let next = async {
             loop {
+                let mut input = &mut self.input[..];
+                let event = self.connection.poll_event(&mut input);
+                self.input = input.to_vec();
                 while let Some(octets) = self.connection.poll_transmit() {
                     let _ = self.stream.write_all(&octets).await;
                 }
-                if let Some(event) = self.connection.poll_event() {
+                if let Some(event) = event {
                     return event;
                 }
                 let mut buffer = [0; 4096];
                 match self.stream.read(&mut buffer).await {
                     Ok(0) | Err(_) => self.connection.handle_end_of_stream(),
-                    Ok(len) => self.connection.handle_input(&mut buffer[..len]),
+                    Ok(len) => self.input.extend_from_slice(&buffer[..len]),
                 }
             }
         };

@@ -4,29 +4,29 @@ use std::ops::{Deref, DerefMut};
 use super::{Connection, Event};
 
 /// A connection whose events are taken as soon as they happen, and kept until they are asked for.
-pub struct Fed {
+pub(crate) struct Fed {
     connection: Connection,
     events: VecDeque<Event>,
 }
 
 impl Fed {
-    pub fn new(connection: Connection) -> Self {
+    pub(crate) fn new(connection: Connection) -> Self {
         Self { connection, events: VecDeque::new() }
     }
 
-    pub fn handle_input(&mut self, mut input: &mut [u8]) {
+    pub(crate) fn handle_input(&mut self, mut input: &mut [u8]) {
         while let Some(event) = self.connection.poll_event(&mut input) {
             self.events.push_back(event);
         }
         assert!(input.is_empty(), "all octets are taken");
     }
 
-    pub fn poll_event(&mut self) -> Option<Event> {
+    pub(crate) fn poll_event(&mut self) -> Option<Event> {
         self.handle_input(&mut []);
         self.events.pop_front()
     }
 
-    pub fn events(&mut self) -> Vec<Event> {
+    pub(crate) fn events(&mut self) -> Vec<Event> {
         std::iter::from_fn(|| self.poll_event()).collect()
     }
 }

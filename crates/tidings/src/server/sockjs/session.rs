@@ -7,11 +7,12 @@ use bytes::Bytes;
 use tidings_sockjs::{
     Output, ReceiverId, SendError, Session as Machine, SessionOptions, Transport,
 };
-use tidings_websocket::{CloseReason, Message};
+use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::sync::Notify;
 
 use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
+use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::net::{Alarm, Incoming, Payload, PushError, Source, application_reason};
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
@@ -45,6 +46,7 @@ struct State {
     incoming_octets: usize,
     opened: bool,
     closed: Option<CloseReason>,
+    closed_by: CloseInitiator,
     removed: bool,
     /// The endpoint's task.
     driver: Option<Waker>,
@@ -63,6 +65,7 @@ impl HttpSession {
             incoming_octets: 0,
             opened: false,
             closed: None,
+            closed_by: CloseInitiator::Remote,
             removed: false,
             driver: None,
             last_received: now,
@@ -180,6 +183,11 @@ impl HttpSession {
 
     pub(crate) fn stop_heartbeats(&self) {
         self.lock().machine.stop_heartbeats();
+    }
+
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        let closed = self.lock().closed.clone();
+        closed.unwrap_or_else(|| CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE))
     }
 
     pub(crate) fn is_open(&self) -> bool {
@@ -312,7 +320,8 @@ impl Source for HttpSource {
             if !state.incoming.is_empty() {
                 cx.waker().wake_by_ref();
             } else if let Some(reason) = &state.closed {
-                return Poll::Ready(Incoming::Closed(reason.clone()));
+                let info = CloseInfo::new(reason.clone(), state.closed_by);
+                return Poll::Ready(Incoming::Closed(info.cleanly()));
             }
             self.delivered = 0;
             return Poll::Pending;

@@ -11,7 +11,7 @@ use super::session::StompSession;
 use crate::endpoint::{Handshake, Session};
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
-use crate::net::{Framing, Link, OUTBOX_OCTETS_MAX, OctetSource, Stream};
+use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
 use crate::server::{Deployment, Door};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
@@ -20,6 +20,7 @@ pub(crate) const SUBPROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"
 /// Where STOMP sessions come in. All of them share one hub.
 pub(crate) struct StompDoor {
     deployment: Deployment,
+    terms: Arc<Terms>,
     messenger: Messenger,
 }
 
@@ -53,7 +54,10 @@ impl StompDoor {
             options,
         });
         let deployment = Deployment::new(tasks, move || StompSession::new(Arc::clone(&shared)));
-        Self { deployment, messenger }
+        // TCP has no pings; STOMP's own heart-beats take their place.
+        let terms =
+            Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
+        Self { deployment, terms, messenger }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -66,7 +70,7 @@ impl StompDoor {
 
     /// Serves a bare TCP connection.
     pub(crate) fn serve_tcp(&self, stream: TcpStream, addr: SocketAddr) {
-        let (stream, outbox) = Stream::tcp(stream, Bytes::new(), OUTBOX_OCTETS_MAX);
+        let (stream, outbox) = Stream::tcp(stream, Arc::clone(&self.terms), None);
         let source = OctetSource::new(stream, Arc::clone(&outbox), farewell);
         let link = Link::Stream { outbox, framing: Framing::Octets };
         let handshake = Handshake::without_request(Some(addr));

@@ -1,0 +1,439 @@
+//! How a session sends: Jakarta WebSocket's `RemoteEndpoint`.
+
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+use std::task::{Context, Poll, ready};
+
+use bytes::Bytes;
+use tidings_websocket::{CloseCode, CloseReason, FrameStart, Message, Opcode};
+use tokio::sync::oneshot;
+
+use super::{SendError, Session, SessionId};
+use crate::net::{EndOfBatch, Payload, PushError, SharedMessage};
+
+impl Session {
+    /// Sends a whole message.
+    ///
+    /// Returns once the message is in the session's outbox, and waits while that is full (unless the
+    /// [overflow policy](super::OverflowPolicy) says otherwise). Messages of one task arrive in the order of
+    /// its calls, whole, however many tasks send; none is refused because others send.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the session is closed or closing; [`SendError::Timeout`] when the
+    /// peer made no room for the whole [send timeout](super::ConnectionOptions::send_timeout), in which
+    /// case the session has been closed.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either queued the message as a whole or not at all.
+    pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
+        self.send_payload(&Payload::from(message)).await
+    }
+
+    async fn send_payload(&self, payload: &Payload) -> Result<(), SendError> {
+        loop {
+            match self.link().push(payload) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
+                Err(PushError::Full) => self.in_time(self.link().drained()).await?,
+            }
+        }
+    }
+
+    /// Waits for something that the peer has to do. Gives the session up if that takes too long.
+    async fn in_time(&self, wait: impl Future<Output = ()>) -> Result<(), SendError> {
+        if tokio::time::timeout(self.link().send_timeout(), wait).await.is_err() {
+            self.link().give_up();
+            return Err(SendError::Timeout);
+        }
+        Ok(())
+    }
+
+    /// Sends a whole message if the outbox has room for it now.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Full`] when it has not, [`SendError::Closed`] as for [`send`](Self::send).
+    pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        self.link().push(&Payload::from(message)).map_err(SendError::from)
+    }
+
+    /// Sends a whole message if the outbox has room for it now, and gives a ticket to learn by when it
+    /// is written: Jakarta WebSocket's asynchronous remote.
+    ///
+    /// # Errors
+    ///
+    /// As for [`try_send`](Self::try_send).
+    pub fn post(&self, message: impl Into<Message>) -> Result<SendTicket, SendError> {
+        let (sender, written) = oneshot::channel();
+        self.link().push_with_ticket(&Payload::from(message), sender)?;
+        Ok(SendTicket { session: self.clone(), written })
+    }
+
+    /// Sends what other sessions are sent too. A session without room is closed with 1013: one slow
+    /// consumer must not hold up the others.
+    pub(crate) fn send_shared(&self, message: &SharedMessage) -> Result<(), SendError> {
+        let pushed = self.link().push_shared(message);
+        if pushed == Err(PushError::Full) {
+            tracing::debug!(session = %self.log_id(), "slow consumer closed");
+            self.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
+        }
+        pushed.map_err(SendError::from)
+    }
+
+    /// Starts a text message that is written in parts.
+    ///
+    /// Waits while another message is being written in parts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn start_text(&self) -> Result<TextWriter, SendError> {
+        Ok(TextWriter(self.start_message(Opcode::Text).await?))
+    }
+
+    /// Starts a binary message that is written in parts.
+    ///
+    /// Waits while another message is being written in parts.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn start_binary(&self) -> Result<BinaryWriter, SendError> {
+        Ok(BinaryWriter(self.start_message(Opcode::Binary).await?))
+    }
+
+    async fn start_message(&self, opcode: Opcode) -> Result<MessageWriter, SendError> {
+        let written = match self.link().websocket() {
+            None => Written::Whole(Vec::new()),
+            Some(outbox) => {
+                while let Err(error) = outbox.begin_message() {
+                    match error {
+                        PushError::Closed(reason) => return Err(SendError::Closed(reason)),
+                        PushError::Full => outbox.message_ended().await,
+                    }
+                }
+                Written::Nothing
+            }
+        };
+        Ok(MessageWriter { session: self.clone(), opcode, written })
+    }
+
+    /// Gathers what `send` sends into one write: nothing leaves before [`flush`](Self::flush), the end
+    /// of the batch, or the end of the session. Sends of other tasks meanwhile are part of the batch.
+    ///
+    /// Over SockJS, which gathers by itself, messages may leave earlier.
+    pub fn batch(&self) -> Batch<'_> {
+        if let Some(outbox) = self.link().outbox() {
+            outbox.hold();
+        }
+        Batch(self)
+    }
+
+    /// Writes at once what would otherwise be written at the end of the turn, or of a batch.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the session is closed or closing.
+    pub fn flush(&self) -> Result<(), SendError> {
+        match self.link().outbox() {
+            Some(outbox) => Ok(outbox.flush_batch(EndOfBatch::GoesOn)?),
+            None => Ok(()),
+        }
+    }
+
+    /// Sends a ping: RFC 6455, section 5.5.2. The peer answers with a pong of the same payload. Does
+    /// nothing over SockJS, which has none.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the session is closed or closing, [`SendError::Full`] when the outbox
+    /// is full.
+    pub fn ping(&self, payload: impl Into<ControlPayload>) -> Result<(), SendError> {
+        self.send_control(Opcode::Ping, &payload.into())
+    }
+
+    /// Sends a pong that answers no ping: RFC 6455, section 5.5.3. Pings are answered by themselves.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ping`](Self::ping).
+    pub fn pong(&self, payload: impl Into<ControlPayload>) -> Result<(), SendError> {
+        self.send_control(Opcode::Pong, &payload.into())
+    }
+
+    fn send_control(&self, opcode: Opcode, payload: &ControlPayload) -> Result<(), SendError> {
+        match self.link().websocket() {
+            Some(outbox) => Ok(outbox.push_ping(opcode, payload.as_ref())?),
+            None if self.is_open() => Ok(()),
+            None => Err(SendError::Closed(CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE))),
+        }
+    }
+}
+
+impl From<PushError> for SendError {
+    fn from(error: PushError) -> Self {
+        match error {
+            PushError::Full => Self::Full,
+            PushError::Closed(reason) => Self::Closed(reason),
+        }
+    }
+}
+
+/// Tells when a [posted](Session::post) message is written. Whoever does not care drops it.
+#[derive(Debug)]
+#[must_use = "drop it, or await it to learn whether the message was written"]
+pub struct SendTicket {
+    session: Session,
+    written: oneshot::Receiver<()>,
+}
+
+impl SendTicket {
+    /// The session that the message was sent to.
+    pub fn session_id(&self) -> SessionId {
+        self.session.id()
+    }
+}
+
+/// Completes once the stream has taken the message, or with [`SendError::Closed`] when it never will.
+impl Future for SendTicket {
+    type Output = Result<(), SendError>;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        let written = ready!(Pin::new(&mut self.written).poll(cx));
+        Poll::Ready(written.map_err(|_| SendError::Closed(self.session.link().close_reason())))
+    }
+}
+
+/// A message that is written in parts, each of them a frame: RFC 6455, section 5.4.
+#[derive(Debug)]
+struct MessageWriter {
+    session: Session,
+    opcode: Opcode,
+    written: Written,
+}
+
+#[derive(Debug)]
+enum Written {
+    Nothing,
+    Parts,
+    /// Where there are no frames: all parts so far.
+    Whole(Vec<u8>),
+    Finished,
+}
+
+impl MessageWriter {
+    async fn write(&mut self, part: &[u8]) -> Result<(), SendError> {
+        if let Written::Whole(whole) = &mut self.written {
+            whole.extend_from_slice(part);
+            return Ok(());
+        }
+        let opcode = self.next_opcode();
+        self.push(FrameStart::unfinished(opcode), part).await?;
+        self.written = Written::Parts;
+        Ok(())
+    }
+
+    async fn finish(mut self, part: &[u8]) -> Result<(), SendError> {
+        match std::mem::replace(&mut self.written, Written::Finished) {
+            Written::Whole(mut whole) => {
+                whole.extend_from_slice(part);
+                let payload = Payload::new(self.opcode, whole.into());
+                self.session.send_payload(&payload).await
+            }
+            written => {
+                self.written = written;
+                let opcode = self.next_opcode();
+                self.push(FrameStart::last(opcode), part).await?;
+                self.written = Written::Finished;
+                Ok(())
+            }
+        }
+    }
+
+    fn next_opcode(&self) -> Opcode {
+        match self.written {
+            Written::Parts => Opcode::Continuation,
+            _ => self.opcode,
+        }
+    }
+
+    async fn push(&self, start: FrameStart, part: &[u8]) -> Result<(), SendError> {
+        let Some(outbox) = self.session.link().websocket() else { return Ok(()) };
+        loop {
+            match outbox.push_fragment(start, part) {
+                Ok(()) => return Ok(()),
+                Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
+                Err(PushError::Full) => self.session.in_time(outbox.fragment_drained()).await?,
+            }
+        }
+    }
+}
+
+impl Drop for MessageWriter {
+    fn drop(&mut self) {
+        let Some(outbox) = self.session.link().websocket() else { return };
+        if let Written::Parts = self.written {
+            let reason = "a message was not finished";
+            self.session.close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, reason));
+        }
+        outbox.end_message();
+    }
+}
+
+/// Writes a text message in parts: what [`Session::start_text`] gives.
+///
+/// Only one can be open in a session, and whole messages that are sent meanwhile, from wherever, wait
+/// behind it: the parts of different messages cannot mix. Over SockJS, which has no frames, the parts
+/// are gathered and sent as one message in the end.
+///
+/// One that is dropped after it has written, but before [`finish`](Self::finish), leaves half a message
+/// behind: the session is closed with 1011. One that has written nothing leaves no message.
+#[derive(Debug)]
+pub struct TextWriter(MessageWriter);
+
+impl TextWriter {
+    /// Writes a part, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either queued the part as a whole or not at all.
+    pub async fn write(&mut self, part: &str) -> Result<(), SendError> {
+        self.0.write(part.as_bytes()).await
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::send`].
+    pub async fn finish(self) -> Result<(), SendError> {
+        self.0.finish(&[]).await
+    }
+}
+
+/// Writes a binary message in parts: what [`Session::start_binary`] gives. It behaves as
+/// [`TextWriter`].
+#[derive(Debug)]
+pub struct BinaryWriter(MessageWriter);
+
+impl BinaryWriter {
+    /// Writes a part, which may be empty.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::send`].
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has either queued the part as a whole or not at all.
+    pub async fn write(&mut self, part: &[u8]) -> Result<(), SendError> {
+        self.0.write(part).await
+    }
+
+    /// Ends the message.
+    ///
+    /// # Errors
+    ///
+    /// As for [`Session::send`].
+    pub async fn finish(self) -> Result<(), SendError> {
+        self.0.finish(&[]).await
+    }
+}
+
+/// While this lives, what is sent is gathered: what [`Session::batch`] gives.
+#[derive(Debug)]
+pub struct Batch<'a>(&'a Session);
+
+impl Batch<'_> {
+    /// Ends the batch, and writes it.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Closed`] when the session is closed or closing.
+    pub fn end(self) -> Result<(), SendError> {
+        match self.0.link().outbox() {
+            Some(outbox) => Ok(outbox.flush_batch(EndOfBatch::Ends)?),
+            None => Ok(()),
+        }
+    }
+}
+
+impl Drop for Batch<'_> {
+    fn drop(&mut self) {
+        if let Some(outbox) = self.0.link().outbox() {
+            // A session that is closed has flushed its batch.
+            let _ = outbox.flush_batch(EndOfBatch::Ends);
+        }
+    }
+}
+
+/// The payload of a ping or a pong: at most 125 octets, RFC 6455, section 5.5.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct ControlPayload(Bytes);
+
+/// A payload has more octets, given here, than the 125 that a control frame can carry.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct ControlPayloadTooLong {
+    /// The length in octets.
+    pub len: usize,
+}
+
+impl fmt::Display for ControlPayloadTooLong {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "payload of a ping or pong has {} octets, and may have 125", self.len)
+    }
+}
+
+impl std::error::Error for ControlPayloadTooLong {}
+
+impl ControlPayload {
+    /// The most octets that it may have.
+    pub const OCTETS_MAX: usize = 125;
+}
+
+impl TryFrom<Bytes> for ControlPayload {
+    type Error = ControlPayloadTooLong;
+
+    fn try_from(octets: Bytes) -> Result<Self, ControlPayloadTooLong> {
+        match octets.len() {
+            0..=Self::OCTETS_MAX => Ok(Self(octets)),
+            len => Err(ControlPayloadTooLong { len }),
+        }
+    }
+}
+
+impl TryFrom<&[u8]> for ControlPayload {
+    type Error = ControlPayloadTooLong;
+
+    fn try_from(octets: &[u8]) -> Result<Self, ControlPayloadTooLong> {
+        Bytes::copy_from_slice(octets).try_into()
+    }
+}
+
+impl TryFrom<&str> for ControlPayload {
+    type Error = ControlPayloadTooLong;
+
+    fn try_from(text: &str) -> Result<Self, ControlPayloadTooLong> {
+        text.as_bytes().try_into()
+    }
+}
+
+/// No payload.
+impl From<()> for ControlPayload {
+    fn from((): ()) -> Self {
+        Self::default()
+    }
+}
+
+impl AsRef<[u8]> for ControlPayload {
+    fn as_ref(&self) -> &[u8] {
+        &self.0
+    }
+}

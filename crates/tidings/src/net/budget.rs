@@ -1,0 +1,119 @@
+//! How much a connection may do before others get their turn.
+
+use std::time::{Duration, Instant};
+
+use super::turn;
+
+/// Messages of one turn.
+const TURN_MESSAGES_MAX: u32 = 256;
+
+/// Time of one turn, looked at once in a while.
+const TURN_TIME_MAX: Duration = Duration::from_millis(1);
+
+/// How many messages may be handled before the clock is looked at, and how many pushed into outboxes.
+const UNTIMED_MESSAGES_MAX: u32 = 16;
+const UNTIMED_PUSHES_MAX: u32 = 64;
+
+/// What is left of a connection's turn.
+#[derive(Debug, Default)]
+pub(super) struct TurnBudget {
+    started: Option<Instant>,
+    messages: u32,
+    /// When the clock was last looked at.
+    pushes: u32,
+}
+
+impl TurnBudget {
+    /// Says when the turn has begun, unless it goes on.
+    pub(super) fn start(&mut self, now: Instant) {
+        self.started.get_or_insert(now);
+    }
+
+    pub(super) fn reset(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Counts a message. Whether it must wait for the next turn.
+    pub(super) fn is_spent(&mut self) -> bool {
+        self.messages += 1;
+        if self.messages > TURN_MESSAGES_MAX {
+            return true;
+        }
+        let pushes = turn::pushes();
+        let untimed = pushes.wrapping_sub(self.pushes);
+        if !self.messages.is_multiple_of(UNTIMED_MESSAGES_MAX) && untimed < UNTIMED_PUSHES_MAX {
+            return false;
+        }
+        self.pushes = pushes;
+        self.started.is_some_and(|started| started.elapsed() >= TURN_TIME_MAX)
+    }
+}
+
+/// How long control frames are counted together.
+const PERIOD: Duration = Duration::from_secs(10);
+
+/// Counts the control frames of a peer.
+#[derive(Debug, Default)]
+pub(super) struct ControlFrames {
+    since: Option<Instant>,
+    count: u32,
+}
+
+/// A peer sends more control frames than it may.
+#[derive(Debug, PartialEq, Eq)]
+pub(super) struct TooManyControlFrames;
+
+impl ControlFrames {
+    /// Counts one.
+    pub(super) fn count(
+        &mut self,
+        now: Instant,
+        per_second_max: u32,
+    ) -> Result<(), TooManyControlFrames> {
+        let since = self.since.get_or_insert(now);
+        if now.saturating_duration_since(*since) >= PERIOD {
+            *since = now;
+            self.count = 0;
+        }
+        self.count = self.count.saturating_add(1);
+        if self.count > per_second_max.saturating_mul(10) {
+            return Err(TooManyControlFrames);
+        }
+        Ok(())
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_turn_ends_after_so_many_messages_and_the_next_one_begins_anew() {
+        let mut budget = TurnBudget::default();
+        for _ in 0..TURN_MESSAGES_MAX {
+            assert!(!budget.is_spent());
+        }
+        assert!(budget.is_spent());
+        budget.reset();
+        assert!(!budget.is_spent());
+    }
+
+    #[test]
+    fn a_turn_ends_when_its_time_is_over_however_few_its_messages() {
+        let mut budget = TurnBudget::default();
+        let now = Instant::now();
+        budget.start(now.checked_sub(TURN_TIME_MAX).unwrap_or(now));
+        let handled = (0..).take_while(|_| !budget.is_spent()).count();
+        assert!(handled < 16, "{handled}");
+    }
+
+    #[test]
+    fn control_frames_are_limited_on_average_over_the_period() {
+        let (mut frames, start) = (ControlFrames::default(), Instant::now());
+        for _ in 0..20 {
+            assert_eq!(frames.count(start, 2), Ok(()));
+        }
+        assert_eq!(frames.count(start, 2), Err(TooManyControlFrames));
+        assert_eq!(frames.count(start + PERIOD, 2), Ok(()));
+    }
+}

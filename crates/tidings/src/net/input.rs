@@ -1,0 +1,168 @@
+use std::cell::RefCell;
+
+/// Octets that one read may take. The buffer belongs to the thread, not to the connection.
+pub(super) const READ_OCTETS_MAX: usize = 256 * 1024;
+
+thread_local! {
+    static READ_BUFFER: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+}
+
+/// Octets that were read and not yet taken.
+///
+/// While its task runs, a connection uses the thread's read buffer where it is; when the task stops
+/// with octets left, it [keeps](Self::keep) a copy of just those.
+#[derive(Debug, Default)]
+pub(super) enum Input {
+    /// Owns nothing.
+    #[default]
+    Empty,
+    /// The thread's buffer, filled up to `end`.
+    Lent { buffer: Vec<u8>, start: usize, end: usize },
+    /// Octets of its own.
+    Kept { octets: Vec<u8>, start: usize },
+}
+
+impl Input {
+    #[cfg(test)]
+    pub(super) fn is_empty(&self) -> bool {
+        matches!(self, Self::Empty)
+    }
+
+    /// Lets `take` have octets off the front.
+    pub(super) fn take_with<T>(&mut self, take: impl FnOnce(&mut &mut [u8]) -> T) -> T {
+        let (octets, start) = match self {
+            Self::Empty => (&mut [][..], &mut 0),
+            Self::Lent { buffer, start, end } => (&mut buffer[..*end], start),
+            Self::Kept { octets, start } => (&mut octets[..], start),
+        };
+        let len = octets.len();
+        let mut rest = &mut octets[*start..];
+        let taken = take(&mut rest);
+        *start = len - rest.len();
+        if *start == len {
+            self.clear();
+        }
+        taken
+    }
+
+    /// Adds what `read` puts into the buffer it is given. Returns how many octets that were.
+    pub(super) fn fill_with<E>(
+        &mut self,
+        read: impl FnOnce(&mut [u8]) -> Result<usize, E>,
+    ) -> Result<usize, E> {
+        // Taken out of its place, so that nothing that happens meanwhile can meet it borrowed.
+        let mut buffer = READ_BUFFER.take();
+        if buffer.is_empty() {
+            buffer = vec![0; READ_OCTETS_MAX];
+        }
+        let end = match read(&mut buffer) {
+            Ok(end) if end > 0 => end,
+            nothing => {
+                READ_BUFFER.replace(buffer);
+                return nothing;
+            }
+        };
+        match self {
+            Self::Empty => *self = Self::Lent { buffer, start: 0, end },
+            Self::Lent { .. } | Self::Kept { .. } => {
+                self.keep();
+                if let Self::Kept { octets, .. } = self {
+                    octets.extend_from_slice(&buffer[..end]);
+                }
+                READ_BUFFER.replace(buffer);
+            }
+        }
+        Ok(end)
+    }
+
+    /// Gives the thread's buffer back, and owns what is left.
+    pub(super) fn keep(&mut self) {
+        if let Self::Lent { buffer, start, end } = self {
+            let octets = buffer[*start..*end].to_vec();
+            READ_BUFFER.replace(std::mem::take(buffer));
+            *self = Self::Kept { octets, start: 0 };
+        }
+    }
+
+    fn clear(&mut self) {
+        if let Self::Lent { buffer, .. } = self {
+            READ_BUFFER.replace(std::mem::take(buffer));
+        }
+        *self = Self::Empty;
+    }
+}
+
+impl From<&[u8]> for Input {
+    fn from(octets: &[u8]) -> Self {
+        if octets.is_empty() {
+            Self::Empty
+        } else {
+            Self::Kept { octets: octets.to_vec(), start: 0 }
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::convert::Infallible;
+
+    use super::*;
+
+    fn fill(input: &mut Input, octets: &[u8]) {
+        let read = |buffer: &mut [u8]| {
+            buffer[..octets.len()].copy_from_slice(octets);
+            Ok::<_, Infallible>(octets.len())
+        };
+        assert_eq!(input.fill_with(read), Ok(octets.len()));
+    }
+
+    fn take(input: &mut Input, len: usize) -> Vec<u8> {
+        input.take_with(|octets| octets.split_off_mut(..len).unwrap().to_vec())
+    }
+
+    #[test]
+    fn octets_come_out_in_order_wherever_they_lie() {
+        let mut input = Input::from(&b"ab"[..]);
+        fill(&mut input, b"cd");
+        assert_eq!(take(&mut input, 3), b"abc");
+        fill(&mut input, b"ef");
+        assert_eq!(take(&mut input, 3), b"def");
+        assert!(input.is_empty());
+        fill(&mut input, b"gh");
+        assert!(matches!(input, Input::Lent { .. }));
+        assert_eq!(take(&mut input, 1), b"g");
+        input.keep();
+        assert!(matches!(&input, Input::Kept { octets, .. } if octets.capacity() == 1));
+        assert_eq!(take(&mut input, 1), b"h");
+        assert!(input.is_empty());
+    }
+
+    #[test]
+    fn the_buffer_of_the_thread_is_used_again() {
+        let mut input = Input::default();
+        fill(&mut input, b"a");
+        let Input::Lent { buffer, .. } = &input else { panic!("the thread's buffer is free") };
+        let place = buffer.as_ptr();
+        take(&mut input, 1);
+        fill(&mut input, b"b");
+        let Input::Lent { buffer, .. } = &input else { panic!("the thread's buffer is free") };
+        assert_eq!(buffer.as_ptr(), place);
+    }
+
+    #[test]
+    fn two_connections_of_a_thread_read_into_buffers_of_their_own() {
+        let (mut one, mut other) = (Input::default(), Input::default());
+        fill(&mut one, b"one");
+        fill(&mut other, b"other");
+        assert_eq!(take(&mut one, 3), b"one");
+        assert_eq!(take(&mut other, 5), b"other");
+    }
+
+    #[test]
+    fn the_end_leaves_nothing() {
+        let mut input = Input::default();
+        assert_eq!(input.fill_with(|_| Ok::<_, Infallible>(0)), Ok(0));
+        assert_eq!(input.fill_with(|_| Err("broken")), Err("broken"));
+        assert!(input.is_empty());
+    }
+}

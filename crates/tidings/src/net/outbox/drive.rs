@@ -1,0 +1,217 @@
+//! The driver's side of an outbox, and everything that writes.
+
+use std::io;
+use std::pin::Pin;
+use std::task::{Context, Poll};
+use std::time::Instant;
+
+use tokio::io::AsyncWrite;
+
+use super::{Flush, Outbox, Phase, State, wake};
+use crate::endpoint::CloseInfo;
+
+/// How an outbox stands after its driver has done its part.
+#[derive(Debug)]
+pub(crate) struct Driven {
+    pub(crate) phase: Phase,
+    /// Since when the stream has taken no octets although some were offered.
+    pub(crate) blocked_since: Option<Instant>,
+}
+
+impl Outbox {
+    /// Writes as much as the stream takes now.
+    pub(crate) fn flush(&self) {
+        let mut state = self.lock();
+        if state.flush == Flush::Scheduled {
+            state.flush = Flush::Idle;
+        }
+        self.flush_locked(&mut state);
+    }
+
+    /// The driver's part: remembers whom to wake, and writes what the pushing tasks could not.
+    ///
+    /// `writer` is the stream, where the outbox has no socket of its own.
+    pub(crate) fn drive(
+        &self,
+        cx: &mut Context<'_>,
+        writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
+    ) -> Driven {
+        let mut state = self.lock();
+        let _ = self.poll_locked(&mut state, cx, writer);
+        let blocked_since = match state.flush {
+            Flush::Blocked { since } => Some(since),
+            Flush::Idle | Flush::Scheduled => None,
+        };
+        Driven { phase: state.phase.clone(), blocked_since }
+    }
+
+    /// As [`drive`](Self::drive); `Ready` once nothing is left to write.
+    pub(crate) fn poll_drive(
+        &self,
+        cx: &mut Context<'_>,
+        writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
+    ) -> Poll<()> {
+        self.poll_locked(&mut self.lock(), cx, writer)
+    }
+
+    /// The stream gave octets, now.
+    pub(crate) fn note_read(&self) -> Instant {
+        let now = Instant::now();
+        self.lock().last_read = now;
+        now
+    }
+
+    /// Lets go of the socket, which tells the peer that no more octets follow.
+    pub(crate) fn release(&self) {
+        let mut state = self.lock();
+        state.segments.clear();
+        state.driver = None;
+        if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
+            self.set_phase(&mut state, Phase::Broken(Box::new(CloseInfo::abnormal())));
+        }
+        state.socket = None;
+        self.room.notify_waiters();
+    }
+
+    pub(super) fn flush_locked(&self, state: &mut State) {
+        if state.socket.is_none() {
+            if state.octets() > 0 {
+                wake(&mut state.driver);
+            }
+            return;
+        }
+        let mut written = Ok(0);
+        loop {
+            if state.segments.is_empty() {
+                state.promote_deferred();
+            }
+            let Some(socket) = &state.socket else { break };
+            if state.segments.is_empty() || state.flush != Flush::Idle {
+                break;
+            }
+            match state.segments.write_once(|slices| socket.try_write_vectored(slices)) {
+                Ok(taken) => written = written.map(|before| before + taken),
+                Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
+                    state.flush = Flush::Blocked { since: Instant::now() };
+                    wake(&mut state.driver);
+                }
+                Err(error) => {
+                    written = Err(error);
+                    break;
+                }
+            }
+        }
+        match written {
+            Ok(0) => {}
+            Ok(written) => self.note_written(state, written),
+            Err(error) => self.fail(state, &error),
+        }
+    }
+
+    fn poll_locked(
+        &self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
+    ) -> Poll<()> {
+        if !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
+            state.driver = Some(cx.waker().clone());
+        }
+        match writer {
+            Some(writer) => self.poll_write(state, cx, writer),
+            None => self.poll_socket(state, cx),
+        }
+    }
+
+    fn poll_socket(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
+        while let (Flush::Blocked { .. }, Some(socket)) = (&state.flush, &state.socket) {
+            match socket.as_ref().poll_write_ready(cx) {
+                Poll::Ready(Ok(())) => {
+                    state.flush = Flush::Idle;
+                    self.flush_locked(state);
+                }
+                Poll::Ready(Err(error)) => self.fail(state, &error),
+                Poll::Pending => return Poll::Pending,
+            }
+        }
+        if state.segments.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+    }
+
+    fn poll_write(
+        &self,
+        state: &mut State,
+        cx: &mut Context<'_>,
+        mut writer: Pin<&mut (dyn AsyncWrite + Send)>,
+    ) -> Poll<()> {
+        if state.is_held() {
+            return Poll::Ready(());
+        }
+        loop {
+            if state.segments.is_empty() {
+                state.promote_deferred();
+            }
+            if state.segments.is_empty() {
+                break;
+            }
+            let mut pending = false;
+            let written = state.segments.write_once(|slices| {
+                match writer.as_mut().poll_write_vectored(cx, slices) {
+                    Poll::Ready(result) => result,
+                    Poll::Pending => {
+                        pending = true;
+                        Err(io::ErrorKind::WouldBlock.into())
+                    }
+                }
+            });
+            match written {
+                Ok(written) => {
+                    state.flush = Flush::Idle;
+                    self.note_written(state, written);
+                }
+                Err(_) if pending => {
+                    if !matches!(state.flush, Flush::Blocked { .. }) {
+                        state.flush = Flush::Blocked { since: Instant::now() };
+                    }
+                    return Poll::Pending;
+                }
+                Err(error) => self.fail(state, &error),
+            }
+        }
+        state.flush = Flush::Idle;
+        match writer.poll_flush(cx) {
+            Poll::Ready(Err(error)) => {
+                self.fail(state, &error);
+                Poll::Ready(())
+            }
+            Poll::Ready(Ok(())) => Poll::Ready(()),
+            Poll::Pending => Poll::Pending,
+        }
+    }
+
+    /// The stream took octets.
+    fn note_written(&self, state: &mut State, written: usize) {
+        state.last_write = Instant::now();
+        let left = state.octets();
+        let half = self.terms.outbox_octets_max / 2;
+        if left <= half && left + written > half {
+            self.room.notify_waiters();
+        }
+    }
+
+    fn fail(&self, state: &mut State, error: &io::Error) {
+        tracing::debug!(%error, "connection can no longer be written to");
+        self.give_up_locked(state, CloseInfo::abnormal());
+    }
+
+    /// Forgets what was not written, and has the driver end the connection.
+    pub(super) fn give_up_locked(&self, state: &mut State, info: CloseInfo) {
+        state.segments.clear();
+        state.flush = Flush::Idle;
+        let info = match &state.phase {
+            Phase::Closing(info) | Phase::Finished(info) | Phase::Broken(info) => info.clone(),
+            Phase::Open => Box::new(info),
+        };
+        self.set_phase(state, Phase::Broken(info));
+        wake(&mut state.driver);
+    }
+}

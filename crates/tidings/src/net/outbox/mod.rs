@@ -1,0 +1,467 @@
+//! What a connection has still to write.
+
+mod drive;
+mod extras;
+mod fragments;
+#[cfg(test)]
+mod tests;
+mod vigil;
+
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::task::Waker;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tidings_websocket::{
+    CloseCode, CloseReason, Encoder, FrameStart, Opcode, encode_frame, encode_header,
+};
+use tokio::net::tcp::OwnedWriteHalf;
+use tokio::sync::{Notify, oneshot};
+
+pub(crate) use self::drive::Driven;
+use self::extras::Extras;
+use super::keeper::Terms;
+use super::options::OverflowPolicy;
+use super::segments::Segments;
+use super::turn::{self, Schedule};
+use crate::endpoint::{CloseInfo, CloseInitiator};
+
+/// What one connection has still to write. Any task may push to it.
+///
+/// Over a plain TCP socket the pushing task writes at once (or at the end of its turn), and no other
+/// task is woken; only what the socket does not take waits for the connection's own task, the
+/// driver. Over any other stream the driver writes everything.
+#[derive(Debug)]
+pub(crate) struct Outbox {
+    state: Mutex<State>,
+    /// Whether the phase is no longer `Open`; to be asked without a lock.
+    closing: AtomicBool,
+    terms: Arc<Terms>,
+    /// Somebody may push again, or octets were written.
+    room: Notify,
+}
+
+#[derive(Debug)]
+struct State {
+    segments: Segments,
+    phase: Phase,
+    flush: Flush,
+    /// Gone once the driver is done: handles of the session may outlive the connection.
+    socket: Option<OwnedWriteHalf>,
+    driver: Option<Waker>,
+    last_read: Instant,
+    last_write: Instant,
+    /// When the peer was last sent a ping to find out whether it is still there.
+    asked: Option<Instant>,
+    /// What few connections need.
+    extras: Option<Box<Extras>>,
+}
+
+/// How far the outbox is from its end.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Phase {
+    /// Takes messages.
+    Open,
+    /// This end has asked to close; the driver has still to say goodbye.
+    Closing(Box<CloseInfo>),
+    /// The last octets are queued.
+    Finished(Box<CloseInfo>),
+    /// Nothing more can be written: the stream failed, or the peer was given up.
+    Broken(Box<CloseInfo>),
+}
+
+#[derive(Debug, PartialEq, Eq)]
+enum Flush {
+    Idle,
+    /// A turn will flush at its end.
+    Scheduled,
+    /// The stream has taken nothing since then; the driver flushes when it does again.
+    Blocked {
+        since: Instant,
+    },
+}
+
+/// Why a push was refused.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum PushError {
+    Full,
+    Closed(CloseReason),
+}
+
+/// Whoever waits for a message to be written. Dropped if it never is.
+pub(crate) type Written = oneshot::Sender<()>;
+
+/// A message on its way into an outbox.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Outgoing<'a> {
+    /// Becomes one WebSocket frame.
+    Message { opcode: Opcode, payload: &'a Bytes },
+    /// The same, with the frame as it is for clients that need no encoding of their own.
+    Shared { opcode: Opcode, payload: &'a Bytes, frame: &'a Bytes },
+    /// Goes out as it is.
+    Octets(&'a Bytes),
+}
+
+impl Outgoing<'_> {
+    fn payload(&self) -> &Bytes {
+        match self {
+            Self::Message { payload, .. }
+            | Self::Shared { payload, .. }
+            | Self::Octets(payload) => payload,
+        }
+    }
+}
+
+impl Outbox {
+    /// An outbox that writes to `socket` by itself, or leaves all writing to its driver. An `encoder`
+    /// is needed where not every client would be sent the same frames.
+    pub(crate) fn new(
+        socket: Option<OwnedWriteHalf>,
+        terms: Arc<Terms>,
+        encoder: Option<Encoder>,
+    ) -> Arc<Self> {
+        let now = Instant::now();
+        let state = State {
+            segments: Segments::default(),
+            phase: Phase::Open,
+            flush: Flush::Idle,
+            socket,
+            driver: None,
+            last_read: now,
+            last_write: now,
+            asked: None,
+            extras: encoder.map(|encoder| Box::new(Extras::with_encoder(encoder))),
+        };
+        let state = Mutex::new(state);
+        Arc::new(Self { state, closing: AtomicBool::new(false), terms, room: Notify::new() })
+    }
+
+    pub(crate) fn terms(&self) -> &Arc<Terms> {
+        &self.terms
+    }
+
+    /// Has the session looked after: its idle timeout, and the keepalive of its peer.
+    pub(crate) fn keep(self: &Arc<Self>) {
+        self.terms.keep(self);
+    }
+
+    /// Queues a message. One may exceed the limit, if the outbox is below it.
+    pub(crate) fn push(self: &Arc<Self>, outgoing: Outgoing<'_>) -> Result<(), PushError> {
+        self.push_with_ticket(outgoing, None)
+    }
+
+    /// Queues a message, and completes `ticket` once the stream has taken all of it.
+    pub(crate) fn push_with_ticket(
+        self: &Arc<Self>,
+        outgoing: Outgoing<'_>,
+        ticket: Option<Written>,
+    ) -> Result<(), PushError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(PushError::Closed(state.phase.reason()));
+        }
+        if state.octets() >= self.terms.outbox_octets_max {
+            return self.overflow(state, outgoing, ticket);
+        }
+        if state.must_defer(self.terms.overflow) {
+            state.extras().defer(outgoing, ticket);
+        } else {
+            state.append(outgoing, ticket);
+        }
+        self.schedule(state);
+        Ok(())
+    }
+
+    /// A message for which there is no room.
+    fn overflow(
+        self: &Arc<Self>,
+        mut state: MutexGuard<'_, State>,
+        outgoing: Outgoing<'_>,
+        ticket: Option<Written>,
+    ) -> Result<(), PushError> {
+        match self.terms.overflow {
+            OverflowPolicy::Wait => return Err(PushError::Full),
+            OverflowPolicy::Close => {
+                let reason = CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer");
+                self.close_locked(
+                    &mut state,
+                    CloseInfo::new(reason.clone(), CloseInitiator::Local),
+                );
+                return Err(PushError::Closed(reason));
+            }
+            OverflowPolicy::KeepLatest => state.extras().drop_deferred(0),
+            OverflowPolicy::DropOldest => {
+                let room = self.terms.outbox_octets_max.saturating_sub(state.segments.octets());
+                let room = room.saturating_sub(outgoing.payload().len());
+                state.extras().drop_deferred(room);
+            }
+        }
+        state.extras().defer(outgoing, ticket);
+        self.schedule(state);
+        Ok(())
+    }
+
+    /// Queues a control frame, whatever the limit, until the last octets are queued.
+    pub(crate) fn push_control(self: &Arc<Self>, octets: &[u8]) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
+            state.segments.append(|batch| batch.extend_from_slice(octets));
+            self.schedule(state);
+        }
+    }
+
+    /// Queues a ping or a pong of the application. Its payload has at most 125 octets.
+    pub(crate) fn push_ping(
+        self: &Arc<Self>,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Result<(), PushError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(PushError::Closed(state.phase.reason()));
+        }
+        if state.octets() >= self.terms.outbox_octets_max {
+            return Err(PushError::Full);
+        }
+        state.append_frame(opcode, payload);
+        self.schedule(state);
+        Ok(())
+    }
+
+    /// Queues the last octets. Nothing is taken afterwards; the first call wins.
+    pub(crate) fn finish(self: &Arc<Self>, info: CloseInfo, last: &[u8]) {
+        let mut state = self.lock();
+        if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
+            state.promote_deferred();
+            state.segments.append(|batch| batch.extend_from_slice(last));
+            self.set_phase(&mut state, Phase::Finished(Box::new(info)));
+            state.release_hold();
+            self.schedule(state);
+        }
+    }
+
+    /// Asks the driver to close the connection. The first call wins.
+    pub(crate) fn close(&self, info: CloseInfo) {
+        self.close_locked(&mut self.lock(), info);
+    }
+
+    fn close_locked(&self, state: &mut State, info: CloseInfo) {
+        if state.phase == Phase::Open {
+            self.set_phase(state, Phase::Closing(Box::new(info)));
+            wake(&mut state.driver);
+        }
+    }
+
+    /// Leaves the phase `Open`: whoever waits to send is told.
+    fn set_phase(&self, state: &mut State, phase: Phase) {
+        state.phase = phase;
+        self.closing.store(true, Ordering::Release);
+        self.room.notify_waiters();
+    }
+
+    /// Whether this end has asked to close, or the connection is over.
+    pub(crate) fn is_closing(&self) -> bool {
+        self.closing.load(Ordering::Acquire)
+    }
+
+    pub(crate) fn is_open(&self) -> bool {
+        !self.is_closing()
+    }
+
+    /// Why nothing can be pushed any more.
+    pub(crate) fn close_reason(&self) -> CloseReason {
+        self.lock().phase.reason()
+    }
+
+    /// Forgets what was not written, and has the driver end the connection.
+    pub(crate) fn give_up(&self, info: CloseInfo) {
+        self.give_up_locked(&mut self.lock(), info);
+    }
+
+    /// How the connection ended, once its last octets are queued.
+    pub(crate) fn finished(&self) -> Option<CloseInfo> {
+        match &self.lock().phase {
+            Phase::Finished(info) => Some((**info).clone()),
+            Phase::Open | Phase::Closing(_) | Phase::Broken(_) => None,
+        }
+    }
+
+    /// When the stream last took octets.
+    pub(crate) fn last_write(&self) -> Instant {
+        self.lock().last_write
+    }
+
+    /// When the stream last gave octets.
+    pub(crate) fn last_read(&self) -> Instant {
+        self.lock().last_read
+    }
+
+    /// Whether more than half of the room is taken by octets that the peer has not read.
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.lock().octets() > self.terms.outbox_octets_max / 2
+    }
+
+    /// Waits until the outbox is no longer open.
+    #[cfg(test)]
+    pub(crate) async fn closed_for_new(&self) {
+        loop {
+            let notified = self.room.notified();
+            if self.is_closing() {
+                return;
+            }
+            notified.await;
+        }
+    }
+
+    #[cfg(test)]
+    pub(crate) fn waiting_octets(&self) -> usize {
+        self.lock().octets()
+    }
+
+    #[cfg(test)]
+    pub(crate) fn broken(&self) -> Option<CloseInfo> {
+        match &self.lock().phase {
+            Phase::Broken(info) => Some((**info).clone()),
+            _ => None,
+        }
+    }
+
+    /// Waits until at most half of the room is taken, or the outbox is no longer open.
+    pub(crate) async fn drained(&self) {
+        loop {
+            let notified = self.room.notified();
+            {
+                let state = self.lock();
+                let backlogged = state.octets() > self.terms.outbox_octets_max / 2;
+                if !backlogged || state.phase != Phase::Open {
+                    return;
+                }
+            }
+            notified.await;
+        }
+    }
+
+    /// Leaves what is pushed unwritten until [`flush_batch`](Self::flush_batch).
+    pub(crate) fn hold(&self) {
+        self.lock().extras().hold();
+    }
+
+    /// Writes what was held back, and holds nothing back any more if `end`.
+    pub(crate) fn flush_batch(&self, end: EndOfBatch) -> Result<(), PushError> {
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return Err(PushError::Closed(state.phase.reason()));
+        }
+        if end == EndOfBatch::Ends {
+            state.release_hold();
+        }
+        self.flush_locked(&mut state);
+        Ok(())
+    }
+
+    fn schedule(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
+        if state.flush != Flush::Idle || state.is_held() {
+            return;
+        }
+        match turn::schedule_flush(self) {
+            Schedule::AtEndOfTurn => state.flush = Flush::Scheduled,
+            Schedule::Now => self.flush_locked(&mut state),
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, State> {
+        self.state.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// Whether a flush is the last of its batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum EndOfBatch {
+    Ends,
+    GoesOn,
+}
+
+impl State {
+    /// Octets that wait to be written.
+    fn octets(&self) -> usize {
+        let deferred = self.extras.as_ref().map_or(0, |extras| extras.deferred_octets());
+        self.segments.octets() + deferred
+    }
+
+    fn extras(&mut self) -> &mut Extras {
+        self.extras.get_or_insert_default()
+    }
+
+    /// Whether a message has to wait: another one is open, others wait already, or it may have to be
+    /// dropped later.
+    fn must_defer(&self, overflow: OverflowPolicy) -> bool {
+        let drops = matches!(overflow, OverflowPolicy::DropOldest | OverflowPolicy::KeepLatest);
+        drops && matches!(self.flush, Flush::Blocked { .. })
+            || self.extras.as_ref().is_some_and(|extras| extras.must_defer())
+    }
+
+    fn append(&mut self, outgoing: Outgoing<'_>, ticket: Option<Written>) {
+        let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
+        match (outgoing, encoder) {
+            (Outgoing::Octets(octets), _) | (Outgoing::Shared { frame: octets, .. }, None) => {
+                self.segments.append_shared(octets);
+            }
+            (Outgoing::Message { opcode, payload }, None) => {
+                let header = encode_header(opcode, payload.len(), None);
+                self.segments.append_framed(&header, payload);
+            }
+            (
+                Outgoing::Message { opcode, payload } | Outgoing::Shared { opcode, payload, .. },
+                Some(encoder),
+            ) => self.segments.append(|batch| encoder.encode_frame(opcode, payload, batch)),
+        }
+        if let Some(ticket) = ticket {
+            self.segments.append_ticket(ticket);
+        }
+    }
+
+    fn append_frame(&mut self, start: impl Into<FrameStart>, payload: &[u8]) {
+        let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
+        self.segments.append(|batch| match encoder {
+            Some(encoder) => encoder.encode_frame(start, payload, batch),
+            None => encode_frame(start, payload, None, batch),
+        });
+    }
+
+    /// Lets the messages go on that waited.
+    fn promote_deferred(&mut self) {
+        while let Some(mut deferred) =
+            self.extras.as_mut().and_then(|extras| extras.next_deferred())
+        {
+            let ticket = deferred.ticket.take();
+            self.append(deferred.as_outgoing(), ticket);
+        }
+    }
+
+    fn is_held(&self) -> bool {
+        self.extras.as_ref().is_some_and(|extras| extras.is_held())
+    }
+
+    fn release_hold(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.release_hold();
+        }
+    }
+}
+
+impl Phase {
+    /// The reason that a refused send is told.
+    fn reason(&self) -> CloseReason {
+        match self {
+            Self::Closing(info) | Self::Finished(info) | Self::Broken(info) => info.reason.clone(),
+            Self::Open => CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE),
+        }
+    }
+}
+
+fn wake(driver: &mut Option<Waker>) {
+    if let Some(waker) = driver.take() {
+        waker.wake();
+    }
+}

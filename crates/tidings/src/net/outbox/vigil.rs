@@ -1,0 +1,84 @@
+//! What silence asks for: keepalive pings, and the end of idle and of dead sessions.
+
+use std::sync::Arc;
+use std::time::{Duration, Instant};
+
+use tidings_websocket::{CloseCode, CloseReason, Opcode};
+
+use super::{Outbox, Phase, State};
+use crate::endpoint::{CloseInfo, CloseInitiator};
+
+impl Outbox {
+    /// When [`look_after`](Self::look_after) has something to do, if nothing happens before.
+    pub(crate) fn next_deadline(&self) -> Option<Instant> {
+        let state = self.lock();
+        if state.phase != Phase::Open {
+            return None;
+        }
+        let idle = self.idle_timeout(&state).map(|timeout| state.last_activity() + timeout);
+        let keepalive = self.terms.keepalive.map(|keepalive| match state.asked {
+            Some(asked) if asked >= state.last_read => asked + keepalive.timeout,
+            _ => state.last_read + keepalive.every,
+        });
+        idle.into_iter().chain(keepalive).min()
+    }
+
+    /// Does what is due, and says when to come back.
+    pub(crate) fn look_after(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+        self.end_idle(now);
+        self.ask(now);
+        self.next_deadline().map(|deadline| deadline.max(now))
+    }
+
+    /// How long the session may be idle.
+    pub(crate) fn max_idle_timeout(&self) -> Option<Duration> {
+        self.idle_timeout(&self.lock())
+    }
+
+    /// Changes how long the session may be idle.
+    pub(crate) fn set_max_idle_timeout(self: &Arc<Self>, timeout: Option<Duration>) {
+        self.lock().extras().idle_timeout = Some(timeout);
+        self.terms.keep(self);
+    }
+
+    fn end_idle(&self, now: Instant) {
+        let mut state = self.lock();
+        let Some(timeout) = self.idle_timeout(&state) else { return };
+        if state.last_activity() + timeout <= now {
+            let reason = CloseReason::truncated(CloseCode::ABNORMAL_CLOSURE, "idle timeout");
+            self.close_locked(&mut state, CloseInfo::new(reason, CloseInitiator::Timeout));
+        }
+    }
+
+    fn ask(self: &Arc<Self>, now: Instant) {
+        let Some(keepalive) = self.terms.keepalive else { return };
+        let mut state = self.lock();
+        if state.phase != Phase::Open {
+            return;
+        }
+        match state.asked {
+            Some(asked) if asked >= state.last_read && now < asked + keepalive.timeout => {}
+            Some(asked) if asked >= state.last_read => {
+                tracing::debug!("peer does not answer pings: connection dropped");
+                self.give_up_locked(&mut state, CloseInfo::timed_out());
+            }
+            _ if state.last_read + keepalive.every <= now => {
+                state.asked = Some(now);
+                state.append_frame(Opcode::Ping, &[]);
+                self.schedule(state);
+            }
+            _ => {}
+        }
+    }
+
+    fn idle_timeout(&self, state: &State) -> Option<Duration> {
+        let own = state.extras.as_ref().and_then(|extras| extras.idle_timeout);
+        own.unwrap_or(self.terms.idle_timeout).filter(|timeout| !timeout.is_zero())
+    }
+}
+
+impl State {
+    fn last_activity(&self) -> Instant {
+        self.last_read.max(self.last_write)
+    }
+}
