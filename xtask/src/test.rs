@@ -36,6 +36,9 @@ struct Report {
 /// Lines of a passed step's output that are shown.
 const SHOWN_LINES: usize = 3;
 
+/// How long each fuzz target is tried.
+const FUZZ_SECONDS: &str = "4";
+
 /// Runs the parts, and says what came of them.
 pub(crate) fn run_parts(root: &Path, parts: &[Part]) -> ExitCode {
     let mut report = Report::default();
@@ -58,6 +61,8 @@ fn rust(root: &Path, report: &mut Report) {
     report.step("clippy", &mut cargo(root, &clippy));
     report
         .suite("unit, property and integration tests", &mut cargo(root, &["test", "--workspace"]));
+    let fuzz = ["run", "--quiet", "--package", "tidings-fuzz", "--profile", "fuzz", "--"];
+    report.step("fuzz targets", cargo(root, &fuzz).args(["all", "--seconds", FUZZ_SECONDS]));
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     report.step("documentation", cargo(root, &docs).env("RUSTDOCFLAGS", "-D warnings"));
 }
