@@ -284,6 +284,17 @@ async fn pings_are_answered_while_a_handler_awaits() {
 }
 
 #[tokio::test]
+async fn a_ping_is_answered_before_the_message_that_came_with_it() {
+    let server = serve(app()).await;
+    let mut client = server.websocket("/annotated/1").await;
+    client.text().await;
+    let ping_and_message = [0x89, 0x80, 0, 0, 0, 0, 0x82, 0x81, 0, 0, 0, 0, 7];
+    client.stream.write_all(&ping_and_message).await.unwrap();
+    assert!(matches!(client.event().await, tidings_websocket::Event::Pong(_)));
+    assert_eq!(client.message().await, Message::from(vec![7]));
+}
+
+#[tokio::test]
 async fn shutdown_tells_every_session_1001_and_does_not_wait_for_the_deaf() {
     let server = serve(app()).await;
     let mut polite = server.websocket("/annotated/1").await;

@@ -253,7 +253,11 @@ impl Source for WebSocketSource {
             }
             if let Some(event) = self.decode() {
                 match self.take_event(event) {
-                    Some(incoming) => return Poll::Ready(incoming),
+                    Some(incoming) => {
+                        // Of what goes out, a pong is before the reply to what came after its ping.
+                        self.answer_pings();
+                        return Poll::Ready(incoming);
+                    }
                     None if self.budget.is_spent() => {
                         self.yield_now(cx);
                         return Poll::Pending;
