@@ -27,6 +27,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
     if options.deflate != Deflate::Off {
         return Err("permessage-deflate is not there yet".into());
     }
-    let app = App::builder().endpoint(|| Broadcast).build()?;
+    let app =
+        App::builder().connection_options(options.connection()).endpoint(|| Broadcast).build()?;
     options.serve(app).await
 }

@@ -4,10 +4,14 @@ use std::error::Error;
 
 use mimalloc::MiMalloc;
 use tidings::App;
+use tidings::endpoint::{ConnectionOptions, Limits};
 use tidings::server::Server;
 
 #[global_allocator]
 static ALLOCATOR: MiMalloc = MiMalloc;
+
+/// Octets of the longest message: 32 MiB.
+const MESSAGE_OCTETS_MAX: usize = 32 * 1024 * 1024;
 
 /// `[--listen ADDR] [--deflate [off|shared|history|dedicated]]`
 pub(crate) struct Options {
@@ -44,6 +48,12 @@ impl Options {
             }
         }
         Ok(options)
+    }
+
+    /// What connections may hold.
+    pub(crate) fn connection(&self) -> ConnectionOptions {
+        let limits = Limits { message_octets_max: MESSAGE_OCTETS_MAX, ..Limits::default() };
+        ConnectionOptions { limits, ..ConnectionOptions::default() }
     }
 
     /// Serves until Ctrl-C, and first says at which address.

@@ -1,30 +1,22 @@
-//! The ends that the Autobahn test suite tests, over the protocol crate alone.
+//! The client that the Autobahn test suite tests, over the protocol crate alone.
 //!
-//! `cargo xtask conformance autobahn` runs this program against the suite:
-//!
-//! ```text
-//! tidings-autobahn server ADDR         echoes every message; prints the address it listens at
-//! tidings-autobahn client ADDR AGENT   runs every case of the fuzzing server at ADDR
-//! ```
+//! `cargo xtask conformance autobahn` runs `tidings-autobahn ADDR AGENT` against the suite's server at
+//! `ADDR`: every case in turn, and then the report in the name of `AGENT`. The server that the suite
+//! tests is `examples/echo.rs`.
 
 mod client;
 mod echo;
-mod server;
 
 use std::process::ExitCode;
-
-use echo::BoxError;
 
 #[tokio::main(flavor = "current_thread")]
 async fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let result: Result<(), BoxError> = match arguments[..] {
-        ["server", addr] => server::run(addr).await,
-        ["client", addr, agent] => client::run(addr, agent).await,
-        _ => Err("usage: tidings-autobahn server ADDR | client ADDR AGENT".into()),
+    let [addr, agent] = &arguments[..] else {
+        eprintln!("usage: tidings-autobahn ADDR AGENT");
+        return ExitCode::from(2);
     };
-    match result {
+    match client::run(addr, agent).await {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidings-autobahn: {error}");

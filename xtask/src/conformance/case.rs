@@ -62,6 +62,12 @@ impl Selection {
         self.included.iter().any(matches) && !self.excluded.iter().any(matches)
     }
 
+    /// Whether any of the cases negotiates compression.
+    pub(crate) fn needs_deflate(&self) -> bool {
+        let compresses = |it: &String| it == "*" || it.starts_with("12.") || it.starts_with("13.");
+        self.excluded.is_empty() && self.included.iter().any(compresses)
+    }
+
     /// The two fields of a specification file, included and excluded.
     pub(crate) fn to_json(&self) -> [Value; 2] {
         let list = |patterns: &[String]| {
@@ -99,5 +105,7 @@ mod tests {
         let selection = Selection::uncompressed();
         assert!(selection.contains(&case("1.1.1")) && !selection.contains(&case("12.1.1")));
         assert!(Selection::all().contains(&case("13.7.18")));
+        assert!(Selection::all().needs_deflate() && !selection.needs_deflate());
+        assert!(Selection::parse("1.*,13.7.18").unwrap().needs_deflate());
     }
 }

@@ -13,7 +13,7 @@ mod suite;
 mod verdict;
 
 use std::collections::BTreeMap;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::process::{Command, ExitCode};
 use std::thread;
 
@@ -70,7 +70,7 @@ impl Tally {
     }
 }
 
-/// Builds the testees, runs the modes side by side, prints what came of them.
+/// Builds our ends, runs the modes side by side, prints what came of them.
 ///
 /// # Errors
 ///
@@ -81,8 +81,8 @@ pub(crate) fn run_suite(
     suite: &Suite,
     options: &Options,
 ) -> Result<Vec<Tally>, String> {
-    let testee = build_testee(root, target)?;
-    let results = run_rounds(target, suite, &testee, options)?;
+    build_testees(root)?;
+    let results = run_rounds(target, suite, options)?;
     let path = root.join("interop/autobahn/expected.json");
     let mut expected = Expected::read(&path)?;
     if options.outcome == Outcome::Bless {
@@ -100,20 +100,21 @@ pub(crate) fn run_suite(
     Ok(summaries.iter().map(Summary::tally).collect())
 }
 
-fn build_testee(root: &Path, target: &Path) -> Result<PathBuf, String> {
-    let mut cargo = Command::new("cargo");
-    cargo.args(["build", "--release", "--package", "tidings-autobahn"]).current_dir(root);
-    let outcome = run_command(&mut cargo);
-    if !outcome.succeeded {
-        return Err(outcome.output);
+fn build_testees(root: &Path) -> Result<(), String> {
+    for what in [["--package=tidings", "--example=echo"], ["--package=tidings-autobahn", "--bins"]]
+    {
+        let mut cargo = Command::new("cargo");
+        let outcome = run_command(cargo.args(["build", "--release"]).args(what).current_dir(root));
+        if !outcome.succeeded {
+            return Err(outcome.output);
+        }
     }
-    Ok(target.join("release/tidings-autobahn"))
+    Ok(())
 }
 
 fn run_rounds(
     target: &Path,
     suite: &Suite,
-    testee: &Path,
     options: &Options,
 ) -> Result<BTreeMap<Mode, Results>, String> {
     let progress = Progress::new(&options.modes);
@@ -124,7 +125,7 @@ fn run_rounds(
             .map(|mode| {
                 let folder = target.join("autobahn-reports").join(mode.name());
                 let selection = &options.selection;
-                let round = Round { mode: *mode, suite, testee, folder, selection };
+                let round = Round { mode: *mode, suite, target, folder, selection };
                 let progress = &progress;
                 (*mode, scope.spawn(move || round.run(progress)))
             })

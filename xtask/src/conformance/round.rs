@@ -27,7 +27,8 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Round<'a> {
     pub(crate) mode: Mode,
     pub(crate) suite: &'a Suite,
-    pub(crate) testee: &'a Path,
+    /// Where cargo builds.
+    pub(crate) target: &'a Path,
     /// Where reports and logs go. What is there is deleted first.
     pub(crate) folder: PathBuf,
     pub(crate) selection: &'a Selection,
@@ -52,11 +53,20 @@ impl Round<'_> {
     }
 
     fn test_server(&self, progress: &Progress) -> Result<(), String> {
-        let mut testee = Command::new(self.testee);
-        let testee = self.start(testee.args(["server", "127.0.0.1:0"]), "testee.log")?;
-        let Step::Line(addr) = testee.step(START_TIMEOUT)? else {
-            return Err("our server ended at once".to_owned());
+        let mut testee = Command::new(self.target.join("release/examples/echo"));
+        testee.args(["--listen", "127.0.0.1:0"]);
+        if self.selection.needs_deflate() {
+            testee.arg("--deflate");
+        }
+        let testee = self.start(&mut testee, "testee.log")?;
+        let first = testee.step(START_TIMEOUT)?;
+        let addr = match &first {
+            Step::Line(line) => line.strip_prefix("listening on "),
+            Step::Ended => None,
         };
+        let addr = addr.ok_or_else(|| {
+            format!("our server does not listen; see {}", self.folder.join("testee.log").display())
+        })?;
         let server = Value::Object(vec![
             ("agent".to_owned(), Value::string(AGENT)),
             ("url".to_owned(), Value::string(format!("ws://{addr}"))),
@@ -72,8 +82,8 @@ impl Round<'_> {
         let url = ("url".to_owned(), Value::string(format!("ws://{addr}")));
         let wstest = self.start_suite("fuzzingserver", url)?;
         self.await_cases(&wstest, progress)?;
-        let mut testee = Command::new(self.testee);
-        let mut testee = self.start(testee.args(["client", &addr, AGENT]), "testee.log")?;
+        let mut testee = Command::new(self.target.join("release/tidings-autobahn"));
+        let mut testee = self.start(testee.args([&addr, AGENT]), "testee.log")?;
         while let Step::Line(line) = testee.step(CASE_TIMEOUT)? {
             if line.starts_with("case ") {
                 progress.advance(self.mode);
