@@ -85,11 +85,24 @@ impl Connection {
     /// Unmasks them in place, and copies out of them the message that is complete or the part of a
     /// message that is not. The last of all events is [`Event::Closed`]; what follows a close frame
     /// or an error is taken and ignored.
+    #[inline]
     pub fn poll_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {
+        if let Phase::Open = self.phase
+            && let Some(message) = self.decoder.next_whole(input)
+        {
+            match message {
+                Ok(message) => return Some(Event::Message(message)),
+                Err(error) => self.fail(error),
+            }
+        }
+        self.poll_any_event(input)
+    }
+
+    fn poll_any_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {
         loop {
             if let Phase::Closed(closed) = &mut self.phase {
                 *input = &mut [];
-                return closed.take().map(|closed| Event::Closed(*closed));
+                return closed.take().map(Event::Closed);
             }
             match self.decoder.next(input) {
                 Ok(Some(item)) => {
@@ -267,7 +280,7 @@ pub enum Event {
     /// A pong arrived, asked for or not.
     Pong(Bytes),
     /// The connection is closed. Comes once for each connection, and last.
-    Closed(Closed),
+    Closed(Box<Closed>),
 }
 
 /// How a connection was closed.

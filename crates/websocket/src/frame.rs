@@ -5,7 +5,7 @@ use std::ops::Deref;
 
 use bytes::Bytes;
 
-use crate::{MaskingKey, Message, ProtocolError, Role, apply_mask};
+use crate::{MaskingKey, Message, MessageKind, ProtocolError, Role, apply_mask};
 
 /// The most octets that a frame header has.
 pub(crate) const HEADER_OCTETS_MAX: usize = 14;
@@ -58,6 +58,7 @@ impl Opcode {
         }
     }
 
+    #[inline]
     fn encode(self) -> u8 {
         match self {
             Self::Continuation => 0x0,
@@ -116,15 +117,22 @@ impl From<Opcode> for FrameStart {
 /// encode_frame(Opcode::Text, b"Hello", None, &mut out);
 /// assert_eq!(out, b"\x81\x05Hello");
 /// ```
+#[inline]
 pub fn encode_frame(
     start: impl Into<FrameStart>,
     payload: &[u8],
     mask: Option<MaskingKey>,
     out: &mut Vec<u8>,
 ) {
-    let header = encode_header(start, payload.len(), mask);
-    out.reserve(header.len() + payload.len());
-    out.extend_from_slice(&header);
+    let start = start.into();
+    out.reserve(HEADER_OCTETS_MAX + payload.len());
+    match (u8::try_from(payload.len()), mask) {
+        // The usual answer of a server, in two steps of a known size.
+        (Ok(len), None) if len < TWO_OCTET_LENGTH => {
+            out.extend_from_slice(&[start.bits | start.opcode.encode(), len]);
+        }
+        _ => out.extend_from_slice(&encode_header(start, payload.len(), mask)),
+    }
     let before = out.len();
     out.extend_from_slice(payload);
     if let (Some(key), Some(payload)) = (mask, out.get_mut(before..)) {
@@ -135,6 +143,7 @@ pub fn encode_frame(
 /// The header of a frame, for writing it and its payload without joining them.
 ///
 /// With a key, the caller masks the payload: see [`apply_mask`].
+#[inline]
 pub fn encode_header(
     start: impl Into<FrameStart>,
     payload_len: usize,
@@ -177,6 +186,7 @@ pub struct EncodedHeader {
 }
 
 impl EncodedHeader {
+    #[inline]
     fn push<const N: usize>(&mut self, octets: [u8; N]) {
         if let Some(free) = self.octets.get_mut(self.len..self.len + N) {
             free.copy_from_slice(&octets);
@@ -188,6 +198,7 @@ impl EncodedHeader {
 impl Deref for EncodedHeader {
     type Target = [u8];
 
+    #[inline]
     fn deref(&self) -> &[u8] {
         self.octets.get(..self.len).unwrap_or_default()
     }
@@ -255,6 +266,47 @@ impl FrameHeader {
         };
         let header_len = octets.len() - rest.len();
         Ok(Some((Self { fin, opcode, payload_len, mask }, header_len)))
+    }
+}
+
+/// An uncompressed message that lies whole in its input, in one frame of less than 64 KiB.
+pub(crate) struct WholeFrame {
+    pub(crate) kind: MessageKind,
+    pub(crate) header_len: usize,
+    pub(crate) payload_len: usize,
+    pub(crate) mask: Option<MaskingKey>,
+}
+
+impl WholeFrame {
+    /// `None` for everything else, right or wrong: [`FrameHeader::decode`] tells.
+    #[inline]
+    pub(crate) fn find(input: &[u8], receiver: Role) -> Option<Self> {
+        let [first, second, rest @ ..] = input else { return None };
+        let kind = match *first {
+            0x81 => MessageKind::Text,
+            0x82 => MessageKind::Binary,
+            _ => return None,
+        };
+        let (payload_len, rest) = match (second & LENGTH, rest) {
+            (TWO_OCTET_LENGTH, [high, low, rest @ ..]) => {
+                let len = usize::from(u16::from_be_bytes([*high, *low]));
+                if len < usize::from(TWO_OCTET_LENGTH) {
+                    return None;
+                }
+                (len, rest)
+            }
+            (TWO_OCTET_LENGTH | EIGHT_OCTET_LENGTH, _) => return None,
+            (len, rest) => (usize::from(len), rest),
+        };
+        let (mask, rest) = match (receiver, second & MASK, rest) {
+            (Role::Client, 0, rest) => (None, rest),
+            (Role::Server, MASK, [a, b, c, d, rest @ ..]) => {
+                (Some(MaskingKey([*a, *b, *c, *d])), rest)
+            }
+            _ => return None,
+        };
+        let header_len = input.len() - rest.len();
+        (rest.len() >= payload_len).then_some(Self { kind, header_len, payload_len, mask })
     }
 }
 

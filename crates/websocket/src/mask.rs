@@ -25,6 +25,7 @@ impl MaskingKey {
 /// apply_mask(MaskingKey([0x37, 0xfa, 0x21, 0x3d]), &mut octets);
 /// assert_eq!(octets, [0x7f, 0x9f, 0x4d, 0x51, 0x58]);
 /// ```
+#[inline]
 pub fn apply_mask(key: MaskingKey, octets: &mut [u8]) {
     let [a, b, c, d] = key.0;
     let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
@@ -32,7 +33,7 @@ pub fn apply_mask(key: MaskingKey, octets: &mut [u8]) {
     for chunk in chunks {
         *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
     }
-    for (octet, key) in rest.iter_mut().zip(key.0.into_iter().cycle()) {
+    for (octet, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
         *octet ^= key;
     }
 }

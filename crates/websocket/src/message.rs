@@ -138,6 +138,7 @@ pub enum MessageKind {
 
 impl MessageKind {
     /// The message of one whole payload.
+    #[inline]
     pub(crate) fn message(self, payload: &[u8]) -> Result<Message, ProtocolError> {
         match self {
             Self::Text => match simdutf8::basic::from_utf8(payload) {

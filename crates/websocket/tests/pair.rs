@@ -70,7 +70,10 @@ fn closed(code: CloseCode, reason: &str, initiator: Initiator) -> (CloseReason, 
 
 fn only_closed(connection: &mut Fed) -> (CloseReason, Initiator, bool) {
     match events(connection).pop() {
-        Some(Event::Closed(Closed { reason, initiator, clean, .. })) => (reason, initiator, clean),
+        Some(Event::Closed(closed)) => {
+            let Closed { reason, initiator, clean, .. } = *closed;
+            (reason, initiator, clean)
+        }
         other => panic!("expected the connection to be closed, not {other:?}"),
     }
 }

@@ -3,7 +3,7 @@
 use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::pin::pin;
+use std::pin::{Pin, pin};
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
@@ -27,7 +27,7 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
     let mut runner =
         Runner { session: &session, source, alarm: Alarm::default(), not_before: None };
 
-    let opened = runner.call(endpoint.on_open(&session)).await;
+    let opened = runner.call(pin!(endpoint.on_open(&session))).await;
     if let Err(error) = opened {
         runner.report(&mut endpoint, error).await;
         session.close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, "could not be opened"));
@@ -44,7 +44,7 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
         endpoint.on_close(&session, &info.reason).await;
         Ok(())
     };
-    let closed = runner.call(on_close).await;
+    let closed = runner.call(pin!(on_close)).await;
     if let Err(error) = closed {
         runner.report(&mut endpoint, error).await;
     }
@@ -73,7 +73,8 @@ impl<S: Source> Runner<'_, S> {
 
     async fn deliver<E: Endpoint>(&mut self, endpoint: &mut E, message: Message) {
         let session = self.session;
-        if let Err(error) = self.call(endpoint.on_message(session, message)).await {
+        let handled = self.call(pin!(endpoint.on_message(session, message))).await;
+        if let Err(error) = handled {
             self.report(endpoint, error).await;
         }
     }
@@ -83,7 +84,7 @@ impl<S: Source> Runner<'_, S> {
     async fn report<E: Endpoint>(&mut self, endpoint: &mut E, error: EndpointError) {
         let session = self.session;
         let panicked = matches!(error, EndpointError::Panic(_));
-        let flow = self.call(async { Ok(endpoint.on_error(session, error).await) }).await;
+        let flow = self.call(pin!(async { Ok(endpoint.on_error(session, error).await) })).await;
         match flow {
             Ok(Flow::Close(reason)) => session.close(reason),
             Ok(Flow::Continue) if !panicked => {}
@@ -98,9 +99,8 @@ impl<S: Source> Runner<'_, S> {
     /// Runs a handler, while the connection stays alive beside it. A panic becomes an error.
     async fn call<T>(
         &mut self,
-        handler: impl Future<Output = Result<T, EndpointError>>,
+        mut handler: Pin<&mut impl Future<Output = Result<T, EndpointError>>>,
     ) -> Result<T, EndpointError> {
-        let mut handler = pin!(handler);
         poll_fn(|cx| {
             let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
             match polled {

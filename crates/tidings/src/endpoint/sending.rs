@@ -29,15 +29,23 @@ impl Session {
     ///
     /// A dropped future has either queued the message as a whole or not at all.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
-        self.send_payload(&Payload::from(message)).await
+        self.send_payload(Payload::from(message)).await
     }
 
-    async fn send_payload(&self, payload: &Payload) -> Result<(), SendError> {
+    async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
+        match self.link().push(&payload) {
+            // Boxed, so that a future that need not wait is small.
+            Err(PushError::Full) => Box::pin(self.wait_and_send(payload)).await,
+            pushed => Ok(pushed?),
+        }
+    }
+
+    async fn wait_and_send(&self, payload: Payload) -> Result<(), SendError> {
         loop {
-            match self.link().push(payload) {
-                Ok(()) => return Ok(()),
-                Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
-                Err(PushError::Full) => self.in_time(self.link().drained()).await?,
+            self.in_time(self.link().drained()).await?;
+            match self.link().push(&payload) {
+                Err(PushError::Full) => {}
+                pushed => return Ok(pushed?),
             }
         }
     }
@@ -241,7 +249,7 @@ impl MessageWriter {
             Written::Whole(mut whole) => {
                 whole.extend_from_slice(part);
                 let payload = Payload::new(self.opcode, whole.into());
-                self.session.send_payload(&payload).await
+                self.session.send_payload(payload).await
             }
             written => {
                 self.written = written;
@@ -266,7 +274,9 @@ impl MessageWriter {
             match outbox.push_fragment(start, part) {
                 Ok(()) => return Ok(()),
                 Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
-                Err(PushError::Full) => self.session.in_time(outbox.fragment_drained()).await?,
+                Err(PushError::Full) => {
+                    Box::pin(self.session.in_time(outbox.fragment_drained())).await?;
+                }
             }
         }
     }

@@ -55,14 +55,14 @@ impl OctetSource {
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         if let Poll::Ready(info) = self.poll_output(cx) {
-            return Poll::Ready(Incoming::Closed(info));
+            return Poll::Ready(Incoming::Closed(Box::new(info)));
         }
         let mut input = Input::default();
         match ready!(self.stream.poll_fill(cx, &mut input)) {
             Ok(0) | Err(_) => {
                 let info = CloseInfo::abnormal();
                 self.outbox.finish(info.clone(), &[]);
-                Poll::Ready(Incoming::Closed(info))
+                Poll::Ready(Incoming::Closed(Box::new(info)))
             }
             Ok(_) => {
                 self.outbox.note_read();

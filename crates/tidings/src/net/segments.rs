@@ -2,6 +2,7 @@ use std::collections::VecDeque;
 use std::io::{self, IoSlice};
 
 use bytes::Bytes;
+use tidings_websocket::{Opcode, encode_frame, encode_header};
 
 use super::outbox::Written;
 use super::turn;
@@ -50,14 +51,24 @@ impl Segments {
     }
 
     /// Appends what `encode` writes.
+    #[inline]
     pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
+        let batch = self.batch();
+        let before = batch.len();
+        encode(batch);
+        let appended = batch.len() - before;
+        self.octets += appended;
+    }
+
+    /// The batch at the end, begun if the end is something else.
+    #[inline]
+    fn batch(&mut self) -> &mut Vec<u8> {
         if !matches!(self.queue.back(), Some(Segment::Batch(_))) {
             self.queue.push_back(Segment::Batch(turn::take_buffer()));
         }
-        if let Some(Segment::Batch(batch)) = self.queue.back_mut() {
-            let before = batch.len();
-            encode(batch);
-            self.octets += batch.len() - before;
+        match self.queue.back_mut() {
+            Some(Segment::Batch(batch)) => batch,
+            _ => unreachable!("a batch has been pushed"),
         }
     }
 
@@ -71,15 +82,14 @@ impl Segments {
         }
     }
 
-    /// Appends a header and its payload, which is not copied if it is large.
-    pub(super) fn append_framed(&mut self, header: &[u8], payload: &Bytes) {
+    /// Appends a frame, whose payload is not copied if it is large.
+    #[inline]
+    pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &Bytes) {
         if payload.len() < COPIED_OCTETS_MAX {
-            self.append(|batch| {
-                batch.extend_from_slice(header);
-                batch.extend_from_slice(payload);
-            });
+            self.append(|batch| encode_frame(opcode, payload, None, batch));
         } else {
-            self.append(|batch| batch.extend_from_slice(header));
+            let header = encode_header(opcode, payload.len(), None);
+            self.append(|batch| batch.extend_from_slice(&header));
             self.append_shared(payload);
         }
     }

@@ -44,7 +44,7 @@ pub(crate) enum Incoming {
     Part(MessagePart),
     /// Answers a ping, or was sent unasked.
     Pong(Bytes),
-    Closed(CloseInfo),
+    Closed(Box<CloseInfo>),
 }
 
 impl Incoming {

@@ -1,7 +1,7 @@
 //! A turn is one poll of a connection's task. What the turn sends, to its own peer and to others, is
 //! gathered, and each outbox touched is flushed once at its end: one write per batch of input.
 
-use std::cell::RefCell;
+use std::cell::{Cell, RefCell};
 use std::future::{Future, poll_fn};
 use std::pin::pin;
 use std::sync::Arc;
@@ -13,9 +13,10 @@ const SPARE_BUFFERS_MAX: usize = 8;
 const SPARE_OCTETS_MAX: usize = 64 * 1024;
 
 thread_local! {
+    /// How many times this thread has pushed into outboxes, ever; wraps around.
+    static PUSHES: Cell<u32> = const { Cell::new(0) };
     static TURN: RefCell<Turn> = const { RefCell::new(Turn {
         depth: 0,
-        pushes: 0,
         touched: Vec::new(),
         spare: Vec::new(),
     }) };
@@ -23,8 +24,6 @@ thread_local! {
 
 struct Turn {
     depth: usize,
-    /// Outboxes touched, ever.
-    pushes: u32,
     touched: Vec<Arc<Outbox>>,
     spare: Vec<Vec<u8>>,
 }
@@ -77,7 +76,6 @@ pub(super) enum Schedule {
 /// Leaves the flush of `outbox` to the running turn, if there is one.
 pub(super) fn schedule_flush(outbox: &Arc<Outbox>) -> Schedule {
     TURN.with_borrow_mut(|turn| {
-        turn.pushes = turn.pushes.wrapping_add(1);
         if turn.depth == 0 {
             return Schedule::Now;
         }
@@ -86,9 +84,16 @@ pub(super) fn schedule_flush(outbox: &Arc<Outbox>) -> Schedule {
     })
 }
 
-/// How many outboxes this thread has touched, ever; wraps around.
+/// Counts a push as work of the running turn.
+#[inline]
+pub(super) fn count_push() {
+    PUSHES.set(PUSHES.get().wrapping_add(1));
+}
+
+/// How many pushes were counted on this thread, ever; wraps around.
+#[inline]
 pub(super) fn pushes() -> u32 {
-    TURN.with_borrow(|turn| turn.pushes)
+    PUSHES.get()
 }
 
 /// An empty batch buffer, with the capacity of an earlier one where the thread has one.

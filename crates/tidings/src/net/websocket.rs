@@ -156,7 +156,7 @@ impl WebSocketSource {
     /// What the application gets to see of an event. A SockJS array goes to the queue.
     fn take_event(&mut self, event: Event) -> Option<Incoming> {
         match event {
-            Event::Closed(closed) => return Some(Incoming::Closed(self.end(closed))),
+            Event::Closed(closed) => return Some(Incoming::Closed(self.end(*closed))),
             Event::Ping(_) | Event::Pong(_) if self.too_many_control_frames() => return None,
             _ if self.closing_since.is_some() => return None,
             _ => {}
@@ -196,7 +196,7 @@ impl WebSocketSource {
     }
 
     /// The connection is over: sends the answer to a close frame, and says how it ended.
-    fn end(&mut self, closed: Closed) -> CloseInfo {
+    fn end(&mut self, closed: Closed) -> Box<CloseInfo> {
         let Closed { reason, initiator, clean, .. } = closed;
         let info = match (self.local_end(), initiator) {
             (Some(info), _) => info,
@@ -207,7 +207,7 @@ impl WebSocketSource {
         let info = if clean { info.cleanly() } else { info };
         let last = self.transmit();
         self.outbox.finish(info.clone(), &last);
-        info
+        Box::new(info)
     }
 
     /// Reads once. `Ready` also when the stream has ended, which is an event.
@@ -246,7 +246,7 @@ impl Source for WebSocketSource {
                 && self.closing_since.is_none()
                 && let Poll::Ready(info) = self.poll_output(cx)
             {
-                return Poll::Ready(Incoming::Closed(info));
+                return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
             if let Some(incoming) = self.queue.pop_front() {
                 return Poll::Ready(incoming);
@@ -267,7 +267,7 @@ impl Source for WebSocketSource {
             }
             self.answer_pings();
             if let Poll::Ready(info) = self.poll_output(cx) {
-                return Poll::Ready(Incoming::Closed(info));
+                return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
             if self.poll_read(cx).is_pending() {
                 self.budget.reset();

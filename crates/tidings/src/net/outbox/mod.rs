@@ -13,9 +13,7 @@ use std::task::Waker;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_websocket::{
-    CloseCode, CloseReason, Encoder, FrameStart, Opcode, encode_frame, encode_header,
-};
+use tidings_websocket::{CloseCode, CloseReason, Encoder, FrameStart, Opcode, encode_frame};
 use tokio::net::tcp::OwnedWriteHalf;
 use tokio::sync::{Notify, oneshot};
 
@@ -147,6 +145,7 @@ impl Outbox {
     }
 
     /// Queues a message. One may exceed the limit, if the outbox is below it.
+    #[inline]
     pub(crate) fn push(self: &Arc<Self>, outgoing: Outgoing<'_>) -> Result<(), PushError> {
         self.push_with_ticket(outgoing, None)
     }
@@ -157,6 +156,7 @@ impl Outbox {
         outgoing: Outgoing<'_>,
         ticket: Option<Written>,
     ) -> Result<(), PushError> {
+        turn::count_push();
         let mut state = self.lock();
         if state.phase != Phase::Open {
             return Err(PushError::Closed(state.phase.reason()));
@@ -408,8 +408,7 @@ impl State {
                 self.segments.append_shared(octets);
             }
             (Outgoing::Message { opcode, payload }, None) => {
-                let header = encode_header(opcode, payload.len(), None);
-                self.segments.append_framed(&header, payload);
+                self.segments.append_frame(opcode, payload);
             }
             (
                 Outgoing::Message { opcode, payload } | Outgoing::Shared { opcode, payload, .. },

@@ -321,7 +321,7 @@ impl Source for HttpSource {
                 cx.waker().wake_by_ref();
             } else if let Some(reason) = &state.closed {
                 let info = CloseInfo::new(reason.clone(), state.closed_by);
-                return Poll::Ready(Incoming::Closed(info.cleanly()));
+                return Poll::Ready(Incoming::Closed(Box::new(info.cleanly())));
             }
             self.delivered = 0;
             return Poll::Pending;
