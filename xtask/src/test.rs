@@ -166,6 +166,9 @@ impl Report {
         self.took.push((name.to_owned(), start.elapsed()));
         if outcome.succeeded {
             let lines: Vec<&str> = outcome.output.lines().collect();
+            for warning in lines.iter().filter(|line| line.starts_with("WARNING: ")) {
+                println!("    {}", bold(warning));
+            }
             for line in &lines[lines.len().saturating_sub(SHOWN_LINES)..] {
                 println!("    {line}");
             }

@@ -1,0 +1,264 @@
+//! What strangers can make the server hold: octets of the heap, counted by the allocator.
+//!
+//! The server runs in this process, on one thread; its peers are plain sockets that own nothing on
+//! the heap while it is counted. The kernel's socket buffers are not counted.
+#![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+use std::alloc::System;
+use std::io::{Read, Write};
+use std::net::{SocketAddr, TcpStream};
+use std::sync::{Mutex, MutexGuard, PoisonError};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
+use tidings::endpoint::{Message, Session};
+use tidings::server::Server;
+use tidings::{App, server_endpoint};
+use tokio::runtime::Handle;
+
+#[global_allocator]
+static ALLOCATOR: &StatsAlloc<System> = &INSTRUMENTED_SYSTEM;
+
+/// Nothing in these tests takes long; this only ends a test that hangs.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Peers that do the same, so that what is counted is theirs and not by chance.
+const PEERS: usize = 50;
+
+/// What a peer may hold before it has sent a whole request: twice the limit of 64 KiB on a head.
+const BEFORE_REQUEST_OCTETS_MAX: usize = 128 * 1024;
+
+/// What an open session takes that is idle.
+const IDLE_SESSION_OCTETS_MAX: usize = 6 * 1024;
+
+/// What a session leaves behind until the wheel that watches over idle ones comes by its place.
+const GONE_SESSION_OCTETS_MAX: usize = 512;
+
+/// What a message that is not finished takes beyond its octets that have come, in multiples of them.
+const UNFINISHED_MESSAGE_FACTOR: usize = 4;
+
+const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
+     Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+     Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
+
+struct Echo;
+
+#[server_endpoint("/echo")]
+impl Echo {
+    #[on_message]
+    fn said(&self, _: &Session, message: Message) -> Message {
+        message
+    }
+}
+
+/// A server on a thread of its own. Only one at a time: the allocator counts for all.
+struct Counted {
+    addr: SocketAddr,
+    runtime: Handle,
+    _alone: MutexGuard<'static, ()>,
+}
+
+impl Counted {
+    fn serve() -> Self {
+        static ALONE: Mutex<()> = Mutex::new(());
+        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let handle = runtime.handle().clone();
+        let app = App::builder().endpoint(|| Echo).build().unwrap();
+        let server = runtime.block_on(Server::new(app).listen("127.0.0.1:0")).unwrap();
+        let addr = server.http_addrs()[0];
+        // The server never stops: its thread ends with the process.
+        thread::spawn(move || runtime.block_on(server.run_until(std::future::pending())));
+        let counted = Self { addr, runtime: handle, _alone: alone };
+        // What a server owns but once, whoever connects: the buffer of its thread, tables.
+        for _ in 0..3 {
+            let peers: Vec<TcpStream> = (0..PEERS).map(|_| counted.open()).collect();
+            counted.settle();
+            drop(peers);
+            counted.settle();
+        }
+        counted
+    }
+
+    fn connect(&self) -> TcpStream {
+        let stream = TcpStream::connect(self.addr).unwrap();
+        stream.set_read_timeout(Some(PATIENCE)).unwrap();
+        stream
+    }
+
+    /// A peer whose session is open.
+    fn open(&self) -> TcpStream {
+        let mut stream = self.connect();
+        stream.write_all(HANDSHAKE.as_bytes()).unwrap();
+        let mut end = [0; 4];
+        while &end != b"\r\n\r\n" {
+            end.rotate_left(1);
+            stream.read_exact(&mut end[3..]).unwrap();
+        }
+        stream
+    }
+
+    /// Waits until the server has read everything, and has done what follows from it.
+    fn settle(&self) {
+        let start = Instant::now();
+        let mut quiet = 0;
+        while quiet < 3 {
+            assert!(start.elapsed() < PATIENCE, "the server does not read");
+            let done = self.runtime.spawn(async {
+                for _ in 0..100 {
+                    tokio::task::yield_now().await;
+                }
+            });
+            while !done.is_finished() {
+                thread::yield_now();
+            }
+            quiet = if unread_octets(self.addr.port()) == 0 { quiet + 1 } else { 0 };
+        }
+    }
+
+    /// Octets that the server holds more for each peer after `approach` than before.
+    fn octets_per_peer(&self, mut approach: impl FnMut(&Self) -> TcpStream) -> usize {
+        self.settle();
+        let mut peers: Vec<Option<TcpStream>> = (0..PEERS).map(|_| None).collect();
+        let before = live_octets();
+        for peer in &mut peers {
+            *peer = Some(approach(self));
+        }
+        self.settle();
+        let held = live_octets().saturating_sub(before);
+        drop(peers);
+        self.settle();
+        let left = live_octets().saturating_sub(before);
+        let max = PEERS * GONE_SESSION_OCTETS_MAX;
+        assert!(left <= max, "{left} octets are left of {PEERS} peers that are gone");
+        held.div_ceil(PEERS)
+    }
+
+    /// As above, for open sessions whose peers send `octets`.
+    fn octets_per_session(&self, octets: &[u8]) -> usize {
+        self.octets_per_peer(|server| {
+            let mut peer = server.open();
+            // The server may hang up on what it is sent.
+            let _ = peer.write_all(octets);
+            peer
+        })
+    }
+}
+
+fn live_octets() -> usize {
+    let stats = ALLOCATOR.stats();
+    stats.bytes_allocated - stats.bytes_deallocated
+}
+
+/// Octets that have arrived at a local port, and that nobody has read: the queues in `/proc/net/tcp`.
+/// Reading the table leaves nothing on the heap.
+fn unread_octets(port: u16) -> u64 {
+    let table = std::fs::read_to_string("/proc/net/tcp").unwrap();
+    let local = format!(":{port:04X}");
+    let queues = table.lines().filter_map(|line| {
+        let mut columns = line.split_whitespace();
+        let is_ours = columns.nth(1)?.ends_with(&local);
+        let (_, received) = columns.nth(2)?.split_once(':')?;
+        is_ours.then(|| u64::from_str_radix(received, 16).unwrap())
+    });
+    queues.sum()
+}
+
+#[track_caller]
+fn check(what: &str, octets: usize, max: usize) {
+    println!("{what}: {octets} octets for each peer, at most {max}");
+    assert!(octets <= max, "{what}: {octets} octets for each peer, at most {max}");
+}
+
+/// The header of a masked binary frame, whose payload is left to come.
+fn announced(len: u64) -> Vec<u8> {
+    [&[0x82, 0xff][..], &len.to_be_bytes(), &[0; 4]].concat()
+}
+
+/// Frames of one message, of one octet each, none of them the last.
+fn fragments(frames: usize) -> Vec<u8> {
+    let mut out = vec![0x02, 0x81, 0, 0, 0, 0, 1];
+    for _ in 1..frames {
+        out.extend_from_slice(&[0x00, 0x81, 0, 0, 0, 0, 1]);
+    }
+    out
+}
+
+#[test]
+fn before_a_request_is_whole_its_peer_holds_little() {
+    let server = Counted::serve();
+    let nothing = server.octets_per_peer(Counted::connect);
+    check("connected", nothing, BEFORE_REQUEST_OCTETS_MAX);
+    let start = "GET /echo HTTP/1.1\r\nHost: localhost\r\nX: ";
+    for len in [1, 1_000, 60_000] {
+        let octets = server.octets_per_peer(|server| {
+            let mut peer = server.connect();
+            peer.write_all(start.as_bytes()).unwrap();
+            peer.write_all(&vec![b'x'; len]).unwrap();
+            peer
+        });
+        check(&format!("half a head, {len} octets"), octets, BEFORE_REQUEST_OCTETS_MAX);
+    }
+    let octets = server.octets_per_peer(|server| {
+        let mut peer = server.connect();
+        peer.write_all(b"GET /echo HTTP/1.1\r\n").unwrap();
+        for _ in 0..2_000 {
+            if peer.write_all(&[b'X', b':', b'x', b'\r', b'\n'].repeat(100)).is_err() {
+                break;
+            }
+        }
+        peer
+    });
+    check("headers without end", octets, BEFORE_REQUEST_OCTETS_MAX);
+}
+
+#[test]
+fn an_idle_session_holds_little() {
+    let server = Counted::serve();
+    check("idle", server.octets_per_session(&[]), IDLE_SESSION_OCTETS_MAX);
+    check("half a frame header", server.octets_per_session(&[0x82]), IDLE_SESSION_OCTETS_MAX);
+}
+
+#[test]
+fn row_06_memory_follows_what_came_and_not_what_was_announced() {
+    let server = Counted::serve();
+    for len in [1 << 17, 1 << 20, 1 << 21, 1 << 31, 1 << 40, 1 << 62, u64::MAX] {
+        let what = format!("a frame of 2^{} octets announced", len.ilog2());
+        check(&what, server.octets_per_session(&announced(len)), IDLE_SESSION_OCTETS_MAX);
+        let begun = [announced(len), vec![0; 100]].concat();
+        check(&what, server.octets_per_session(&begun), IDLE_SESSION_OCTETS_MAX);
+    }
+}
+
+#[test]
+fn row_07_fragments_hold_no_more_than_their_octets() {
+    let server = Counted::serve();
+    for frames in [1, 1_000, 20_000] {
+        let max = IDLE_SESSION_OCTETS_MAX + UNFINISHED_MESSAGE_FACTOR * frames;
+        let octets = server.octets_per_session(&fragments(frames));
+        check(&format!("{frames} fragments of one octet"), octets, max);
+    }
+    // Ten million of them: the session is over before.
+    let million = fragments(1_000_000);
+    let octets = server.octets_per_peer(|server| {
+        let mut peer = server.open();
+        for _ in 0..10 {
+            if peer.write_all(&million).is_err() {
+                break;
+            }
+        }
+        peer
+    });
+    check("fragments without end", octets, IDLE_SESSION_OCTETS_MAX);
+}
+
+#[test]
+fn pings_whose_pongs_are_not_read_hold_little() {
+    let server = Counted::serve();
+    let mut ping = vec![0x89, 0xfd, 0, 0, 0, 0];
+    ping.extend_from_slice(&[b'x'; 125]);
+    let octets = server.octets_per_session(&ping.repeat(5_000));
+    check("pings", octets, IDLE_SESSION_OCTETS_MAX + 16 * 1024);
+}
