@@ -28,14 +28,27 @@ impl MaskingKey {
 #[inline]
 pub fn apply_mask(key: MaskingKey, octets: &mut [u8]) {
     let [a, b, c, d] = key.0;
-    let wide = u64::from_ne_bytes([a, b, c, d, a, b, c, d]);
-    let (chunks, rest) = octets.as_chunks_mut::<8>();
-    for chunk in chunks {
-        *chunk = (u64::from_ne_bytes(*chunk) ^ wide).to_ne_bytes();
+    let word = [a, b, c, d, a, b, c, d];
+    // In blocks of a known size, which the compiler makes vectors of without looking for a remainder.
+    let (blocks, rest) = octets.as_chunks_mut::<32>();
+    for block in blocks {
+        let (words, _) = block.as_chunks_mut::<8>();
+        for octets in words {
+            mask_word(word, octets);
+        }
     }
-    for (octet, key) in rest.iter_mut().zip([a, b, c, d, a, b, c]) {
+    let (words, rest) = rest.as_chunks_mut::<8>();
+    for octets in words {
+        mask_word(word, octets);
+    }
+    for (octet, key) in rest.iter_mut().zip(word) {
         *octet ^= key;
     }
+}
+
+#[inline]
+fn mask_word(key: [u8; 8], octets: &mut [u8; 8]) {
+    *octets = (u64::from_ne_bytes(*octets) ^ u64::from_ne_bytes(key)).to_ne_bytes();
 }
 
 #[cfg(test)]

@@ -34,6 +34,7 @@ impl TurnBudget {
     }
 
     /// Counts a message. Whether it must wait for the next turn.
+    #[inline]
     pub(super) fn is_spent(&mut self) -> bool {
         self.messages += 1;
         if self.messages > TURN_MESSAGES_MAX {

@@ -18,6 +18,7 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
+    #[inline]
     pub(crate) fn push(
         self,
         outbox: &Arc<Outbox>,

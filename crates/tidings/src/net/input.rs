@@ -10,36 +10,36 @@ thread_local! {
 /// Octets that were read and not yet taken.
 ///
 /// While its task runs, a connection uses the thread's read buffer where it is; when the task stops
-/// with octets left, it [keeps](Self::keep) a copy of just those.
+/// with octets left, it [keeps](Self::keep) a copy of just those. Owns nothing while it is empty.
 #[derive(Debug, Default)]
-pub(super) enum Input {
-    /// Owns nothing.
+pub(super) struct Input {
+    buffer: Vec<u8>,
+    start: usize,
+    end: usize,
+    owner: Owner,
+}
+
+/// Whose the buffer is.
+#[derive(Debug, Default, PartialEq, Eq)]
+enum Owner {
     #[default]
-    Empty,
-    /// The thread's buffer, filled up to `end`.
-    Lent { buffer: Vec<u8>, start: usize, end: usize },
-    /// Octets of its own.
-    Kept { octets: Vec<u8>, start: usize },
+    Connection,
+    Thread,
 }
 
 impl Input {
     #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
-        matches!(self, Self::Empty)
+        self.start == self.end
     }
 
     /// Lets `take` have octets off the front.
+    #[inline]
     pub(super) fn take_with<T>(&mut self, take: impl FnOnce(&mut &mut [u8]) -> T) -> T {
-        let (octets, start) = match self {
-            Self::Empty => (&mut [][..], &mut 0),
-            Self::Lent { buffer, start, end } => (&mut buffer[..*end], start),
-            Self::Kept { octets, start } => (&mut octets[..], start),
-        };
-        let len = octets.len();
-        let mut rest = &mut octets[*start..];
+        let mut rest = &mut self.buffer[self.start..self.end];
         let taken = take(&mut rest);
-        *start = len - rest.len();
-        if *start == len {
+        self.start = self.end - rest.len();
+        if self.start == self.end {
             self.clear();
         }
         taken
@@ -62,43 +62,38 @@ impl Input {
                 return nothing;
             }
         };
-        match self {
-            Self::Empty => *self = Self::Lent { buffer, start: 0, end },
-            Self::Lent { .. } | Self::Kept { .. } => {
-                self.keep();
-                if let Self::Kept { octets, .. } = self {
-                    octets.extend_from_slice(&buffer[..end]);
-                }
-                READ_BUFFER.replace(buffer);
-            }
+        if self.buffer.is_empty() {
+            *self = Self { buffer, start: 0, end, owner: Owner::Thread };
+        } else {
+            self.keep();
+            self.buffer.extend_from_slice(&buffer[..end]);
+            self.end = self.buffer.len();
+            READ_BUFFER.replace(buffer);
         }
         Ok(end)
     }
 
     /// Gives the thread's buffer back, and owns what is left.
     pub(super) fn keep(&mut self) {
-        if let Self::Lent { buffer, start, end } = self {
-            let octets = buffer[*start..*end].to_vec();
-            READ_BUFFER.replace(std::mem::take(buffer));
-            *self = Self::Kept { octets, start: 0 };
+        if self.owner == Owner::Thread {
+            let octets = self.buffer[self.start..self.end].to_vec();
+            READ_BUFFER.replace(std::mem::take(&mut self.buffer));
+            *self = Self::from(octets);
         }
     }
 
     fn clear(&mut self) {
-        if let Self::Lent { buffer, .. } = self {
-            READ_BUFFER.replace(std::mem::take(buffer));
+        let Self { buffer, owner, .. } = std::mem::take(self);
+        if owner == Owner::Thread {
+            READ_BUFFER.replace(buffer);
         }
-        *self = Self::Empty;
     }
 }
 
-impl From<&[u8]> for Input {
-    fn from(octets: &[u8]) -> Self {
-        if octets.is_empty() {
-            Self::Empty
-        } else {
-            Self::Kept { octets: octets.to_vec(), start: 0 }
-        }
+impl From<Vec<u8>> for Input {
+    fn from(buffer: Vec<u8>) -> Self {
+        let end = buffer.len();
+        Self { buffer, start: 0, end, owner: Owner::Connection }
     }
 }
 
@@ -122,17 +117,17 @@ mod tests {
 
     #[test]
     fn octets_come_out_in_order_wherever_they_lie() {
-        let mut input = Input::from(&b"ab"[..]);
+        let mut input = Input::from(b"ab".to_vec());
         fill(&mut input, b"cd");
         assert_eq!(take(&mut input, 3), b"abc");
         fill(&mut input, b"ef");
         assert_eq!(take(&mut input, 3), b"def");
         assert!(input.is_empty());
         fill(&mut input, b"gh");
-        assert!(matches!(input, Input::Lent { .. }));
+        assert_eq!(input.owner, Owner::Thread);
         assert_eq!(take(&mut input, 1), b"g");
         input.keep();
-        assert!(matches!(&input, Input::Kept { octets, .. } if octets.capacity() == 1));
+        assert_eq!((&input.owner, input.buffer.capacity()), (&Owner::Connection, 1));
         assert_eq!(take(&mut input, 1), b"h");
         assert!(input.is_empty());
     }
@@ -141,12 +136,10 @@ mod tests {
     fn the_buffer_of_the_thread_is_used_again() {
         let mut input = Input::default();
         fill(&mut input, b"a");
-        let Input::Lent { buffer, .. } = &input else { panic!("the thread's buffer is free") };
-        let place = buffer.as_ptr();
+        let place = input.buffer.as_ptr();
         take(&mut input, 1);
         fill(&mut input, b"b");
-        let Input::Lent { buffer, .. } = &input else { panic!("the thread's buffer is free") };
-        assert_eq!(buffer.as_ptr(), place);
+        assert_eq!(input.buffer.as_ptr(), place);
     }
 
     #[test]

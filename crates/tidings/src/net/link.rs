@@ -21,6 +21,7 @@ pub(crate) enum Link {
 
 impl Link {
     /// Queues a message, without waiting for room.
+    #[inline]
     pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         match self {
             Self::Stream { outbox, framing } => framing.push(outbox, payload, None),

@@ -17,8 +17,11 @@ const SLICES_MAX: usize = 64;
 /// Octets waiting to be written, in order. Owns no allocation while empty.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
+    /// What comes before the tail.
     queue: VecDeque<Segment>,
-    /// Octets of the first segment that are already written.
+    /// Takes what is appended.
+    tail: Vec<u8>,
+    /// Octets of the first segment, or of the tail if it is the first, that are already written.
     written: usize,
     octets: usize,
 }
@@ -42,10 +45,12 @@ impl Segment {
 }
 
 impl Segments {
+    #[inline]
     pub(super) fn octets(&self) -> usize {
         self.octets
     }
 
+    #[inline]
     pub(super) fn is_empty(&self) -> bool {
         self.octets == 0
     }
@@ -53,51 +58,47 @@ impl Segments {
     /// Appends what `encode` writes.
     #[inline]
     pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        let batch = self.batch();
-        let before = batch.len();
-        encode(batch);
-        let appended = batch.len() - before;
-        self.octets += appended;
-    }
-
-    /// The batch at the end, begun if the end is something else.
-    #[inline]
-    fn batch(&mut self) -> &mut Vec<u8> {
-        if !matches!(self.queue.back(), Some(Segment::Batch(_))) {
-            self.queue.push_back(Segment::Batch(turn::take_buffer()));
+        if self.tail.capacity() == 0 {
+            self.tail = turn::take_buffer();
         }
-        match self.queue.back_mut() {
-            Some(Segment::Batch(batch)) => batch,
-            _ => unreachable!("a batch has been pushed"),
-        }
+        let before = self.tail.len();
+        encode(&mut self.tail);
+        self.octets += self.tail.len() - before;
     }
 
     /// Appends octets, by reference where they are many.
     pub(super) fn append_shared(&mut self, octets: &Bytes) {
         if octets.len() < COPIED_OCTETS_MAX {
-            self.append(|batch| batch.extend_from_slice(octets));
-        } else {
-            self.octets += octets.len();
-            self.queue.push_back(Segment::Shared(octets.clone()));
+            return self.append(|batch| batch.extend_from_slice(octets));
         }
+        self.seal();
+        self.octets += octets.len();
+        self.queue.push_back(Segment::Shared(octets.clone()));
     }
 
     /// Appends a frame, whose payload is not copied if it is large.
     #[inline]
     pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &Bytes) {
         if payload.len() < COPIED_OCTETS_MAX {
-            self.append(|batch| encode_frame(opcode, payload, None, batch));
-        } else {
-            let header = encode_header(opcode, payload.len(), None);
-            self.append(|batch| batch.extend_from_slice(&header));
-            self.append_shared(payload);
+            return self.append(|batch| encode_frame(opcode, payload, None, batch));
         }
+        let header = encode_header(opcode, payload.len(), None);
+        self.append(|batch| batch.extend_from_slice(&header));
+        self.append_shared(payload);
     }
 
     /// Completes `ticket` when everything before it is written.
     pub(super) fn append_ticket(&mut self, ticket: Written) {
+        self.seal();
         self.queue.push_back(Segment::Ticket(ticket));
         self.advance(0);
+    }
+
+    /// Has what is appended next come after a segment.
+    fn seal(&mut self) {
+        if !self.tail.is_empty() {
+            self.queue.push_back(Segment::Batch(std::mem::take(&mut self.tail)));
+        }
     }
 
     /// Offers the octets to `write` once, as slices, and drops as many as it took. Returns how many
@@ -106,14 +107,19 @@ impl Segments {
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-        let mut used = 0;
-        for (slice, segment) in slices.iter_mut().zip(&self.queue) {
-            let start = if used == 0 { self.written } else { 0 };
-            *slice = IoSlice::new(&segment.as_slice()[start..]);
-            used += 1;
-        }
-        let taken = write(&slices[..used])?;
+        let taken = if self.queue.is_empty() {
+            write(&[IoSlice::new(&self.tail[self.written..])])?
+        } else {
+            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+            let segments = self.queue.iter().map(Segment::as_slice).chain([&self.tail[..]]);
+            let mut used = 0;
+            for (slice, octets) in slices.iter_mut().zip(segments) {
+                let start = if used == 0 { self.written } else { 0 };
+                *slice = IoSlice::new(&octets[start..]);
+                used += 1;
+            }
+            write(&slices[..used])?
+        };
         if taken == 0 {
             return Err(io::ErrorKind::WriteZero.into());
         }
@@ -131,7 +137,7 @@ impl Segments {
         while let Some(first) = self.queue.front() {
             let len = first.as_slice().len();
             if self.written < len {
-                break;
+                return;
             }
             self.written -= len;
             match self.queue.pop_front() {
@@ -140,9 +146,13 @@ impl Segments {
                 Some(Segment::Ticket(ticket)) => drop(ticket.send(())),
                 Some(Segment::Shared(_)) | None => {}
             }
+            if self.queue.is_empty() {
+                self.queue = VecDeque::new();
+            }
         }
-        if self.queue.is_empty() {
-            self.queue = VecDeque::new();
+        if self.written == self.tail.len() {
+            self.written = 0;
+            turn::recycle_buffer(std::mem::take(&mut self.tail));
         }
     }
 }
@@ -176,7 +186,8 @@ mod tests {
                 segments.write_once(take).unwrap();
             }
             assert_eq!(written, expected);
-            assert_eq!(segments.queue.capacity(), 0, "an empty queue owns no allocation");
+            let capacity = segments.queue.capacity() + segments.tail.capacity();
+            assert_eq!(capacity, 0, "empty, they own no allocation");
         }
     }
 

@@ -49,7 +49,7 @@ impl WebSocketSource {
             connection,
             outbox,
             framing,
-            input: Input::from(early),
+            input: Input::from(early.to_vec()),
             queue: VecDeque::new(),
             budget: TurnBudget::default(),
             alarm: Alarm::default(),
@@ -133,11 +133,16 @@ impl WebSocketSource {
     }
 
     /// Sends pongs, unless the peer does not read: then the connection holds back a few.
+    #[inline]
     fn answer_pings(&mut self) {
-        if !self.connection.owes_pongs() {
+        if self.connection.owes_pongs() {
+            self.send_pongs();
+        } else {
             self.owes_pongs = false;
-            return;
         }
+    }
+
+    fn send_pongs(&mut self) {
         self.owes_pongs = self.outbox.is_backlogged();
         // The answer to a close frame waits until the messages before it are handled.
         if self.owes_pongs || self.connection.is_closing() {
@@ -148,13 +153,26 @@ impl WebSocketSource {
     }
 
     /// The next event among the octets that are here.
+    #[inline]
     fn decode(&mut self) -> Option<Event> {
         let connection = &mut self.connection;
         self.input.take_with(|octets| connection.poll_event(octets))
     }
 
     /// What the application gets to see of an event. A SockJS array goes to the queue.
+    #[inline]
     fn take_event(&mut self, event: Event) -> Option<Incoming> {
+        match event {
+            Event::Message(message)
+                if self.framing == Framing::WebSocket && self.closing_since.is_none() =>
+            {
+                Some(Incoming::Message(message))
+            }
+            event => self.take_rare_event(event),
+        }
+    }
+
+    fn take_rare_event(&mut self, event: Event) -> Option<Incoming> {
         match event {
             Event::Closed(closed) => return Some(Incoming::Closed(self.end(*closed))),
             Event::Ping(_) | Event::Pong(_) if self.too_many_control_frames() => return None,
@@ -162,11 +180,10 @@ impl WebSocketSource {
             _ => {}
         }
         match event {
-            Event::Message(message) if self.framing == Framing::SockJs => {
+            Event::Message(message) => {
                 self.take_array(message);
                 None
             }
-            Event::Message(message) => Some(Incoming::Message(message)),
             Event::Part(part) => Some(Incoming::Part(part)),
             Event::Pong(payload) => Some(Incoming::Pong(payload)),
             _ => None,

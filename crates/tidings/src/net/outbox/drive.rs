@@ -1,6 +1,6 @@
 //! The driver's side of an outbox, and everything that writes.
 
-use std::io;
+use std::io::{self, IoSlice};
 use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -89,7 +89,11 @@ impl Outbox {
             if state.segments.is_empty() || state.flush != Flush::Idle {
                 break;
             }
-            match state.segments.write_once(|slices| socket.try_write_vectored(slices)) {
+            let write = |slices: &[IoSlice<'_>]| match slices {
+                [one] => socket.try_write(one),
+                several => socket.try_write_vectored(several),
+            };
+            match state.segments.write_once(write) {
                 Ok(taken) => written = written.map(|before| before + taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
                     state.flush = Flush::Blocked { since: Instant::now() };

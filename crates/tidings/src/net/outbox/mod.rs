@@ -261,6 +261,7 @@ impl Outbox {
     }
 
     /// Whether this end has asked to close, or the connection is over.
+    #[inline]
     pub(crate) fn is_closing(&self) -> bool {
         self.closing.load(Ordering::Acquire)
     }
@@ -360,6 +361,7 @@ impl Outbox {
         Ok(())
     }
 
+    #[inline]
     fn schedule(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
         if state.flush != Flush::Idle || state.is_held() {
             return;
@@ -370,6 +372,7 @@ impl Outbox {
         }
     }
 
+    #[inline]
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
@@ -384,6 +387,7 @@ pub(crate) enum EndOfBatch {
 
 impl State {
     /// Octets that wait to be written.
+    #[inline]
     fn octets(&self) -> usize {
         let deferred = self.extras.as_ref().map_or(0, |extras| extras.deferred_octets());
         self.segments.octets() + deferred
@@ -401,6 +405,7 @@ impl State {
             || self.extras.as_ref().is_some_and(|extras| extras.must_defer())
     }
 
+    #[inline]
     fn append(&mut self, outgoing: Outgoing<'_>, ticket: Option<Written>) {
         let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
         match (outgoing, encoder) {
