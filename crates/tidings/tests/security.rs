@@ -5,15 +5,23 @@
 mod support;
 
 use std::collections::HashSet;
+use std::io;
+use std::pin::Pin;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex};
+use std::task::{Context, Poll};
 use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use hyper_util::service::TowerToHyperService;
 
 use support::{PATIENCE, Raw, Running, WebSocket, http, serve};
 use tidings::endpoint::{
-    CloseCode, CloseReason, ConnectionOptions, EndpointError, Message, Session,
+    BoxError, CloseCode, CloseReason, ConnectionOptions, EndpointError, Message, Session,
 };
 use tidings::{App, server_endpoint};
 use tidings_websocket::{Event, FrameStart, MaskingKey, Opcode, encode_frame};
-use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
 use tokio::sync::mpsc;
 
 /// Echoes, does what it is told, and tells what happens to it.
@@ -383,6 +391,140 @@ async fn row_15_a_peer_that_half_closes_is_let_go_in_every_state() {
         assert!(answer.is_empty() || answer.starts_with("HTTP/1.1 400 "), "{answer}");
     }
     server.is_well().await;
+}
+
+/// A stream that counts how often it is asked for anything.
+struct Counting {
+    stream: DuplexStream,
+    polls: Arc<AtomicUsize>,
+}
+
+impl AsyncRead for Counting {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buffer: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_read(cx, buffer)
+    }
+}
+
+impl AsyncWrite for Counting {
+    fn poll_write(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        octets: &[u8],
+    ) -> Poll<io::Result<usize>> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_write(cx, octets)
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_flush(cx)
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        self.polls.fetch_add(1, Ordering::Relaxed);
+        Pin::new(&mut self.stream).poll_shutdown(cx)
+    }
+}
+
+/// How often the server asks the stream of a peer that sends `octets` and nothing more, until it
+/// gives that peer up.
+async fn polls_until_given_up(octets: &[u8]) -> usize {
+    let soon = Duration::from_millis(300);
+    let options = ConnectionOptions { idle_timeout: Some(soon), ..impatient() };
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let app = App::builder().connection_options(options);
+    let app = app.endpoint(move || Target(sender.clone())).build().unwrap();
+    let (mut peer, stream) = tokio::io::duplex(16 * 1024);
+    let polls = Arc::<AtomicUsize>::default();
+    let stream = Counting { stream, polls: Arc::clone(&polls) };
+    let service = TowerToHyperService::new(app);
+    let http = hyper::server::conn::http1::Builder::new();
+    tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+
+    peer.write_all(&handshake(UPGRADE.as_bytes())).await.unwrap();
+    peer.write_all(octets).await.unwrap();
+    while !told.recv().await.unwrap().starts_with("closed ") {}
+    polls.load(Ordering::Relaxed)
+}
+
+#[tokio::test]
+async fn row_15_waiting_for_a_peer_takes_no_cpu() {
+    let mut close = Vec::new();
+    masked(Opcode::Text, b"close", &mut close);
+    let mut flood = Vec::new();
+    masked(Opcode::Text, b"flood", &mut flood);
+    let half_a_header = vec![0x82, 0xff, 0];
+    let half_a_frame = vec![0x82, 0x85, 0, 0, 0, 0, 1];
+    let half_a_message = vec![0x02, 0x81, 0, 0, 0, 0, 1];
+    for octets in [vec![], close, flood, half_a_header, half_a_frame, half_a_message] {
+        let polls = tokio::time::timeout(PATIENCE, polls_until_given_up(&octets)).await;
+        let polls = polls.expect("the peer is never given up");
+        assert!(polls < 50, "{polls} polls for a peer that sent {octets:x?}");
+    }
+}
+
+/// Fails in every way there is.
+struct Careless(mpsc::UnboundedSender<String>);
+
+#[server_endpoint("/careless")]
+impl Careless {
+    #[on_open]
+    fn opened(&self, session: &Session) {
+        let _ = self.0.send(session.id().to_string());
+    }
+
+    #[on_message]
+    fn said(&self, text: &str) -> Result<(), BoxError> {
+        if text == "panic" { panic!("as asked") } else { Err("as asked".into()) }
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn also_no_log_line_holds_a_session_id_a_cookie_or_a_token() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber = tracing_subscriber::fmt()
+        .with_max_level(tracing::Level::TRACE)
+        .with_ansi(false)
+        .with_writer(move || writer.clone())
+        .finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    let (sender, mut ids) = mpsc::unbounded_channel();
+    let app = App::builder().endpoint(move || Careless(sender.clone())).build().unwrap();
+    let server = serve(app).await;
+    let headers = "Cookie: id=secret-cookie\r\nAuthorization: Bearer secret-token\r\n";
+    let mut known = vec!["secret-".to_owned()];
+    let path = "/careless?token=secret-query";
+    let mut client = WebSocket::connect(server.http, path, headers).await.unwrap();
+    known.push(ids.recv().await.unwrap());
+    client.send("fail").await;
+    client.send("panic").await;
+    client.closed().await;
+    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    assert!(log.contains("as asked"), "nothing was logged: {log}");
+    for secret in known {
+        assert!(!log.contains(&secret), "{secret} is in the log:\n{log}");
+    }
 }
 
 #[tokio::test]
