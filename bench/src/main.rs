@@ -1,24 +1,51 @@
-//! Our server and a peer's, one after the other in one run, on the same work.
+//! Ours and the peers', in one run on the same work.
 //!
-//! `echo` and `fanout` measure; `serve NAME` is what they start.
+//! `tidings-bench websocket` measures; `tidings-bench server NAME` is what it starts, pinned to a
+//! core of its own. `cargo xtask bench websocket` builds and installs what this needs.
 
+mod arguments;
+mod check;
+mod comparison;
+mod contestant;
+mod frame;
 mod load;
+mod machine;
 mod measure;
+mod message;
+mod process;
 mod report;
+mod row;
 mod server;
 
 use std::error::Error;
+use std::process::ExitCode;
 
-use measure::Work;
+use arguments::Command;
+use mimalloc::MiMalloc;
 
-fn main() -> Result<(), Box<dyn Error>> {
-    let arguments: Vec<String> = std::env::args().skip(1).collect();
-    let arguments: Vec<&str> = arguments.iter().map(String::as_str).collect();
-    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
-    match arguments[..] {
-        ["serve", name] => runtime.block_on(server::serve(name)),
-        ["echo"] => runtime.block_on(report::compare("echo", &Work::ECHO)),
-        ["fanout"] => runtime.block_on(report::compare("fanout", &Work::FANOUT)),
-        _ => Err("usage: tidings-bench echo | fanout".into()),
+#[global_allocator]
+static ALLOCATOR: MiMalloc = MiMalloc;
+
+fn main() -> ExitCode {
+    match run() {
+        Ok(code) => code,
+        Err(error) => {
+            eprintln!("{error}");
+            ExitCode::FAILURE
+        }
+    }
+}
+
+fn run() -> Result<ExitCode, Box<dyn Error>> {
+    match arguments::parse(std::env::args().skip(1))? {
+        Command::Server(task) => {
+            server::serve(&task)?;
+            Ok(ExitCode::SUCCESS)
+        }
+        Command::WebSocket(options) => {
+            let comparison = comparison::run(&options)?;
+            report::write(&comparison, &options)?;
+            Ok(if comparison.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+        }
     }
 }

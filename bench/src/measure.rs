@@ -1,88 +1,206 @@
-//! Starts a server, puts work on it, and reads what that cost it.
+//! One row on one server, once.
 
 use std::error::Error;
-use std::fs;
-use std::io::{BufRead, BufReader};
-use std::process::{Child, Command, Stdio};
+use std::thread;
 use std::time::Duration;
 
-use crate::load::{self, Load};
+use crate::arguments::{Options, Pace};
+use crate::check::check_echo;
+use crate::contestant::{Compiled, Contestant};
+use crate::frame::Compression;
+use crate::load::{Broadcast, Clients, Delivery, Echo, FirstMessage, Flood, PingPong};
+use crate::machine::Cores;
+use crate::message::{Frames, Message};
+use crate::process::{CpuTime, RunningServer};
+use crate::row::{Metric, Row, Work};
+use crate::server::Kind;
 
-/// Which clients do what.
-pub(crate) struct Work {
-    pub(crate) cases: &'static [Load],
+/// How long memory has to come to rest.
+const REST: Duration = Duration::from_secs(1);
+
+/// The share of the connections that are opened before those that are measured, which then find a
+/// server that has its tables and its compiled code.
+const FIRST_CONNECTIONS_SHARE: usize = 20;
+
+/// Frames that a flood sends at a time.
+const FLOOD_FRAMES: usize = 1024;
+
+/// What one server needed for one row.
+pub(crate) type Sample = Vec<(Metric, f64)>;
+
+/// Why there is no sample.
+#[derive(Debug)]
+pub(crate) enum NoSample {
+    /// The server cannot be started here.
+    NotInstalled(String),
+    /// It did something else than its work: what was measured would mean nothing.
+    Failed(Box<dyn Error>),
 }
 
-impl Work {
-    pub(crate) const ECHO: Self = Self {
-        cases: &[
-            Load::Echo { connections: 64, depth: 1, octets: 32 },
-            Load::Echo { connections: 64, depth: 1, octets: 1024 },
-            Load::Echo { connections: 64, depth: 1, octets: 65_536 },
-            Load::Echo { connections: 64, depth: 16, octets: 32 },
-            Load::Echo { connections: 64, depth: 16, octets: 1024 },
-            Load::Echo { connections: 64, depth: 16, octets: 65_536 },
-        ],
+/// Starts a server, checks it, puts the work of `row` on it, and ends it.
+///
+/// # Errors
+///
+/// [`NoSample`].
+pub(crate) fn measure(
+    row: &Row,
+    contestant: &Contestant,
+    options: &Options,
+) -> Result<Sample, NoSample> {
+    let message = row.work.message();
+    let (kind, cores) = match row.work {
+        Work::Echo { cores, .. } => (Kind::Echo, cores),
+        Work::Broadcast { .. } => (Kind::Broadcast, Cores::Apart),
+        Work::Open { .. } | Work::PingPong { .. } => (Kind::Echo, Cores::Apart),
     };
-    pub(crate) const FANOUT: Self = Self {
-        cases: &[
-            Load::Fanout { connections: 1000, burst: 1, octets: 128 },
-            Load::Fanout { connections: 1000, burst: 8, octets: 128 },
-        ],
+    let command = contestant.command(kind, message.octets(), message.compression(), options);
+    let mut command = command.map_err(NoSample::NotInstalled)?;
+    let mut work = || {
+        let mut server = RunningServer::start(&mut command, cores)?;
+        if contestant.echoes() {
+            check_echo(server.address(), message)?;
+        }
+        let run = Run { pace: options.pace, compiled: contestant.compiled(), server: &server };
+        let sample = run.work(row.work)?;
+        server.check()?;
+        Ok(sample)
     };
+    work().map_err(NoSample::Failed)
 }
 
-/// How long the server warms up, and how long it is measured.
-const WARM_UP: Duration = Duration::from_secs(1);
-const WINDOW: Duration = Duration::from_secs(3);
-
-/// The clock ticks of `/proc`, which Linux fixes at 100 a second for user space.
-const TICK_MICROSECONDS: f64 = 10_000.0;
-
-/// CPU microseconds that the server spent on each message it delivered.
-pub(crate) async fn measure(server: &str, load: &Load) -> Result<f64, Box<dyn Error>> {
-    let mut process = start(server)?;
-    let result = measure_running(&mut process, load).await;
-    process.kill()?;
-    process.wait()?;
-    result
+struct Run<'a> {
+    pace: Pace,
+    compiled: Compiled,
+    server: &'a RunningServer,
 }
 
-async fn measure_running(process: &mut Child, load: &Load) -> Result<f64, Box<dyn Error>> {
-    let stdout = process.stdout.take().ok_or("server has no output")?;
-    let mut address = String::new();
-    BufReader::new(stdout).read_line(&mut address)?;
-
-    let delivered = load::run(address.trim(), load).await?;
-    tokio::time::sleep(WARM_UP).await;
-    let (cpu_before, count_before) = (cpu_ticks(process.id())?, delivered.get());
-    tokio::time::sleep(WINDOW).await;
-    let (cpu, count) = (cpu_ticks(process.id())? - cpu_before, delivered.get() - count_before);
-    if count == 0 {
-        return Err("the server delivered nothing".into());
+impl Run<'_> {
+    fn work(&self, work: Work) -> Result<Sample, Box<dyn Error>> {
+        match work {
+            Work::Echo { connections, depth, message, .. } => {
+                let frames = message.frames(depth);
+                let clients = self.open(connections, message, FirstMessage::Wait)?;
+                let mut echo = Echo::start(clients, &frames, depth)?;
+                self.deliveries(|window| echo.run(window))
+            }
+            Work::Broadcast { connections, burst, message } => {
+                let frames = message.frames(burst);
+                let connections = connections / self.pace.fewer_connections;
+                let clients = self.open(connections, message, FirstMessage::Wait)?;
+                let mut broadcast = Broadcast::start(clients, &frames, burst)?;
+                self.deliveries(|window| broadcast.run(window))
+            }
+            Work::Open { connections, message } => {
+                let frames = message.frames(1);
+                self.connections(connections / self.pace.fewer_connections, message, &frames)
+            }
+            Work::PingPong { message } => {
+                let frames = message.frames(FLOOD_FRAMES);
+                let clients = self.open(2, message, FirstMessage::Wait)?;
+                self.delays(PingPong::new(clients, &frames))
+            }
+        }
     }
-    Ok(cpu as f64 * TICK_MICROSECONDS / count as f64)
+
+    fn open(
+        &self,
+        connections: usize,
+        message: Message,
+        first: FirstMessage<'_>,
+    ) -> Result<Clients, Box<dyn Error>> {
+        let mut clients = Clients::new(self.server.address(), reply_len(message))?;
+        clients.open(connections, message.compression(), first)?;
+        Ok(clients)
+    }
+
+    fn warm_up(&self) -> Duration {
+        match self.compiled {
+            Compiled::AheadOfTime => self.pace.warm_up,
+            Compiled::JustInTime => self.pace.warm_up_just_in_time,
+        }
+    }
+
+    fn deliveries(
+        &self,
+        mut run: impl FnMut(Duration) -> Result<Delivery, Box<dyn Error>>,
+    ) -> Result<Sample, Box<dyn Error>> {
+        run(self.warm_up())?;
+        let before = self.server.cpu_time()?;
+        let delivery = run(self.pace.window)?;
+        let cpu = self.cpu_since(&before)?;
+        let messages = float(delivery.messages);
+        Ok(vec![
+            (Metric::CpuPerMessage, cpu / messages),
+            (Metric::ReplyOctets, float(delivery.octets) / messages),
+            (Metric::MessagesPerSecond, messages / delivery.took.as_secs_f64()),
+        ])
+    }
+
+    fn connections(
+        &self,
+        count: usize,
+        message: Message,
+        frames: &Frames,
+    ) -> Result<Sample, Box<dyn Error>> {
+        let first = FirstMessage::Echo(frames);
+        let mut clients = self.open(count / FIRST_CONNECTIONS_SHARE, message, first)?;
+        thread::sleep(REST);
+        let (cpu_before, octets_before) = (self.server.cpu_time()?, self.server.resident_octets()?);
+        clients.open(count, message.compression(), first)?;
+        let cpu = self.cpu_since(&cpu_before)?;
+        thread::sleep(REST);
+        let octets = self.server.resident_octets()?.saturating_sub(octets_before);
+        let count = float(u64::try_from(count)?);
+        Ok(vec![
+            (Metric::IdleOctets, float(octets) / count),
+            (Metric::CpuPerConnection, cpu / count),
+        ])
+    }
+
+    fn delays(&self, mut ping_pong: PingPong<'_>) -> Result<Sample, Box<dyn Error>> {
+        ping_pong.run(self.warm_up(), Flood::Absent)?;
+        let alone = ping_pong.run(self.pace.window, Flood::Absent)?;
+        ping_pong.run(self.warm_up(), Flood::Present)?;
+        let flooded = ping_pong.run(self.pace.window, Flood::Present)?;
+        Ok(vec![
+            (Metric::DelayP99, percentile(&alone, 99)),
+            (Metric::DelayMax, percentile(&alone, 100)),
+            (Metric::FloodedDelayP99, percentile(&flooded, 99)),
+            (Metric::FloodedDelayMax, percentile(&flooded, 100)),
+        ])
+    }
+
+    fn cpu_since(&self, before: &CpuTime) -> Result<f64, Box<dyn Error>> {
+        Ok(self.server.cpu_time()?.microseconds_since(before))
+    }
 }
 
-/// The server alone on the first core; this process keeps to the others.
-fn start(server: &str) -> Result<Child, Box<dyn Error>> {
-    let executable = std::env::current_exe()?;
-    let child = Command::new("taskset")
-        .args(["-c", "0"])
-        .arg(executable)
-        .args(["serve", server])
-        .stdout(Stdio::piped())
-        .spawn()?;
-    Ok(child)
+/// What comes back has the length of what was sent, unless it is compressed.
+fn reply_len(message: Message) -> Option<usize> {
+    (message.compression() == Compression::Off).then_some(message.octets())
 }
 
-/// User and system time of a process, in ticks: fields 14 and 15 of its `stat`.
-fn cpu_ticks(pid: u32) -> Result<u64, Box<dyn Error>> {
-    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
-    let fields = stat.rsplit(") ").next().ok_or("unreadable stat")?;
-    let fields: Vec<&str> = fields.split(' ').collect();
-    let field = |index: usize| -> Result<u64, Box<dyn Error>> {
-        Ok(fields.get(index).ok_or("short stat")?.parse()?)
-    };
-    Ok(field(11)? + field(12)?)
+/// In milliseconds, of delays in order. 100 is the longest.
+fn percentile(delays: &[Duration], percent: usize) -> f64 {
+    let index = (delays.len() * percent).div_ceil(100).saturating_sub(1);
+    delays.get(index).map_or(0.0, |delay| delay.as_secs_f64() * 1000.0)
+}
+
+#[expect(clippy::cast_precision_loss, reason = "counts of a few seconds")]
+fn float(count: u64) -> f64 {
+    count as f64
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn percentiles_are_those_of_the_delays() {
+        let delays: Vec<Duration> = (1..=200).map(Duration::from_millis).collect();
+        assert!((percentile(&delays, 99) - 198.0).abs() < 1e-9);
+        assert!((percentile(&delays, 100) - 200.0).abs() < 1e-9);
+        assert!((percentile(&delays[..1], 99) - 1.0).abs() < 1e-9);
+        assert!(percentile(&[], 99).abs() < 1e-9);
+    }
 }

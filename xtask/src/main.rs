@@ -17,7 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test --only interop      real clients against the running server
   conformance autobahn     the 517 cases of the Autobahn suite, our server and our client
   tidy                     the architecture check alone
-  bench echo | fanout      ours and a peer, in one run on the same work";
+  bench websocket          ours and the peers, in one run on the same work; installs them.
+                           --quick, --only NAME,…, --rows WORD,…, --json, --save";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -29,7 +30,9 @@ fn main() -> ExitCode {
         ["test", "--only", "interop"] => test::run_parts(&root, &[test::Part::Interop]),
         ["conformance", ref rest @ ..] => conformance::run(&root, &test::target(&root), rest),
         ["tidy"] => tidy::run(&root),
-        ["bench", name @ ("echo" | "fanout")] => bench::run(&root, name),
+        ["bench", "websocket", ref options @ ..] => {
+            bench::websocket(&root, &test::target(&root), options)
+        }
         _ => {
             eprintln!("{USAGE}");
             ExitCode::from(2)

@@ -1,4 +1,4 @@
-//! Installs, by package name, what the interop tests need and the machine lacks.
+//! Installs, by package name, what tests and benchmarks need and the machine lacks.
 
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -22,10 +22,15 @@ pub(crate) fn programs() -> Result<(), String> {
     if !run(Command::new("python3").args(["-c", "import venv, ensurepip"])).succeeded {
         missing.push("python3-venv");
     }
+    debian_packages(&missing)
+}
+
+/// Packages of Debian's that are known to be missing.
+pub(crate) fn debian_packages(missing: &[&str]) -> Result<(), String> {
     if missing.is_empty() {
         return Ok(());
     }
-    println!("    installing {} (apt-get)", missing.join(", "));
+    eprintln!("    installing {} (apt-get)", missing.join(", "));
     sh(Command::new("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
     sh(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(missing))
@@ -63,7 +68,8 @@ pub(crate) fn python_packages(target: &Path, requirements: &Path) -> Result<Path
     Ok(python)
 }
 
-fn is_installed(program: &str) -> bool {
+/// Whether a program is there, by its path or on the search path.
+pub(crate) fn is_installed(program: &str) -> bool {
     if program.starts_with('/') {
         return Path::new(program).exists();
     }
@@ -76,7 +82,8 @@ fn is_newer(file: &Path, than: &Path) -> bool {
     modified(file).is_some_and(|file| modified(than).is_some_and(|than| file >= than))
 }
 
-fn sh(command: &mut Command) -> Result<(), String> {
+/// Runs a command; what it printed is the error if it fails.
+pub(crate) fn sh(command: &mut Command) -> Result<(), String> {
     let outcome = run(command);
     if outcome.succeeded { Ok(()) } else { Err(outcome.output) }
 }

@@ -1,0 +1,190 @@
+//! What is measured: the rows, in their tables.
+
+use crate::machine::Cores;
+use crate::message::Message;
+
+/// One piece of work, done by every contestant.
+#[derive(Debug)]
+pub(crate) struct Row {
+    /// Unique, and what `--rows` looks into.
+    pub(crate) name: &'static str,
+    pub(crate) work: Work,
+    pub(crate) metrics: &'static [Metric],
+}
+
+/// Rows that are printed as one table, a contestant a line.
+#[derive(Debug)]
+pub(crate) struct Table {
+    pub(crate) title: &'static str,
+    pub(crate) rows: &'static [Row],
+}
+
+/// What clients and server do.
+#[derive(Clone, Copy, Debug)]
+pub(crate) enum Work {
+    /// Each connection keeps `depth` messages in flight.
+    Echo { connections: usize, depth: usize, message: Message, cores: Cores },
+    /// One connection publishes `burst` messages at a time, to all.
+    Broadcast { connections: usize, burst: usize, message: Message },
+    /// Connections are opened, each sends one message, and all are idle from then on.
+    Open { connections: usize, message: Message },
+    /// A ping-pong on one connection, with and without a flood on another.
+    PingPong { message: Message },
+}
+
+/// What is told of a row.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Metric {
+    /// CPU microseconds of the server for each message that it delivered.
+    CpuPerMessage,
+    /// Octets on the wire of each message that it delivered.
+    ReplyOctets,
+    /// Messages that it delivered in a second.
+    MessagesPerSecond,
+    /// Octets of resident memory for each connection that is idle.
+    IdleOctets,
+    /// CPU microseconds for accept, handshake and first message.
+    CpuPerConnection,
+    /// Milliseconds that 99 in 100 answers took at most, without and with a flood.
+    DelayP99,
+    FloodedDelayP99,
+    /// The longest that an answer took, in milliseconds, without and with a flood.
+    DelayMax,
+    FloodedDelayMax,
+}
+
+impl Metric {
+    pub(crate) fn unit(self) -> &'static str {
+        match self {
+            Self::CpuPerMessage | Self::CpuPerConnection => "µs",
+            Self::ReplyOctets | Self::IdleOctets => "octets",
+            Self::MessagesPerSecond => "messages/s",
+            Self::DelayP99 => "ms, p99",
+            Self::FloodedDelayP99 => "ms, p99 flooded",
+            Self::DelayMax => "ms, max",
+            Self::FloodedDelayMax => "ms, max flooded",
+        }
+    }
+}
+
+impl Work {
+    pub(crate) fn message(&self) -> Message {
+        let (Self::Echo { message, .. }
+        | Self::Broadcast { message, .. }
+        | Self::Open { message, .. }
+        | Self::PingPong { message }) = *self;
+        message
+    }
+}
+
+const ECHO_CONNECTIONS: usize = 64;
+const RECEIVERS: usize = 1000;
+const IDLE_CONNECTIONS: usize = 10_000;
+/// Fewer, because some hold half a megabyte for each.
+const IDLE_DEFLATE_CONNECTIONS: usize = 2000;
+
+const CPU: &[Metric] = &[Metric::CpuPerMessage];
+
+/// All of them.
+pub(crate) const TABLES: &[Table] = &[
+    Table {
+        title: "Echo, 64 connections, 1 or 16 messages in flight each",
+        rows: &[
+            echo("echo 1 × 32 B", 1, 32),
+            echo("echo 1 × 1 KiB", 1, 1024),
+            echo("echo 1 × 64 KiB", 1, 64 * 1024),
+            echo("echo 16 × 32 B", 16, 32),
+            echo("echo 16 × 1 KiB", 16, 1024),
+            echo("echo 16 × 64 KiB", 16, 64 * 1024),
+        ],
+    },
+    Table {
+        title: "Broadcast of 128 B to 1,000 connections; what a connection costs",
+        rows: &[
+            broadcast("broadcast, burst 1", 1),
+            broadcast("broadcast, burst 8", 8),
+            Row {
+                name: "10,000 connections",
+                work: Work::Open { connections: IDLE_CONNECTIONS, message: Message::Text(32) },
+                metrics: &[Metric::IdleOctets, Metric::CpuPerConnection],
+            },
+        ],
+    },
+    Table {
+        title: "permessage-deflate, 1 KiB of JSON, 64 connections",
+        rows: &[
+            Row {
+                name: "deflate 1 × 1 KiB",
+                work: deflate_echo(1),
+                metrics: &[Metric::CpuPerMessage, Metric::ReplyOctets],
+            },
+            Row { name: "deflate 16 × 1 KiB", work: deflate_echo(16), metrics: CPU },
+            Row {
+                name: "2,000 deflate connections",
+                work: Work::Open {
+                    connections: IDLE_DEFLATE_CONNECTIONS,
+                    message: Message::CompressedJson,
+                },
+                metrics: &[Metric::IdleOctets],
+            },
+        ],
+    },
+    Table {
+        title: "Two cores for the server: echo, 64 connections",
+        rows: &[Row {
+            name: "two cores, echo 16 × 32 B",
+            work: Work::Echo {
+                connections: ECHO_CONNECTIONS,
+                depth: 16,
+                message: Message::Text(32),
+                cores: Cores::Both,
+            },
+            metrics: &[Metric::MessagesPerSecond, Metric::CpuPerMessage],
+        }],
+    },
+    Table {
+        title: "Fairness: a ping-pong of 32 B, alone and beside a connection that floods",
+        rows: &[Row {
+            name: "fairness",
+            work: Work::PingPong { message: Message::Text(32) },
+            metrics: &[
+                Metric::DelayP99,
+                Metric::FloodedDelayP99,
+                Metric::DelayMax,
+                Metric::FloodedDelayMax,
+            ],
+        }],
+    },
+];
+
+const fn echo(name: &'static str, depth: usize, octets: usize) -> Row {
+    let message = Message::Text(octets);
+    let cores = Cores::Apart;
+    let work = Work::Echo { connections: ECHO_CONNECTIONS, depth, message, cores };
+    Row { name, work, metrics: CPU }
+}
+
+const fn broadcast(name: &'static str, burst: usize) -> Row {
+    let message = Message::Text(128);
+    Row { name, work: Work::Broadcast { connections: RECEIVERS, burst, message }, metrics: CPU }
+}
+
+const fn deflate_echo(depth: usize) -> Work {
+    let message = Message::CompressedJson;
+    Work::Echo { connections: ECHO_CONNECTIONS, depth, message, cores: Cores::Apart }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_two_rows_have_the_same_name() {
+        let rows = TABLES.iter().flat_map(|table| table.rows);
+        let mut names: Vec<&str> = rows.map(|row| row.name).collect();
+        let count = names.len();
+        names.sort_unstable();
+        names.dedup();
+        assert_eq!(names.len(), count);
+    }
+}

@@ -1,0 +1,66 @@
+//! `cargo xtask bench`: builds ours and the peers, and runs one of the comparisons.
+
+mod peers;
+
+use std::path::Path;
+use std::process::{Command, ExitCode};
+
+/// Builds and installs all servers that are asked for, and measures them.
+pub(crate) fn websocket(root: &Path, target: &Path, options: &[&str]) -> ExitCode {
+    let examples = ["--package", "tidings", "--example", "echo", "--example", "broadcast"];
+    if !build(root, &examples) || !build(root, &["--package", "tidings-bench"]) {
+        return ExitCode::FAILURE;
+    }
+    let folder = target.join("bench-peers");
+    let mut bench = Command::new(target.join("release/tidings-bench"));
+    bench.arg("websocket").args(options).arg("--peers").arg(&folder).current_dir(root);
+    for (name, install) in peers::PEERS {
+        if is_wanted(name, options)
+            && let Err(output) = install(&root.join("bench/peers"), &folder)
+        {
+            eprintln!("{output}");
+            let lines = || output.lines().filter(|line| !line.trim().is_empty());
+            let why = lines().find(|line| line.contains("rror")).or(lines().next_back());
+            let why = why.unwrap_or("it cannot be installed");
+            bench.arg("--missing").arg(format!("{name}={why}"));
+        }
+    }
+    finish(&mut bench)
+}
+
+fn build(root: &Path, what: &[&str]) -> bool {
+    let mut cargo = Command::new("cargo");
+    cargo.args(["build", "--release"]).args(what).current_dir(root);
+    finish(&mut cargo) == ExitCode::SUCCESS
+}
+
+/// Runs a command whose output is for the user.
+fn finish(command: &mut Command) -> ExitCode {
+    match command.status() {
+        Ok(status) if status.success() => ExitCode::SUCCESS,
+        Ok(_) => ExitCode::FAILURE,
+        Err(error) => {
+            eprintln!("{}: {error}", command.get_program().display());
+            ExitCode::FAILURE
+        }
+    }
+}
+
+/// Whether `--only`, if it is there, names a peer.
+fn is_wanted(name: &str, options: &[&str]) -> bool {
+    let only = options.iter().position(|option| *option == "--only");
+    let names = only.and_then(|position| options.get(position + 1));
+    names.is_none_or(|names| names.split(',').any(|wanted| wanted == name))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn only_what_is_measured_is_installed() {
+        assert!(is_wanted("ws", &["--quick"]));
+        assert!(is_wanted("ws", &["--only", "tidings,ws", "--json"]));
+        assert!(!is_wanted("ws", &["--quick", "--only", "tidings"]));
+    }
+}

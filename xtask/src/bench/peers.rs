@@ -1,0 +1,75 @@
+//! The peers that are not written in Rust: Node's package ws, and Debian's Tomcat.
+
+use std::fs;
+use std::path::Path;
+use std::process::Command;
+
+use crate::prepare::{debian_packages, is_installed, sh};
+
+/// Installs a peer in a folder of its own, from the sources in the first folder.
+pub(super) type Install = fn(sources: &Path, folder: &Path) -> Result<(), String>;
+
+/// The peers, by the names that the comparison has for them.
+pub(super) const PEERS: [(&str, Install); 2] = [("ws", ws), ("tomcat", tomcat)];
+
+const WS: &str = "ws@8.23.0";
+
+/// Where Debian has the jars of libtomcat10-java.
+const JARS: &str = "/usr/share/java";
+
+/// What a server with WebSocket is made of.
+const TOMCAT: [&str; 15] = [
+    "annotations-api",
+    "api",
+    "catalina",
+    "coyote",
+    "el-api",
+    "jaspic-api",
+    "jni",
+    "jsp-api",
+    "juli",
+    "servlet-api",
+    "util",
+    "util-scan",
+    "websocket",
+    "websocket-api",
+    "websocket-client-api",
+];
+
+fn ws(sources: &Path, folder: &Path) -> Result<(), String> {
+    let wanted = [("node", "nodejs"), ("npm", "npm")];
+    let missing = wanted.into_iter().filter(|(program, _)| !is_installed(program));
+    debian_packages(&missing.map(|(_, package)| package).collect::<Vec<_>>())?;
+    let folder = folder.join("node");
+    create(&folder)?;
+    let quiet = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix"];
+    sh(Command::new("npm").args(quiet).arg(&folder).arg(WS))?;
+    let (from, to) = (sources.join("server.mjs"), folder.join("server.mjs"));
+    fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+    Ok(())
+}
+
+fn tomcat(sources: &Path, folder: &Path) -> Result<(), String> {
+    let mut missing = Vec::new();
+    if !is_installed("javac") {
+        missing.push("default-jdk-headless");
+    }
+    let jars = TOMCAT.map(|name| format!("{JARS}/tomcat10-{name}.jar"));
+    if !jars.iter().all(|jar| Path::new(jar).exists()) {
+        missing.push("libtomcat10-java");
+    }
+    debian_packages(&missing)?;
+    let folder = folder.join("tomcat");
+    create(&folder)?;
+    // The comparison starts the server with the same file.
+    let arguments = folder.join("java.args");
+    let class_path = format!("-cp \"{}:{}\"\n", folder.display(), jars.join(":"));
+    fs::write(&arguments, class_path).map_err(|error| error.to_string())?;
+    let mut javac = Command::new("javac");
+    javac.arg(format!("@{}", arguments.display())).arg("-d").arg(&folder);
+    sh(javac.arg(sources.join("Server.java")))
+}
+
+fn create(folder: &Path) -> Result<(), String> {
+    fs::create_dir_all(folder).map_err(|error| format!("{}: {error}", folder.display()))
+}
