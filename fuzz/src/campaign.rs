@@ -16,12 +16,9 @@ use crate::random::Random;
 use crate::target::Target;
 use crate::watchdog::Watchdog;
 
-/// Octets that any input may make a target allocate, one allocation after the other.
+/// Octets that any input may make a target allocate, one allocation after the other, beyond what the
+/// target is allowed for each octet.
 const ALLOCATED_MAX: usize = 4 * 1024 * 1024;
-
-/// Octets that it may make it allocate for each octet of its own: what is decoded is copied, in
-/// several ways of cutting it, and compared.
-const ALLOCATED_PER_OCTET_MAX: usize = 1024;
 
 /// Inputs remembered to be mutated further.
 const POOL_MAX: usize = 256;
@@ -125,7 +122,7 @@ fn attempt(target: &Target, input: &[u8]) -> Result<(), String> {
         return Err("the target panicked".to_owned());
     }
     let allocated = region.change().bytes_allocated;
-    let max = ALLOCATED_MAX + ALLOCATED_PER_OCTET_MAX * input.len();
+    let max = ALLOCATED_MAX + target.allocated_per_octet_max * input.len();
     if allocated > max {
         let len = input.len();
         return Err(format!("{len} octets of input made it allocate {allocated} octets"));

@@ -15,7 +15,12 @@ pub(crate) struct Target {
     pub(crate) sample: fn(&mut Random) -> Vec<u8>,
     /// Pieces that mean something.
     pub(crate) dictionary: &'static [&'static [u8]],
+    /// Octets that it may allocate in all for each octet of input.
+    pub(crate) allocated_per_octet_max: usize,
 }
+
+/// Where octets are decoded: what comes of them is copied, in several ways of cutting it, and compared.
+pub(crate) const DECODING: usize = 1024;
 
 /// Every target there is.
 pub(crate) const TARGETS: &[Target] = &[

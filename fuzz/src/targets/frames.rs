@@ -7,12 +7,13 @@ use tidings_websocket::{
 
 use crate::random::Random;
 use crate::splits::Splits;
-use crate::target::Target;
+use crate::target::{DECODING, Target};
 
 pub(crate) const TARGET: Target = Target {
     name: "frames",
     check,
     sample,
+    allocated_per_octet_max: DECODING,
     dictionary: &[
         b"\x81\x00",
         b"\x81\x80\x00\x00\x00\x00",

@@ -6,12 +6,13 @@ use tidings_websocket::handshake::server::accept;
 
 use super::http_head::{fields, write_lines};
 use crate::random::Random;
-use crate::target::Target;
+use crate::target::{DECODING, Target};
 
 pub(crate) const TARGET: Target = Target {
     name: "handshake_server",
     check,
     sample,
+    allocated_per_octet_max: DECODING,
     dictionary: &[
         b"\r\n",
         b"connection: upgrade\r\n",

@@ -11,8 +11,16 @@ use tidings_websocket::{
 use crate::random::Random;
 use crate::target::Target;
 
-pub(crate) const TARGET: Target =
-    Target { name: "session_operations", check, sample, dictionary: &[] };
+pub(crate) const TARGET: Target = Target {
+    name: "session_operations",
+    check,
+    sample,
+    dictionary: &[],
+    allocated_per_octet_max: SENDING,
+};
+
+/// A few octets of input are an operation, which sends as much as 64 KiB; it is copied a few times.
+const SENDING: usize = 256 * 1024;
 
 /// The most operations of one input.
 const OPERATIONS_MAX: usize = 300;

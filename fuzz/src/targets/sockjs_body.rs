@@ -3,12 +3,13 @@
 use tidings_sockjs::{Frame, MESSAGES_MAX, decode_websocket_text, encode_array, parse_send};
 
 use crate::random::Random;
-use crate::target::Target;
+use crate::target::{DECODING, Target};
 
 pub(crate) const TARGET: Target = Target {
     name: "sockjs_body",
     check,
     sample,
+    allocated_per_octet_max: DECODING,
     dictionary: &[
         b"[",
         b"]",

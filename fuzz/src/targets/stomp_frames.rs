@@ -5,12 +5,13 @@ use tidings_stomp::{DecodeError, Decoder, Frame, Limits, Version, encode};
 
 use crate::random::Random;
 use crate::splits::Splits;
-use crate::target::Target;
+use crate::target::{DECODING, Target};
 
 pub(crate) const TARGET: Target = Target {
     name: "stomp_frames",
     check,
     sample,
+    allocated_per_octet_max: DECODING,
     dictionary: &[
         b"\0",
         b"\n",
