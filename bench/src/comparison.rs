@@ -10,10 +10,15 @@ use crate::machine;
 use crate::measure::{NoSample, Sample, measure};
 use crate::row::{Metric, Row, TABLES};
 
+/// The load of the machine from which on the figures are not worth much.
+const LOAD_AVERAGE_MAX: f64 = 0.5;
+
 /// All that came out.
 #[derive(Debug)]
 pub(crate) struct Comparison {
     pub(crate) machine: String,
+    /// Of the machine, before anything was measured.
+    pub(crate) load_average: f64,
     pub(crate) date: String,
     /// Name and version of each contestant.
     pub(crate) versions: Vec<(&'static str, String)>,
@@ -64,6 +69,10 @@ pub(crate) struct Figure {
 /// When nothing can be measured at all.
 pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
     machine::raise_open_files()?;
+    let load_average = machine::load_average();
+    if load_average > LOAD_AVERAGE_MAX {
+        eprintln!("the machine is busy: its load is {load_average}, so these figures are rough");
+    }
     let unknown = |name: &&String| CONTESTANTS.iter().all(|one| one.name != name.as_str());
     if let Some(name) = options.only.iter().find(unknown) {
         let names = CONTESTANTS.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
@@ -89,7 +98,13 @@ pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
         .filter(|contestant| taken_part(contestant.name))
         .map(|contestant| (contestant.name, contestant.version(options)))
         .collect();
-    Ok(Comparison { machine: machine::description(), date: machine::date(), versions, tables })
+    Ok(Comparison {
+        machine: machine::description(),
+        load_average,
+        date: machine::date(),
+        versions,
+        tables,
+    })
 }
 
 fn run_row(row: &'static Row, options: &Options) -> RowResult {

@@ -74,6 +74,11 @@ pub(crate) fn description() -> String {
     format!("{model}, {cores} cores, {gibibytes} GiB of memory, Linux {kernel}, loopback")
 }
 
+/// How many processes wanted to run in the last minute, on average.
+pub(crate) fn load_average() -> f64 {
+    read("/proc/loadavg").split(' ').next().and_then(|load| load.parse().ok()).unwrap_or(0.0)
+}
+
 /// The day, as `date` says.
 pub(crate) fn date() -> String {
     first_line(Command::new("date").arg("+%-d %B %Y").env("LC_ALL", "C"))

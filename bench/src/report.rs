@@ -50,8 +50,8 @@ fn markdown(comparison: &Comparison, pace: Pace) -> String {
     let Pace { rounds, window, .. } = pace;
     let _ = write!(
         out,
-        "{}, on {}.\nMedians of {rounds} rounds, each a window of {window:?}",
-        comparison.date, comparison.machine
+        "{}, on {}; load before: {}.\nMedians of {rounds} rounds, each a window of {window:?}",
+        comparison.date, comparison.machine, comparison.load_average
     );
     if pace.fewer_connections > 1 {
         let divisor = pace.fewer_connections;
@@ -157,6 +157,7 @@ fn json(comparison: &Comparison, pace: Pace) -> Value {
     json!({
         "date": comparison.date,
         "machine": comparison.machine,
+        "load_average": comparison.load_average,
         "rounds": pace.rounds,
         "window_ms": u64::try_from(pace.window.as_millis()).unwrap_or(u64::MAX),
         "fewer_connections": pace.fewer_connections,
@@ -211,6 +212,7 @@ tomcat: not measured: it is not installed
     fn json_has_every_figure_with_its_ratios() {
         let comparison = Comparison {
             machine: "a machine".to_owned(),
+            load_average: 0.0,
             date: "1 May 2026".to_owned(),
             versions: vec![(LIMIT, "1".to_owned())],
             tables: vec![table()],
