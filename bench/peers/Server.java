@@ -5,10 +5,10 @@ import jakarta.websocket.OnOpen;
 import jakarta.websocket.Session;
 import jakarta.websocket.server.ServerContainer;
 import jakarta.websocket.server.ServerEndpoint;
-import java.io.File;
 import java.io.IOException;
+import java.net.URI;
 import java.nio.ByteBuffer;
-import java.nio.file.Files;
+import java.nio.file.Path;
 import java.util.Set;
 import java.util.concurrent.ConcurrentHashMap;
 import org.apache.catalina.Context;
@@ -25,10 +25,10 @@ public final class Server {
         String kind = arguments[1];
         int octets = Integer.parseInt(arguments[3]);
 
-        File base = Files.createTempDirectory("tidings-bench-tomcat").toFile();
-        base.deleteOnExit();
+        // Beside the classes, where the next run finds it again.
+        URI folder = Server.class.getProtectionDomain().getCodeSource().getLocation().toURI();
         Tomcat tomcat = new Tomcat();
-        tomcat.setBaseDir(base.getPath());
+        tomcat.setBaseDir(Path.of(folder).resolve("base").toString());
         Connector connector = new Connector();
         connector.setProperty("address", "127.0.0.1");
         connector.setProperty("maxConnections", "20000");
