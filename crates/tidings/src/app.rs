@@ -17,7 +17,7 @@ use crate::endpoint::{BoxError, OpenSessions, PathParamError, PathParams, PathTe
 use crate::messaging::Messenger;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
-use crate::server::{AllowedOrigins, Body, WebSocketDoor, plain};
+use crate::server::{AllowedOrigins, Body, Counted, WebSocketDoor, plain};
 
 /// A messaging application: its endpoints, its SockJS services, its STOMP broker and handlers.
 ///
@@ -105,8 +105,13 @@ impl App {
     }
 
     /// Serves a STOMP client over a bare TCP connection, in a task of its own.
-    pub(crate) fn serve_stomp(&self, stream: TcpStream, addr: SocketAddr) {
-        self.0.stomp.serve_tcp(stream, addr);
+    pub(crate) fn serve_stomp(
+        &self,
+        stream: TcpStream,
+        addr: SocketAddr,
+        counted: Option<Arc<Counted>>,
+    ) {
+        self.0.stomp.serve_tcp(stream, addr, counted);
     }
 
     /// What sessions are closed with when the server stops.

@@ -7,7 +7,7 @@ use std::str::FromStr;
 
 use clap::Args;
 use tidings::App;
-use tidings::server::Server;
+use tidings::server::{Server, raise_open_file_limit};
 use tokio::signal::unix::{SignalKind, signal};
 
 use crate::log::LogLevel;
@@ -58,6 +58,9 @@ fn address(text: &str) -> Result<SocketAddr, &'static str> {
 pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     if let Some(directory) = arguments.www.as_ref().filter(|directory| !directory.is_dir()) {
         return Err(format!("{} is not a directory (--www)", directory.display()).into());
+    }
+    if let Err(error) = raise_open_file_limit() {
+        tracing::warn!(%error, "cannot raise the limit on open files, and so on connections");
     }
     let runtime = tokio::runtime::Runtime::new()?;
     let result = runtime.block_on(serve(arguments));

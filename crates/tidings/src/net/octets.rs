@@ -12,6 +12,7 @@ use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, linger};
 use super::{Outbox, Stream};
 use crate::endpoint::CloseInfo;
+use crate::server::Counted;
 
 /// Delivers what each read gives as one binary message.
 pub(crate) struct OctetSource {
@@ -19,14 +20,20 @@ pub(crate) struct OctetSource {
     outbox: Arc<Outbox>,
     farewell: Farewell,
     alarm: Alarm,
+    _counted: Option<Arc<Counted>>,
 }
 
 /// What the protocol inside the stream says last, when it is closed for this reason.
 pub(crate) type Farewell = fn(&CloseReason) -> Bytes;
 
 impl OctetSource {
-    pub(crate) fn new(stream: Stream, outbox: Arc<Outbox>, farewell: Farewell) -> Self {
-        Self { stream, outbox, farewell, alarm: Alarm::default() }
+    pub(crate) fn new(
+        stream: Stream,
+        outbox: Arc<Outbox>,
+        farewell: Farewell,
+        counted: Option<Arc<Counted>>,
+    ) -> Self {
+        Self { stream, outbox, farewell, alarm: Alarm::default(), _counted: counted }
     }
 
     /// `Ready` when the connection has ended for a cause on our side.

@@ -15,6 +15,7 @@ use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream};
 use crate::endpoint::{CloseInfo, CloseInitiator};
+use crate::server::Counted;
 
 /// Octets of messages decoded ahead while a handler runs, to find pings among them: 64 KiB.
 const AHEAD_OCTETS_MAX: usize = 64 * 1024;
@@ -33,6 +34,7 @@ pub(crate) struct WebSocketSource {
     closing_since: Option<Instant>,
     owes_pongs: bool,
     control_frames: ControlFrames,
+    _counted: Option<Arc<Counted>>,
 }
 
 impl WebSocketSource {
@@ -56,7 +58,13 @@ impl WebSocketSource {
             closing_since: None,
             owes_pongs: false,
             control_frames: ControlFrames::default(),
+            _counted: None,
         }
+    }
+
+    /// Counts the connection among those of its address as long as this lives.
+    pub(crate) fn counted(self, counted: Option<Arc<Counted>>) -> Self {
+        Self { _counted: counted, ..self }
     }
 
     /// Moves everything on that needs no input. `Ready` when the connection is over.

@@ -14,6 +14,13 @@ use crate::net::{OctetSource, WebSocketSource, in_turns};
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteAddr(pub SocketAddr);
 
+/// Marks a request that came over TLS, as an extension of it.
+///
+/// [`Server`](super::Server) sets it. Whoever mounts the application elsewhere may set it too, behind a
+/// proxy that ends TLS for example.
+#[derive(Clone, Copy, Debug)]
+pub struct Secure;
+
 /// An endpoint in service: makes a new value for each session, and knows the open ones.
 #[derive(Clone)]
 pub(crate) struct Deployment {

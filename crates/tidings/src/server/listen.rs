@@ -3,41 +3,25 @@ use std::fmt;
 use std::future::Future;
 use std::io;
 use std::net::SocketAddr;
-use std::pin::pin;
-use std::time::Duration;
+#[cfg(unix)]
+use std::path::Path;
+use std::sync::Arc;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
-use hyper::service::service_fn;
-use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
-use hyper_util::server::conn::auto;
-use socket2::{SockRef, TcpKeepalive};
-use tokio::net::{TcpListener, TcpStream, ToSocketAddrs};
+use tokio::net::{TcpListener, ToSocketAddrs};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use super::patient_stream::PatientStream;
-use super::{Body, NotFound, RemoteAddr};
+use super::http::{Caller, HttpService};
+use super::listener::Acceptor;
+use super::options::ServerOptions;
+use super::per_addr::ConnectionsPerAddr;
+#[cfg(feature = "tls")]
+use super::tls::TlsListener;
+use super::{Body, NotFound};
 use crate::App;
-
-/// How long a client may take to send the head of a request: 10 s.
-const HEADER_READ_TIMEOUT: Duration = Duration::from_secs(10);
-
-/// Octets that the head of a request may have: 64 KiB.
-const HEAD_OCTETS_MAX: usize = 64 * 1024;
-
-/// How long a client may take nothing of an answer: 20 s.
-const SEND_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long [`Server::run_until`] waits for open sessions to end: 3 s.
-const SHUTDOWN_TIMEOUT: Duration = Duration::from_secs(3);
-
-/// How long a connection is silent before TCP asks whether its peer is still there: 60 s.
-const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
-
-/// How long accepting rests after the process ran out of files or memory.
-const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Serves an [`App`] over HTTP, and over TCP for STOMP clients without WebSocket.
 ///
@@ -51,14 +35,24 @@ const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 pub struct Server<F = NotFound> {
     app: App,
     fallback: F,
-    http: Vec<TcpListener>,
-    stomp: Vec<TcpListener>,
+    options: ServerOptions,
+    listeners: Vec<Listener>,
+}
+
+enum Listener {
+    Http(TcpListener),
+    #[cfg(feature = "tls")]
+    Tls(TlsListener),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixListener),
+    Stomp(TcpListener),
 }
 
 impl Server {
     /// A server that listens nowhere yet, and answers 404 to what the application does not know.
     pub fn new(app: App) -> Self {
-        Self { app, fallback: NotFound, http: Vec::new(), stomp: Vec::new() }
+        let options = ServerOptions::default();
+        Self { app, fallback: NotFound, options, listeners: Vec::new() }
     }
 }
 
@@ -69,16 +63,53 @@ impl<F> Server<F> {
     where
         S: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
     {
-        Server { app: self.app, fallback: service, http: self.http, stomp: self.stomp }
+        let Self { app, options, listeners, .. } = self;
+        Server { app, fallback: service, options, listeners }
     }
 
-    /// Listens for HTTP, and so for every door but STOMP over TCP.
+    /// Sets limits and timeouts of connections.
+    #[must_use]
+    pub fn options(mut self, options: ServerOptions) -> Self {
+        self.options = options;
+        self
+    }
+
+    /// Listens for HTTP, and so for every door but STOMP over TCP. Clients may speak HTTP/1.1, or begin
+    /// with HTTP/2 at once.
     ///
     /// # Errors
     ///
     /// When the address is taken or not ours.
     pub async fn listen(mut self, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        self.http.push(TcpListener::bind(addr).await?);
+        self.listeners.push(Listener::Http(TcpListener::bind(addr).await?));
+        Ok(self)
+    }
+
+    /// Listens for HTTP over TLS. HTTP/2 is spoken with clients that ask for it: this adds `h2` and
+    /// `http/1.1` to the protocols of `config` (ALPN), unless it names some itself.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken or not ours.
+    #[cfg(feature = "tls")]
+    pub async fn listen_tls(
+        mut self,
+        addr: impl ToSocketAddrs,
+        config: rustls::ServerConfig,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        self.listeners.push(Listener::Tls(TlsListener::new(listener, config)));
+        Ok(self)
+    }
+
+    /// Listens for HTTP at a Unix domain socket, which must not exist yet.
+    ///
+    /// # Errors
+    ///
+    /// When there is something at `path` already, or it cannot be made there.
+    #[cfg(unix)]
+    pub fn listen_unix(mut self, path: impl AsRef<Path>) -> io::Result<Self> {
+        self.listeners.push(Listener::Unix(tokio::net::UnixListener::bind(path)?));
         Ok(self)
     }
 
@@ -88,18 +119,37 @@ impl<F> Server<F> {
     ///
     /// When the address is taken or not ours.
     pub async fn stomp_listen(mut self, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        self.stomp.push(TcpListener::bind(addr).await?);
+        self.listeners.push(Listener::Stomp(TcpListener::bind(addr).await?));
         Ok(self)
     }
 
     /// The addresses that HTTP is listened for at, with the ports that were chosen for port 0.
     pub fn http_addrs(&self) -> Vec<SocketAddr> {
-        self.http.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.addrs(|listener| match listener {
+            Listener::Http(listener) => listener.local_addr().ok(),
+            _ => None,
+        })
+    }
+
+    /// The addresses that HTTP over TLS is listened for at.
+    #[cfg(feature = "tls")]
+    pub fn https_addrs(&self) -> Vec<SocketAddr> {
+        self.addrs(|listener| match listener {
+            Listener::Tls(listener) => listener.local_addr().ok(),
+            _ => None,
+        })
     }
 
     /// The addresses that STOMP over TCP is listened for at.
     pub fn stomp_addrs(&self) -> Vec<SocketAddr> {
-        self.stomp.iter().filter_map(|listener| listener.local_addr().ok()).collect()
+        self.addrs(|listener| match listener {
+            Listener::Stomp(listener) => listener.local_addr().ok(),
+            _ => None,
+        })
+    }
+
+    fn addrs(&self, addr: fn(&Listener) -> Option<SocketAddr>) -> Vec<SocketAddr> {
+        self.listeners.iter().filter_map(addr).collect()
     }
 }
 
@@ -127,33 +177,72 @@ where
     }
 
     /// Serves until `signal` completes. Then nothing new is accepted, every session is closed with
-    /// 1001, and what has not ended 3 s later is left to the runtime.
+    /// 1001, and what has not ended after the
+    /// [shutdown timeout](ServerOptions::shutdown_timeout) is left to the runtime.
     pub async fn run_until(self, signal: impl Future<Output = ()>) {
+        let Self { app, fallback, options, listeners } = self;
+        let options = Arc::new(options);
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
-        for listener in self.http {
-            let (app, fallback) = (self.app.clone(), self.fallback.clone());
-            let (tasks, token) = (connections.clone(), stop.clone());
-            let serve = move |stream, addr| {
-                let (app, fallback) = (app.clone(), fallback.clone());
-                tasks.spawn(serve_http(stream, addr, app, fallback, token.clone()));
-            };
-            connections.spawn(accept(listener, stop.clone(), serve));
-        }
-        for listener in self.stomp {
-            let app = self.app.clone();
-            let serve = move |stream, addr| app.serve_stomp(stream, addr);
-            connections.spawn(accept(listener, stop.clone(), serve));
+        let acceptor = Acceptor {
+            options: Arc::clone(&options),
+            per_addr: Arc::<ConnectionsPerAddr>::default(),
+            tasks: connections.clone(),
+            stop: stop.clone(),
+        };
+        let http = HttpService {
+            app: app.clone(),
+            fallback,
+            options: Arc::clone(&options),
+            stop: stop.clone(),
+        };
+        for listener in listeners {
+            spawn_listener(listener, &acceptor, &http);
         }
         signal.await;
         stop.cancel();
         connections.close();
         let end = async {
-            self.app.shut_down().await;
+            app.shut_down().await;
             connections.wait().await;
         };
-        if tokio::time::timeout(SHUTDOWN_TIMEOUT, end).await.is_err() {
+        if tokio::time::timeout(options.shutdown_timeout, end).await.is_err() {
             tracing::debug!("some peers did not answer: stopping without them");
+        }
+    }
+}
+
+/// Accepts the connections of one listener in a task of its own.
+fn spawn_listener<F>(listener: Listener, acceptor: &Acceptor, http: &HttpService<F>)
+where
+    F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    F: Clone + Send + Sync + 'static,
+    F::Future: Send,
+{
+    let (acceptor, http, tasks) = (acceptor.clone(), http.clone(), acceptor.tasks.clone());
+    match listener {
+        Listener::Http(listener) => {
+            tasks.spawn(acceptor.accept_tcp(listener, move |stream, addr, counted| {
+                let caller = Caller { addr: Some(addr), secure: None, counted };
+                http.clone().serve(stream, caller)
+            }));
+        }
+        #[cfg(feature = "tls")]
+        Listener::Tls(listener) => {
+            tasks.spawn(listener.accept(acceptor, http));
+        }
+        #[cfg(unix)]
+        Listener::Unix(listener) => {
+            tasks.spawn(acceptor.accept_unix(listener, move |stream| {
+                let caller = Caller { addr: None, secure: None, counted: None };
+                http.clone().serve(stream, caller)
+            }));
+        }
+        Listener::Stomp(listener) => {
+            tasks.spawn(acceptor.accept_tcp(listener, move |stream, addr, counted| {
+                http.app.serve_stomp(stream, addr, counted);
+                std::future::ready(())
+            }));
         }
     }
 }
@@ -164,79 +253,5 @@ impl<F> fmt::Debug for Server<F> {
             .field("http", &self.http_addrs())
             .field("stomp", &self.stomp_addrs())
             .finish_non_exhaustive()
-    }
-}
-
-async fn accept(
-    listener: TcpListener,
-    stop: CancellationToken,
-    serve: impl Fn(TcpStream, SocketAddr),
-) {
-    loop {
-        let accepted = tokio::select! {
-            accepted = listener.accept() => accepted,
-            () = stop.cancelled() => return,
-        };
-        match accepted {
-            Ok((stream, addr)) => {
-                // Neither failure is worth a connection.
-                let _ = stream.set_nodelay(true);
-                let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME);
-                let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-                serve(stream, addr);
-            }
-            Err(error) if is_of_one_connection(&error) => {}
-            Err(error) => {
-                tracing::warn!(%error, "cannot accept connections now");
-                tokio::time::sleep(ACCEPT_PAUSE).await;
-            }
-        }
-    }
-}
-
-/// Whether the error concerns a connection that was lost before it was accepted.
-fn is_of_one_connection(error: &io::Error) -> bool {
-    use io::ErrorKind::{ConnectionAborted, ConnectionRefused, ConnectionReset};
-    matches!(error.kind(), ConnectionAborted | ConnectionRefused | ConnectionReset)
-}
-
-async fn serve_http<F>(
-    stream: TcpStream,
-    addr: SocketAddr,
-    app: App,
-    fallback: F,
-    stop: CancellationToken,
-) where
-    F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
-    F: Clone + Send + Sync + 'static,
-    F::Future: Send,
-{
-    let service = service_fn(move |mut request: Request<Incoming>| {
-        let (app, mut fallback) = (app.clone(), fallback.clone());
-        request.extensions_mut().insert(RemoteAddr(addr));
-        async move {
-            match app.respond(request).await {
-                Ok(response) => Ok(response),
-                Err(request) => fallback.call(request).await,
-            }
-        }
-    });
-    let mut builder = auto::Builder::new(TokioExecutor::new()).http1_only();
-    builder
-        .http1()
-        .timer(TokioTimer::new())
-        .header_read_timeout(HEADER_READ_TIMEOUT)
-        .max_buf_size(HEAD_OCTETS_MAX);
-    let stream = TokioIo::new(PatientStream::new(stream, SEND_TIMEOUT));
-    let mut connection = pin!(builder.serve_connection_with_upgrades(stream, service));
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            connection.as_mut().graceful_shutdown();
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "HTTP connection ended");
     }
 }

@@ -2,21 +2,33 @@
 
 mod body;
 mod deployment;
+mod http;
 mod listen;
+mod listener;
 mod not_found;
+#[cfg(unix)]
+mod open_files;
+mod options;
 mod origin;
 mod patient_stream;
+mod per_addr;
 pub(crate) mod sockjs;
 pub(crate) mod stomp;
+#[cfg(feature = "tls")]
+mod tls;
 mod upgrade;
 mod websocket;
 
 pub use body::Body;
-pub use deployment::RemoteAddr;
+pub use deployment::{RemoteAddr, Secure};
 pub use listen::Server;
 pub use not_found::NotFound;
+#[cfg(unix)]
+pub use open_files::raise_open_file_limit;
+pub use options::ServerOptions;
 pub use origin::AllowedOrigins;
 pub use tidings_sockjs::SessionOptions as SockJsOptions;
 
 pub(crate) use deployment::{Deployment, Door};
+pub(crate) use per_addr::Counted;
 pub(crate) use websocket::{WebSocketDoor, plain};

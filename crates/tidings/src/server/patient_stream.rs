@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use bytes::Bytes;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::time::Sleep;
 
@@ -11,6 +12,8 @@ use tokio::time::Sleep;
 /// for ever for a client that asks and does not read.
 #[derive(Debug)]
 pub(crate) struct PatientStream<S> {
+    /// Octets that were read already, to be read again.
+    prefix: Bytes,
     stream: S,
     send_timeout: Duration,
     /// Set while a write waits.
@@ -19,7 +22,12 @@ pub(crate) struct PatientStream<S> {
 
 impl<S> PatientStream<S> {
     pub(crate) fn new(stream: S, send_timeout: Duration) -> Self {
-        Self { stream, send_timeout, stalled: None }
+        Self { prefix: Bytes::new(), stream, send_timeout, stalled: None }
+    }
+
+    /// Has `prefix` read before what the stream gives.
+    pub(crate) fn with_prefix(self, prefix: Bytes) -> Self {
+        Self { prefix, ..self }
     }
 
     pub(crate) fn into_inner(self) -> S {
@@ -48,6 +56,11 @@ impl<S: AsyncRead + Unpin> AsyncRead for PatientStream<S> {
         cx: &mut Context<'_>,
         buffer: &mut ReadBuf<'_>,
     ) -> Poll<io::Result<()>> {
+        if !self.prefix.is_empty() {
+            let len = self.prefix.len().min(buffer.remaining());
+            buffer.put_slice(&self.prefix.split_to(len));
+            return Poll::Ready(Ok(()));
+        }
         Pin::new(&mut self.stream).poll_read(cx, buffer)
     }
 }
@@ -99,6 +112,17 @@ mod tests {
         stream.write_all(&[0; 16]).await.unwrap();
         let error = stream.write_all(&[0]).await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test]
+    async fn what_was_read_already_is_read_first() {
+        let (mut peer, stream) = tokio::io::duplex(16);
+        peer.write_all(b"def").await.unwrap();
+        drop(peer);
+        let stream = PatientStream::new(stream, Duration::from_secs(20));
+        let mut read = Vec::new();
+        stream.with_prefix(Bytes::from_static(b"abc")).read_to_end(&mut read).await.unwrap();
+        assert_eq!(read, b"abcdef");
     }
 
     #[tokio::test(start_paused = true)]

@@ -7,6 +7,7 @@ use hyper::upgrade::{OnUpgrade, Upgraded};
 use hyper_util::rt::TokioIo;
 use hyper_util::server::conn::auto::upgrade::downcast;
 use tidings_websocket::Encoder;
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::patient_stream::PatientStream;
@@ -26,31 +27,75 @@ pub(crate) async fn take_over(
             return None;
         }
     };
-    Some(match into_tcp(upgraded) {
-        Ok((stream, early)) => {
+    Some(match Transport::beneath(upgraded) {
+        Transport::Tcp(stream, early) => {
             let (stream, outbox) = Stream::tcp(stream, terms, encoder);
             (stream, outbox, early)
         }
-        Err(upgraded) => {
+        #[cfg(unix)]
+        Transport::Unix(stream, early) => {
+            let (stream, outbox) = Stream::other(stream, terms, encoder);
+            (stream, outbox, early)
+        }
+        #[cfg(feature = "tls")]
+        Transport::Tls(stream, early) => {
+            let (stream, outbox) = Stream::other(stream, terms, encoder);
+            (stream, outbox, early)
+        }
+        Transport::Opaque(upgraded) => {
             let (stream, outbox) = Stream::other(TokioIo::new(upgraded), terms, encoder);
             (stream, outbox, Bytes::new())
         }
     })
 }
 
-/// The plain socket: from under our own server, or from under either kind of connection that hyper
-/// has (its `http1`, and hyper-util's `auto`, which wraps the stream in a type of its own).
-fn into_tcp(upgraded: Upgraded) -> Result<(TcpStream, Bytes), Upgraded> {
-    let upgraded = match downcast::<TokioIo<PatientStream<TcpStream>>>(upgraded) {
-        Ok(parts) => return Ok((parts.io.into_inner().into_inner(), own(&parts.read_buf))),
-        Err(upgraded) => upgraded,
-    };
-    let upgraded = match downcast::<TokioIo<TcpStream>>(upgraded) {
-        Ok(parts) => return Ok((parts.io.into_inner(), own(&parts.read_buf))),
-        Err(upgraded) => upgraded,
-    };
-    let parts = upgraded.downcast::<TokioIo<TcpStream>>()?;
-    Ok((parts.io.into_inner(), own(&parts.read_buf)))
+/// What a connection is made of, with the octets that were read from it early.
+enum Transport {
+    Tcp(TcpStream, Bytes),
+    #[cfg(unix)]
+    Unix(tokio::net::UnixStream, Bytes),
+    #[cfg(feature = "tls")]
+    Tls(Box<tokio_rustls::server::TlsStream<TcpStream>>, Bytes),
+    /// A stream within HTTP/2, or whatever somebody else's server is made of.
+    Opaque(Upgraded),
+}
+
+impl Transport {
+    /// The transport from under our own server, and plain TCP from under either kind of connection that
+    /// hyper has (its `http1`, and hyper-util's `auto`, which wraps the stream in a type of its own).
+    fn beneath(upgraded: Upgraded) -> Self {
+        let upgraded = match ours::<TcpStream>(upgraded) {
+            Ok((stream, early)) => return Self::Tcp(stream, early),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(unix)]
+        let upgraded = match ours(upgraded) {
+            Ok((stream, early)) => return Self::Unix(stream, early),
+            Err(upgraded) => upgraded,
+        };
+        #[cfg(feature = "tls")]
+        let upgraded = match ours(upgraded) {
+            Ok((stream, early)) => return Self::Tls(Box::new(stream), early),
+            Err(upgraded) => upgraded,
+        };
+        let upgraded = match downcast::<TokioIo<TcpStream>>(upgraded) {
+            Ok(parts) => return Self::Tcp(parts.io.into_inner(), own(&parts.read_buf)),
+            Err(upgraded) => upgraded,
+        };
+        match upgraded.downcast::<TokioIo<TcpStream>>() {
+            Ok(parts) => Self::Tcp(parts.io.into_inner(), own(&parts.read_buf)),
+            Err(upgraded) => Self::Opaque(upgraded),
+        }
+    }
+}
+
+/// The stream that our own server was given.
+fn ours<S>(upgraded: Upgraded) -> Result<(S, Bytes), Upgraded>
+where
+    S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+{
+    let parts = upgraded.downcast::<TokioIo<PatientStream<S>>>()?;
+    Ok((parts.io.into_inner().into_inner(), own(&parts.read_buf)))
 }
 
 /// A copy, so that a few early octets do not keep hyper's whole read buffer alive.

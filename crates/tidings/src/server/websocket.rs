@@ -12,7 +12,7 @@ use tidings_websocket::Connection;
 use tidings_websocket::handshake::server::{Accepted, accept};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
-use super::{AllowedOrigins, Body, upgrade};
+use super::{AllowedOrigins, Body, Counted, upgrade};
 use crate::endpoint::{Handshake, PathParams, Session};
 use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 
@@ -53,7 +53,8 @@ impl WebSocketDoor {
         if let Some(subprotocol) = subprotocol {
             handshake.set_subprotocol(subprotocol);
         }
-        self.start(upgrade, handshake);
+        let counted = request.extensions.remove::<Arc<Counted>>();
+        self.start(upgrade, handshake, counted);
         accepted.response(subprotocol).map(|()| Body::empty())
     }
 
@@ -65,7 +66,7 @@ impl WebSocketDoor {
             .find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
     }
 
-    fn start(&self, upgrade: OnUpgrade, handshake: Handshake) {
+    fn start(&self, upgrade: OnUpgrade, handshake: Handshake, counted: Option<Arc<Counted>>) {
         let door = self.clone();
         // The 101 is written only after this request is answered, so the upgrade is waited for in a
         // task of its own, which ends as soon as the session's long-lived one has begun.
@@ -79,7 +80,8 @@ impl WebSocketDoor {
             }
             outbox.keep();
             let source =
-                WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
+                WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early)
+                    .counted(counted);
             let link = Link::Stream { outbox, framing };
             let peers = Arc::clone(door.deployment.open_sessions());
             let session = Session::new(handshake, link, peers);

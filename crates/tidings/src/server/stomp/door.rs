@@ -12,7 +12,7 @@ use crate::endpoint::{Handshake, Session};
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
-use crate::server::{Deployment, Door};
+use crate::server::{Counted, Deployment, Door};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
 pub(crate) const SUBPROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
@@ -69,9 +69,14 @@ impl StompDoor {
     }
 
     /// Serves a bare TCP connection.
-    pub(crate) fn serve_tcp(&self, stream: TcpStream, addr: SocketAddr) {
+    pub(crate) fn serve_tcp(
+        &self,
+        stream: TcpStream,
+        addr: SocketAddr,
+        counted: Option<Arc<Counted>>,
+    ) {
         let (stream, outbox) = Stream::tcp(stream, Arc::clone(&self.terms), None);
-        let source = OctetSource::new(stream, Arc::clone(&outbox), farewell);
+        let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, counted);
         let link = Link::Stream { outbox, framing: Framing::Octets };
         let handshake = Handshake::without_request(Some(addr));
         let session = Session::new(handshake, link, Arc::clone(self.deployment.open_sessions()));

@@ -1,0 +1,193 @@
+//! One HTTP connection: which version it speaks, and its service.
+
+use std::convert::Infallible;
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::pin::{Pin, pin};
+use std::sync::Arc;
+
+use bytes::{Bytes, BytesMut};
+use http::{Request, Response};
+use hyper::body::Incoming;
+use hyper::server::conn::{http1, http2};
+use hyper::service::service_fn;
+use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
+use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
+use tokio_util::sync::CancellationToken;
+use tower_service::Service;
+
+use super::options::ServerOptions;
+use super::patient_stream::PatientStream;
+use super::per_addr::Counted;
+use super::{Body, RemoteAddr, Secure};
+use crate::App;
+
+/// What begins a connection of HTTP/2 that was not agreed on before: RFC 9113, section 3.4. No method of
+/// HTTP/1 begins like that.
+const HTTP_2_PREFACE: &[u8] = b"PRI";
+
+/// Octets of a header list in HTTP/2.
+const HTTP_2_HEAD_OCTETS_MAX: u32 = 16 * 1024;
+
+/// What all HTTP connections of a server have in common.
+pub(super) struct HttpService<F> {
+    pub(super) app: App,
+    pub(super) fallback: F,
+    pub(super) options: Arc<ServerOptions>,
+    pub(super) stop: CancellationToken,
+}
+
+impl<F: Clone> Clone for HttpService<F> {
+    fn clone(&self) -> Self {
+        let Self { app, fallback, options, stop } = self;
+        Self {
+            app: app.clone(),
+            fallback: fallback.clone(),
+            options: Arc::clone(options),
+            stop: stop.clone(),
+        }
+    }
+}
+
+/// What is known about a connection before it speaks HTTP.
+#[derive(Clone, Debug)]
+pub(super) struct Caller {
+    pub(super) addr: Option<SocketAddr>,
+    pub(super) secure: Option<Secure>,
+    pub(super) counted: Option<Arc<Counted>>,
+}
+
+/// Which HTTP a connection speaks.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Version {
+    Http1,
+    Http2,
+}
+
+impl<F> HttpService<F>
+where
+    F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    F: Clone + Send + Sync + 'static,
+    F::Future: Send,
+{
+    /// Serves a connection whose version its first octets tell.
+    pub(super) async fn serve<S>(self, mut stream: S, caller: Caller)
+    where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let preface = read_preface(&mut stream);
+        let read = tokio::time::timeout(self.options.head_read_timeout, preface).await;
+        let Ok(Ok((version, prefix))) = read else { return };
+        self.serve_version(stream, prefix, version, caller).await;
+    }
+
+    /// Serves a connection that speaks `version`. `prefix` was read from it already.
+    pub(super) async fn serve_version<S>(
+        self,
+        stream: S,
+        prefix: Bytes,
+        version: Version,
+        caller: Caller,
+    ) where
+        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+    {
+        let stream = PatientStream::new(stream, self.options.send_timeout).with_prefix(prefix);
+        let stream = TokioIo::new(stream);
+        let (options, stop) = (Arc::clone(&self.options), self.stop.clone());
+        let service = service_fn(move |request| self.clone().respond(request, caller.clone()));
+        match version {
+            Version::Http1 => {
+                let connection = http1::Builder::new()
+                    .timer(TokioTimer::new())
+                    .header_read_timeout(options.head_read_timeout)
+                    .max_buf_size(options.head_octets_max.max(8 * 1024))
+                    .serve_connection(stream, service)
+                    .with_upgrades();
+                drive(connection, http1::UpgradeableConnection::graceful_shutdown, stop).await;
+            }
+            Version::Http2 => {
+                let connection = http2::Builder::new(TokioExecutor::new())
+                    .timer(TokioTimer::new())
+                    .enable_connect_protocol()
+                    .max_concurrent_streams(options.http2_streams_max)
+                    .max_header_list_size(HTTP_2_HEAD_OCTETS_MAX)
+                    .keep_alive_interval(options.send_timeout)
+                    .keep_alive_timeout(options.send_timeout)
+                    .serve_connection(stream, service);
+                drive(connection, http2::Connection::graceful_shutdown, stop).await;
+            }
+        }
+    }
+
+    async fn respond(
+        mut self,
+        mut request: Request<Incoming>,
+        caller: Caller,
+    ) -> Result<Response<Body>, Infallible> {
+        if let Some(addr) = caller.addr {
+            request.extensions_mut().insert(RemoteAddr(addr));
+        }
+        if let Some(secure) = caller.secure {
+            request.extensions_mut().insert(secure);
+        }
+        if let Some(counted) = caller.counted {
+            request.extensions_mut().insert(counted);
+        }
+        match self.app.respond(request).await {
+            Ok(response) => Ok(response),
+            Err(request) => self.fallback.call(request).await,
+        }
+    }
+}
+
+/// Drives a connection to its end. It takes no more requests once the server stops.
+async fn drive<C>(connection: C, stop_taking: fn(Pin<&mut C>), stop: CancellationToken)
+where
+    C: Future<Output = hyper::Result<()>>,
+{
+    let mut connection = pin!(connection);
+    let served = tokio::select! {
+        served = connection.as_mut() => served,
+        () = stop.cancelled() => {
+            stop_taking(connection.as_mut());
+            connection.await
+        }
+    };
+    if let Err(error) = served {
+        tracing::debug!(%error, "HTTP connection ended");
+    }
+}
+
+/// Reads as much as tells the version.
+async fn read_preface(stream: &mut (impl AsyncRead + Unpin)) -> io::Result<(Version, Bytes)> {
+    let mut read = BytesMut::with_capacity(HTTP_2_PREFACE.len());
+    while HTTP_2_PREFACE.starts_with(&read) {
+        if read.len() == HTTP_2_PREFACE.len() {
+            return Ok((Version::Http2, read.freeze()));
+        }
+        let rest = HTTP_2_PREFACE.len() - read.len();
+        if (&mut *stream).take(rest as u64).read_buf(&mut read).await? == 0 {
+            break;
+        }
+    }
+    Ok((Version::Http1, read.freeze()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[tokio::test]
+    async fn the_first_octets_tell_the_version() {
+        let check = async |octets: &'static str, version, prefix: &'static str| {
+            let read = read_preface(&mut octets.as_bytes()).await.unwrap();
+            assert_eq!(read, (version, Bytes::from_static(prefix.as_bytes())), "{octets}");
+        };
+        check("PRI * HTTP/2.0", Version::Http2, "PRI").await;
+        check("GET / HTTP/1.1", Version::Http1, "GET").await;
+        check("PROPFIND /", Version::Http1, "PRO").await;
+        check("PR", Version::Http1, "PR").await;
+        check("", Version::Http1, "").await;
+    }
+}

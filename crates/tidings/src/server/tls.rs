@@ -1,0 +1,73 @@
+//! HTTP over TLS.
+
+use std::convert::Infallible;
+use std::io;
+use std::net::SocketAddr;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use http::{Request, Response};
+use hyper::body::Incoming;
+use tokio::net::{TcpListener, TcpStream};
+use tokio_rustls::TlsAcceptor;
+use tower_service::Service;
+
+use super::http::{Caller, HttpService, Version};
+use super::listener::Acceptor;
+use super::{Body, Secure};
+
+/// What a client asks for by ALPN if it speaks HTTP/2: RFC 9113, section 3.1.
+const ALPN_HTTP_2: &[u8] = b"h2";
+const ALPN_HTTP_1: &[u8] = b"http/1.1";
+
+/// A socket that is listened at, and the certificates shown there.
+pub(super) struct TlsListener {
+    listener: TcpListener,
+    tls: TlsAcceptor,
+}
+
+impl TlsListener {
+    pub(super) fn new(listener: TcpListener, mut config: rustls::ServerConfig) -> Self {
+        if config.alpn_protocols.is_empty() {
+            config.alpn_protocols = vec![ALPN_HTTP_2.to_vec(), ALPN_HTTP_1.to_vec()];
+        }
+        Self { listener, tls: TlsAcceptor::from(Arc::new(config)) }
+    }
+
+    pub(super) fn local_addr(&self) -> io::Result<SocketAddr> {
+        self.listener.local_addr()
+    }
+
+    pub(super) async fn accept<F>(self, acceptor: Acceptor, http: HttpService<F>)
+    where
+        F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+        F: Clone + Send + Sync + 'static,
+        F::Future: Send,
+    {
+        let Self { listener, tls } = self;
+        let serve = move |stream, addr, counted| {
+            let caller = Caller { addr: Some(addr), secure: Some(Secure), counted };
+            serve(stream, tls.clone(), http.clone(), caller)
+        };
+        acceptor.accept_tcp(listener, serve).await;
+    }
+}
+
+async fn serve<F>(stream: TcpStream, tls: TlsAcceptor, http: HttpService<F>, caller: Caller)
+where
+    F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
+    F: Clone + Send + Sync + 'static,
+    F::Future: Send,
+{
+    let timeout = http.options.tls_handshake_timeout;
+    let stream = match tokio::time::timeout(timeout, tls.accept(stream)).await {
+        Ok(Ok(stream)) => stream,
+        Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
+        Err(_) => return tracing::debug!("TLS handshake took too long"),
+    };
+    let version = match stream.get_ref().1.alpn_protocol() {
+        Some(ALPN_HTTP_2) => Version::Http2,
+        _ => Version::Http1,
+    };
+    http.serve_version(stream, Bytes::new(), version, caller).await;
+}
