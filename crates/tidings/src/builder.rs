@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::future::Future;
 use std::sync::Arc;
 
 use tidings_websocket::Limits;
@@ -18,6 +19,7 @@ use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
 use crate::server::{AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
+use crate::socket::{SocketHandler, SocketOutcome, WebSocket};
 
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
 const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
@@ -65,7 +67,8 @@ impl AppBuilder {
         mut self,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        self.deploy(E::PATH, E::SUBPROTOCOLS, E::check_path_params, factory);
+        let deployment = Deployment::new(&self.tasks, factory);
+        self.deploy(E::PATH, E::SUBPROTOCOLS, E::check_path_params, deployment);
         self
     }
 
@@ -76,21 +79,41 @@ impl AppBuilder {
         path: &str,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        self.deploy(path, &[], |_| Ok(()), factory);
+        let deployment = Deployment::new(&self.tasks, factory);
+        self.deploy(path, &[], |_| Ok(()), deployment);
         self
     }
 
-    fn deploy<E: Endpoint>(
+    /// Serves `path`, a template such as `/chat/{room}`, with a function of the [`WebSocket`]: the
+    /// plain style, without endpoint. The session ends when the function returns and the socket is
+    /// dropped.
+    #[must_use]
+    pub fn socket<F>(
+        mut self,
+        path: &str,
+        handler: impl Fn(WebSocket) -> F + Send + Sync + 'static,
+    ) -> Self
+    where
+        F: Future<Output: SocketOutcome> + Send + 'static,
+    {
+        let (handler, tasks) = (Arc::new(handler), self.tasks.clone());
+        let factory = move || SocketHandler::new(Arc::clone(&handler), tasks.clone());
+        let deployment = Deployment::new(&self.tasks, factory);
+        self.deploy(path, &[], |_| Ok(()), deployment);
+        self
+    }
+
+    fn deploy(
         &mut self,
         path: &str,
         subprotocols: &'static [&'static str],
         check_path_params: fn(&PathParams) -> Result<(), PathParamError>,
-        factory: impl Fn() -> E + Send + Sync + 'static,
+        deployment: Deployment,
     ) {
         match PathTemplate::parse(path) {
             Ok(template) => {
                 let door = WebSocketDoor {
-                    deployment: Deployment::new(&self.tasks, factory),
+                    deployment,
                     framing: Framing::WebSocket,
                     subprotocols,
                     terms: Arc::clone(&self.terms),

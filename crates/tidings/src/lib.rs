@@ -5,15 +5,19 @@
 pub mod __private;
 mod app;
 mod builder;
+pub mod client;
 pub mod endpoint;
+mod handoff;
 mod hub;
 pub mod messaging;
 mod net;
 pub mod server;
+mod socket;
 
 pub use app::App;
 pub use builder::{AppBuilder, BuildError};
 pub use hub::PublishError;
+pub use socket::{SocketOutcome, WebSocket};
 pub use tidings_macros::{controller, server_endpoint};
 
 /// The README's code, compiled.

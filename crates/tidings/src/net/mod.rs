@@ -2,6 +2,7 @@
 //! into messages.
 
 mod budget;
+mod connector;
 mod framing;
 mod input;
 mod keeper;
@@ -14,9 +15,12 @@ mod segments;
 mod shared_message;
 mod source;
 mod stream;
+#[cfg(feature = "tls")]
+mod tls;
 mod turn;
 mod websocket;
 
+pub(crate) use connector::Wire;
 pub(crate) use framing::{Framing, application_reason, sockjs_frame};
 pub(crate) use keeper::Terms;
 pub(crate) use link::Link;
@@ -27,5 +31,7 @@ pub(crate) use payload::Payload;
 pub(crate) use shared_message::SharedMessage;
 pub(crate) use source::{Alarm, Incoming, Source};
 pub(crate) use stream::Stream;
+#[cfg(feature = "tls")]
+pub(crate) use tls::TlsClient;
 pub(crate) use turn::{TurnGuard, in_turns};
 pub(crate) use websocket::WebSocketSource;

@@ -1,0 +1,195 @@
+use std::fmt;
+use std::net::SocketAddr;
+use std::path::PathBuf;
+use std::sync::Arc;
+use std::time::Duration;
+
+use http::Response;
+use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
+
+use super::{Client, Credentials, Proxy};
+use crate::endpoint::{ConnectionOptions, Limits};
+#[cfg(feature = "tls")]
+use crate::net::TlsClient;
+
+type BeforeRequest = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
+type AfterResponse = Arc<dyn Fn(&Response<()>) + Send + Sync>;
+
+/// Puts a [`Client`] together. Made by [`Client::builder`].
+#[must_use = "nothing happens until a client is built and connects"]
+pub struct ClientBuilder {
+    opening: OpeningOptions,
+    connection: ConnectionOptions,
+}
+
+/// What a client does until its connection is open.
+pub(super) struct OpeningOptions {
+    pub(super) subprotocols: Vec<String>,
+    pub(super) headers: HeaderMap,
+    pub(super) before_request: Option<BeforeRequest>,
+    pub(super) after_response: Option<AfterResponse>,
+    pub(super) connect_timeout: Duration,
+    pub(super) response_head_octets_max: usize,
+    pub(super) redirects_max: u32,
+    pub(super) credentials: Option<Credentials>,
+    pub(super) way: Way,
+    pub(super) local_addr: Option<SocketAddr>,
+    #[cfg(feature = "tls")]
+    pub(super) tls: TlsClient,
+}
+
+/// How servers are reached.
+pub(super) enum Way {
+    Direct,
+    Proxy(Proxy),
+    UnixSocket(PathBuf),
+}
+
+impl Default for OpeningOptions {
+    fn default() -> Self {
+        Self {
+            subprotocols: Vec::new(),
+            headers: HeaderMap::new(),
+            before_request: None,
+            after_response: None,
+            connect_timeout: Duration::from_secs(10),
+            response_head_octets_max: 16 * 1024,
+            redirects_max: 5,
+            credentials: None,
+            way: Way::Direct,
+            local_addr: None,
+            #[cfg(feature = "tls")]
+            tls: TlsClient::with_webpki_roots(),
+        }
+    }
+}
+
+impl Client {
+    /// Starts with the defaults.
+    pub fn builder() -> ClientBuilder {
+        ClientBuilder {
+            opening: OpeningOptions::default(),
+            connection: ConnectionOptions::default(),
+        }
+    }
+}
+
+impl ClientBuilder {
+    /// Offers subprotocols, the favourite first. Default: none.
+    pub fn subprotocols<S: Into<String>>(
+        mut self,
+        subprotocols: impl IntoIterator<Item = S>,
+    ) -> Self {
+        self.opening.subprotocols = subprotocols.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// Adds a header field to the request. Those of the handshake itself cannot be changed.
+    pub fn header(mut self, name: HeaderName, value: HeaderValue) -> Self {
+        self.opening.headers.append(name, value);
+        self
+    }
+
+    /// Names the origin that the client connects for, as browsers do. Default: none.
+    pub fn origin(mut self, origin: HeaderValue) -> Self {
+        self.opening.headers.insert(ORIGIN, origin);
+        self
+    }
+
+    /// Calls `hook` with the header fields of each request before it is sent: more than one if there
+    /// are redirections or challenges. Those of the handshake itself cannot be changed.
+    pub fn before_request(mut self, hook: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
+        self.opening.before_request = Some(Arc::new(hook));
+        self
+    }
+
+    /// Calls `hook` with the head of each answer of a server, whatever it says.
+    pub fn after_response(mut self, hook: impl Fn(&Response<()>) + Send + Sync + 'static) -> Self {
+        self.opening.after_response = Some(Arc::new(hook));
+        self
+    }
+
+    /// How long connecting may take, from looking up the name to the end of the handshake, with all
+    /// redirections and challenges. Default: 10 s.
+    pub fn connect_timeout(mut self, timeout: Duration) -> Self {
+        self.opening.connect_timeout = timeout;
+        self
+    }
+
+    /// How many octets the head of an answer may have; at least 8 KiB. Default: 16 KiB.
+    pub fn response_head_octets_max(mut self, octets: usize) -> Self {
+        self.opening.response_head_octets_max = octets;
+        self
+    }
+
+    /// How many redirections in a row are followed; 0 for none. Default: 5.
+    ///
+    /// `http` and `https` in a redirection stand for `ws` and `wss`. Credentials, cookies and
+    /// `Authorization` do not go along to another origin, and none leads from `wss` to `ws`.
+    pub fn redirects_max(mut self, max: u32) -> Self {
+        self.opening.redirects_max = max;
+        self
+    }
+
+    /// Answers a server that asks who is there. Default: it is not answered.
+    pub fn credentials(mut self, credentials: Credentials) -> Self {
+        self.opening.credentials = Some(credentials);
+        self
+    }
+
+    /// Connects through a proxy. Default: directly.
+    pub fn proxy(mut self, proxy: Proxy) -> Self {
+        self.opening.way = Way::Proxy(proxy);
+        self
+    }
+
+    /// Connects to a Unix socket, whatever host the URL names. Default: by TCP.
+    pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
+        self.opening.way = Way::UnixSocket(path.into());
+        self
+    }
+
+    /// Connects from this address; port 0 takes a free one. Default: the system chooses.
+    pub fn local_addr(mut self, addr: SocketAddr) -> Self {
+        self.opening.local_addr = Some(addr);
+        self
+    }
+
+    /// How servers are checked, and what they are shown: roots, client certificates, versions. What the
+    /// configuration says of ALPN does not count. Default: Mozilla's roots.
+    #[cfg(feature = "tls")]
+    pub fn tls(mut self, config: &rustls::ClientConfig) -> Self {
+        self.opening.tls = TlsClient::new(config);
+        self
+    }
+
+    /// What servers may send.
+    pub fn limits(mut self, limits: Limits) -> Self {
+        self.connection.limits = limits;
+        self
+    }
+
+    /// How long a session may be idle before it is closed. Default: `None`, for ever.
+    pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
+        self.connection.idle_timeout = timeout;
+        self
+    }
+
+    /// How open connections are treated: limits, timeouts, keepalive. In place of all that was set
+    /// before by [`limits`](Self::limits) and [`idle_timeout`](Self::idle_timeout).
+    pub fn connection_options(mut self, options: ConnectionOptions) -> Self {
+        self.connection = options;
+        self
+    }
+
+    /// Puts the client together.
+    pub fn build(self) -> Client {
+        Client::from_options(self.opening, self.connection)
+    }
+}
+
+impl fmt::Debug for ClientBuilder {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("ClientBuilder").finish_non_exhaustive()
+    }
+}

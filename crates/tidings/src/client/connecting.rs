@@ -1,0 +1,159 @@
+use std::fmt;
+use std::sync::Arc;
+
+use tidings_websocket::{Connection, Encoder};
+use tokio::task::JoinHandle;
+
+use super::builder::OpeningOptions;
+use super::error::ConnectError;
+use super::masking::masking_key;
+use super::opening::Opening;
+use crate::WebSocket;
+use crate::endpoint::{
+    self, ConnectionOptions, Endpoint, Handshake, OpenSessions, PathParams, Session,
+};
+use crate::net::{Framing, Link, Terms, WebSocketSource, in_turns};
+
+/// Connects to WebSocket servers: Jakarta WebSocket's `WebSocketContainer`.
+///
+/// Cheap to clone; all clones are the same client. What it connects lives on without it.
+///
+/// # Examples
+///
+/// With an endpoint, whose methods are called in a task of their own:
+///
+/// ```no_run
+/// # async fn connect() -> Result<(), Box<dyn std::error::Error>> {
+/// use tidings::client::Client;
+/// use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+///
+/// struct Print;
+///
+/// impl Endpoint for Print {
+///     async fn on_message(&mut self, _: &Session, message: Message) -> Result<(), EndpointError> {
+///         println!("{message:?}");
+///         Ok(())
+///     }
+/// }
+///
+/// let client = Client::builder().subprotocols(["chat.v2", "chat.v1"]).build();
+/// let session = client.connect("wss://example.org/chat", Print).await?;
+/// session.send("hello").await?;
+/// # Ok(())
+/// # }
+/// ```
+///
+/// Or without one:
+///
+/// ```no_run
+/// # async fn open() -> Result<(), Box<dyn std::error::Error>> {
+/// let mut socket = tidings::client::Client::default().open("ws://localhost:8080/echo").await?;
+/// socket.send("hello").await?;
+/// while let Some(message) = socket.next().await {
+///     println!("{message:?}");
+/// }
+/// # Ok(())
+/// # }
+/// ```
+#[derive(Clone)]
+pub struct Client(Arc<Inner>);
+
+struct Inner {
+    opening: OpeningOptions,
+    terms: Arc<Terms>,
+    open_sessions: Arc<OpenSessions>,
+}
+
+impl Client {
+    pub(super) fn from_options(opening: OpeningOptions, connection: ConnectionOptions) -> Self {
+        let open_sessions = Arc::default();
+        Self(Arc::new(Inner { opening, terms: Terms::new(connection), open_sessions }))
+    }
+
+    /// Connects to a `ws` or `wss` URL, and serves the session with `endpoint` in a task of its own.
+    ///
+    /// Of the session's [`Handshake`], the URI is the one that the connection came about with, and the
+    /// headers are those of the server's answer. Its peers are the open sessions of this client.
+    ///
+    /// # Errors
+    ///
+    /// [`ConnectError`] says what did not go well, with the server's answer if there was one.
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves no connection.
+    pub async fn connect<E: Endpoint>(
+        &self,
+        url: &str,
+        endpoint: E,
+    ) -> Result<Session, ConnectError> {
+        let (session, _driver) = self.connect_and_watch(url, endpoint).await?;
+        Ok(session)
+    }
+
+    /// Connects to a `ws` or `wss` URL, for a loop that takes one message after the other.
+    ///
+    /// # Errors
+    ///
+    /// As [`connect`](Self::connect).
+    ///
+    /// # Panics
+    ///
+    /// Outside of a tokio runtime with I/O and time.
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future leaves no connection.
+    pub async fn open(&self, url: &str) -> Result<WebSocket, ConnectError> {
+        let (endpoint, socket_of) = WebSocket::endpoint();
+        Ok(socket_of(self.connect(url, endpoint).await?))
+    }
+
+    /// As [`connect`](Self::connect), with the task whose end is the end of the session.
+    pub(super) async fn connect_and_watch<E: Endpoint>(
+        &self,
+        url: &str,
+        endpoint: E,
+    ) -> Result<(Session, JoinHandle<()>), ConnectError> {
+        let opening = self.0.opening.open(url).await?;
+        Ok(self.start(opening, endpoint))
+    }
+
+    /// Turns an open connection into a running session.
+    fn start<E: Endpoint>(&self, opening: Opening, endpoint: E) -> (Session, JoinHandle<()>) {
+        let Opening { wire, early, uri, response, opened } = opening;
+        let Inner { terms, open_sessions, .. } = &*self.0;
+        let mut handshake =
+            Handshake::new(&uri, response.headers(), PathParams::default(), wire.remote_addr());
+        if let Some(subprotocol) = opened.subprotocol() {
+            handshake.set_subprotocol(subprotocol);
+        }
+        let encoder = Encoder::new_client(masking_key);
+        let (stream, outbox) = wire.into_stream(Arc::clone(terms), Some(encoder));
+        outbox.keep();
+        let connection = Connection::new_client(terms.limits, masking_key);
+        let framing = Framing::WebSocket;
+        let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
+        let session =
+            Session::new(handshake, Link::Stream { outbox, framing }, Arc::clone(open_sessions));
+        let run = endpoint::run(endpoint, session.clone(), source, Arc::clone(open_sessions));
+        (session, tokio::spawn(in_turns(run)))
+    }
+}
+
+/// A client with the defaults of [`Client::builder`].
+impl Default for Client {
+    fn default() -> Self {
+        Self::builder().build()
+    }
+}
+
+impl fmt::Debug for Client {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Client").finish_non_exhaustive()
+    }
+}

@@ -1,0 +1,202 @@
+//! The way to an open connection: redirections and challenges, until a server agrees or does not.
+
+use std::net::SocketAddr;
+
+use bytes::Bytes;
+use http::header::{
+    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+};
+use http::{Request, Response, StatusCode, Uri};
+use http_body_util::Empty;
+use tidings_websocket::handshake::client::{Opened, OpeningHandshake};
+
+use super::auth::{ChallengedRequest, Dialogue};
+use super::builder::{OpeningOptions, Way};
+use super::error::ConnectError;
+use super::exchange::{Reply, exchange};
+use super::url::{Scheme, WebSocketUrl};
+use crate::net::Wire;
+
+/// A connection whose handshake is done.
+pub(super) struct Opening {
+    pub(super) wire: Wire,
+    /// Octets that came with the answer.
+    pub(super) early: Bytes,
+    pub(super) uri: Uri,
+    pub(super) response: Response<()>,
+    pub(super) opened: Opened,
+}
+
+impl OpeningOptions {
+    /// Connects to `url`, within the timeout.
+    pub(super) async fn open(&self, url: &str) -> Result<Opening, ConnectError> {
+        let url: WebSocketUrl = url.parse()?;
+        let opening = Attempt::new(self, url).run();
+        let timeout = self.connect_timeout;
+        let opened = tokio::time::timeout(timeout, opening).await;
+        opened.unwrap_or(Err(ConnectError::Timeout(timeout)))
+    }
+}
+
+/// One call of `connect`: where it has been, and what it has answered.
+struct Attempt<'a> {
+    options: &'a OpeningOptions,
+    first: WebSocketUrl,
+    /// The last is where it is going now.
+    redirections: Vec<WebSocketUrl>,
+    dialogue: Dialogue,
+}
+
+impl<'a> Attempt<'a> {
+    fn new(options: &'a OpeningOptions, url: WebSocketUrl) -> Self {
+        Self { options, first: url, redirections: Vec::new(), dialogue: Dialogue::default() }
+    }
+
+    fn url(&self) -> &WebSocketUrl {
+        self.redirections.last().unwrap_or(&self.first)
+    }
+
+    async fn run(mut self) -> Result<Opening, ConnectError> {
+        loop {
+            let mut nonce = [0; 16];
+            getrandom::fill(&mut nonce).expect("the operating system provides randomness");
+            let opening = OpeningHandshake::new(nonce, self.options.subprotocols.clone())?;
+            let wire = self.connect().await?;
+            let request = self.request(&opening);
+            let reply = exchange(wire, request, self.options.response_head_octets_max).await?;
+            match reply {
+                Reply::Switched { response, wire, early } => {
+                    self.tell(&response);
+                    let opened = opening.verify(response.status(), response.headers())?;
+                    let uri = self.url().to_uri()?;
+                    return Ok(Opening { wire, early, uri, response, opened });
+                }
+                Reply::Other(response) => {
+                    let (head, body) = response.into_parts();
+                    let response = Response::from_parts(head, ());
+                    self.tell(&response);
+                    self.go_on(response.map(|()| body))?;
+                }
+            }
+        }
+    }
+
+    fn tell(&self, response: &Response<()>) {
+        if let Some(hook) = &self.options.after_response {
+            hook(response);
+        }
+    }
+
+    /// Connects to the server, securely if the URL says so.
+    async fn connect(&self) -> Result<Wire, ConnectError> {
+        let (options, url) = (self.options, self.url());
+        let wire = match &options.way {
+            Way::UnixSocket(path) => Wire::unix(path).await.map_err(ConnectError::Io)?,
+            Way::Proxy(proxy) => {
+                let head_octets_max = options.response_head_octets_max;
+                proxy.connect(&url.authority(), options.local_addr, head_octets_max).await?
+            }
+            Way::Direct => {
+                let addrs = look_up(url).await?;
+                Wire::tcp(&addrs, options.local_addr).await.map_err(ConnectError::Io)?
+            }
+        };
+        match url.scheme() {
+            Scheme::Ws => Ok(wire),
+            #[cfg(feature = "tls")]
+            Scheme::Wss => options.tls.secure(url.host(), wire).await.map_err(ConnectError::Tls),
+            #[cfg(not(feature = "tls"))]
+            Scheme::Wss => Err(super::UrlError::WithoutTls.into()),
+        }
+    }
+
+    fn request(&self, opening: &OpeningHandshake) -> Request<Empty<Bytes>> {
+        let mut headers = self.options.headers.clone();
+        if self.is_elsewhere() {
+            headers.remove(AUTHORIZATION);
+            headers.remove(COOKIE);
+        }
+        if let Some(value) = self.dialogue.value() {
+            headers.insert(AUTHORIZATION, value.clone());
+        }
+        if let Ok(host) = HeaderValue::from_str(&self.url().host_field()) {
+            headers.insert(HOST, host);
+        }
+        let required = opening.headers();
+        replace(&mut headers, &required);
+        if let Some(hook) = &self.options.before_request {
+            hook(&mut headers);
+            replace(&mut headers, &required);
+        }
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = Uri::from(self.url().path_and_query().clone());
+        *request.headers_mut() = headers;
+        request
+    }
+
+    /// Whether a redirection has led to another origin.
+    fn is_elsewhere(&self) -> bool {
+        self.redirections.iter().any(|url| !url.has_same_origin(&self.first))
+    }
+
+    /// Turns to where the answer sends the client, or to what it asks for. The error is the answer
+    /// where it does neither.
+    fn go_on(&mut self, response: Response<Bytes>) -> Result<(), ConnectError> {
+        match response.status() {
+            StatusCode::UNAUTHORIZED => self.answer(response),
+            StatusCode::MOVED_PERMANENTLY
+            | StatusCode::FOUND
+            | StatusCode::SEE_OTHER
+            | StatusCode::TEMPORARY_REDIRECT
+            | StatusCode::PERMANENT_REDIRECT => self.follow(response),
+            _ => Err(ConnectError::Http(Box::new(response))),
+        }
+    }
+
+    fn answer(&mut self, response: Response<Bytes>) -> Result<(), ConnectError> {
+        let credentials = self.options.credentials.as_ref().filter(|_| !self.is_elsewhere());
+        let target = self.url().path_and_query().as_str();
+        let request = ChallengedRequest { method: "GET", target };
+        let answer =
+            credentials.and_then(|it| it.answer(response.headers(), WWW_AUTHENTICATE, &request));
+        match self.dialogue.advance(answer) {
+            Ok(()) => Ok(()),
+            Err(_) => Err(ConnectError::Http(Box::new(response))),
+        }
+    }
+
+    fn follow(&mut self, response: Response<Bytes>) -> Result<(), ConnectError> {
+        let location = response.headers().get(LOCATION).and_then(|value| value.to_str().ok());
+        let Some(location) = location.filter(|_| self.options.redirects_max > 0) else {
+            return Err(ConnectError::Http(Box::new(response)));
+        };
+        let url = self.url().join(location)?;
+        if (self.url().scheme(), url.scheme()) == (Scheme::Wss, Scheme::Ws) {
+            return Err(ConnectError::InsecureRedirect(url.to_string()));
+        }
+        if url == self.first || self.redirections.contains(&url) {
+            return Err(ConnectError::RedirectLoop(url.to_string()));
+        }
+        let max = self.options.redirects_max;
+        if u32::try_from(self.redirections.len()).is_ok_and(|followed| followed >= max) {
+            return Err(ConnectError::TooManyRedirects { max });
+        }
+        self.redirections.push(url);
+        self.dialogue = Dialogue::default();
+        Ok(())
+    }
+}
+
+async fn look_up(url: &WebSocketUrl) -> Result<Vec<SocketAddr>, ConnectError> {
+    let found = tokio::net::lookup_host((url.host(), url.port())).await;
+    let found =
+        found.map_err(|source| ConnectError::Dns { host: url.host().to_owned(), source })?;
+    Ok(found.collect())
+}
+
+/// Sets each of the `required` fields.
+fn replace(headers: &mut HeaderMap, required: &HeaderMap) {
+    for (name, value) in required {
+        headers.insert(name.clone(), value.clone());
+    }
+}

@@ -1,0 +1,16 @@
+//! The client against our own server, and against scripted peers that do what a server should not.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "each file is a module of a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod credentials;
+mod handshake;
+mod peer;
+mod proxy;
+mod redirections;
+mod session;
+mod socket;
+#[cfg(feature = "tls")]
+mod tls;
+mod unix_socket;

@@ -1,0 +1,96 @@
+use std::sync::Arc;
+
+use rcgen::{CertifiedKey, generate_simple_self_signed};
+use rustls::pki_types::PrivateKeyDer;
+use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tidings::client::{Client, ConnectError};
+use tokio::io::{AsyncReadExt, AsyncWriteExt};
+use tokio::net::TcpListener;
+use tokio_rustls::TlsAcceptor;
+
+use super::peer::{accept_with, read_request, status};
+
+fn provider() -> Arc<rustls::crypto::CryptoProvider> {
+    Arc::new(rustls::crypto::aws_lc_rs::default_provider())
+}
+
+/// A server with a certificate for `localhost` that answers one handshake and one ping, and the
+/// client's configuration that trusts it.
+async fn server() -> (u16, ClientConfig) {
+    let CertifiedKey { cert, signing_key } =
+        generate_simple_self_signed(["localhost".to_owned()]).unwrap();
+    let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
+    let config = ServerConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(vec![cert.der().clone()], key)
+        .unwrap();
+    let mut roots = RootCertStore::empty();
+    roots.add(cert.der().clone()).unwrap();
+    let trusting = ClientConfig::builder_with_provider(provider())
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_root_certificates(roots)
+        .with_no_client_auth();
+
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    tokio::spawn(async move {
+        let acceptor = TlsAcceptor::from(Arc::new(config));
+        loop {
+            let (stream, _) = listener.accept().await.unwrap();
+            let Ok(mut stream) = acceptor.accept(stream).await else { continue };
+            let request = read_request(&mut stream).await;
+            let answer = match &*request.line {
+                "GET /insecure HTTP/1.1" => status("302 Found", "Location: http://localhost/\r\n"),
+                _ => accept_with("", b"\x81\x06secret"),
+            };
+            stream.write_all(&answer(&request)).await.unwrap();
+            stream.flush().await.unwrap();
+            tokio::spawn(async move { stream.read_to_end(&mut Vec::new()).await });
+        }
+    });
+    (port, trusting)
+}
+
+#[tokio::test]
+async fn a_trusted_server_is_spoken_to_securely() {
+    let (port, trusting) = server().await;
+    let client = Client::builder().tls(&trusting).build();
+    let mut socket = client.open(&format!("wss://localhost:{port}/")).await.unwrap();
+    assert_eq!(socket.next().await, Some("secret".into()));
+    socket.send("answer").await.unwrap();
+    assert!(socket.session().handshake().remote_addr().is_some());
+}
+
+#[tokio::test]
+async fn an_unknown_authority_another_name_and_no_tls_at_all_are_errors_of_tls() {
+    let (port, trusting) = server().await;
+    let cases = [
+        (Client::default(), format!("wss://localhost:{port}/")),
+        (Client::builder().tls(&trusting).build(), format!("wss://127.0.0.1:{port}/")),
+    ];
+    for (client, url) in cases {
+        let error = client.open(&url).await.unwrap_err();
+        assert!(matches!(error, ConnectError::Tls(_)), "{url}: {error:?}");
+    }
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let url = format!("wss://{}/", listener.local_addr().unwrap());
+    let mail = tokio::spawn(async move {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        stream.write_all(b"220 mail.example.org ESMTP\r\n").await.unwrap();
+        stream.read_to_end(&mut Vec::new()).await.unwrap();
+    });
+    let error = Client::default().open(&url).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+    mail.await.unwrap();
+}
+
+#[tokio::test]
+async fn no_redirection_leads_out_of_tls() {
+    let (port, trusting) = server().await;
+    let client = Client::builder().tls(&trusting).build();
+    let error = client.open(&format!("wss://localhost:{port}/insecure")).await.unwrap_err();
+    assert!(matches!(error, ConnectError::InsecureRedirect(_)), "{error:?}");
+}
