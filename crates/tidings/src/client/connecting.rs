@@ -10,7 +10,7 @@ use super::masking::masking_key;
 use super::opening::Opening;
 use crate::WebSocket;
 use crate::endpoint::{
-    self, ConnectionOptions, Endpoint, Handshake, OpenSessions, PathParams, Session,
+    self, CloseInfo, ConnectionOptions, Endpoint, Handshake, OpenSessions, PathParams, Session,
 };
 use crate::net::{Framing, Link, Terms, WebSocketSource, in_turns};
 
@@ -113,18 +113,22 @@ impl Client {
         Ok(socket_of(self.connect(url, endpoint).await?))
     }
 
-    /// As [`connect`](Self::connect), with the task whose end is the end of the session.
+    /// As [`connect`](Self::connect), with the task that ends with the session.
     pub(super) async fn connect_and_watch<E: Endpoint>(
         &self,
         url: &str,
         endpoint: E,
-    ) -> Result<(Session, JoinHandle<()>), ConnectError> {
+    ) -> Result<(Session, JoinHandle<CloseInfo>), ConnectError> {
         let opening = self.0.opening.open(url).await?;
         Ok(self.start(opening, endpoint))
     }
 
     /// Turns an open connection into a running session.
-    fn start<E: Endpoint>(&self, opening: Opening, endpoint: E) -> (Session, JoinHandle<()>) {
+    fn start<E: Endpoint>(
+        &self,
+        opening: Opening,
+        endpoint: E,
+    ) -> (Session, JoinHandle<CloseInfo>) {
         let Opening { wire, early, uri, response, opened } = opening;
         let Inner { terms, open_sessions, .. } = &*self.0;
         let mut handshake =

@@ -67,6 +67,24 @@ impl ConnectError {
             _ => None,
         }
     }
+
+    /// Whether the same attempt would fail again: the URL or the client's options are wrong, or the
+    /// server refuses this client (status 4xx, but for 408, 425 and 429).
+    pub fn is_permanent(&self) -> bool {
+        match self {
+            Self::Url(_)
+            | Self::InvalidSubprotocol(_)
+            | Self::Handshake(_)
+            | Self::RedirectLoop(_)
+            | Self::InsecureRedirect(_)
+            | Self::TooManyRedirects { .. } => true,
+            Self::Http(response) | Self::Proxy(ProxyError::Http(response)) => {
+                let status = response.status();
+                status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429)
+            }
+            _ => false,
+        }
+    }
 }
 
 impl fmt::Display for ConnectError {

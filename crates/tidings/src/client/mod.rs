@@ -1,6 +1,7 @@
 //! Connections to WebSocket servers: the client side of Jakarta WebSocket.
 
 mod auth;
+mod backoff;
 mod builder;
 mod connecting;
 mod error;
@@ -8,12 +9,15 @@ mod exchange;
 mod masking;
 mod opening;
 mod proxy;
+mod reconnecting;
 mod url;
 
 pub use auth::Credentials;
+pub use backoff::{Backoff, Jitter};
 pub use builder::ClientBuilder;
 pub use connecting::Client;
 pub use error::{ConnectError, ProxyError};
 pub use proxy::Proxy;
+pub use reconnecting::{ReconnectBuilder, ReconnectEnd, Reconnecting};
 pub use tidings_websocket::handshake::client::{HandshakeError, InvalidSubprotocol};
 pub use url::UrlError;

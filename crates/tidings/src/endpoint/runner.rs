@@ -10,19 +10,19 @@ use std::time::{Duration, Instant};
 
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
-use super::{Due, Endpoint, EndpointError, Flow, OpenSessions, Session};
+use super::{CloseInfo, Due, Endpoint, EndpointError, Flow, OpenSessions, Session};
 use crate::net::{Alarm, Incoming, Source};
 
 /// The shortest time between two heart-beats of ours.
 const HEART_BEAT_RETRY: Duration = Duration::from_millis(500);
 
-/// Serves `session` with `endpoint` until it ends.
+/// Serves `session` with `endpoint` until it ends, and says how it did.
 pub(crate) async fn run<E: Endpoint, S: Source>(
     mut endpoint: E,
     session: Session,
     source: S,
     open_sessions: Arc<OpenSessions>,
-) {
+) -> CloseInfo {
     let open = open_sessions.enter(&session);
     let mut runner =
         Runner { session: &session, source, alarm: Alarm::default(), not_before: None };
@@ -49,6 +49,7 @@ pub(crate) async fn run<E: Endpoint, S: Source>(
         runner.report(&mut endpoint, error).await;
     }
     runner.source.finish().await;
+    *info
 }
 
 struct Runner<'a, S> {

@@ -8,6 +8,7 @@ mod credentials;
 mod handshake;
 mod peer;
 mod proxy;
+mod reconnecting;
 mod redirections;
 mod session;
 mod socket;
