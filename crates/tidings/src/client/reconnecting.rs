@@ -325,11 +325,11 @@ mod tests {
                     Some(Lasts(seconds)) => {
                         let closed = Arc::new(Notify::new());
                         let session = FakeSession(Arc::clone(&closed));
-                        let lost = tokio::time::sleep(Duration::from_secs(seconds));
                         let ended = async move {
-                            tokio::select! {
-                                () = lost => CloseInfo::abnormal(),
-                                () = closed.notified() => CloseInfo::abnormal().cleanly(),
+                            let lasts = Duration::from_secs(seconds);
+                            match tokio::time::timeout(lasts, closed.notified()).await {
+                                Ok(()) => CloseInfo::abnormal().cleanly(),
+                                Err(_) => CloseInfo::abnormal(),
                             }
                         };
                         Ok((session, ended))
