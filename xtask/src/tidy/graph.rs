@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("crates/cli", &["tidings"]),
     ("fuzz", &["tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
-    ("interop/autobahn", &["tidings", "tidings-websocket"]),
+    ("interop/autobahn", &["tidings"]),
     ("xtask", &[]),
 ];
 
