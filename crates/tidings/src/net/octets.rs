@@ -94,7 +94,7 @@ impl Source for OctetSource {
         self.outbox.last_write()
     }
 
-    async fn finish(mut self) {
+    async fn finish(&mut self) {
         linger(&mut self.stream, &self.outbox).await;
     }
 }

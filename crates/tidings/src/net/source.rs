@@ -33,7 +33,7 @@ pub(crate) trait Source: Send {
     fn last_sent(&self) -> Instant;
 
     /// Writes what is left, and lets go of the connection.
-    fn finish(self) -> impl Future<Output = ()> + Send;
+    fn finish(&mut self) -> impl Future<Output = ()> + Send;
 }
 
 /// What a door delivers.

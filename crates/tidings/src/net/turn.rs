@@ -2,9 +2,10 @@
 //! gathered, and each outbox touched is flushed once at its end: one write per batch of input.
 
 use std::cell::{Cell, RefCell};
-use std::future::{Future, poll_fn};
-use std::pin::pin;
+use std::future::Future;
+use std::pin::Pin;
 use std::sync::Arc;
+use std::task::{Context, Poll};
 
 use super::Outbox;
 
@@ -28,14 +29,21 @@ struct Turn {
     spare: Vec<Vec<u8>>,
 }
 
-/// Runs `future` so that each of its polls is a turn.
-pub(crate) async fn in_turns<F: Future>(future: F) -> F::Output {
-    let mut future = pin!(future);
-    poll_fn(|cx| {
+/// Has each poll of `future` be a turn.
+pub(crate) fn in_turns<F: Future>(future: F) -> InTurns<F> {
+    InTurns(Box::pin(future))
+}
+
+/// A future whose polls are turns.
+pub(crate) struct InTurns<F>(Pin<Box<F>>);
+
+impl<F: Future> Future for InTurns<F> {
+    type Output = F::Output;
+
+    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let _turn = TurnGuard::enter();
-        future.as_mut().poll(cx)
-    })
-    .await
+        self.0.as_mut().poll(cx)
+    }
 }
 
 /// Makes the synchronous code of a scope one turn. Turns nest; the outermost one flushes.

@@ -331,7 +331,7 @@ impl Source for WebSocketSource {
         self.outbox.last_write()
     }
 
-    async fn finish(mut self) {
+    async fn finish(&mut self) {
         self.input = Input::default();
         linger(&mut self.stream, &self.outbox).await;
     }

@@ -347,10 +347,13 @@ impl Source for HttpSource {
 
     /// Leaves the session to a task of its own that repeats the close frame to whoever asks, until
     /// the session is forgotten. A shutdown need not wait for that.
-    async fn finish(mut self) {
+    async fn finish(&mut self) {
+        let Self { session, session_id, table, .. } = self;
+        let (session, session_id) = (Arc::clone(session), std::mem::take(session_id));
+        let mut left = Self::new(session, session_id, Arc::clone(table));
         tokio::spawn(async move {
-            std::future::poll_fn(|cx| self.poll_removed(cx)).await;
-            self.table.remove(&self.session_id, &self.session);
+            std::future::poll_fn(|cx| left.poll_removed(cx)).await;
+            left.table.remove(&left.session_id, &left.session);
         });
     }
 }
