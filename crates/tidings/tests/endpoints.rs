@@ -283,6 +283,36 @@ async fn pings_are_answered_while_a_handler_awaits() {
     assert!(matches!(&event, tidings_websocket::Event::Pong(payload) if &payload[..] == b"hi"));
 }
 
+/// Takes its time, and answers.
+struct Unhurried;
+
+impl Endpoint for Unhurried {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        for _ in 0..10 {
+            tokio::task::yield_now().await;
+        }
+        Ok(session.send(message).await?)
+    }
+}
+
+#[tokio::test]
+async fn a_close_frame_read_ahead_waits_until_the_messages_before_it_are_answered() {
+    let app = App::builder().endpoint_at("/", || Unhurried).build().unwrap();
+    let server = serve(app).await;
+    let mut client = server.websocket("/").await;
+    let message = |octet| [0x82, 0x81, 0, 0, 0, 0, octet];
+    let close = [0x88, 0x82, 0, 0, 0, 0, 0x03, 0xe8];
+    let octets = [&message(1)[..], &message(2), &close].concat();
+    client.stream.write_all(&octets).await.unwrap();
+    assert_eq!(client.message().await, Message::from(vec![1]));
+    assert_eq!(client.message().await, Message::from(vec![2]));
+    assert_eq!(client.closed().await.code(), CloseCode::NORMAL_CLOSURE);
+}
+
 #[tokio::test]
 async fn a_ping_is_answered_before_the_message_that_came_with_it() {
     let server = serve(app()).await;

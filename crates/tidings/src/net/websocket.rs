@@ -32,6 +32,8 @@ pub(crate) struct WebSocketSource {
     budget: TurnBudget,
     alarm: Alarm,
     closing_since: Option<Instant>,
+    /// The end, read ahead: it waits until what came before it is handled and answered.
+    read_end: Option<Box<Closed>>,
     owes_pongs: bool,
     control_frames: ControlFrames,
     _counted: Option<Arc<Counted>>,
@@ -56,6 +58,7 @@ impl WebSocketSource {
             budget: TurnBudget::default(),
             alarm: Alarm::default(),
             closing_since: None,
+            read_end: None,
             owes_pongs: false,
             control_frames: ControlFrames::default(),
             _counted: None,
@@ -276,6 +279,9 @@ impl Source for WebSocketSource {
             if let Some(incoming) = self.queue.pop_front() {
                 return Poll::Ready(incoming);
             }
+            if let Some(closed) = self.read_end.take() {
+                return Poll::Ready(Incoming::Closed(self.end(*closed)));
+            }
             if let Some(event) = self.decode() {
                 match self.take_event(event) {
                     Some(incoming) => {
@@ -305,8 +311,12 @@ impl Source for WebSocketSource {
         self.budget.reset();
         if self.poll_output(cx).is_pending() {
             let mut ahead = self.queue.iter().map(Incoming::octets).sum::<usize>();
-            while ahead < AHEAD_OCTETS_MAX {
+            while ahead < AHEAD_OCTETS_MAX && self.read_end.is_none() {
                 if let Some(event) = self.decode() {
+                    if let Event::Closed(closed) = event {
+                        self.read_end = Some(closed);
+                        break;
+                    }
                     let before = self.queue.len();
                     if let Some(incoming) = self.take_event(event) {
                         self.queue.push_back(incoming);
@@ -315,7 +325,7 @@ impl Source for WebSocketSource {
                     continue;
                 }
                 self.answer_pings();
-                if self.connection.is_closed() || self.poll_read(cx).is_pending() {
+                if self.poll_read(cx).is_pending() {
                     break;
                 }
             }
