@@ -9,7 +9,8 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::serve;
+use command::{serve, ws};
+use log::LogLevel;
 
 /// Real-time messaging for the web: WebSocket endpoints, SockJS, STOMP and message handlers, all
 /// reaching the same destinations.
@@ -26,13 +27,22 @@ struct Arguments {
 enum Command {
     /// Start the server. Done too when no command is given.
     Serve(serve::Arguments),
+    Ws(ws::Arguments),
 }
 
 fn main() -> ExitCode {
     let arguments = Arguments::parse();
-    let Command::Serve(serve) = arguments.command.unwrap_or(Command::Serve(arguments.serve));
-    log::init(serve.log);
-    match serve::run(&serve) {
+    let done = match arguments.command.unwrap_or(Command::Serve(arguments.serve)) {
+        Command::Serve(serve) => {
+            log::init(serve.log);
+            serve::run(&serve)
+        }
+        Command::Ws(ws) => {
+            log::init(LogLevel::Error);
+            ws::run(&ws)
+        }
+    };
+    match done {
         Ok(()) => ExitCode::SUCCESS,
         Err(error) => {
             eprintln!("tidings: {error}");

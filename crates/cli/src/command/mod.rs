@@ -1,3 +1,4 @@
 //! One file for each subcommand.
 
 pub(crate) mod serve;
+pub(crate) mod ws;

@@ -7,8 +7,9 @@ use std::time::Duration;
 use http::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
-use super::{Client, Credentials, Proxy};
+use super::{Client, Credentials, ObservedFrame, Proxy};
 use crate::endpoint::{ConnectionOptions, Limits};
+use crate::net::FrameObserver;
 #[cfg(feature = "tls")]
 use crate::net::TlsClient;
 
@@ -36,6 +37,7 @@ pub(super) struct OpeningOptions {
     pub(super) local_addr: Option<SocketAddr>,
     #[cfg(feature = "tls")]
     pub(super) tls: TlsClient,
+    pub(super) observer: Option<FrameObserver>,
 }
 
 /// How servers are reached.
@@ -60,6 +62,7 @@ impl Default for OpeningOptions {
             local_addr: None,
             #[cfg(feature = "tls")]
             tls: TlsClient::with_webpki_roots(),
+            observer: None,
         }
     }
 }
@@ -160,6 +163,16 @@ impl ClientBuilder {
     #[cfg(feature = "tls")]
     pub fn tls(mut self, config: &rustls::ClientConfig) -> Self {
         self.opening.tls = TlsClient::new(config);
+        self
+    }
+
+    /// Calls `observer` with each frame that is sent or received, once its last octet has passed: for
+    /// tools that show what goes over a connection. Connections that are observed are somewhat slower.
+    pub fn observe_frames(
+        mut self,
+        observer: impl Fn(&ObservedFrame) + Send + Sync + 'static,
+    ) -> Self {
+        self.opening.observer = Some(FrameObserver::new(observer));
         self
     }
 

@@ -12,7 +12,7 @@ use crate::WebSocket;
 use crate::endpoint::{
     self, CloseInfo, ConnectionOptions, Endpoint, Handshake, OpenSessions, PathParams, Session,
 };
-use crate::net::{Framing, Link, Terms, WebSocketSource, in_turns};
+use crate::net::{Framing, Link, Observed, Stream, Terms, WebSocketSource, in_turns};
 
 /// Connects to WebSocket servers: Jakarta WebSocket's `WebSocketContainer`.
 ///
@@ -130,14 +130,21 @@ impl Client {
         endpoint: E,
     ) -> (Session, JoinHandle<CloseInfo>) {
         let Opening { wire, early, uri, response, opened } = opening;
-        let Inner { terms, open_sessions, .. } = &*self.0;
+        let Inner { opening: opening_options, terms, open_sessions } = &*self.0;
         let mut handshake =
             Handshake::new(&uri, response.headers(), PathParams::default(), wire.remote_addr());
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
         }
         let encoder = Encoder::new_client(masking_key);
-        let (stream, outbox) = wire.into_stream(Arc::clone(terms), Some(encoder));
+        let terms = Arc::clone(terms);
+        let (stream, outbox) = match &opening_options.observer {
+            None => wire.into_stream(Arc::clone(&terms), Some(encoder)),
+            Some(observer) => {
+                let observed = Observed::new(wire, observer.clone(), &early);
+                Stream::other(observed, Arc::clone(&terms), Some(encoder))
+            }
+        };
         outbox.keep();
         let connection = Connection::new_client(terms.limits, masking_key);
         let framing = Framing::WebSocket;

@@ -19,5 +19,8 @@ pub use connecting::Client;
 pub use error::{ConnectError, ProxyError};
 pub use proxy::Proxy;
 pub use reconnecting::{ReconnectBuilder, ReconnectEnd, Reconnecting};
+pub use tidings_websocket::Opcode;
 pub use tidings_websocket::handshake::client::{HandshakeError, InvalidSubprotocol};
 pub use url::UrlError;
+
+pub use crate::net::{Direction, ObservedFrame};

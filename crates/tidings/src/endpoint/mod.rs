@@ -30,7 +30,8 @@ pub use sending::{
 };
 pub use session::{Session, SessionId};
 pub use tidings_websocket::{
-    CloseCode, CloseReason, Limits, Message, MessageKind, MessagePart, Reception,
+    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, Limits, Message, MessageKind,
+    MessagePart, Reception,
 };
 
 pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};
