@@ -4,12 +4,14 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod closing;
 mod credentials;
 mod handshake;
 mod peer;
 mod proxy;
 mod reconnecting;
 mod redirections;
+mod sending;
 mod session;
 mod socket;
 #[cfg(feature = "tls")]

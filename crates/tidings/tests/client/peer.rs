@@ -115,3 +115,21 @@ pub async fn read_request(stream: &mut (impl AsyncRead + Unpin)) -> Request {
     }
     Request { line, headers: map }
 }
+
+/// The next frame of a client: its first octet, and its payload unmasked.
+pub async fn read_frame(stream: &mut (impl AsyncRead + Unpin)) -> (u8, Vec<u8>) {
+    let first = stream.read_u8().await.unwrap();
+    let second = stream.read_u8().await.unwrap();
+    assert_ne!(second & 0x80, 0, "the frames of a client are masked");
+    let len = match second & 0x7f {
+        126 => stream.read_u16().await.unwrap().into(),
+        127 => stream.read_u64().await.unwrap(),
+        len => len.into(),
+    };
+    let mut key = [0; 4];
+    stream.read_exact(&mut key).await.unwrap();
+    let mut payload = vec![0; len.try_into().unwrap()];
+    stream.read_exact(&mut payload).await.unwrap();
+    payload.iter_mut().zip(key.iter().cycle()).for_each(|(octet, key)| *octet ^= key);
+    (first, payload)
+}

@@ -4,6 +4,9 @@ use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
 use tidings::client::{Client, ConnectError};
+use tidings::endpoint::{Message, SendError};
+use tidings::server::Server;
+use tidings::{App, WebSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpListener;
 use tokio_rustls::TlsAcceptor;
@@ -14,13 +17,12 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
     Arc::new(rustls::crypto::aws_lc_rs::default_provider())
 }
 
-/// A server with a certificate for `localhost` that answers one handshake and one ping, and the
-/// client's configuration that trusts it.
-async fn server() -> (u16, ClientConfig) {
+/// A certificate for `localhost`: as a server shows it, and for a client to trust.
+fn certificate() -> (ServerConfig, ClientConfig) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();
-    let config = ServerConfig::builder_with_provider(provider())
+    let showing = ServerConfig::builder_with_provider(provider())
         .with_safe_default_protocol_versions()
         .unwrap()
         .with_no_client_auth()
@@ -33,7 +35,13 @@ async fn server() -> (u16, ClientConfig) {
         .unwrap()
         .with_root_certificates(roots)
         .with_no_client_auth();
+    (showing, trusting)
+}
 
+/// A server with a certificate for `localhost` that answers one handshake and one ping, and the
+/// client's configuration that trusts it.
+async fn server() -> (u16, ClientConfig) {
+    let (config, trusting) = certificate();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();
     tokio::spawn(async move {
@@ -93,4 +101,36 @@ async fn no_redirection_leads_out_of_tls() {
     let client = Client::builder().tls(&trusting).build();
     let error = client.open(&format!("wss://localhost:{port}/insecure")).await.unwrap_err();
     assert!(matches!(error, ConnectError::InsecureRedirect(_)), "{error:?}");
+}
+
+#[tokio::test]
+async fn our_own_server_echoes_much_over_tls() {
+    let (config, trusting) = certificate();
+    let echo = |mut socket: WebSocket| async move {
+        while let Some(message) = socket.next().await {
+            socket.send(message).await?;
+        }
+        Ok::<_, SendError>(())
+    };
+    let app = App::builder().socket("/", echo).build().unwrap();
+    let server = Server::new(app).listen_tls("127.0.0.1:0", config).await.unwrap();
+    let port = server.https_addrs()[0].port();
+    tokio::spawn(server.run_until(std::future::pending()));
+
+    let client = Client::builder().tls(&trusting).build();
+    let mut socket = client.open(&format!("wss://localhost:{port}/")).await.unwrap();
+    for len in [0, 1, 1_000, 100_000, 1_000_000] {
+        let sent = Message::from(vec![7; len]);
+        socket.send(sent.clone()).await.unwrap();
+        assert_eq!(socket.next().await, Some(sent));
+    }
+    let session = socket.session().clone();
+    tokio::spawn(async move {
+        for i in 0..1_000 {
+            session.send(format!("{i}")).await.unwrap();
+        }
+    });
+    for i in 0..1_000 {
+        assert_eq!(socket.next().await, Some(Message::from(format!("{i}"))));
+    }
 }
