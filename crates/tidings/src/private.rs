@@ -1,12 +1,16 @@
 //! What the code of the macros calls.
 
 use std::any::type_name;
+use std::future::Future;
+use std::pin::Pin;
 use std::str::FromStr;
+use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 
 use crate::endpoint::{
-    BoxError, EndpointError, Flow, Message, PathParamError, PathParams, PayloadKind, Session,
+    BoxError, EndpointError, Flow, Message, PathParamError, PathParams, PayloadKind, SendError,
+    SendOrWait, Session,
 };
 use crate::messaging::{HandlerError, MessageParts};
 
@@ -72,11 +76,39 @@ pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
 }
 
 /// Sends what a method returned, if that is a message.
-pub async fn send_reply(session: &Session, reply: Option<Message>) -> Result<(), EndpointError> {
-    if let Some(message) = reply {
-        session.send(message).await?;
+///
+/// A future of two words, because every handler's future holds one: a reply that has to wait is boxed.
+#[inline]
+pub fn send_reply(session: &Session, reply: Option<Message>) -> Reply {
+    let Some(message) = reply else { return Reply::Sent(Ok(())) };
+    match session.send_or_wait(message) {
+        Ok(()) => Reply::Sent(Ok(())),
+        Err(SendOrWait::Refused(error)) => Reply::Sent(Err(Box::new(error))),
+        Err(SendOrWait::Wait(waiting)) => Reply::Waiting(waiting),
     }
-    Ok(())
+}
+
+/// What [`send_reply`] gives.
+pub enum Reply {
+    /// Nothing is left to do.
+    Sent(Result<(), Box<SendError>>),
+    /// The outbox had no room.
+    Waiting(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>),
+}
+
+impl Future for Reply {
+    type Output = Result<(), EndpointError>;
+
+    #[inline]
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
+        match self.get_mut() {
+            Self::Sent(sent) => match std::mem::replace(sent, Ok(())) {
+                Ok(()) => Poll::Ready(Ok(())),
+                Err(error) => Poll::Ready(Err((*error).into())),
+            },
+            Self::Waiting(waiting) => waiting.as_mut().poll(cx).map_err(EndpointError::from),
+        }
+    }
 }
 
 /// What an `#[on_close]` method may return.

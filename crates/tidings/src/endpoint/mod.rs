@@ -25,6 +25,7 @@ pub use json::Json;
 pub use open_sessions::Peers;
 pub use path_params::{PathParamError, PathParams};
 pub use reply::{IntoFlow, IntoReply};
+pub(crate) use sending::SendOrWait;
 pub use sending::{
     Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,
 };

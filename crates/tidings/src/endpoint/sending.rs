@@ -32,6 +32,21 @@ impl Session {
         self.send_payload(Payload::from(message)).await
     }
 
+    /// Sends a message at once if there is room for it.
+    #[inline]
+    pub(crate) fn send_or_wait(&self, message: Message) -> Result<(), SendOrWait> {
+        let payload = Payload::from(message);
+        match self.link().push(&payload) {
+            Ok(()) => Ok(()),
+            Err(PushError::Closed(reason)) => Err(SendOrWait::Refused(SendError::Closed(reason))),
+            Err(PushError::Full) => {
+                let session = self.clone();
+                let wait = async move { session.wait_and_send(payload).await };
+                Err(SendOrWait::Wait(Box::pin(wait)))
+            }
+        }
+    }
+
     async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
         match self.link().push(&payload) {
             // Boxed, so that a future that need not wait is small.
@@ -188,6 +203,13 @@ impl From<PushError> for SendError {
             PushError::Closed(reason) => Self::Closed(reason),
         }
     }
+}
+
+/// Why a message was not sent at once.
+pub(crate) enum SendOrWait {
+    Refused(SendError),
+    /// The outbox is full; this waits for room.
+    Wait(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>),
 }
 
 /// Tells when a [posted](Session::post) message is written. Whoever does not care drops it.

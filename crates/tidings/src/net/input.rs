@@ -28,7 +28,6 @@ enum Owner {
 }
 
 impl Input {
-    #[cfg(test)]
     pub(super) fn is_empty(&self) -> bool {
         self.start == self.end
     }

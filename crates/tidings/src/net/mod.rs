@@ -7,6 +7,7 @@ mod framing;
 mod input;
 mod keeper;
 mod link;
+mod moment;
 mod observed;
 mod octets;
 mod options;

@@ -17,8 +17,9 @@ const SLICES_MAX: usize = 64;
 /// Octets waiting to be written, in order. Owns no allocation while empty.
 #[derive(Debug, Default)]
 pub(super) struct Segments {
-    /// What comes before the tail.
-    queue: VecDeque<Segment>,
+    /// What comes before the tail. Never empty.
+    #[expect(clippy::box_collection, reason = "most of the time there is none, and it is small")]
+    queue: Option<Box<VecDeque<Segment>>>,
     /// Takes what is appended.
     tail: Vec<u8>,
     /// Octets of the first segment, or of the tail if it is the first, that are already written.
@@ -73,7 +74,7 @@ impl Segments {
         }
         self.seal();
         self.octets += octets.len();
-        self.queue.push_back(Segment::Shared(octets.clone()));
+        self.queue.get_or_insert_default().push_back(Segment::Shared(octets.clone()));
     }
 
     /// Appends a frame, whose payload is not copied if it is large.
@@ -90,14 +91,15 @@ impl Segments {
     /// Completes `ticket` when everything before it is written.
     pub(super) fn append_ticket(&mut self, ticket: Written) {
         self.seal();
-        self.queue.push_back(Segment::Ticket(ticket));
+        self.queue.get_or_insert_default().push_back(Segment::Ticket(ticket));
         self.advance(0);
     }
 
     /// Has what is appended next come after a segment.
     fn seal(&mut self) {
         if !self.tail.is_empty() {
-            self.queue.push_back(Segment::Batch(std::mem::take(&mut self.tail)));
+            let batch = std::mem::take(&mut self.tail);
+            self.queue.get_or_insert_default().push_back(Segment::Batch(batch));
         }
     }
 
@@ -107,11 +109,9 @@ impl Segments {
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let taken = if self.queue.is_empty() {
-            write(&[IoSlice::new(&self.tail[self.written..])])?
-        } else {
+        let taken = if let Some(queue) = &self.queue {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let segments = self.queue.iter().map(Segment::as_slice).chain([&self.tail[..]]);
+            let segments = queue.iter().map(Segment::as_slice).chain([&self.tail[..]]);
             let mut used = 0;
             for (slice, octets) in slices.iter_mut().zip(segments) {
                 let start = if used == 0 { self.written } else { 0 };
@@ -119,6 +119,8 @@ impl Segments {
                 used += 1;
             }
             write(&slices[..used])?
+        } else {
+            write(&[IoSlice::new(&self.tail[self.written..])])?
         };
         if taken == 0 {
             return Err(io::ErrorKind::WriteZero.into());
@@ -134,20 +136,20 @@ impl Segments {
     fn advance(&mut self, taken: usize) {
         self.octets -= taken;
         self.written += taken;
-        while let Some(first) = self.queue.front() {
-            let len = first.as_slice().len();
+        while let Some(queue) = &mut self.queue {
+            let len = queue.front().map_or(0, |first| first.as_slice().len());
             if self.written < len {
                 return;
             }
             self.written -= len;
-            match self.queue.pop_front() {
+            match queue.pop_front() {
                 Some(Segment::Batch(batch)) => turn::recycle_buffer(batch),
                 // Nobody may be waiting any more.
                 Some(Segment::Ticket(ticket)) => drop(ticket.send(())),
                 Some(Segment::Shared(_)) | None => {}
             }
-            if self.queue.is_empty() {
-                self.queue = VecDeque::new();
+            if queue.is_empty() {
+                self.queue = None;
             }
         }
         if self.written == self.tail.len() {
@@ -186,8 +188,8 @@ mod tests {
                 segments.write_once(take).unwrap();
             }
             assert_eq!(written, expected);
-            let capacity = segments.queue.capacity() + segments.tail.capacity();
-            assert_eq!(capacity, 0, "empty, they own no allocation");
+            assert!(segments.queue.is_none(), "empty, they own no allocation");
+            assert_eq!(segments.tail.capacity(), 0);
         }
     }
 

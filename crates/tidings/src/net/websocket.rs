@@ -1,5 +1,6 @@
 //! A WebSocket as a door, with or without SockJS's framing inside it.
 
+use std::cell::Cell;
 use std::collections::VecDeque;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -11,6 +12,7 @@ use tidings_websocket::{
 
 use super::budget::{ControlFrames, TurnBudget};
 use super::input::Input;
+use super::moment::Moment;
 use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream};
@@ -26,6 +28,15 @@ pub(crate) struct WebSocketSource {
     connection: Connection,
     outbox: Arc<Outbox>,
     framing: Framing,
+    control_frames: ControlFrames,
+    /// What is under way; absent while the connection waits for its peer.
+    work: Option<Box<Work>>,
+    _counted: Option<Arc<Counted>>,
+}
+
+/// What a connection needs while it does something.
+#[derive(Default)]
+struct Work {
     input: Input,
     /// Decoded and not yet delivered: ahead of the handler, or the rest of a SockJS array.
     queue: VecDeque<Incoming>,
@@ -34,9 +45,32 @@ pub(crate) struct WebSocketSource {
     closing_since: Option<Instant>,
     /// The end, read ahead: it waits until what came before it is handled and answered.
     read_end: Option<Box<Closed>>,
-    owes_pongs: bool,
-    control_frames: ControlFrames,
-    _counted: Option<Arc<Counted>>,
+    pongs: Pongs,
+}
+
+/// Whether pongs are due that the peer would not read now.
+#[derive(Default, PartialEq, Eq)]
+enum Pongs {
+    #[default]
+    None,
+    Owed,
+}
+
+impl Work {
+    /// Whether it is as new.
+    fn is_done(&self) -> bool {
+        self.input.is_empty()
+            && self.queue.is_empty()
+            && !self.alarm.is_set()
+            && self.closing_since.is_none()
+            && self.read_end.is_none()
+            && self.pongs == Pongs::None
+    }
+}
+
+thread_local! {
+    /// For the next connection of this thread that has something to do.
+    static SPARE_WORK: Cell<Option<Box<Work>>> = const { Cell::new(None) };
 }
 
 impl WebSocketSource {
@@ -48,20 +82,24 @@ impl WebSocketSource {
         framing: Framing,
         early: &[u8],
     ) -> Self {
-        Self {
-            stream,
-            connection,
-            outbox,
-            framing,
-            input: Input::from(early.to_vec()),
-            queue: VecDeque::new(),
-            budget: TurnBudget::default(),
-            alarm: Alarm::default(),
-            closing_since: None,
-            read_end: None,
-            owes_pongs: false,
-            control_frames: ControlFrames::default(),
-            _counted: None,
+        let work = Work { input: Input::from(early.to_vec()), ..Work::default() };
+        let work = Some(Box::new(work));
+        let control_frames = ControlFrames::default();
+        Self { stream, connection, outbox, framing, control_frames, work, _counted: None }
+    }
+
+    #[inline]
+    fn work(&mut self) -> &mut Work {
+        self.work.get_or_insert_with(|| SPARE_WORK.take().unwrap_or_default())
+    }
+
+    /// Keeps what is still to be done until the next turn, and nothing else.
+    fn rest(&mut self) {
+        let Some(work) = &mut self.work else { return };
+        work.input.keep();
+        work.budget.reset();
+        if work.is_done() {
+            SPARE_WORK.set(self.work.take());
         }
     }
 
@@ -79,7 +117,7 @@ impl WebSocketSource {
             Phase::Broken(info) => return Poll::Ready(*info),
             Phase::Open | Phase::Finished(_) => {}
         }
-        if self.owes_pongs {
+        if self.work().pongs == Pongs::Owed {
             self.answer_pings();
         }
         self.poll_patience(cx, driven.blocked_since)
@@ -103,9 +141,10 @@ impl WebSocketSource {
 
     /// Sends our close frame; `info` is what the application sees.
     fn close_connection(&mut self, on_wire: &CloseReason, info: CloseInfo) {
-        self.queue.clear();
+        let work = self.work();
+        work.queue.clear();
+        work.closing_since = Some(Instant::now());
         self.connection.close(on_wire);
-        self.closing_since = Some(Instant::now());
         let last = self.transmit();
         self.outbox.finish(info, &last);
     }
@@ -125,10 +164,12 @@ impl WebSocketSource {
         cx: &mut Context<'_>,
         blocked_since: Option<Instant>,
     ) -> Poll<CloseInfo> {
-        let closing = self.closing_since.map(|since| close_deadline(since, &self.outbox));
+        let closing_since = self.work().closing_since;
+        let closing = closing_since.map(|since| close_deadline(since, &self.outbox));
         let blocked = blocked_since.map(|since| since + self.outbox.terms().send_timeout);
-        self.alarm.set(closing.into_iter().chain(blocked).min());
-        if self.alarm.poll(cx).is_pending() {
+        let alarm = &mut self.work().alarm;
+        alarm.set(closing.into_iter().chain(blocked).min());
+        if alarm.poll(cx).is_pending() {
             return Poll::Pending;
         }
         tracing::debug!("peer does not answer or read: connection dropped");
@@ -139,7 +180,7 @@ impl WebSocketSource {
 
     /// What this end said when it closed, if it did.
     fn local_end(&self) -> Option<CloseInfo> {
-        self.closing_since?;
+        self.work.as_ref()?.closing_since?;
         self.outbox.finished()
     }
 
@@ -149,34 +190,36 @@ impl WebSocketSource {
         if self.connection.owes_pongs() {
             self.send_pongs();
         } else {
-            self.owes_pongs = false;
+            self.work().pongs = Pongs::None;
         }
     }
 
     fn send_pongs(&mut self) {
-        self.owes_pongs = self.outbox.is_backlogged();
-        // The answer to a close frame waits until the messages before it are handled.
-        if self.owes_pongs || self.connection.is_closing() {
+        if self.outbox.is_backlogged() {
+            self.work().pongs = Pongs::Owed;
             return;
         }
-        let pongs = self.transmit();
-        self.outbox.push_control(&pongs);
+        self.work().pongs = Pongs::None;
+        // The answer to a close frame waits until the messages before it are handled.
+        if !self.connection.is_closing() {
+            let pongs = self.transmit();
+            self.outbox.push_control(&pongs);
+        }
     }
 
     /// The next event among the octets that are here.
     #[inline]
     fn decode(&mut self) -> Option<Event> {
+        let work = self.work.get_or_insert_with(|| SPARE_WORK.take().unwrap_or_default());
         let connection = &mut self.connection;
-        self.input.take_with(|octets| connection.poll_event(octets))
+        work.input.take_with(|octets| connection.poll_event(octets))
     }
 
     /// What the application gets to see of an event. A SockJS array goes to the queue.
     #[inline]
     fn take_event(&mut self, event: Event) -> Option<Incoming> {
         match event {
-            Event::Message(message)
-                if self.framing == Framing::WebSocket && self.closing_since.is_none() =>
-            {
+            Event::Message(message) if self.framing == Framing::WebSocket && !self.is_closing() => {
                 Some(Incoming::Message(message))
             }
             event => self.take_rare_event(event),
@@ -187,7 +230,7 @@ impl WebSocketSource {
         match event {
             Event::Closed(closed) => return Some(Incoming::Closed(self.end(*closed))),
             Event::Ping(_) | Event::Pong(_) if self.too_many_control_frames() => return None,
-            _ if self.closing_since.is_some() => return None,
+            _ if self.is_closing() => return None,
             _ => {}
         }
         match event {
@@ -203,7 +246,9 @@ impl WebSocketSource {
 
     fn take_array(&mut self, message: Message) {
         match self.framing.unframe(message) {
-            Ok(messages) => self.queue.extend(messages.into_iter().map(Incoming::Message)),
+            Ok(messages) => {
+                self.work().queue.extend(messages.into_iter().map(Incoming::Message));
+            }
             Err(reason) => {
                 let info = CloseInfo::new(reason.clone(), CloseInitiator::Local);
                 self.close_connection(&reason, info);
@@ -213,8 +258,8 @@ impl WebSocketSource {
 
     fn too_many_control_frames(&mut self) -> bool {
         let max = self.outbox.terms().control_frames_per_second_max;
-        let too_many = self.control_frames.count(Instant::now(), max).is_err();
-        if too_many && self.closing_since.is_none() {
+        let too_many = self.control_frames.count(Moment::now(), max).is_err();
+        if too_many && !self.is_closing() {
             let reason =
                 CloseReason::truncated(CloseCode::POLICY_VIOLATION, "too many control frames");
             let info = CloseInfo::new(reason.clone(), CloseInitiator::Local);
@@ -240,18 +285,47 @@ impl WebSocketSource {
 
     /// Reads once. `Ready` also when the stream has ended, which is an event.
     fn poll_read(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        match self.stream.poll_fill(cx, &mut self.input) {
+        let work = self.work.get_or_insert_with(|| SPARE_WORK.take().unwrap_or_default());
+        match self.stream.poll_fill(cx, &mut work.input) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
-            Poll::Ready(Ok(_)) => self.budget.start(self.outbox.note_read()),
+            Poll::Ready(Ok(_)) => work.budget.start(self.outbox.note_read()),
         }
         Poll::Ready(())
     }
 
+    /// Finds pings among what arrives while a handler runs, and keeps the messages for later.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) {
+        let mut ahead = self.work().queue.iter().map(Incoming::octets).sum::<usize>();
+        while ahead < AHEAD_OCTETS_MAX && self.work().read_end.is_none() {
+            match self.decode() {
+                Some(Event::Closed(closed)) => self.work().read_end = Some(closed),
+                Some(event) => {
+                    let before = self.work().queue.len();
+                    let incoming = self.take_event(event);
+                    let queue = &mut self.work().queue;
+                    queue.extend(incoming);
+                    ahead += queue.range(before..).map(Incoming::octets).sum::<usize>();
+                }
+                None => {
+                    self.answer_pings();
+                    if self.poll_read(cx).is_pending() {
+                        break;
+                    }
+                }
+            }
+        }
+    }
+
+    /// Whether this end has closed.
+    #[inline]
+    fn is_closing(&self) -> bool {
+        self.work.as_ref().is_some_and(|work| work.closing_since.is_some())
+    }
+
     /// Ends the turn: others come first.
     fn yield_now(&mut self, cx: &mut Context<'_>) {
-        self.input.keep();
-        self.budget.reset();
+        self.rest();
         cx.waker().wake_by_ref();
     }
 }
@@ -265,21 +339,21 @@ impl Source for WebSocketSource {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
-        if self.budget.is_spent() {
+        if self.work().budget.is_spent() {
             self.yield_now(cx);
             return Poll::Pending;
         }
         loop {
             if self.outbox.is_closing()
-                && self.closing_since.is_none()
+                && !self.is_closing()
                 && let Poll::Ready(info) = self.poll_output(cx)
             {
                 return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
-            if let Some(incoming) = self.queue.pop_front() {
+            if let Some(incoming) = self.work().queue.pop_front() {
                 return Poll::Ready(incoming);
             }
-            if let Some(closed) = self.read_end.take() {
+            if let Some(closed) = self.work().read_end.take() {
                 return Poll::Ready(Incoming::Closed(self.end(*closed)));
             }
             if let Some(event) = self.decode() {
@@ -289,7 +363,7 @@ impl Source for WebSocketSource {
                         self.answer_pings();
                         return Poll::Ready(incoming);
                     }
-                    None if self.budget.is_spent() => {
+                    None if self.work().budget.is_spent() => {
                         self.yield_now(cx);
                         return Poll::Pending;
                     }
@@ -301,36 +375,17 @@ impl Source for WebSocketSource {
                 return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
             if self.poll_read(cx).is_pending() {
-                self.budget.reset();
+                self.rest();
                 return Poll::Pending;
             }
         }
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
-        self.budget.reset();
         if self.poll_output(cx).is_pending() {
-            let mut ahead = self.queue.iter().map(Incoming::octets).sum::<usize>();
-            while ahead < AHEAD_OCTETS_MAX && self.read_end.is_none() {
-                if let Some(event) = self.decode() {
-                    if let Event::Closed(closed) = event {
-                        self.read_end = Some(closed);
-                        break;
-                    }
-                    let before = self.queue.len();
-                    if let Some(incoming) = self.take_event(event) {
-                        self.queue.push_back(incoming);
-                    }
-                    ahead += self.queue.range(before..).map(Incoming::octets).sum::<usize>();
-                    continue;
-                }
-                self.answer_pings();
-                if self.poll_read(cx).is_pending() {
-                    break;
-                }
-            }
+            self.read_ahead(cx);
         }
-        self.input.keep();
+        self.rest();
     }
 
     fn last_received(&self) -> Instant {
@@ -342,7 +397,7 @@ impl Source for WebSocketSource {
     }
 
     async fn finish(&mut self) {
-        self.input = Input::default();
+        self.work = None;
         linger(&mut self.stream, &self.outbox).await;
     }
 }

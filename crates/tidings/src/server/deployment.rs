@@ -29,7 +29,6 @@ pub(crate) struct Deployment {
 }
 
 /// The way a session came in.
-#[expect(clippy::large_enum_variant, reason = "passed on once, never stored")]
 pub(crate) enum Door {
     WebSocket(WebSocketSource),
     Http(HttpSource),

@@ -9,6 +9,7 @@ use tokio::io::AsyncWrite;
 
 use super::{Flush, Outbox, Phase, State, wake};
 use crate::endpoint::CloseInfo;
+use crate::net::moment::Moment;
 
 /// How an outbox stands after its driver has done its part.
 #[derive(Debug)]
@@ -38,11 +39,7 @@ impl Outbox {
     ) -> Driven {
         let mut state = self.lock();
         let _ = self.poll_locked(&mut state, cx, writer);
-        let blocked_since = match state.flush {
-            Flush::Blocked { since } => Some(since),
-            Flush::Idle | Flush::Scheduled => None,
-        };
-        Driven { phase: state.phase.clone(), blocked_since }
+        Driven { phase: state.phase.clone(), blocked_since: state.blocked.map(Instant::from) }
     }
 
     /// As [`drive`](Self::drive); `Ready` once nothing is left to write.
@@ -57,7 +54,7 @@ impl Outbox {
     /// The stream gave octets, now.
     pub(crate) fn note_read(&self) -> Instant {
         let now = Instant::now();
-        self.lock().last_read = now;
+        self.lock().last_read = now.into();
         now
     }
 
@@ -70,7 +67,7 @@ impl Outbox {
             self.set_phase(&mut state, Phase::Broken(Box::new(CloseInfo::abnormal())));
         }
         state.socket = None;
-        self.room.notify_waiters();
+        self.tell_waiters();
     }
 
     pub(super) fn flush_locked(&self, state: &mut State) {
@@ -86,7 +83,7 @@ impl Outbox {
                 state.promote_deferred();
             }
             let Some(socket) = &state.socket else { break };
-            if state.segments.is_empty() || state.flush != Flush::Idle {
+            if state.segments.is_empty() || state.blocked.is_some() {
                 break;
             }
             let write = |slices: &[IoSlice<'_>]| match slices {
@@ -96,7 +93,7 @@ impl Outbox {
             match state.segments.write_once(write) {
                 Ok(taken) => written = written.map(|before| before + taken),
                 Err(error) if error.kind() == io::ErrorKind::WouldBlock => {
-                    state.flush = Flush::Blocked { since: Instant::now() };
+                    state.blocked = Some(Moment::now());
                     wake(&mut state.driver);
                 }
                 Err(error) => {
@@ -128,10 +125,10 @@ impl Outbox {
     }
 
     fn poll_socket(&self, state: &mut State, cx: &mut Context<'_>) -> Poll<()> {
-        while let (Flush::Blocked { .. }, Some(socket)) = (&state.flush, &state.socket) {
+        while let (Some(_), Some(socket)) = (state.blocked, &state.socket) {
             match socket.as_ref().poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {
-                    state.flush = Flush::Idle;
+                    state.blocked = None;
                     self.flush_locked(state);
                 }
                 Poll::Ready(Err(error)) => self.fail(state, &error),
@@ -169,19 +166,18 @@ impl Outbox {
             });
             match written {
                 Ok(written) => {
-                    state.flush = Flush::Idle;
+                    state.blocked = None;
                     self.note_written(state, written);
                 }
                 Err(_) if pending => {
-                    if !matches!(state.flush, Flush::Blocked { .. }) {
-                        state.flush = Flush::Blocked { since: Instant::now() };
-                    }
+                    state.blocked.get_or_insert_with(Moment::now);
                     return Poll::Pending;
                 }
                 Err(error) => self.fail(state, &error),
             }
         }
         state.flush = Flush::Idle;
+        state.blocked = None;
         match writer.poll_flush(cx) {
             Poll::Ready(Err(error)) => {
                 self.fail(state, &error);
@@ -194,11 +190,11 @@ impl Outbox {
 
     /// The stream took octets.
     fn note_written(&self, state: &mut State, written: usize) {
-        state.last_write = Instant::now();
+        state.last_write = Moment::now();
         let left = state.octets();
         let half = self.terms.outbox_octets_max / 2;
         if left <= half && left + written > half {
-            self.room.notify_waiters();
+            self.tell_waiters();
         }
     }
 
@@ -211,6 +207,7 @@ impl Outbox {
     pub(super) fn give_up_locked(&self, state: &mut State, info: CloseInfo) {
         state.segments.clear();
         state.flush = Flush::Idle;
+        state.blocked = None;
         let info = match &state.phase {
             Phase::Closing(info) | Phase::Finished(info) | Phase::Broken(info) => info.clone(),
             Phase::Open => Box::new(info),

@@ -25,7 +25,7 @@ impl Outbox {
     /// Waits until a message in parts can begin, or the outbox is no longer open.
     pub(crate) async fn message_ended(&self) {
         loop {
-            let notified = self.room.notified();
+            let notified = self.room().notified();
             {
                 let state = self.lock();
                 let waits = state.extras.as_ref().is_some_and(|extras| extras.must_defer());
@@ -58,7 +58,7 @@ impl Outbox {
     /// Waits until a fragment can be queued, or the outbox is no longer open.
     pub(crate) async fn fragment_drained(&self) {
         loop {
-            let notified = self.room.notified();
+            let notified = self.room().notified();
             {
                 let state = self.lock();
                 let full = state.segments.octets() > self.terms.outbox_octets_max / 2;
@@ -75,7 +75,7 @@ impl Outbox {
         let mut state = self.lock();
         state.extras().end_message();
         state.promote_deferred();
-        self.room.notify_waiters();
+        self.tell_waiters();
         self.schedule(state);
     }
 }

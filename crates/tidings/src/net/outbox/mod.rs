@@ -8,7 +8,7 @@ mod tests;
 mod vigil;
 
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::task::Waker;
 use std::time::Instant;
 
@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) use self::drive::Driven;
 use self::extras::Extras;
 use super::keeper::Terms;
+use super::moment::Moment;
 use super::options::OverflowPolicy;
 use super::segments::Segments;
 use super::turn::{self, Schedule};
@@ -36,8 +37,9 @@ pub(crate) struct Outbox {
     /// Whether the phase is no longer `Open`; to be asked without a lock.
     closing: AtomicBool,
     terms: Arc<Terms>,
-    /// Somebody may push again, or octets were written.
-    room: Notify,
+    /// Somebody may push again, or octets were written. Made by the first who waits. Told under the
+    /// lock, and looked for before the state is: so nobody misses what they wait for.
+    room: OnceLock<Box<Notify>>,
 }
 
 #[derive(Debug)]
@@ -45,13 +47,16 @@ struct State {
     segments: Segments,
     phase: Phase,
     flush: Flush,
+    /// Since when the stream has taken nothing of what was offered to it. The driver flushes when it
+    /// does again.
+    blocked: Option<Moment>,
     /// Gone once the driver is done: handles of the session may outlive the connection.
     socket: Option<OwnedWriteHalf>,
     driver: Option<Waker>,
-    last_read: Instant,
-    last_write: Instant,
+    last_read: Moment,
+    last_write: Moment,
     /// When the peer was last sent a ping to find out whether it is still there.
-    asked: Option<Instant>,
+    asked: Option<Moment>,
     /// What few connections need.
     extras: Option<Box<Extras>>,
 }
@@ -74,10 +79,6 @@ enum Flush {
     Idle,
     /// A turn will flush at its end.
     Scheduled,
-    /// The stream has taken nothing since then; the driver flushes when it does again.
-    Blocked {
-        since: Instant,
-    },
 }
 
 /// Why a push was refused.
@@ -119,11 +120,12 @@ impl Outbox {
         terms: Arc<Terms>,
         encoder: Option<Encoder>,
     ) -> Arc<Self> {
-        let now = Instant::now();
+        let now = Moment::now();
         let state = State {
             segments: Segments::default(),
             phase: Phase::Open,
             flush: Flush::Idle,
+            blocked: None,
             socket,
             driver: None,
             last_read: now,
@@ -132,7 +134,7 @@ impl Outbox {
             extras: encoder.map(|encoder| Box::new(Extras::with_encoder(encoder))),
         };
         let state = Mutex::new(state);
-        Arc::new(Self { state, closing: AtomicBool::new(false), terms, room: Notify::new() })
+        Arc::new(Self { state, closing: AtomicBool::new(false), terms, room: OnceLock::new() })
     }
 
     pub(crate) fn terms(&self) -> &Arc<Terms> {
@@ -257,7 +259,7 @@ impl Outbox {
     fn set_phase(&self, state: &mut State, phase: Phase) {
         state.phase = phase;
         self.closing.store(true, Ordering::Release);
-        self.room.notify_waiters();
+        self.tell_waiters();
     }
 
     /// Whether this end has asked to close, or the connection is over.
@@ -290,12 +292,12 @@ impl Outbox {
 
     /// When the stream last took octets.
     pub(crate) fn last_write(&self) -> Instant {
-        self.lock().last_write
+        self.lock().last_write.into()
     }
 
     /// When the stream last gave octets.
     pub(crate) fn last_read(&self) -> Instant {
-        self.lock().last_read
+        self.lock().last_read.into()
     }
 
     /// Whether more than half of the room is taken by octets that the peer has not read.
@@ -307,7 +309,7 @@ impl Outbox {
     #[cfg(test)]
     pub(crate) async fn closed_for_new(&self) {
         loop {
-            let notified = self.room.notified();
+            let notified = self.room().notified();
             if self.is_closing() {
                 return;
             }
@@ -331,7 +333,7 @@ impl Outbox {
     /// Waits until at most half of the room is taken, or the outbox is no longer open.
     pub(crate) async fn drained(&self) {
         loop {
-            let notified = self.room.notified();
+            let notified = self.room().notified();
             {
                 let state = self.lock();
                 let backlogged = state.octets() > self.terms.outbox_octets_max / 2;
@@ -363,12 +365,22 @@ impl Outbox {
 
     #[inline]
     fn schedule(self: &Arc<Self>, mut state: MutexGuard<'_, State>) {
-        if state.flush != Flush::Idle || state.is_held() {
+        if state.flush != Flush::Idle || state.blocked.is_some() || state.is_held() {
             return;
         }
         match turn::schedule_flush(self) {
             Schedule::AtEndOfTurn => state.flush = Flush::Scheduled,
             Schedule::Now => self.flush_locked(&mut state),
+        }
+    }
+
+    fn room(&self) -> &Notify {
+        self.room.get_or_init(Box::default)
+    }
+
+    fn tell_waiters(&self) {
+        if let Some(room) = self.room.get() {
+            room.notify_waiters();
         }
     }
 
@@ -401,7 +413,7 @@ impl State {
     /// dropped later.
     fn must_defer(&self, overflow: OverflowPolicy) -> bool {
         let drops = matches!(overflow, OverflowPolicy::DropOldest | OverflowPolicy::KeepLatest);
-        drops && matches!(self.flush, Flush::Blocked { .. })
+        drops && self.blocked.is_some()
             || self.extras.as_ref().is_some_and(|extras| extras.must_defer())
     }
 

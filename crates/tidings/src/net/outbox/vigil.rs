@@ -17,8 +17,8 @@ impl Outbox {
         }
         let idle = self.idle_timeout(&state).map(|timeout| state.last_activity() + timeout);
         let keepalive = self.terms.keepalive.map(|keepalive| match state.asked {
-            Some(asked) if asked >= state.last_read => asked + keepalive.timeout,
-            _ => state.last_read + keepalive.every,
+            Some(asked) if asked >= state.last_read => Instant::from(asked) + keepalive.timeout,
+            _ => Instant::from(state.last_read) + keepalive.every,
         });
         idle.into_iter().chain(keepalive).min()
     }
@@ -57,13 +57,14 @@ impl Outbox {
             return;
         }
         match state.asked {
-            Some(asked) if asked >= state.last_read && now < asked + keepalive.timeout => {}
+            Some(asked)
+                if asked >= state.last_read && now < Instant::from(asked) + keepalive.timeout => {}
             Some(asked) if asked >= state.last_read => {
                 tracing::debug!("peer does not answer pings: connection dropped");
                 self.give_up_locked(&mut state, CloseInfo::timed_out());
             }
-            _ if state.last_read + keepalive.every <= now => {
-                state.asked = Some(now);
+            _ if Instant::from(state.last_read) + keepalive.every <= now => {
+                state.asked = Some(now.into());
                 state.append_frame(Opcode::Ping, &[]);
                 self.schedule(state);
             }
@@ -79,6 +80,6 @@ impl Outbox {
 
 impl State {
     fn last_activity(&self) -> Instant {
-        self.last_read.max(self.last_write)
+        self.last_read.max(self.last_write).into()
     }
 }
