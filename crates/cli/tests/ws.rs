@@ -202,3 +202,30 @@ fn with_wait_it_stays_after_the_end_of_the_input() {
     assert_eq!(events.last().unwrap(), "close 1001 \"\"");
     assert!(run(&["--wait", "0", &url], "").status.success());
 }
+
+#[test]
+fn insecure_speaks_to_a_server_of_this_machine_whatever_its_certificate() {
+    let runtime = Runtime::new().unwrap();
+    let key = rcgen::generate_simple_self_signed(["elsewhere.example.org".to_owned()]).unwrap();
+    let provider = std::sync::Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let config = rustls::ServerConfig::builder_with_provider(provider)
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_no_client_auth()
+        .with_single_cert(
+            vec![key.cert.der().clone()],
+            key.signing_key.serialize_der().try_into().unwrap(),
+        )
+        .unwrap();
+    let app = App::builder().socket("/echo", echo).build().unwrap();
+    let server = runtime.block_on(Server::new(app).listen_tls("127.0.0.1:0", config)).unwrap();
+    let url = format!("wss://{}/echo", server.https_addrs()[0]);
+    runtime.spawn(server.run_until(std::future::pending()));
+
+    let output = run(&[&url], "hello\n");
+    assert_eq!(output.status.code(), Some(1));
+    assert!(text(&output.stderr).contains("no secure connection"), "{output:?}");
+    let output = run(&["--insecure", &url], "hello\n");
+    assert!(output.status.success(), "{output:?}");
+    assert!(shown(&output).contains("< text 5 B hello\n"), "{output:?}");
+}

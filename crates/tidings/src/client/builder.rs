@@ -33,11 +33,25 @@ pub(super) struct OpeningOptions {
     pub(super) response_head_octets_max: usize,
     pub(super) redirects_max: u32,
     pub(super) credentials: Option<Credentials>,
+    pub(super) http_version: HttpVersion,
     pub(super) way: Way,
     pub(super) local_addr: Option<SocketAddr>,
     #[cfg(feature = "tls")]
     pub(super) tls: TlsClient,
     pub(super) observer: Option<FrameObserver>,
+}
+
+/// Which HTTP the opening handshake is made in.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum HttpVersion {
+    /// HTTP/1.1, as in RFC 6455.
+    #[default]
+    Http1,
+    /// HTTP/2, as in RFC 8441, on a connection of its own for each session. A `wss` server that prefers
+    /// HTTP/1.1, and any that does not know extended CONNECT within a second, is spoken to in HTTP/1.1.
+    /// A `ws` server has to know HTTP/2 without being asked first.
+    Http2,
 }
 
 /// How servers are reached.
@@ -58,6 +72,7 @@ impl Default for OpeningOptions {
             response_head_octets_max: 16 * 1024,
             redirects_max: 5,
             credentials: None,
+            http_version: HttpVersion::Http1,
             way: Way::Direct,
             local_addr: None,
             #[cfg(feature = "tls")]
@@ -131,6 +146,12 @@ impl ClientBuilder {
     /// `Authorization` do not go along to another origin, and none leads from `wss` to `ws`.
     pub fn redirects_max(mut self, max: u32) -> Self {
         self.opening.redirects_max = max;
+        self
+    }
+
+    /// Which HTTP the opening handshake is made in. Default: HTTP/1.1.
+    pub fn http_version(mut self, version: HttpVersion) -> Self {
+        self.opening.http_version = version;
         self
     }
 

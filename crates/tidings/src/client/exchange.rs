@@ -100,7 +100,7 @@ pub(super) async fn exchange(
 }
 
 /// As much of a body as is kept; a body that breaks off counts as far as it came.
-async fn first_octets(mut body: Incoming) -> Bytes {
+pub(super) async fn first_octets(mut body: Incoming) -> Bytes {
     let mut octets = BytesMut::new();
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
@@ -114,7 +114,7 @@ async fn first_octets(mut body: Incoming) -> Bytes {
 }
 
 impl ExchangeError {
-    fn of(error: hyper::Error, octets_max: usize) -> Self {
+    pub(super) fn of(error: hyper::Error, octets_max: usize) -> Self {
         if error.is_parse_too_large() {
             return Self::HeadTooLong { octets_max };
         }

@@ -6,6 +6,7 @@ mod builder;
 mod connecting;
 mod error;
 mod exchange;
+mod extended_connect;
 mod masking;
 mod opening;
 mod proxy;
@@ -14,7 +15,7 @@ mod url;
 
 pub use auth::Credentials;
 pub use backoff::{Backoff, Jitter};
-pub use builder::ClientBuilder;
+pub use builder::{ClientBuilder, HttpVersion};
 pub use connecting::Client;
 pub use error::{ConnectError, ProxyError};
 pub use proxy::Proxy;

@@ -6,15 +6,19 @@ use bytes::Bytes;
 use http::header::{
     AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
 };
-use http::{Request, Response, StatusCode, Uri};
+use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Empty;
+use hyper::ext::Protocol;
 use tidings_websocket::handshake::client::{Opened, OpeningHandshake};
 
 use super::auth::{ChallengedRequest, Dialogue};
-use super::builder::{OpeningOptions, Way};
+use super::builder::{HttpVersion, OpeningOptions, Way};
 use super::error::ConnectError;
 use super::exchange::{Reply, exchange};
+use super::extended_connect;
 use super::url::{Scheme, WebSocketUrl};
+#[cfg(feature = "tls")]
+use crate::net::Alpn;
 use crate::net::Wire;
 
 /// A connection whose handshake is done.
@@ -45,11 +49,13 @@ struct Attempt<'a> {
     /// The last is where it is going now.
     redirections: Vec<WebSocketUrl>,
     dialogue: Dialogue,
+    version: HttpVersion,
 }
 
 impl<'a> Attempt<'a> {
     fn new(options: &'a OpeningOptions, url: WebSocketUrl) -> Self {
-        Self { options, first: url, redirections: Vec::new(), dialogue: Dialogue::default() }
+        let (redirections, dialogue) = (Vec::new(), Dialogue::default());
+        Self { options, first: url, redirections, dialogue, version: options.http_version }
     }
 
     fn url(&self) -> &WebSocketUrl {
@@ -61,13 +67,15 @@ impl<'a> Attempt<'a> {
             let mut nonce = [0; 16];
             getrandom::fill(&mut nonce).expect("the operating system provides randomness");
             let opening = OpeningHandshake::new(nonce, self.options.subprotocols.clone())?;
-            let wire = self.connect().await?;
-            let request = self.request(&opening);
-            let reply = exchange(wire, request, self.options.response_head_octets_max).await?;
+            let (reply, version) = self.exchange(&opening).await?;
             match reply {
                 Reply::Switched { response, wire, early } => {
                     self.tell(&response);
-                    let opened = opening.verify(response.status(), response.headers())?;
+                    let (status, headers) = (response.status(), response.headers());
+                    let opened = match version {
+                        HttpVersion::Http1 => opening.verify(status, headers),
+                        HttpVersion::Http2 => opening.verify_extended_connect(status, headers),
+                    }?;
                     let uri = self.url().to_uri()?;
                     return Ok(Opening { wire, early, uri, response, opened });
                 }
@@ -79,6 +87,29 @@ impl<'a> Attempt<'a> {
                 }
             }
         }
+    }
+
+    /// Asks the server, in the version that it knows.
+    async fn exchange(
+        &mut self,
+        opening: &OpeningHandshake,
+    ) -> Result<(Reply, HttpVersion), ConnectError> {
+        let head_octets_max = self.options.response_head_octets_max;
+        let wire = self.connect().await?;
+        let is_secure = self.url().scheme() == Scheme::Wss;
+        if self.version == HttpVersion::Http2 && (wire.is_http_2() || !is_secure) {
+            let request = self.extended_connect_request(opening)?;
+            let reply = extended_connect::exchange(wire, request, head_octets_max).await?;
+            if let Some(reply) = reply {
+                return Ok((reply, HttpVersion::Http2));
+            }
+            self.version = HttpVersion::Http1;
+            let wire = self.connect().await?;
+            let request = self.request(opening);
+            return Ok((exchange(wire, request, head_octets_max).await?, HttpVersion::Http1));
+        }
+        let request = self.request(opening);
+        Ok((exchange(wire, request, head_octets_max).await?, HttpVersion::Http1))
     }
 
     fn tell(&self, response: &Response<()>) {
@@ -104,13 +135,46 @@ impl<'a> Attempt<'a> {
         match url.scheme() {
             Scheme::Ws => Ok(wire),
             #[cfg(feature = "tls")]
-            Scheme::Wss => options.tls.secure(url.host(), wire).await.map_err(ConnectError::Tls),
+            Scheme::Wss => {
+                let alpn = match self.version {
+                    HttpVersion::Http1 => Alpn::Http1,
+                    HttpVersion::Http2 => Alpn::Http2,
+                };
+                options.tls.secure(url.host(), alpn, wire).await.map_err(ConnectError::Tls)
+            }
             #[cfg(not(feature = "tls"))]
             Scheme::Wss => Err(super::UrlError::WithoutTls.into()),
         }
     }
 
+    /// The opening handshake of RFC 6455.
     fn request(&self, opening: &OpeningHandshake) -> Request<Empty<Bytes>> {
+        let mut request = Request::new(Empty::new());
+        *request.uri_mut() = Uri::from(self.url().path_and_query().clone());
+        let mut headers = opening.headers();
+        if let Ok(host) = HeaderValue::from_str(&self.url().host_field()) {
+            headers.insert(HOST, host);
+        }
+        *request.headers_mut() = self.headers(&headers);
+        request
+    }
+
+    /// The opening handshake of RFC 8441.
+    fn extended_connect_request(
+        &self,
+        opening: &OpeningHandshake,
+    ) -> Result<Request<Empty<Bytes>>, ConnectError> {
+        let mut request = Request::new(Empty::new());
+        *request.method_mut() = Method::CONNECT;
+        *request.version_mut() = Version::HTTP_2;
+        *request.uri_mut() = self.url().to_http_uri()?;
+        request.extensions_mut().insert(Protocol::from_static("websocket"));
+        *request.headers_mut() = self.headers(&opening.extended_connect_headers());
+        Ok(request)
+    }
+
+    /// What the client was told to send, with the `required` fields.
+    fn headers(&self, required: &HeaderMap) -> HeaderMap {
         let mut headers = self.options.headers.clone();
         if self.is_elsewhere() {
             headers.remove(AUTHORIZATION);
@@ -119,19 +183,12 @@ impl<'a> Attempt<'a> {
         if let Some(value) = self.dialogue.value() {
             headers.insert(AUTHORIZATION, value.clone());
         }
-        if let Ok(host) = HeaderValue::from_str(&self.url().host_field()) {
-            headers.insert(HOST, host);
-        }
-        let required = opening.headers();
-        replace(&mut headers, &required);
+        replace(&mut headers, required);
         if let Some(hook) = &self.options.before_request {
             hook(&mut headers);
-            replace(&mut headers, &required);
+            replace(&mut headers, required);
         }
-        let mut request = Request::new(Empty::new());
-        *request.uri_mut() = Uri::from(self.url().path_and_query().clone());
-        *request.headers_mut() = headers;
-        request
+        headers
     }
 
     /// Whether a redirection has led to another origin.
@@ -156,7 +213,11 @@ impl<'a> Attempt<'a> {
     fn answer(&mut self, response: Response<Bytes>) -> Result<(), ConnectError> {
         let credentials = self.options.credentials.as_ref().filter(|_| !self.is_elsewhere());
         let target = self.url().path_and_query().as_str();
-        let request = ChallengedRequest { method: "GET", target };
+        let method = match self.version {
+            HttpVersion::Http1 => "GET",
+            HttpVersion::Http2 => "CONNECT",
+        };
+        let request = ChallengedRequest { method, target };
         let answer =
             credentials.and_then(|it| it.answer(response.headers(), WWW_AUTHENTICATE, &request));
         match self.dialogue.advance(answer) {

@@ -185,6 +185,16 @@ impl WebSocketUrl {
         &self.path_and_query
     }
 
+    /// The target of an extended CONNECT: RFC 8441, section 5, in the schemes of HTTP.
+    pub(crate) fn to_http_uri(&self) -> Result<Uri, UrlError> {
+        let scheme = match self.scheme {
+            Scheme::Ws => "http",
+            Scheme::Wss => "https",
+        };
+        let uri = format!("{scheme}://{}{}", self.host_field(), self.path_and_query);
+        uri.parse().map_err(|_| UrlError::Malformed)
+    }
+
     pub(crate) fn has_same_origin(&self, other: &Self) -> bool {
         (self.scheme, &self.host, self.port) == (other.scheme, &other.host, other.port)
     }

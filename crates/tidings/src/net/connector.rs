@@ -8,8 +8,13 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
+use bytes::Bytes;
 use futures_util::StreamExt;
 use futures_util::stream::FuturesUnordered;
+use http_body_util::Empty;
+use hyper::client::conn::http2::SendRequest;
+use hyper::upgrade::Upgraded;
+use hyper_util::rt::TokioIo;
 use tidings_websocket::Encoder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
@@ -27,6 +32,16 @@ pub(crate) enum Wire {
     Unix(UnixStream),
     #[cfg(feature = "tls")]
     Tls(Box<tokio_rustls::client::TlsStream<Wire>>),
+    /// A stream of an HTTP/2 connection.
+    Tunnel(Box<TunnelStream>),
+}
+
+/// A stream inside an HTTP/2 connection: RFC 8441, section 4.
+pub(crate) struct TunnelStream {
+    pub(crate) stream: TokioIo<Upgraded>,
+    pub(crate) remote_addr: Option<SocketAddr>,
+    /// Without it, the connection would end.
+    pub(crate) _connection: SendRequest<Empty<Bytes>>,
 }
 
 impl Wire {
@@ -66,6 +81,18 @@ impl Wire {
             Self::Unix(_) => None,
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.get_ref().0.remote_addr(),
+            Self::Tunnel(tunnel) => tunnel.remote_addr,
+        }
+    }
+
+    /// Whether TLS has agreed on HTTP/2.
+    pub(crate) fn is_http_2(&self) -> bool {
+        match self {
+            #[cfg(feature = "tls")]
+            Self::Tls(stream) => {
+                stream.get_ref().1.alpn_protocol() == Some(super::tls::ALPN_HTTP_2)
+            }
+            _ => false,
         }
     }
 
@@ -126,6 +153,10 @@ macro_rules! on_stream {
                 let $stream = Pin::new(&mut **$stream);
                 $call
             }
+            Wire::Tunnel(tunnel) => {
+                let $stream = Pin::new(&mut tunnel.stream);
+                $call
+            }
         }
     };
 }
@@ -163,6 +194,7 @@ impl AsyncWrite for Wire {
             Self::Unix(stream) => stream.is_write_vectored(),
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.is_write_vectored(),
+            Self::Tunnel(tunnel) => tunnel.stream.is_write_vectored(),
         }
     }
 

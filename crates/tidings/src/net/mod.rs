@@ -22,7 +22,7 @@ mod tls;
 mod turn;
 mod websocket;
 
-pub(crate) use connector::Wire;
+pub(crate) use connector::{TunnelStream, Wire};
 pub(crate) use framing::{Framing, application_reason, sockjs_frame};
 pub(crate) use keeper::Terms;
 pub(crate) use link::Link;
@@ -36,6 +36,6 @@ pub(crate) use shared_message::SharedMessage;
 pub(crate) use source::{Alarm, Incoming, Source};
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
-pub(crate) use tls::TlsClient;
+pub(crate) use tls::{Alpn, TlsClient};
 pub(crate) use turn::{TurnGuard, in_turns};
 pub(crate) use websocket::WebSocketSource;

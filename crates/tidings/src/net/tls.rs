@@ -11,14 +11,34 @@ use super::connector::Wire;
 
 /// How a client checks servers, and what it shows them.
 #[derive(Clone, Debug)]
-pub(crate) struct TlsClient(Arc<ClientConfig>);
+pub(crate) struct TlsClient {
+    http_1: Arc<ClientConfig>,
+    /// Asks for HTTP/2 too.
+    http_2: Arc<ClientConfig>,
+}
+
+/// What a client asks for by ALPN: RFC 7301.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Alpn {
+    Http1,
+    /// HTTP/2, or else HTTP/1.1.
+    Http2,
+}
+
+/// The name of HTTP/2 in ALPN: RFC 9113, section 3.1.
+pub(super) const ALPN_HTTP_2: &[u8] = b"h2";
+const ALPN_HTTP_1: &[u8] = b"http/1.1";
 
 impl TlsClient {
-    /// A client of a configuration. ALPN asks for HTTP/1.1, whatever the configuration says.
+    /// A client of a configuration, but for what that says of ALPN.
     pub(crate) fn new(config: &ClientConfig) -> Self {
-        let mut config = config.clone();
-        config.alpn_protocols = vec![b"http/1.1".to_vec()];
-        Self(Arc::new(config))
+        let with_alpn = |protocols: &[&[u8]]| {
+            let mut config = config.clone();
+            config.alpn_protocols = protocols.iter().map(|name| name.to_vec()).collect();
+            Arc::new(config)
+        };
+        let http_1 = with_alpn(&[ALPN_HTTP_1]);
+        Self { http_1, http_2: with_alpn(&[ALPN_HTTP_2, ALPN_HTTP_1]) }
     }
 
     /// The client that trusts Mozilla's roots: one for the process, so that TLS sessions are resumed.
@@ -37,10 +57,14 @@ impl TlsClient {
     }
 
     /// Secures a connection to `host`: a name, or an address without brackets.
-    pub(crate) async fn secure(&self, host: &str, wire: Wire) -> io::Result<Wire> {
+    pub(crate) async fn secure(&self, host: &str, alpn: Alpn, wire: Wire) -> io::Result<Wire> {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
-        let stream = TlsConnector::from(Arc::clone(&self.0)).connect(name, wire).await?;
+        let config = match alpn {
+            Alpn::Http1 => &self.http_1,
+            Alpn::Http2 => &self.http_2,
+        };
+        let stream = TlsConnector::from(Arc::clone(config)).connect(name, wire).await?;
         Ok(Wire::Tls(Box::new(stream)))
     }
 }

@@ -7,6 +7,7 @@ mod support;
 mod closing;
 mod credentials;
 mod handshake;
+mod http2;
 mod peer;
 mod proxy;
 mod reconnecting;

@@ -18,7 +18,7 @@ fn provider() -> Arc<rustls::crypto::CryptoProvider> {
 }
 
 /// A certificate for `localhost`: as a server shows it, and for a client to trust.
-fn certificate() -> (ServerConfig, ClientConfig) {
+pub fn certificate() -> (ServerConfig, ClientConfig) {
     let CertifiedKey { cert, signing_key } =
         generate_simple_self_signed(["localhost".to_owned()]).unwrap();
     let key = PrivateKeyDer::try_from(signing_key.serialize_der()).unwrap();

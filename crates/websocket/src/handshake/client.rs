@@ -65,9 +65,17 @@ impl OpeningHandshake {
         let mut headers = HeaderMap::new();
         headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
         headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         let key = HeaderValue::from_str(self.key.as_str()).expect("base64 is a valid header value");
         headers.insert(SEC_WEBSOCKET_KEY, key);
+        headers.extend(self.extended_connect_headers());
+        headers
+    }
+
+    /// The header fields that make an extended CONNECT request of HTTP/2, whose `:protocol` is
+    /// `websocket`, the opening handshake: RFC 8441, section 5.
+    pub fn extended_connect_headers(&self) -> HeaderMap {
+        let mut headers = HeaderMap::new();
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
         if !self.subprotocols.is_empty() {
             let offered = HeaderValue::from_str(&self.subprotocols.join(", "))
                 .expect("a list of tokens is a valid header value");
@@ -98,6 +106,27 @@ impl OpeningHandshake {
         if !list::elements(headers, SEC_WEBSOCKET_ACCEPT).eq([self.key.accept().as_bytes()]) {
             return Err(HandshakeError::WrongAcceptKey);
         }
+        self.agree(headers)
+    }
+
+    /// Checks the server's response to an extended CONNECT request.
+    ///
+    /// # Errors
+    ///
+    /// [`HandshakeError`] when the server did not accept.
+    pub fn verify_extended_connect(
+        &self,
+        status: StatusCode,
+        headers: &HeaderMap,
+    ) -> Result<Opened, HandshakeError> {
+        if !status.is_success() {
+            return Err(HandshakeError::UnexpectedStatus(status));
+        }
+        self.agree(headers)
+    }
+
+    /// What both ends agree on.
+    fn agree(&self, headers: &HeaderMap) -> Result<Opened, HandshakeError> {
         if list::elements(headers, SEC_WEBSOCKET_EXTENSIONS).next().is_some() {
             return Err(HandshakeError::ExtensionNotOffered);
         }
@@ -243,6 +272,24 @@ mod tests {
     fn another_status_is_reported() {
         let opened = opening().verify(StatusCode::FORBIDDEN, &answer());
         assert_eq!(opened, Err(HandshakeError::UnexpectedStatus(StatusCode::FORBIDDEN)));
+    }
+
+    #[test]
+    fn extended_connect_has_neither_key_nor_upgrade() {
+        let headers = opening().extended_connect_headers();
+        assert_eq!(headers[SEC_WEBSOCKET_PROTOCOL], "chat, superchat");
+        assert_eq!(headers[SEC_WEBSOCKET_VERSION], "13");
+        assert_eq!(headers.len(), 2);
+
+        let mut answer = HeaderMap::new();
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("chat"));
+        let opened = opening().verify_extended_connect(StatusCode::OK, &answer).unwrap();
+        assert_eq!(opened.subprotocol(), Some("chat"));
+        let refused = opening().verify_extended_connect(StatusCode::FORBIDDEN, &answer);
+        assert_eq!(refused, Err(HandshakeError::UnexpectedStatus(StatusCode::FORBIDDEN)));
+        answer.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("other"));
+        let refused = opening().verify_extended_connect(StatusCode::OK, &answer);
+        assert_eq!(refused, Err(HandshakeError::SubprotocolNotOffered));
     }
 
     #[test]
