@@ -15,6 +15,8 @@ use proc_macro::TokenStream;
 /// class: `#[server_endpoint("/chat/{room}")]`, or with the subprotocols that it speaks,
 /// `#[server_endpoint("/chat/{room}", subprotocols = ["chat.v2", "chat.v1"])]`.
 ///
+/// With `strict`, a message that no method takes closes the session with 1003; otherwise it is ignored.
+///
 /// The path is a level-1 URI template whose variables are whole segments (Jakarta WebSocket 3.1.1).
 ///
 /// Methods, each with `&mut self` or `&self`, async or not, all optional:
@@ -22,17 +24,32 @@ use proc_macro::TokenStream;
 /// | attribute | called | may also take | may return |
 /// |---|---|---|---|
 /// | `#[on_open]` | once, before any message | | a reply |
-/// | `#[on_message]` | for each message; at most one method for text and one for binary | exactly one message: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char` | a reply |
-/// | `#[on_close]` | once, at the end | `&CloseReason` | `()` or `Result<(), E>` |
+/// | `#[on_message]` | for each message; at most one method for text, one for binary, one for pongs | exactly one of: a whole message (`String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`), a part of one as it arrives (`Part<String>`, `Part<Bytes>`), a message to read while it arrives (`TextStream`, `BinaryStream`), `Pong` | a reply |
+/// | `#[on_close]` | once, at the end | `&CloseReason`, `&CloseInfo` | `()` or `Result<(), E>` |
 /// | `#[on_error]` | when another method fails | `EndpointError`, which is mandatory | `()` or `Flow` |
 ///
 /// Every method may take, in any order, `Session` or `&Session`, `&Handshake`, and
 /// `#[path_param] name: T` for the variable `{name}`, converted by `FromStr`; a value that does not
 /// convert is answered with status 400 before the upgrade. A reply is `()`, text, octets, `Json<T>`, a
-/// number, or an `Option` or `Result` of these; an `Err` goes to `#[on_error]`.
+/// number, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these; an `Err` goes to
+/// `#[on_error]`.
+///
+/// `#[on_message(max_size = "64KiB")]` limits the whole messages of one method; a longer one closes the
+/// session with 1009, as soon as it is announced.
 #[proc_macro_attribute]
 pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     server_endpoint::expand(arguments.into(), item.into()).into()
+}
+
+/// Makes a WebSocket endpoint for clients of an `impl` block, as Jakarta WebSocket's `@ClientEndpoint`
+/// does of a class: `#[client_endpoint]`, or with the subprotocols to offer, the favourite first,
+/// `#[client_endpoint(subprotocols = ["chat.v2", "chat.v1"])]`.
+///
+/// Its methods are those of [`server_endpoint`](macro@server_endpoint), but there are no path
+/// parameters.
+#[proc_macro_attribute]
+pub fn client_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
+    server_endpoint::expand_client(arguments.into(), item.into()).into()
 }
 
 /// Makes message handlers of an `impl` block, as Spring's `@Controller` does of a class. The optional

@@ -18,7 +18,7 @@ pub use app::App;
 pub use builder::{AppBuilder, BuildError};
 pub use hub::PublishError;
 pub use socket::{SocketOutcome, WebSocket};
-pub use tidings_macros::{controller, server_endpoint};
+pub use tidings_macros::{client_endpoint, controller, server_endpoint};
 
 /// The README's code, compiled.
 #[cfg(doctest)]

@@ -9,8 +9,8 @@ use std::task::{Context, Poll};
 pub use bytes::Bytes;
 
 use crate::endpoint::{
-    BoxError, EndpointError, Flow, Message, PathParamError, PathParams, PayloadKind, SendError,
-    SendOrWait, Session,
+    BoxError, CloseCode, CloseReason, EndpointError, Flow, PathParamError, PathParams, Payload,
+    PayloadKind, Reply, SendError, SendOrWait, Session,
 };
 use crate::messaging::{HandlerError, MessageParts};
 
@@ -79,24 +79,47 @@ pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
 ///
 /// A future of two words, because every handler's future holds one: a reply that has to wait is boxed.
 #[inline]
-pub fn send_reply(session: &Session, reply: Option<Message>) -> Reply {
-    let Some(message) = reply else { return Reply::Sent(Ok(())) };
-    match session.send_or_wait(message) {
-        Ok(()) => Reply::Sent(Ok(())),
-        Err(SendOrWait::Refused(error)) => Reply::Sent(Err(Box::new(error))),
-        Err(SendOrWait::Wait(waiting)) => Reply::Waiting(waiting),
+pub fn send_reply(session: &Session, reply: Reply) -> Replying {
+    match reply {
+        Reply::Message(message) => match session.send_or_wait(message) {
+            Ok(()) => Replying::Sent(Ok(())),
+            Err(SendOrWait::Refused(error)) => Replying::Sent(Err(Box::new(error))),
+            Err(SendOrWait::Wait(waiting)) => Replying::Waiting(waiting),
+        },
+        Reply::Nothing => Replying::Sent(Ok(())),
+        reply => {
+            let session = session.clone();
+            Replying::Waiting(Box::pin(async move { send_all(&session, reply).await }))
+        }
     }
 }
 
+async fn send_all(session: &Session, reply: Reply) -> Result<(), SendError> {
+    match reply {
+        Reply::Nothing => {}
+        Reply::Message(message) => session.send(message).await?,
+        Reply::Several(replies) => {
+            for reply in replies {
+                Box::pin(send_all(session, reply)).await?;
+            }
+        }
+        Reply::Broadcast(message) => {
+            session.peers().broadcast(message);
+        }
+        Reply::Close(reason) => session.close(reason),
+    }
+    Ok(())
+}
+
 /// What [`send_reply`] gives.
-pub enum Reply {
+pub enum Replying {
     /// Nothing is left to do.
     Sent(Result<(), Box<SendError>>),
     /// The outbox had no room.
     Waiting(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>),
 }
 
-impl Future for Reply {
+impl Future for Replying {
     type Output = Result<(), EndpointError>;
 
     #[inline]
@@ -134,9 +157,27 @@ impl<E: Into<BoxError>> Ended for Result<(), E> {
 }
 
 /// A message that no method takes.
-pub fn ignore(session: &Session, message: &Message) {
-    let kind = if matches!(message, Message::Text(_)) { "text" } else { "binary" };
-    tracing::debug!(session = %session.log_id(), kind, "no method for this kind of message");
+pub fn ignore(session: &Session, payload: &Payload) {
+    if !matches!(payload, Payload::Pong(_)) {
+        tracing::debug!(session = %session.log_id(), "no method for this kind of message");
+    }
+}
+
+/// A message that no method takes, of an endpoint that refuses what it does not know.
+pub fn refuse(session: &Session, payload: &Payload) {
+    if !matches!(payload, Payload::Pong(_)) {
+        let reason = "no method for this kind of message";
+        session.close(CloseReason::truncated(CloseCode::UNSUPPORTED_DATA, reason));
+    }
+}
+
+/// The limit of a method, which must be one for whole messages.
+pub const fn max_size(kind: PayloadKind, octets_max: usize) -> Option<usize> {
+    assert!(
+        kind.is_whole(),
+        "max_size is for whole messages; parts, streams and pongs have no size to limit",
+    );
+    Some(octets_max)
 }
 
 /// What comes of `#[on_error]`, which may itself have failed.

@@ -8,7 +8,7 @@ use futures_util::{FutureExt, Stream};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{BoxError, Endpoint, EndpointError, SendError, Session};
+use crate::endpoint::{BoxError, CloseInfo, Endpoint, EndpointError, SendError, Session};
 use crate::handoff::{Custody, Handoff};
 use crate::net::in_turns;
 
@@ -116,7 +116,8 @@ impl Endpoint for SocketEndpoint {
         Ok(())
     }
 
-    async fn on_close(&mut self, _: &Session, reason: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        let reason = &info.reason;
         self.0.close(reason.clone());
     }
 }
@@ -196,7 +197,7 @@ where
         self.endpoint.on_message(session, message).await
     }
 
-    async fn on_close(&mut self, session: &Session, reason: &CloseReason) {
-        self.endpoint.on_close(session, reason).await;
+    async fn on_close(&mut self, session: &Session, info: &CloseInfo) {
+        self.endpoint.on_close(session, info).await;
     }
 }

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use support::{WebSocket, http, serve};
 use tidings::endpoint::{
-    BoxError, CloseCode, CloseReason, Endpoint, EndpointError, Flow, Json, Message, SendError,
-    Session,
+    BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, Json, Message,
+    SendError, Session,
 };
 use tidings::{App, server_endpoint};
 use tokio::io::AsyncWriteExt;
@@ -230,7 +230,8 @@ impl Endpoint for Witness {
         Ok(())
     }
 
-    async fn on_close(&mut self, _: &Session, reason: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        let reason = &info.reason;
         let _ = self.0.send(format!("closed {} {}", reason.code().as_u16(), reason.reason()));
     }
 }

@@ -7,7 +7,9 @@ use std::time::Duration;
 
 use support::{PATIENCE, Raw, Running, http, serve};
 use tidings::App;
-use tidings::endpoint::{CloseCode, CloseReason, Endpoint, EndpointError, Message, Session};
+use tidings::endpoint::{
+    CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Message, Session,
+};
 use tidings::server::SockJsOptions;
 use tokio::sync::mpsc;
 
@@ -223,7 +225,7 @@ impl Endpoint for Recorder {
         Ok(())
     }
 
-    async fn on_close(&mut self, _: &Session, _: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, _: &CloseInfo) {
         let _ = self.0.send("closed".into());
     }
 }

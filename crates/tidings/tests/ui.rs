@@ -7,6 +7,11 @@ fn server_endpoint() {
 }
 
 #[test]
+fn client_endpoint() {
+    check("client_endpoint");
+}
+
+#[test]
 fn controller() {
     check("controller");
 }

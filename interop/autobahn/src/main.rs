@@ -9,7 +9,7 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tidings::client::{Client, ConnectError};
-use tidings::endpoint::{CloseReason, Endpoint, EndpointError, Limits, Message, Session};
+use tidings::endpoint::{CloseInfo, Endpoint, EndpointError, Limits, Message, Session};
 use tokio::sync::oneshot;
 
 /// The longest message of the suite has 16 MiB.
@@ -88,7 +88,7 @@ impl Endpoint for Echo {
         Ok(session.send(message).await?)
     }
 
-    async fn on_close(&mut self, _: &Session, _: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, _: &CloseInfo) {
         if let Some(closed) = self.closed.take() {
             // Whoever asked may have been told enough by then.
             let _ = closed.send(self.last.take());

@@ -1,5 +1,5 @@
 use tidings::endpoint::{
-    BoxError, CloseCode, CloseReason, Endpoint, EndpointError, Flow, Message, Session,
+    BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, Message, Session,
 };
 use tidings::server_endpoint;
 
@@ -65,7 +65,8 @@ impl Endpoint for Programmatic {
         }
     }
 
-    async fn on_close(&mut self, _: &Session, reason: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        let reason = &info.reason;
         tracing::debug!(user_id = self.user_id, %reason, "playground session closed");
     }
 

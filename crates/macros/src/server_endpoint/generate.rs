@@ -2,25 +2,33 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::ItemImpl;
+use syn::{Ident, ItemImpl};
 
-use super::{Deployment, Methods};
+use super::{Deployed, Deployment, MessageMethod, Methods, Options, Unknown};
 use crate::argument::{Kind, Method, binding, parse_as};
 
 /// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
-pub(super) fn generate_bare(block: &ItemImpl) -> TokenStream {
+pub(super) fn generate_bare(block: &ItemImpl, deployed: Deployed) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let deployed = match deployed {
+        Deployed::Server => quote! {
+            impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
+                const PATH: &'static str = "/";
+            }
+        },
+        Deployed::Client => quote! {
+            impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {}
+        },
+    };
     quote! {
-        impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
-            const PATH: &'static str = "/";
-        }
+        #deployed
         impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {}
     }
 }
 
-/// The implementations of `ServerEndpoint` and `Endpoint`.
-pub(super) fn generate(
+/// The implementation of `ServerEndpoint`.
+pub(super) fn generate_server(
     block: &ItemImpl,
     deployment: &Deployment,
     methods: &Methods,
@@ -28,12 +36,9 @@ pub(super) fn generate(
 ) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let Deployment { path, subprotocols } = deployment;
+    let Deployment { path, options } = deployment;
+    let subprotocols = &options.subprotocols;
     let checks = generate_checks(methods, variables);
-    let on_open = methods.on_open.as_ref().map(|method| generate_on_open(method, variables));
-    let on_message = generate_on_message(&methods.on_message, variables);
-    let on_close = methods.on_close.as_ref().map(|method| generate_on_close(method, variables));
-    let on_error = methods.on_error.as_ref().map(|method| generate_on_error(method, variables));
     quote! {
         impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
             const PATH: &'static str = #path;
@@ -46,6 +51,37 @@ pub(super) fn generate(
                 ::std::result::Result::Ok(())
             }
         }
+    }
+}
+
+/// The implementation of `ClientEndpoint`.
+pub(super) fn generate_client(block: &ItemImpl, options: &Options) -> TokenStream {
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let subprotocols = &options.subprotocols;
+    quote! {
+        impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {
+            const SUBPROTOCOLS: &'static [&'static str] = &[#(#subprotocols),*];
+        }
+    }
+}
+
+/// The implementation of `Endpoint`.
+pub(super) fn generate_endpoint(
+    block: &ItemImpl,
+    methods: &Methods,
+    variables: &[String],
+    unknown: Unknown,
+) -> TokenStream {
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let on_open = methods.on_open.as_ref().map(|method| generate_on_open(method, variables));
+    let on_message = generate_on_message(&methods.on_message, variables, unknown);
+    let on_close = methods.on_close.as_ref().map(|method| generate_on_close(method, variables));
+    let on_error = methods.on_error.as_ref().map(|method| generate_on_error(method, variables));
+    let kinds = generate_kinds(block, &methods.on_message);
+    quote! {
+        #kinds
 
         impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {
             #on_open
@@ -130,60 +166,115 @@ fn generate_reply(method: &Method) -> TokenStream {
     }
 }
 
-fn generate_on_message(methods: &[Method], variables: &[String]) -> TokenStream {
+/// How messages are wanted, and which method each of them goes to.
+fn generate_on_message(
+    methods: &[MessageMethod],
+    variables: &[String],
+    unknown: Unknown,
+) -> TokenStream {
+    if methods.is_empty() && unknown == Unknown::Ignored {
+        return quote!();
+    }
+    let receptions = methods.iter().enumerate().map(|(index, method)| {
+        let kind = kind(index);
+        let octets_max = method.octets_max.map_or_else(
+            || quote!(::std::option::Option::None),
+            |octets_max| {
+                let span = method.method.name.span();
+                quote_spanned!(span=> const { ::tidings::__private::max_size(Self::#kind, #octets_max) })
+            },
+        );
+        quote!((Self::#kind, #octets_max))
+    });
     let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
-    let kinds = methods.iter().enumerate().map(|(index, method)| {
-        let kind = quote::format_ident!("KIND_{index}");
+    let branches: Vec<TokenStream> = methods
+        .iter()
+        .enumerate()
+        .map(|(index, MessageMethod { method, .. })| {
+            let kind = kind(index);
+            let arguments = generate_arguments(method, &call_type, variables);
+            let reply = generate_reply(method);
+            quote! {
+                if Self::#kind.takes(&payload) {
+                    #[allow(unused_mut)]
+                    let mut call = ::tidings::endpoint::OnMessage::new(session, payload);
+                    #arguments
+                    return { #reply };
+                }
+            }
+        })
+        .collect();
+    let unknown = match unknown {
+        Unknown::Ignored => quote!(ignore),
+        Unknown::Refused => quote!(refuse),
+    };
+    quote! {
+        fn receptions(&self) -> ::tidings::endpoint::Receptions {
+            let () = Self::__TIDINGS_KINDS_DIFFER;
+            ::tidings::endpoint::PayloadKind::receptions(&[#(#receptions),*])
+        }
+
+        async fn on_payload(
+            &mut self,
+            session: &::tidings::endpoint::Session,
+            payload: ::tidings::endpoint::Payload,
+        ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
+            #(#branches)*
+            ::tidings::__private::#unknown(session, &payload);
+            ::std::result::Result::Ok(())
+        }
+    }
+}
+
+/// Constants of the type that say what each method takes, and that no two take the same.
+///
+/// Of the type, because the compiler then looks at each only once, and knows the type's generics.
+pub(super) fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod]) -> TokenStream {
+    let ty = &block.self_ty;
+    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+    let kinds = methods.iter().enumerate().map(|(index, MessageMethod { method, .. })| {
+        let kind = kind(index);
         let payloads =
             method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
         let payloads = payloads.map(|argument| {
-            let the_trait = quote!(::tidings::endpoint::Extract<#call_type>);
+            let the_trait =
+                quote!(::tidings::endpoint::Extract<::tidings::endpoint::OnMessage<'_>>);
             argument.by_trait(&the_trait, &quote!(PAYLOAD))
         });
         let only_payload = quote_spanned! {method.name.span()=>
             ::tidings::__private::only_payload(&[#(#payloads),*])
         };
-        quote!(const #kind: ::tidings::endpoint::PayloadKind = #only_payload;)
+        quote! {
+            #[doc(hidden)]
+            const #kind: ::tidings::endpoint::PayloadKind = #only_payload;
+        }
     });
     let overlaps =
         (0..methods.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
     let overlaps = overlaps.map(|(first, second)| {
-        let span = methods[second].name.span();
-        let first = quote::format_ident!("KIND_{first}");
-        let second = quote::format_ident!("KIND_{second}");
+        let span = methods[second].method.name.span();
+        let (first, second) = (kind(first), kind(second));
         quote_spanned! {span=>
-            const _: () = assert!(
-                !#first.overlaps(#second),
+            assert!(
+                !Self::#first.overlaps(Self::#second),
                 "two #[on_message] methods take the same kind of message",
             );
         }
     });
-    let branches = methods.iter().enumerate().map(|(index, method)| {
-        let kind = quote::format_ident!("KIND_{index}");
-        let arguments = generate_arguments(method, &call_type, variables);
-        let reply = generate_reply(method);
-        quote! {
-            if #kind.takes(&message) {
-                #[allow(unused_mut)]
-                let mut call = ::tidings::endpoint::OnMessage::new(session, message);
-                #arguments
-                return { #reply };
-            }
-        }
-    });
     quote! {
-        async fn on_message(
-            &mut self,
-            session: &::tidings::endpoint::Session,
-            message: ::tidings::endpoint::Message,
-        ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
+        impl #impl_generics #ty #where_clause {
             #(#kinds)*
-            #(#overlaps)*
-            #(#branches)*
-            ::tidings::__private::ignore(session, &message);
-            ::std::result::Result::Ok(())
+
+            #[doc(hidden)]
+            const __TIDINGS_KINDS_DIFFER: () = {
+                #(#overlaps)*
+            };
         }
     }
+}
+
+fn kind(index: usize) -> Ident {
+    quote::format_ident!("__TIDINGS_KIND_{index}")
 }
 
 fn generate_on_close(method: &Method, variables: &[String]) -> TokenStream {
@@ -194,11 +285,11 @@ fn generate_on_close(method: &Method, variables: &[String]) -> TokenStream {
         async fn on_close(
             &mut self,
             session: &::tidings::endpoint::Session,
-            reason: &::tidings::endpoint::CloseReason,
+            info: &::tidings::endpoint::CloseInfo,
         ) {
             let closed = async {
                 #[allow(unused_mut, unused_variables)]
-                let mut call = ::tidings::endpoint::OnClose::new(session, reason);
+                let mut call = ::tidings::endpoint::OnClose::new(session, info);
                 #arguments
                 #ended
             };

@@ -1,4 +1,4 @@
-use tidings_websocket::{CloseCode, CloseReason};
+use tidings_websocket::{CloseCode, CloseReason, ProtocolError};
 
 /// How a session ended.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -11,6 +11,8 @@ pub struct CloseInfo {
     pub initiator: CloseInitiator,
     /// Whether both ends exchanged close frames: RFC 6455, section 7.1.4.
     pub clean: bool,
+    /// What the peer did wrong, if that is why the session ended.
+    pub failure: Option<ProtocolError>,
 }
 
 /// Where the end of a session came from.
@@ -29,7 +31,7 @@ pub enum CloseInitiator {
 
 impl CloseInfo {
     pub(crate) fn new(reason: CloseReason, initiator: CloseInitiator) -> Self {
-        Self { reason, initiator, clean: false }
+        Self { reason, initiator, clean: false, failure: None }
     }
 
     /// The stream ended without a close frame.

@@ -1,8 +1,12 @@
 use std::future::Future;
 
-use tidings_websocket::{CloseReason, Message};
+use bytes::Bytes;
+use tidings_websocket::{CloseReason, Message, MessagePart};
 
-use super::{EndpointError, PathParamError, PathParams, Session};
+use super::{
+    CloseInfo, EndpointError, MessageStream, PathParamError, PathParams, Payload, Receptions,
+    Session,
+};
 
 /// What an application does with one connection: the programmatic style of Jakarta WebSocket's
 /// `Endpoint`.
@@ -29,6 +33,12 @@ use super::{EndpointError, PathParamError, PathParams, Session};
 /// }
 /// ```
 pub trait Endpoint: Send + 'static {
+    /// How this endpoint wants its messages. Asked once, before [`on_open`](Self::on_open). Over SockJS,
+    /// messages always come whole.
+    fn receptions(&self) -> Receptions {
+        Receptions::default()
+    }
+
     /// The connection is open. No message is delivered before this returns.
     ///
     /// # Errors
@@ -40,6 +50,28 @@ pub trait Endpoint: Send + 'static {
     ) -> impl Future<Output = Result<(), EndpointError>> + Send {
         let _ = session;
         async { Ok(()) }
+    }
+
+    /// Something has arrived: calls [`on_message`](Self::on_message), [`on_part`](Self::on_part),
+    /// [`on_stream`](Self::on_stream) or [`on_pong`](Self::on_pong). Annotated endpoints take everything
+    /// here.
+    ///
+    /// # Errors
+    ///
+    /// That of the method it calls.
+    fn on_payload(
+        &mut self,
+        session: &Session,
+        payload: Payload,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        async {
+            match payload {
+                Payload::Message(message) => self.on_message(session, message).await,
+                Payload::Part(part) => self.on_part(session, part).await,
+                Payload::Stream(message) => self.on_stream(session, message).await,
+                Payload::Pong(pong) => self.on_pong(session, pong).await,
+            }
+        }
     }
 
     /// A whole message has arrived.
@@ -56,13 +88,52 @@ pub trait Endpoint: Send + 'static {
         async { Ok(()) }
     }
 
-    /// The session has ended, for whatever cause. Called exactly once; sending fails by now.
-    fn on_close(
+    /// A part of a message has arrived, of a kind that is wanted [in parts](super::Delivery::Parts).
+    ///
+    /// # Errors
+    ///
+    /// As for [`on_message`](Self::on_message).
+    fn on_part(
         &mut self,
         session: &Session,
-        reason: &CloseReason,
-    ) -> impl Future<Output = ()> + Send {
-        let _ = (session, reason);
+        part: MessagePart,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let _ = (session, part);
+        async { Ok(()) }
+    }
+
+    /// A message begins, of a kind that is wanted [as a stream](super::Delivery::Stream). It is read while this
+    /// runs; what is left of it afterwards is skipped.
+    ///
+    /// # Errors
+    ///
+    /// As for [`on_message`](Self::on_message).
+    fn on_stream(
+        &mut self,
+        session: &Session,
+        message: MessageStream,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let _ = (session, message);
+        async { Ok(()) }
+    }
+
+    /// A pong has arrived, the answer to a [ping](Session::ping) or unasked.
+    ///
+    /// # Errors
+    ///
+    /// As for [`on_message`](Self::on_message).
+    fn on_pong(
+        &mut self,
+        session: &Session,
+        pong: Pong,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let _ = (session, pong);
+        async { Ok(()) }
+    }
+
+    /// The session has ended, for whatever cause. Called exactly once; sending fails by now.
+    fn on_close(&mut self, session: &Session, info: &CloseInfo) -> impl Future<Output = ()> + Send {
+        let _ = (session, info);
         async {}
     }
 
@@ -98,6 +169,19 @@ pub trait ServerEndpoint: Endpoint {
         Ok(())
     }
 }
+
+/// An [`Endpoint`] for clients, as `#[client_endpoint]` makes it.
+pub trait ClientEndpoint: Endpoint {
+    /// The subprotocols to offer, the favourite first, unless the client was built with others.
+    const SUBPROTOCOLS: &'static [&'static str] = &[];
+}
+
+/// A pong: RFC 6455, section 5.5.3.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Pong(
+    /// The payload, that of the ping if the pong answers one. At most 125 octets.
+    pub Bytes,
+);
 
 /// What happens to a session after [`Endpoint::on_error`].
 #[derive(Clone, Debug, PartialEq, Eq)]

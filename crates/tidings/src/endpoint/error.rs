@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_websocket::CloseReason;
+use tidings_websocket::{CloseReason, ProtocolError};
 
 use super::PathParamError;
 
@@ -27,6 +27,8 @@ pub enum EndpointError {
     Handler(BoxError),
     /// A message could not be sent.
     Send(SendError),
+    /// The peer broke the protocol or a limit; the session is being closed with the code that says so.
+    Protocol(ProtocolError),
     /// The handler panicked with this message. The session is closed with 1011.
     Panic(String),
 }
@@ -49,6 +51,7 @@ impl fmt::Display for EndpointError {
             Self::PathParam(_) => f.write_str("path parameter did not convert"),
             Self::Handler(error) => error.fmt(f),
             Self::Send(_) => f.write_str("message could not be sent"),
+            Self::Protocol(error) => error.fmt(f),
             Self::Panic(message) => write!(f, "handler panicked: {message}"),
         }
     }
@@ -61,7 +64,7 @@ impl Error for EndpointError {
             Self::PathParam(error) => Some(error),
             Self::Handler(error) => error.source(),
             Self::Send(error) => Some(error),
-            Self::Panic(_) => None,
+            Self::Protocol(_) | Self::Panic(_) => None,
         }
     }
 }

@@ -4,9 +4,12 @@ use std::str::FromStr;
 
 use bytes::Bytes;
 use serde::de::DeserializeOwned;
-use tidings_websocket::{CloseReason, Message};
+use tidings_websocket::{CloseReason, Message, MessagePart};
 
-use super::{EndpointError, Handshake, Json, Session};
+use super::{
+    BinaryStream, CloseInfo, Delivery, EndpointError, Handshake, Json, MessageStream, Pong,
+    Receptions, Session, TextStream,
+};
 
 /// An argument of an annotated method. `P` is the call that the method is for: [`OnOpen`],
 /// [`OnMessage`], [`OnClose`] or [`OnError`].
@@ -16,8 +19,8 @@ use super::{EndpointError, Handshake, Json, Session};
     message = "`{Self}` cannot be an argument of this method of an endpoint",
     label = "not a legal argument here",
     note = "every method may take `Session`, `&Session`, `&Handshake` and `#[path_param] name: T`",
-    note = "`#[on_message]` also takes one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char`",
-    note = "`#[on_close]` also takes `&CloseReason`, `#[on_error]` also takes `EndpointError`"
+    note = "`#[on_message]` also takes one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
+    note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`"
 )]
 pub trait Extract<P>: Sized {
     /// Which messages the argument takes, if it takes one.
@@ -32,30 +35,122 @@ pub trait Extract<P>: Sized {
     fn extract(call: &mut P) -> Result<Self, EndpointError>;
 }
 
-/// The kinds of message that a payload argument takes.
+/// What a payload argument takes.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum PayloadKind {
-    /// Text messages.
+    /// Whole text messages.
     Text,
-    /// Binary messages.
+    /// Whole binary messages.
     Binary,
-    /// Both.
+    /// Whole messages of both kinds.
     Any,
+    /// Text messages in parts.
+    TextParts,
+    /// Binary messages in parts.
+    BinaryParts,
+    /// Text messages as streams.
+    TextStream,
+    /// Binary messages as streams.
+    BinaryStream,
+    /// Pongs.
+    Pong,
 }
 
 impl PayloadKind {
-    /// Whether a handler of this kind is called for `message`.
-    pub fn takes(self, message: &Message) -> bool {
-        matches!(
-            (self, message),
-            (Self::Any, _) | (Self::Text, Message::Text(_)) | (Self::Binary, Message::Binary(_))
-        )
+    /// Whether a handler of this kind is called for `payload`.
+    #[inline]
+    pub fn takes(self, payload: &Payload) -> bool {
+        match payload {
+            Payload::Message(Message::Text(_)) => matches!(self, Self::Any | Self::Text),
+            Payload::Message(Message::Binary(_)) => matches!(self, Self::Any | Self::Binary),
+            Payload::Part(MessagePart::Text { .. }) => matches!(self, Self::TextParts),
+            Payload::Part(MessagePart::Binary { .. }) => matches!(self, Self::BinaryParts),
+            Payload::Stream(MessageStream::Text(_)) => matches!(self, Self::TextStream),
+            Payload::Stream(MessageStream::Binary(_)) => matches!(self, Self::BinaryStream),
+            Payload::Pong(_) => matches!(self, Self::Pong),
+        }
     }
 
     /// Whether two handlers would both be called for some message.
     pub const fn overlaps(self, other: Self) -> bool {
-        !matches!((self, other), (Self::Text, Self::Binary) | (Self::Binary, Self::Text))
+        self.native() & other.native() != 0
     }
+
+    /// Whether a limit on the size of a message makes sense.
+    pub const fn is_whole(self) -> bool {
+        matches!(self, Self::Text | Self::Binary | Self::Any)
+    }
+
+    /// How an endpoint with handlers of these kinds, each with its limit in octets, wants its messages.
+    pub fn receptions(handlers: &[(Self, Option<usize>)]) -> Receptions {
+        let mut receptions = Receptions::default();
+        for (kind, octets_max) in handlers {
+            let delivery = match kind {
+                Self::Text | Self::Binary | Self::Any => {
+                    Delivery::Whole { octets_max: *octets_max }
+                }
+                Self::TextParts | Self::BinaryParts => Delivery::Parts,
+                Self::TextStream | Self::BinaryStream => Delivery::Stream,
+                Self::Pong => continue,
+            };
+            if kind.native() & TEXT != 0 {
+                receptions.text = delivery;
+            }
+            if kind.native() & BINARY != 0 {
+                receptions.binary = delivery;
+            }
+        }
+        receptions
+    }
+
+    /// The native kinds of Jakarta WebSocket that it stands for, as a set of bits.
+    const fn native(self) -> u8 {
+        match self {
+            Self::Text | Self::TextParts | Self::TextStream => TEXT,
+            Self::Binary | Self::BinaryParts | Self::BinaryStream => BINARY,
+            Self::Any => TEXT | BINARY,
+            Self::Pong => PONG,
+        }
+    }
+}
+
+const TEXT: u8 = 1;
+const BINARY: u8 = 2;
+const PONG: u8 = 4;
+
+/// What a method with `#[on_message]` is called for.
+#[derive(Debug)]
+pub enum Payload {
+    /// A whole message.
+    Message(Message),
+    /// A part of a message.
+    Part(MessagePart),
+    /// A message that is still arriving.
+    Stream(MessageStream),
+    /// A pong.
+    Pong(Pong),
+}
+
+/// A part of a message, as an argument: `Part<String>` of text, `Part<Bytes>` of a binary message.
+///
+/// Parts are cut where the octets happened to arrive, but never within a character. Only the last may
+/// be empty.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Part<T> {
+    /// What follows the parts before.
+    pub data: T,
+    /// Whether the message ends here.
+    pub last: bool,
+}
+
+/// An argument that the message makes an `A`, or if it is none, a `B`: Jakarta WebSocket's list of
+/// decoders.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Either<A, B> {
+    /// The first that was tried.
+    First(A),
+    /// The second.
+    Second(B),
 }
 
 /// A call of `#[on_open]`.
@@ -68,14 +163,14 @@ pub struct OnOpen<'a> {
 #[derive(Debug)]
 pub struct OnMessage<'a> {
     session: &'a Session,
-    message: Option<Message>,
+    payload: Option<Payload>,
 }
 
 /// A call of `#[on_close]`.
 #[derive(Debug)]
 pub struct OnClose<'a> {
     session: &'a Session,
-    reason: &'a CloseReason,
+    info: &'a CloseInfo,
 }
 
 /// A call of `#[on_error]`.
@@ -94,20 +189,31 @@ impl<'a> OnOpen<'a> {
 
 impl<'a> OnMessage<'a> {
     #[doc(hidden)]
-    pub fn new(session: &'a Session, message: Message) -> Self {
-        Self { session, message: Some(message) }
+    #[inline]
+    pub fn new(session: &'a Session, payload: Payload) -> Self {
+        Self { session, payload: Some(payload) }
     }
 
-    /// Takes the message; an argument that comes later does not find it any more.
+    /// Takes the message; an argument that comes later does not find it any more. `None` also when the
+    /// method is called for something else.
+    #[inline]
     pub fn take_message(&mut self) -> Option<Message> {
-        self.message.take()
+        match self.payload.take() {
+            Some(Payload::Message(message)) => Some(message),
+            _ => None,
+        }
+    }
+
+    /// Takes what the method is called for; an argument that comes later does not find it any more.
+    pub fn take_payload(&mut self) -> Option<Payload> {
+        self.payload.take()
     }
 }
 
 impl<'a> OnClose<'a> {
     #[doc(hidden)]
-    pub fn new(session: &'a Session, reason: &'a CloseReason) -> Self {
-        Self { session, reason }
+    pub fn new(session: &'a Session, info: &'a CloseInfo) -> Self {
+        Self { session, info }
     }
 }
 
@@ -150,9 +256,41 @@ calls!(OnOpen, OnMessage, OnClose, OnError);
 
 impl Extract<OnClose<'_>> for CloseReason {
     fn extract(call: &mut OnClose<'_>) -> Result<Self, EndpointError> {
-        Ok(call.reason.clone())
+        Ok(call.info.reason.clone())
     }
 }
+
+impl Extract<OnClose<'_>> for CloseInfo {
+    fn extract(call: &mut OnClose<'_>) -> Result<Self, EndpointError> {
+        Ok(call.info.clone())
+    }
+}
+
+/// An argument whose type says in which form it wants messages, so that no other form comes.
+fn mismatch() -> EndpointError {
+    EndpointError::Handler("the message is an argument twice".into())
+}
+
+macro_rules! payload {
+    ($type:ty, $kind:ident, $pattern:pat => $value:expr) => {
+        impl Extract<OnMessage<'_>> for $type {
+            const PAYLOAD: Option<PayloadKind> = Some(PayloadKind::$kind);
+
+            fn extract(call: &mut OnMessage<'_>) -> Result<Self, EndpointError> {
+                match call.take_payload() {
+                    Some($pattern) => Ok($value),
+                    _ => Err(mismatch()),
+                }
+            }
+        }
+    };
+}
+
+payload!(Part<String>, TextParts, Payload::Part(MessagePart::Text { data, last }) => Self { data, last });
+payload!(Part<Bytes>, BinaryParts, Payload::Part(MessagePart::Binary { data, last }) => Self { data, last });
+payload!(TextStream, TextStream, Payload::Stream(MessageStream::Text(stream)) => stream);
+payload!(BinaryStream, BinaryStream, Payload::Stream(MessageStream::Binary(stream)) => stream);
+payload!(Pong, Pong, Payload::Pong(pong) => pong);
 
 impl Extract<OnError<'_>> for EndpointError {
     fn extract(call: &mut OnError<'_>) -> Result<Self, EndpointError> {
@@ -177,15 +315,33 @@ pub trait FromMessage: Sized {
 impl<T: FromMessage> Extract<OnMessage<'_>> for T {
     const PAYLOAD: Option<PayloadKind> = Some(T::KIND);
 
+    #[inline]
     fn extract(call: &mut OnMessage<'_>) -> Result<Self, EndpointError> {
-        let taken = || EndpointError::Handler("the message is an argument twice".into());
-        T::from_message(call.take_message().ok_or_else(taken)?)
+        T::from_message(call.take_message().ok_or_else(mismatch)?)
+    }
+}
+
+impl<A: FromMessage, B: FromMessage> FromMessage for Either<A, B> {
+    const KIND: PayloadKind = match (A::KIND, B::KIND) {
+        (PayloadKind::Text, PayloadKind::Text) => PayloadKind::Text,
+        (PayloadKind::Binary, PayloadKind::Binary) => PayloadKind::Binary,
+        _ => PayloadKind::Any,
+    };
+
+    fn from_message(message: Message) -> Result<Self, EndpointError> {
+        if A::KIND.takes(&Payload::Message(message.clone()))
+            && let Ok(first) = A::from_message(message.clone())
+        {
+            return Ok(Self::First(first));
+        }
+        B::from_message(message).map(Self::Second)
     }
 }
 
 impl FromMessage for Message {
     const KIND: PayloadKind = PayloadKind::Any;
 
+    #[inline]
     fn from_message(message: Message) -> Result<Self, EndpointError> {
         Ok(message)
     }
@@ -279,5 +435,27 @@ mod tests {
         assert!(!Text.overlaps(Binary));
         assert!(Text.overlaps(Text));
         assert!(Any.overlaps(Binary));
+        assert!(Text.overlaps(PayloadKind::TextParts));
+        assert!(!PayloadKind::Pong.overlaps(Any));
+    }
+
+    #[test]
+    fn handlers_say_how_messages_are_delivered() {
+        let receptions = PayloadKind::receptions(&[
+            (PayloadKind::Text, Some(5)),
+            (PayloadKind::BinaryStream, None),
+            (PayloadKind::Pong, None),
+        ]);
+        assert_eq!(receptions.text, Delivery::Whole { octets_max: Some(5) });
+        assert_eq!(receptions.binary, Delivery::Stream);
+    }
+
+    #[test]
+    fn the_second_is_tried_when_the_first_refuses() {
+        type Number = Either<u8, Json<Vec<u8>>>;
+        assert_eq!(Number::from_message("7".into()).unwrap(), Either::First(7));
+        let second = Number::from_message("[1]".into()).unwrap();
+        assert!(matches!(second, Either::Second(Json(list)) if list == [1]));
+        assert!(Number::from_message("x".into()).is_err());
     }
 }

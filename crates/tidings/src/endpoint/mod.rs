@@ -7,9 +7,11 @@ mod error;
 mod extract;
 mod handshake;
 mod json;
+mod message_stream;
 mod open_sessions;
 mod path_params;
 mod path_template;
+mod reception;
 mod reply;
 mod runner;
 mod sending;
@@ -17,14 +19,20 @@ mod session;
 mod vitals;
 
 pub use close_info::{CloseInfo, CloseInitiator};
-pub use endpoint::{Endpoint, Flow, ServerEndpoint};
+pub use endpoint::{ClientEndpoint, Endpoint, Flow, Pong, ServerEndpoint};
 pub use error::{BoxError, EndpointError, SendError};
-pub use extract::{Call, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, PayloadKind};
+pub use extract::{
+    Call, Either, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, Part, Payload,
+    PayloadKind,
+};
 pub use handshake::Handshake;
 pub use json::Json;
+pub use message_stream::{BinaryStream, MessageCutOff, MessageStream, TextStream};
+pub(crate) use message_stream::{Feeder, message_stream};
 pub use open_sessions::Peers;
 pub use path_params::{PathParamError, PathParams};
-pub use reply::{IntoFlow, IntoReply};
+pub use reception::{Delivery, Receptions};
+pub use reply::{Broadcast, Close, IntoFlow, IntoReply, Reply, Several};
 pub(crate) use sending::SendOrWait;
 pub use sending::{
     Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,

@@ -1,6 +1,6 @@
 use bytes::Bytes;
 use serde::Serialize;
-use tidings_websocket::Message;
+use tidings_websocket::{CloseReason, Message};
 
 use super::{BoxError, EndpointError, Flow, Json};
 
@@ -8,28 +8,86 @@ use super::{BoxError, EndpointError, Flow, Json};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a method of an endpoint",
     label = "cannot be sent as a reply",
-    note = "return `()`, `String`, `&'static str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char`, or an `Option` or `Result` of these"
+    note = "return `()`, `String`, `&'static str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char`, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these"
 )]
 pub trait IntoReply {
-    /// The message to send, if there is one.
+    /// What to send, if anything.
     ///
     /// # Errors
     ///
     /// The error that the method returned, or the one that kept its value from being encoded.
-    fn into_reply(self) -> Result<Option<Message>, EndpointError>;
+    fn into_reply(self) -> Result<Reply, EndpointError>;
 }
 
+/// What is sent when a method has returned.
+#[derive(Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Reply {
+    /// Nothing.
+    #[default]
+    Nothing,
+    /// A message to the peer.
+    Message(Message),
+    /// Several things, one after the other.
+    Several(Vec<Reply>),
+    /// A message to all open sessions of the endpoint.
+    Broadcast(Message),
+    /// The session is closed.
+    Close(CloseReason),
+}
+
+impl From<Message> for Reply {
+    fn from(message: Message) -> Self {
+        Self::Message(message)
+    }
+}
+
+/// Returned by a method: closes the session, after a reply.
+///
+/// ```
+/// use tidings::endpoint::{Close, CloseCode};
+///
+/// fn goodbye() -> Close<&'static str> {
+///     Close { reply: "bye", reason: CloseCode::NORMAL_CLOSURE.into() }
+/// }
+/// # let _ = goodbye();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Close<R = ()> {
+    /// What is sent before.
+    pub reply: R,
+    /// Why the session is closed.
+    pub reason: CloseReason,
+}
+
+/// Returned by a method: sends a reply to all open sessions of the endpoint, the session's own among
+/// them, encoded once.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Broadcast<R>(
+    /// The reply.
+    pub R,
+);
+
+/// Returned by a method: sends several replies, one after the other. A plain `Vec<u8>` is one binary
+/// message.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Several<R>(
+    /// The replies.
+    pub Vec<R>,
+);
+
 impl IntoReply for () {
-    fn into_reply(self) -> Result<Option<Message>, EndpointError> {
-        Ok(None)
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        Ok(Reply::Nothing)
     }
 }
 
 macro_rules! messages {
     ($($type:ty),*) => {$(
         impl IntoReply for $type {
-            fn into_reply(self) -> Result<Option<Message>, EndpointError> {
-                Ok(Some(self.into()))
+            #[inline]
+            fn into_reply(self) -> Result<Reply, EndpointError> {
+                Ok(Reply::Message(self.into()))
             }
         }
     )*};
@@ -40,8 +98,8 @@ messages!(Message, String, &'static str, Bytes, Vec<u8>);
 macro_rules! shown_as_text {
     ($($type:ty),*) => {$(
         impl IntoReply for $type {
-            fn into_reply(self) -> Result<Option<Message>, EndpointError> {
-                Ok(Some(self.to_string().into()))
+            fn into_reply(self) -> Result<Reply, EndpointError> {
+                Ok(Reply::Message(self.to_string().into()))
             }
         }
     )*};
@@ -52,24 +110,58 @@ shown_as_text!(
 );
 
 impl<T: Serialize> IntoReply for Json<T> {
-    fn into_reply(self) -> Result<Option<Message>, EndpointError> {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
         let text = serde_json::to_string(&self.0);
-        text.map(|text| Some(text.into())).map_err(|error| EndpointError::Encode(error.into()))
+        text.map(|text| Reply::Message(text.into()))
+            .map_err(|error| EndpointError::Encode(error.into()))
     }
 }
 
 impl<R: IntoReply> IntoReply for Option<R> {
-    fn into_reply(self) -> Result<Option<Message>, EndpointError> {
-        self.map_or(Ok(None), IntoReply::into_reply)
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        self.map_or(Ok(Reply::Nothing), IntoReply::into_reply)
     }
 }
 
 impl<R: IntoReply, E: Into<BoxError>> IntoReply for Result<R, E> {
-    fn into_reply(self) -> Result<Option<Message>, EndpointError> {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
         match self {
             Ok(reply) => reply.into_reply(),
             Err(error) => Err(EndpointError::from_handler(error)),
         }
+    }
+}
+
+impl IntoReply for Reply {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        Ok(self)
+    }
+}
+
+impl<R: IntoReply> IntoReply for Several<R> {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        let replies: Result<Vec<Reply>, _> = self.0.into_iter().map(R::into_reply).collect();
+        Ok(Reply::Several(replies?))
+    }
+}
+
+impl<R: IntoReply> IntoReply for Close<R> {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        Ok(Reply::Several(vec![self.reply.into_reply()?, Reply::Close(self.reason)]))
+    }
+}
+
+impl<R: IntoReply> IntoReply for Broadcast<R> {
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        Ok(to_all(self.0.into_reply()?))
+    }
+}
+
+fn to_all(reply: Reply) -> Reply {
+    match reply {
+        Reply::Message(message) => Reply::Broadcast(message),
+        Reply::Several(replies) => Reply::Several(replies.into_iter().map(to_all).collect()),
+        reply => reply,
     }
 }
 
@@ -102,10 +194,13 @@ mod tests {
 
     #[test]
     fn values_become_messages_and_nothing_stays_nothing() {
-        assert_eq!(7_u8.into_reply().unwrap(), Some("7".into()));
-        assert_eq!(Json([1, 2]).into_reply().unwrap(), Some("[1,2]".into()));
-        assert_eq!(().into_reply().unwrap(), None);
-        assert_eq!(None::<String>.into_reply().unwrap(), None);
+        assert_eq!(7_u8.into_reply().unwrap(), Reply::Message("7".into()));
+        assert_eq!(Json([1, 2]).into_reply().unwrap(), Reply::Message("[1,2]".into()));
+        assert_eq!(().into_reply().unwrap(), Reply::Nothing);
+        assert_eq!(None::<String>.into_reply().unwrap(), Reply::Nothing);
+        let several = Broadcast(Several(vec!["a", "b"])).into_reply().unwrap();
+        let broadcasts = ["a", "b"].map(|text| Reply::Broadcast(text.into()));
+        assert_eq!(several, Reply::Several(broadcasts.into()));
     }
 
     #[test]

@@ -8,9 +8,12 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tidings_websocket::{CloseCode, CloseReason};
+use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart};
 
-use super::{CloseInfo, Due, Endpoint, EndpointError, Flow, OpenSessions, Session};
+use super::{
+    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSessions, Payload, Pong,
+    Receptions, Session, message_stream,
+};
 use crate::net::{Alarm, Incoming, Source};
 
 /// The shortest time between two heart-beats of ours.
@@ -26,8 +29,15 @@ pub(crate) fn run<E: Endpoint, S: Source>(
     source: S,
     open_sessions: Arc<OpenSessions>,
 ) -> impl Future<Output = CloseInfo> + Send {
-    let driver = Driver { source, alarm: Alarm::default(), not_before: None };
-    let mut runner = Runner { endpoint, session, driver };
+    let mut driver =
+        Driver { source, alarm: Alarm::default(), not_before: None, skipping: Skipping::Nothing };
+    let receptions = endpoint.receptions();
+    for kind in [MessageKind::Text, MessageKind::Binary] {
+        if let Some(reception) = receptions.of(kind).reception() {
+            driver.source.set_reception(kind, reception);
+        }
+    }
+    let mut runner = Runner { endpoint, session, driver, receptions };
     async move { runner.run(open_sessions).await }
 }
 
@@ -36,6 +46,7 @@ struct Runner<E, S> {
     endpoint: E,
     session: Session,
     driver: Driver<S>,
+    receptions: Receptions,
 }
 
 /// What keeps a connection going, beside the endpoint.
@@ -44,6 +55,14 @@ struct Driver<S> {
     alarm: Alarm,
     /// When the next heart-beat may be sent at the earliest.
     not_before: Option<Instant>,
+    skipping: Skipping,
+}
+
+/// Whether the rest of a message is not wanted any more.
+#[derive(Debug, PartialEq, Eq)]
+enum Skipping {
+    Nothing,
+    RestOfMessage,
 }
 
 impl<E: Endpoint, S: Source> Runner<E, S> {
@@ -58,7 +77,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     }
 
     async fn open(&mut self) {
-        let Self { endpoint, session, driver } = self;
+        let Self { endpoint, session, driver, .. } = self;
         let opened = driver.call(session, pin!(endpoint.on_open(session))).await;
         if let Err(error) = opened {
             self.report(error).await;
@@ -69,28 +88,62 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
 
     async fn deliver_all(&mut self) -> Box<CloseInfo> {
         loop {
-            let Self { endpoint, session, driver } = self;
-            match driver.next(session).await {
+            let Self { endpoint, session, driver, .. } = self;
+            let handled = match driver.next(session).await {
                 Incoming::Message(message) => {
-                    let handled = {
-                        let handler = pin!(endpoint.on_message(session, message));
-                        driver.call(session, handler).await
-                    };
-                    if let Err(error) = handled {
-                        Box::pin(self.report(error)).await;
-                    }
+                    let payload = Payload::Message(message);
+                    let handler = pin!(endpoint.on_payload(session, payload));
+                    driver.call(session, handler).await
                 }
-                Incoming::Part(_) | Incoming::Pong(_) => {}
+                Incoming::Part(part) => match Box::pin(self.deliver_part(part)).await {
+                    Ok(handled) => handled,
+                    Err(info) => return info,
+                },
+                Incoming::Pong(payload) => {
+                    let payload = Payload::Pong(Pong(payload));
+                    let handler = pin!(endpoint.on_payload(session, payload));
+                    driver.call(session, handler).await
+                }
                 Incoming::Closed(info) => return info,
+            };
+            if let Err(error) = handled {
+                Box::pin(self.report(error)).await;
             }
         }
     }
 
+    /// Delivers a part, or with it the whole rest of its message. The error is the end of the session.
+    async fn deliver_part(
+        &mut self,
+        part: MessagePart,
+    ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
+        let Self { endpoint, session, driver, receptions } = self;
+        if driver.skipping == Skipping::RestOfMessage {
+            if part.is_last() {
+                driver.skipping = Skipping::Nothing;
+            }
+            return Ok(Ok(()));
+        }
+        if receptions.of(part.kind()) != Delivery::Stream {
+            let handler = pin!(endpoint.on_payload(session, Payload::Part(part)));
+            return Ok(driver.call(session, handler).await);
+        }
+        if !part.is_last() {
+            driver.skipping = Skipping::RestOfMessage;
+        }
+        let (feeder, stream) = message_stream(part);
+        let handler = pin!(endpoint.on_payload(session, Payload::Stream(stream)));
+        driver.feed(session, &feeder, handler).await
+    }
+
     async fn end(&mut self, info: &CloseInfo) {
-        let Self { endpoint, session, driver } = self;
+        if let Some(failure) = info.failure {
+            self.report(EndpointError::Protocol(failure)).await;
+        }
+        let Self { endpoint, session, driver, .. } = self;
         let closed = {
             let on_close = async {
-                endpoint.on_close(session, &info.reason).await;
+                endpoint.on_close(session, info).await;
                 Ok(())
             };
             driver.call(session, pin!(on_close)).await
@@ -104,7 +157,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     /// Tells `on_error`, and does what it answers. After a panic the session is closed whatever it
     /// answers, because the endpoint may be left halfway.
     async fn report(&mut self, error: EndpointError) {
-        let Self { endpoint, session, driver } = self;
+        let Self { endpoint, session, driver, .. } = self;
         let panicked = matches!(error, EndpointError::Panic(_));
         let on_error = async { Ok(endpoint.on_error(session, error).await) };
         match driver.call(session, pin!(on_error)).await {
@@ -138,19 +191,62 @@ impl<S: Source> Driver<S> {
         mut handler: Pin<&mut impl Future<Output = Result<T, EndpointError>>>,
     ) -> Result<T, EndpointError> {
         poll_fn(|cx| {
-            let polled = catch_unwind(AssertUnwindSafe(|| handler.as_mut().poll(cx)));
-            match polled {
-                Ok(Poll::Ready(result)) => Poll::Ready(result),
-                Ok(Poll::Pending) => {
-                    self.source.poll_background(cx);
-                    // While a handler runs, not everything is read: that is no silence.
-                    self.poll_vitals(cx, session, Instant::now());
-                    Poll::Pending
-                }
-                Err(panic) => Poll::Ready(Err(EndpointError::Panic(panic_message(&*panic)))),
+            let polled = poll_handler(handler.as_mut(), cx);
+            if polled.is_pending() {
+                self.source.poll_background(cx);
+                // While a handler runs, not everything is read: that is no silence.
+                self.poll_vitals(cx, session, Instant::now());
             }
+            polled
         })
         .await
+    }
+
+    /// Runs a handler that reads a message while it arrives. The error is the end of the session.
+    async fn feed(
+        &mut self,
+        session: &Session,
+        feeder: &Feeder,
+        mut handler: Pin<&mut impl Future<Output = Result<(), EndpointError>>>,
+    ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
+        let mut ended = None;
+        let handled = poll_fn(|cx| {
+            loop {
+                if let Poll::Ready(result) = poll_handler(handler.as_mut(), cx) {
+                    return Poll::Ready(result);
+                }
+                self.poll_vitals(cx, session, Instant::now());
+                if ended.is_some() || feeder.poll_wants(cx).is_pending() {
+                    self.source.poll_background(cx);
+                    return Poll::Pending;
+                }
+                match self.source.poll_next(cx) {
+                    Poll::Pending => return Poll::Pending,
+                    Poll::Ready(Incoming::Part(part)) => {
+                        if part.is_last() {
+                            self.skipping = Skipping::Nothing;
+                        }
+                        feeder.put(part);
+                    }
+                    Poll::Ready(Incoming::Closed(info)) => {
+                        ended = Some(info);
+                        feeder.cut_off();
+                    }
+                    // Between the parts of a message, only control frames can come.
+                    Poll::Ready(Incoming::Pong(_) | Incoming::Message(_)) => {}
+                }
+            }
+        })
+        .await;
+        match ended {
+            None => Ok(handled),
+            Some(info) => {
+                if let Err(error) = handled {
+                    tracing::debug!(session = %session.log_id(), %error, "message cut off");
+                }
+                Err(info)
+            }
+        }
     }
 
     /// Does what the session's deadlines ask for, and sets the alarm for the next one.
@@ -188,6 +284,16 @@ impl<S: Source> Driver<S> {
             }
         }
     }
+}
+
+/// Polls a handler. A panic becomes an error.
+#[inline]
+fn poll_handler<T>(
+    handler: Pin<&mut impl Future<Output = Result<T, EndpointError>>>,
+    cx: &mut Context<'_>,
+) -> Poll<Result<T, EndpointError>> {
+    catch_unwind(AssertUnwindSafe(|| handler.poll(cx)))
+        .unwrap_or_else(|panic| Poll::Ready(Err(EndpointError::Panic(panic_message(&*panic)))))
 }
 
 fn internal_error() -> CloseReason {

@@ -13,7 +13,6 @@ use crate::endpoint::CloseInfo;
 
 /// Where the messages of one session come from: a door, seen from the endpoint.
 pub(crate) trait Source: Send {
-    #[expect(dead_code, reason = "endpoints that take parts come next")]
     /// Says how messages of a kind are to be delivered, from the next one of that kind on. Doors that
     /// cannot deliver parts deliver whole messages.
     fn set_reception(&mut self, kind: MessageKind, reception: Reception) {

@@ -275,6 +275,10 @@ impl WebSocketSource {
             (Some(info), _) => info,
             (None, Initiator::Peer) => CloseInfo::new(reason, CloseInitiator::Remote),
             (None, Initiator::EndOfStream) => CloseInfo::new(reason, CloseInitiator::Transport),
+            (None, Initiator::Failure(failure)) => CloseInfo {
+                failure: Some(failure),
+                ..CloseInfo::new(reason, CloseInitiator::Local)
+            },
             (None, _) => CloseInfo::new(reason, CloseInitiator::Local),
         };
         let info = if clean { info.cleanly() } else { info };

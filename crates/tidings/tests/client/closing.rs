@@ -3,7 +3,8 @@ use std::time::Duration;
 use tidings::WebSocket;
 use tidings::client::Client;
 use tidings::endpoint::{
-    CloseCode, CloseReason, ConnectionOptions, Endpoint, EndpointError, KeepAlive, Message, Session,
+    CloseCode, CloseInfo, CloseReason, ConnectionOptions, Endpoint, EndpointError, KeepAlive,
+    Message, Session,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -51,7 +52,8 @@ impl Endpoint for Closes {
         Ok(())
     }
 
-    async fn on_close(&mut self, _: &Session, reason: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        let reason = &info.reason;
         let _ = self.closed.send(reason.clone());
     }
 }

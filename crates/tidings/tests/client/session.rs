@@ -4,7 +4,7 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use tidings::App;
 use tidings::client::Client;
 use tidings::endpoint::{
-    CloseCode, CloseReason, Endpoint, EndpointError, Flow, Message, SendError, Session,
+    CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, Message, SendError, Session,
 };
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
@@ -49,7 +49,8 @@ impl Endpoint for Told {
         Ok(())
     }
 
-    async fn on_close(&mut self, _: &Session, reason: &CloseReason) {
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        let reason = &info.reason;
         self.tell(Call::Close(reason.clone()));
     }
 

@@ -10,7 +10,7 @@ use tidings_stomp::{
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::door::Shared;
-use crate::endpoint::{Endpoint, EndpointError, Expiry, Flow, Session};
+use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
 use crate::hub::stomp_message;
 use crate::messaging::{InboundMessage, Outgoing, SessionEvent};
 
@@ -294,7 +294,7 @@ impl Endpoint for StompSession {
         self.handle_events(session).await
     }
 
-    async fn on_close(&mut self, session: &Session, _: &CloseReason) {
+    async fn on_close(&mut self, session: &Session, _: &CloseInfo) {
         let key = self.key;
         self.shared.hub.deliver(|broker, sink| broker.disconnect(Instant::now(), key, sink));
         if self.connected {
