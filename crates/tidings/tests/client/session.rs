@@ -149,6 +149,8 @@ async fn a_masked_frame_of_a_server_is_a_protocol_error() {
     let (endpoint, mut calls) = Told::new();
     let _session = Client::default().connect(&peer.url("/"), endpoint).await.unwrap();
     assert_eq!(calls.recv().await, Some(Call::Open));
+    let error = "frame from a server is masked".to_owned();
+    assert_eq!(calls.recv().await, Some(Call::Error(error)));
     let Some(Call::Close(reason)) = calls.recv().await else { panic!("not closed") };
     assert_eq!(reason.code(), CloseCode::PROTOCOL_ERROR);
     let mut stream = peer.stream().await;
