@@ -15,6 +15,9 @@ use proc_macro::TokenStream;
 /// class: `#[server_endpoint("/chat/{room}")]`, or with the subprotocols that it speaks,
 /// `#[server_endpoint("/chat/{room}", subprotocols = ["chat.v2", "chat.v1"])]`.
 ///
+/// With `shared`, one value of the type serves all sessions, and all methods take `&self`; otherwise each
+/// session has a value of its own, and methods may take `&mut self`.
+///
 /// With `strict`, a message that no method takes closes the session with 1003; otherwise it is ignored.
 ///
 /// The path is a level-1 URI template whose variables are whole segments (Jakarta WebSocket 3.1.1).

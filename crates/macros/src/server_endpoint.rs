@@ -17,6 +17,12 @@ const DIALECT: Dialect = Dialect {
     receiver_rule: "a method of an endpoint takes `&mut self` or `&self`",
 };
 
+const SHARED_DIALECT: Dialect = Dialect {
+    receivers: &["& self"],
+    receiver_rule: "a method of a shared endpoint takes `&self`: many sessions call it at the same time",
+    ..DIALECT
+};
+
 /// When a method is called.
 #[derive(Clone, Copy)]
 enum Phase {
@@ -44,6 +50,15 @@ struct Deployment {
 struct Options {
     subprotocols: Vec<LitStr>,
     unknown: Unknown,
+    instances: Instances,
+}
+
+/// How many values of the type there are.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Instances {
+    #[default]
+    PerConnection,
+    Shared,
 }
 
 /// What becomes of messages that no method takes.
@@ -80,6 +95,8 @@ impl Parse for Options {
             let name: syn::Ident = input.parse()?;
             if name == "strict" {
                 options.unknown = Unknown::Refused;
+            } else if name == "shared" {
+                options.instances = Instances::Shared;
             } else if name == "subprotocols" {
                 input.parse::<Token![=]>()?;
                 let list;
@@ -87,7 +104,7 @@ impl Parse for Options {
                 let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
                 options.subprotocols = list.into_iter().collect();
             } else {
-                let message = "expected `subprotocols = [\"…\"]` or `strict`";
+                let message = "expected `subprotocols = [\"…\"]`, `shared` or `strict`";
                 return Err(syn::Error::new(name.span(), message));
             }
             if !input.is_empty() {
@@ -132,7 +149,7 @@ pub(crate) fn expand_client(arguments: TokenStream, item: TokenStream) -> TokenS
     };
     let mut mistakes = Mistakes::default();
     let options = mistakes.ok(syn::parse2::<Options>(arguments));
-    let methods = read_methods(&mut block, &mut mistakes);
+    let methods = read_methods(&mut block, Instances::PerConnection, &mut mistakes);
     for argument in methods.all().flat_map(|method| &method.arguments) {
         if let Kind::Variable(name) = &argument.kind {
             mistakes.add(name, "a client endpoint has no path, and so no path parameters");
@@ -141,10 +158,11 @@ pub(crate) fn expand_client(arguments: TokenStream, item: TokenStream) -> TokenS
     let generated = options.map(|options| {
         check_subprotocols(&options, &mut mistakes);
         let client = generate_client(&block, &options);
-        let endpoint = generate_endpoint(&block, &methods, &[], options.unknown);
+        let options = Options { instances: Instances::PerConnection, ..options };
+        let endpoint = generate_endpoint(&block, &methods, &[], &options);
         quote!(#client #endpoint)
     });
-    let bare = generate_bare(&block, Deployed::Client);
+    let bare = generate_bare(&block, Deployed::Client, Instances::PerConnection);
     mistakes.finish(quote!(#block #generated), quote!(#block #bare))
 }
 
@@ -158,27 +176,31 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     };
     let mut mistakes = Mistakes::default();
     let deployment = mistakes.ok(syn::parse2::<Deployment>(arguments));
-    let methods = read_methods(&mut block, &mut mistakes);
+    let instances = deployment.as_ref().map_or_else(Instances::default, |it| it.options.instances);
+    let methods = read_methods(&mut block, instances, &mut mistakes);
     let generated = deployment.map(|deployment| {
         let variables = mistakes.ok(template::variables(&deployment.path, Syntax::Path));
         let variables = variables.unwrap_or_default();
         check_subprotocols(&deployment.options, &mut mistakes);
         check_variables(&methods, &variables, &mut mistakes);
         let server = generate_server(&block, &deployment, &methods, &variables);
-        let unknown = deployment.options.unknown;
-        let endpoint = generate_endpoint(&block, &methods, &variables, unknown);
+        let endpoint = generate_endpoint(&block, &methods, &variables, &deployment.options);
         quote!(#server #endpoint)
     });
-    let bare = generate_bare(&block, Deployed::Server);
+    let bare = generate_bare(&block, Deployed::Server, instances);
     mistakes.finish(quote!(#block #generated), quote!(#block #bare))
 }
 
-fn read_methods(block: &mut ItemImpl, mistakes: &mut Mistakes) -> Methods {
+fn read_methods(block: &mut ItemImpl, instances: Instances, mistakes: &mut Mistakes) -> Methods {
+    let dialect = match instances {
+        Instances::PerConnection => &DIALECT,
+        Instances::Shared => &SHARED_DIALECT,
+    };
     let mut methods = Methods::default();
     for item in &mut block.items {
         let ImplItem::Fn(item) = item else { continue };
         let Some((attribute, phase)) = take_phase(item, mistakes) else { continue };
-        let method = Method::read(item, &DIALECT, mistakes);
+        let method = Method::read(item, dialect, mistakes);
         let slot = match phase {
             Phase::Open => &mut methods.on_open,
             Phase::Close => &mut methods.on_close,

@@ -9,7 +9,8 @@ use tokio_util::task::TaskTracker;
 
 use crate::app::{App, EndpointRoute, Inner};
 use crate::endpoint::{
-    Endpoint, PathParamError, PathParams, PathTemplate, PathTemplateError, ServerEndpoint,
+    Endpoint, PathParamError, PathParams, PathTemplate, PathTemplateError, ServerEndpoint, Shared,
+    SharedEndpoint,
 };
 use crate::hub::Hub;
 use crate::messaging::{
@@ -63,13 +64,23 @@ impl App {
 impl AppBuilder {
     /// Deploys an annotated endpoint at its own path. `factory` makes one for each session.
     #[must_use]
-    pub fn endpoint<E: ServerEndpoint>(
+    pub fn endpoint<E: ServerEndpoint + Endpoint>(
         mut self,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
         let deployment = Deployment::new(&self.tasks, factory);
         self.deploy(E::PATH, E::SUBPROTOCOLS, E::check_path_params, deployment);
         self
+    }
+
+    /// Deploys an annotated endpoint that is `shared` at its own path: one value for all sessions.
+    #[must_use]
+    pub fn shared_endpoint<E>(self, endpoint: impl Into<Arc<E>>) -> Self
+    where
+        E: ServerEndpoint + SharedEndpoint,
+    {
+        let shared = Shared::new(endpoint);
+        self.endpoint(move || shared.clone())
     }
 
     /// Deploys a programmatic endpoint at `path`, a template such as `/chat/{room}`.

@@ -6,12 +6,14 @@
 
 mod support;
 
+use std::sync::atomic::{AtomicU32, Ordering};
+
 use bytes::Bytes;
 use support::{Running, WebSocket, serve};
 use tidings::client::Client;
 use tidings::endpoint::{
-    BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, EndpointError,
-    Json, Message, Part, Pong, Session, Several, TextStream,
+    BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, Endpoint,
+    EndpointError, Json, Message, Part, Pong, ServerEndpoint, Session, Several, TextStream,
 };
 use tidings::{App, client_endpoint, server_endpoint};
 use tokio::io::AsyncWriteExt;
@@ -23,7 +25,7 @@ fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
     [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
 }
 
-async fn connect<E: tidings::endpoint::ServerEndpoint>(
+async fn connect<E: ServerEndpoint + Endpoint>(
     endpoint: impl Fn() -> E + Send + Sync + 'static,
 ) -> (Running, WebSocket) {
     let server = serve(App::builder().endpoint(endpoint).build().unwrap()).await;
@@ -266,6 +268,35 @@ async fn a_method_may_return_several_replies_broadcast_and_close() {
     assert_eq!(client.message().await, Message::from(vec![9]));
     assert_eq!(client.closed().await.code(), CloseCode::GOING_AWAY);
     assert_eq!(other.message().await, Message::from(vec![9]));
+}
+
+#[derive(Default)]
+struct Counter(AtomicU32);
+
+#[server_endpoint("/", shared)]
+impl Counter {
+    #[on_message]
+    async fn count(&self, _text: String) -> u32 {
+        self.0.fetch_add(1, Ordering::Relaxed) + 1
+    }
+
+    #[on_close]
+    async fn closed(&self, session: &Session) {
+        assert!(!session.is_open());
+    }
+}
+
+/// 48
+#[tokio::test]
+async fn a_shared_endpoint_is_one_value_for_all_sessions() {
+    let app = App::builder().shared_endpoint(Counter::default()).build().unwrap();
+    let server = serve(app).await;
+    let mut one = server.websocket("/").await;
+    let mut other = server.websocket("/").await;
+    one.send("").await;
+    assert_eq!(one.text().await, "1");
+    other.send("").await;
+    assert_eq!(other.text().await, "2");
 }
 
 struct Visitor(mpsc::UnboundedSender<String>);

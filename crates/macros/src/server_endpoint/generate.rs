@@ -4,11 +4,15 @@ use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::{Ident, ItemImpl};
 
-use super::{Deployed, Deployment, MessageMethod, Methods, Options, Unknown};
+use super::{Deployed, Deployment, Instances, MessageMethod, Methods, Options, Unknown};
 use crate::argument::{Kind, Method, binding, parse_as};
 
 /// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
-pub(super) fn generate_bare(block: &ItemImpl, deployed: Deployed) -> TokenStream {
+pub(super) fn generate_bare(
+    block: &ItemImpl,
+    deployed: Deployed,
+    instances: Instances,
+) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
     let deployed = match deployed {
@@ -21,9 +25,10 @@ pub(super) fn generate_bare(block: &ItemImpl, deployed: Deployed) -> TokenStream
             impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {}
         },
     };
+    let the_trait = instances.the_trait();
     quote! {
         #deployed
-        impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {}
+        impl #impl_generics #the_trait for #ty #where_clause {}
     }
 }
 
@@ -66,24 +71,47 @@ pub(super) fn generate_client(block: &ItemImpl, options: &Options) -> TokenStrea
     }
 }
 
-/// The implementation of `Endpoint`.
+impl Instances {
+    /// What is implemented.
+    fn the_trait(self) -> TokenStream {
+        match self {
+            Self::PerConnection => quote!(::tidings::endpoint::Endpoint),
+            Self::Shared => quote!(::tidings::endpoint::SharedEndpoint),
+        }
+    }
+
+    /// How its methods take the endpoint.
+    fn receiver(self) -> TokenStream {
+        match self {
+            Self::PerConnection => quote!(&mut self),
+            Self::Shared => quote!(&self),
+        }
+    }
+}
+
+/// The implementation of `Endpoint` or `SharedEndpoint`.
 pub(super) fn generate_endpoint(
     block: &ItemImpl,
     methods: &Methods,
     variables: &[String],
-    unknown: Unknown,
+    options: &Options,
 ) -> TokenStream {
+    let Options { unknown, instances, .. } = *options;
+    let the_trait = instances.the_trait();
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let on_open = methods.on_open.as_ref().map(|method| generate_on_open(method, variables));
-    let on_message = generate_on_message(&methods.on_message, variables, unknown);
-    let on_close = methods.on_close.as_ref().map(|method| generate_on_close(method, variables));
-    let on_error = methods.on_error.as_ref().map(|method| generate_on_error(method, variables));
+    let on_open =
+        methods.on_open.as_ref().map(|method| generate_on_open(method, variables, instances));
+    let on_message = generate_on_message(&methods.on_message, variables, unknown, instances);
+    let on_close =
+        methods.on_close.as_ref().map(|method| generate_on_close(method, variables, instances));
+    let on_error =
+        methods.on_error.as_ref().map(|method| generate_on_error(method, variables, instances));
     let kinds = generate_kinds(block, &methods.on_message);
     quote! {
         #kinds
 
-        impl #impl_generics ::tidings::endpoint::Endpoint for #ty #where_clause {
+        impl #impl_generics #the_trait for #ty #where_clause {
             #on_open
             #on_message
             #on_close
@@ -139,13 +167,14 @@ fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String])
     quote!(#(#arguments)*)
 }
 
-fn generate_on_open(method: &Method, variables: &[String]) -> TokenStream {
+fn generate_on_open(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
+    let receiver = instances.receiver();
     let call_type = quote!(::tidings::endpoint::OnOpen<'_>);
     let arguments = generate_arguments(method, &call_type, variables);
     let reply = generate_reply(method);
     quote! {
         async fn on_open(
-            &mut self,
+            #receiver,
             session: &::tidings::endpoint::Session,
         ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
             #[allow(unused_mut, unused_variables)]
@@ -171,7 +200,9 @@ fn generate_on_message(
     methods: &[MessageMethod],
     variables: &[String],
     unknown: Unknown,
+    instances: Instances,
 ) -> TokenStream {
+    let receiver = instances.receiver();
     if methods.is_empty() && unknown == Unknown::Ignored {
         return quote!();
     }
@@ -215,7 +246,7 @@ fn generate_on_message(
         }
 
         async fn on_payload(
-            &mut self,
+            #receiver,
             session: &::tidings::endpoint::Session,
             payload: ::tidings::endpoint::Payload,
         ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
@@ -277,13 +308,14 @@ fn kind(index: usize) -> Ident {
     quote::format_ident!("__TIDINGS_KIND_{index}")
 }
 
-fn generate_on_close(method: &Method, variables: &[String]) -> TokenStream {
+fn generate_on_close(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
+    let (receiver, the_trait) = (instances.receiver(), instances.the_trait());
     let call_type = quote!(::tidings::endpoint::OnClose<'_>);
     let arguments = generate_arguments(method, &call_type, variables);
     let ended = method.call(&quote!(::tidings::__private::Ended), &quote!(ended), &quote!());
     quote! {
         async fn on_close(
-            &mut self,
+            #receiver,
             session: &::tidings::endpoint::Session,
             info: &::tidings::endpoint::CloseInfo,
         ) {
@@ -294,19 +326,20 @@ fn generate_on_close(method: &Method, variables: &[String]) -> TokenStream {
                 #ended
             };
             if let ::std::result::Result::Err(error) = closed.await {
-                let _ = ::tidings::endpoint::Endpoint::on_error(self, session, error).await;
+                let _ = #the_trait::on_error(self, session, error).await;
             }
         }
     }
 }
 
-fn generate_on_error(method: &Method, variables: &[String]) -> TokenStream {
+fn generate_on_error(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
+    let receiver = instances.receiver();
     let call_type = quote!(::tidings::endpoint::OnError<'_>);
     let arguments = generate_arguments(method, &call_type, variables);
     let flow = method.call(&quote!(::tidings::endpoint::IntoFlow), &quote!(into_flow), &quote!());
     quote! {
         async fn on_error(
-            &mut self,
+            #receiver,
             session: &::tidings::endpoint::Session,
             error: ::tidings::endpoint::EndpointError,
         ) -> ::tidings::endpoint::Flow {

@@ -149,8 +149,9 @@ pub trait Endpoint: Send + 'static {
     }
 }
 
-/// An [`Endpoint`] that brings its own path, as `#[server_endpoint("/path/{variable}")]` makes it.
-pub trait ServerEndpoint: Endpoint {
+/// An [`Endpoint`], or a [`SharedEndpoint`](super::SharedEndpoint), that brings its own path, as
+/// `#[server_endpoint("/path/{variable}")]` makes it.
+pub trait ServerEndpoint {
     /// The URI template that the endpoint is deployed at, Jakarta WebSocket 3.1.1.
     const PATH: &'static str;
 

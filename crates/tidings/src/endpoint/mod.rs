@@ -16,6 +16,7 @@ mod reply;
 mod runner;
 mod sending;
 mod session;
+mod shared;
 mod vitals;
 
 pub use close_info::{CloseInfo, CloseInitiator};
@@ -38,6 +39,7 @@ pub use sending::{
     Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,
 };
 pub use session::{Session, SessionId};
+pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
     CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, Limits, Message, MessageKind,
     MessagePart, Reception,
