@@ -11,7 +11,8 @@ use std::time::Duration;
 use rustls::pki_types::{PrivateKeyDer, ServerName};
 use support::{PATIENCE, WebSocket};
 use tidings::App;
-use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+use tidings::client::{Client, HttpVersion};
+use tidings::endpoint::{CloseCode, Endpoint, EndpointError, Message, Session};
 use tidings::server::{Server, ServerOptions};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt};
 use tokio::net::TcpStream;
@@ -163,4 +164,44 @@ async fn an_address_may_have_so_many_connections_as_sessions_too() {
     };
     let answer = tokio::time::timeout(PATIENCE, third).await.expect("never let in again");
     assert_eq!(&answer, b"HTTP/1.1 101");
+}
+
+#[tokio::test]
+async fn websockets_over_http_2_prior_knowledge_and_tls() {
+    let addr = serve(ServerOptions::default()).await;
+    let client = Client::builder().http_version(HttpVersion::Http2).build();
+    echo_through(&client, &format!("ws://{addr}/echo")).await;
+
+    let (config, client) = certificate();
+    let server = Server::new(app()).listen_tls("127.0.0.1:0", config).await.unwrap();
+    let addr = server.https_addrs()[0];
+    tokio::spawn(server.run_until(std::future::pending()));
+    let client = Client::builder().http_version(HttpVersion::Http2).tls(&client).build();
+    echo_through(&client, &format!("wss://localhost:{}/echo", addr.port())).await;
+}
+
+#[tokio::test]
+async fn a_foreign_origin_is_refused_over_http_2_too() {
+    let addr = serve(ServerOptions::default()).await;
+    let client = |origin: String| {
+        let origin = origin.try_into().unwrap();
+        Client::builder().http_version(HttpVersion::Http2).origin(origin).build()
+    };
+    let url = format!("ws://{addr}/echo");
+    client(format!("http://{addr}")).open(&url).await.unwrap();
+    let refused = client("http://elsewhere.example".to_owned()).open(&url).await.unwrap_err();
+    assert_eq!(refused.response().unwrap().status(), 403);
+}
+
+async fn echo_through(client: &Client, url: &str) {
+    let mut socket = client.open(url).await.unwrap();
+    let messages = ["one".into(), Message::from(vec![7; 300_000]), "three".into()];
+    for message in &messages {
+        socket.send(message.clone()).await.unwrap();
+    }
+    for message in messages {
+        assert_eq!(socket.next().await, Some(message));
+    }
+    socket.close(CloseCode::NORMAL_CLOSURE.into());
+    assert_eq!(socket.next().await, None);
 }

@@ -5,11 +5,14 @@ use std::time::Duration;
 
 use http::header::HeaderValue;
 use http::request::Parts;
-use http::{Response, StatusCode};
+use http::{Method, Response, StatusCode, Version};
+use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use tidings_sockjs::Frame;
 use tidings_websocket::Connection;
-use tidings_websocket::handshake::server::{Accepted, accept};
+use tidings_websocket::handshake::server::{
+    Accepted, HandshakeError, accept, accept_extended_connect,
+};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
 use super::{AllowedOrigins, Body, Counted, upgrade};
@@ -35,9 +38,15 @@ impl WebSocketDoor {
         path_params: PathParams,
         origins: &AllowedOrigins,
     ) -> Response<Body> {
-        let accepted = match accept(&request.method, request.version, &request.headers) {
+        name_host(request);
+        let protocol = request.extensions.get::<Protocol>();
+        let accepted = match protocol.filter(|_| request.method == Method::CONNECT) {
+            Some(protocol) => accept_extended_connect(protocol.as_str(), &request.headers),
+            None => accept(&request.method, request.version, &request.headers),
+        };
+        let accepted = match accepted {
             Ok(accepted) => accepted,
-            Err(error) => return error.response().map(Body::from),
+            Err(error) => return refusal(&error, request.version),
         };
         if !origins.allow(&request.headers) {
             return forbidden_origin();
@@ -91,6 +100,28 @@ impl WebSocketDoor {
             door.deployment.start(session, Door::WebSocket(source));
         });
     }
+}
+
+/// Over HTTP/2 the host is in the request target. Puts it where it is in HTTP/1, for whoever looks for it:
+/// RFC 9113, section 8.3.1.
+fn name_host(request: &mut Parts) {
+    if !request.headers.contains_key(http::header::HOST)
+        && let Some(authority) = request.uri.authority()
+        && let Ok(host) = HeaderValue::from_str(authority.as_str())
+    {
+        request.headers.insert(http::header::HOST, host);
+    }
+}
+
+/// The answer to a handshake that cannot be accepted.
+fn refusal(error: &HandshakeError, version: Version) -> Response<Body> {
+    let mut response = error.response();
+    if version >= Version::HTTP_2 {
+        // They are about one connection of HTTP/1: RFC 9113, section 8.2.2.
+        response.headers_mut().remove(http::header::CONNECTION);
+        response.headers_mut().remove(http::header::UPGRADE);
+    }
+    response.map(Body::from)
 }
 
 pub(crate) fn forbidden_origin() -> Response<Body> {

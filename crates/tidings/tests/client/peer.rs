@@ -42,7 +42,7 @@ pub fn status(status: &str, headers: &str) -> Answer {
 pub fn accept_with(headers: &'static str, early: &'static [u8]) -> Answer {
     Box::new(move |request| {
         let accepted = server::accept(&Method::GET, Version::HTTP_11, &request.headers).unwrap();
-        let key = accepted.accept_key();
+        let key = accepted.accept_key().unwrap();
         let head = format!(
             "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
              Sec-WebSocket-Accept: {key}\r\n{headers}\r\n"

@@ -59,24 +59,63 @@ pub fn accept(
     let key = only_value(headers, SEC_WEBSOCKET_KEY)
         .and_then(Key::parse)
         .ok_or(HandshakeError::InvalidKey)?;
-    let subprotocols = list::elements(headers, SEC_WEBSOCKET_PROTOCOL)
+    let subprotocols = offered_subprotocols(headers)?;
+    Ok(Accepted { accept_key: Some(key.accept()), subprotocols })
+}
+
+/// Checks a client's opening handshake over HTTP/2 or HTTP/3: RFC 8441 and RFC 9220, an extended
+/// CONNECT request. `protocol` is its pseudo-header field `:protocol`.
+///
+/// There is no key, and the response is 200 instead of 101.
+///
+/// # Errors
+///
+/// [`HandshakeError`] when it is for another protocol, or not for this version of it.
+///
+/// # Examples
+///
+/// ```
+/// use http::{HeaderMap, HeaderValue, StatusCode};
+/// use tidings_websocket::handshake::server::accept_extended_connect;
+///
+/// let mut headers = HeaderMap::new();
+/// headers.insert("sec-websocket-version", HeaderValue::from_static("13"));
+/// let response = accept_extended_connect("websocket", &headers)?.response(None);
+/// assert_eq!(response.status(), StatusCode::OK);
+/// # Ok::<(), tidings_websocket::handshake::server::HandshakeError>(())
+/// ```
+pub fn accept_extended_connect(
+    protocol: &str,
+    headers: &HeaderMap,
+) -> Result<Accepted, HandshakeError> {
+    if protocol != "websocket" {
+        return Err(HandshakeError::ProtocolNotWebSocket);
+    }
+    if only_value(headers, SEC_WEBSOCKET_VERSION) != Some(b"13") {
+        return Err(HandshakeError::UnsupportedVersion);
+    }
+    Ok(Accepted { accept_key: None, subprotocols: offered_subprotocols(headers)? })
+}
+
+fn offered_subprotocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeError> {
+    list::elements(headers, SEC_WEBSOCKET_PROTOCOL)
         .map(|element| list::token(element).map(str::to_owned))
         .collect::<Option<_>>()
-        .ok_or(HandshakeError::InvalidSubprotocol)?;
-    Ok(Accepted { accept_key: key.accept(), subprotocols })
+        .ok_or(HandshakeError::InvalidSubprotocol)
 }
 
 /// A client's opening handshake that can be answered.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Accepted {
-    accept_key: String,
+    /// `None` over HTTP/2.
+    accept_key: Option<String>,
     subprotocols: Vec<String>,
 }
 
 impl Accepted {
-    /// The value of `Sec-WebSocket-Accept` in the response.
-    pub fn accept_key(&self) -> &str {
-        &self.accept_key
+    /// The value of `Sec-WebSocket-Accept` in the response, which over HTTP/2 has none.
+    pub fn accept_key(&self) -> Option<&str> {
+        self.accept_key.as_deref()
     }
 
     /// The subprotocols that the client offers, its favourite first.
@@ -90,18 +129,20 @@ impl Accepted {
     /// connection.
     pub fn response(&self, subprotocol: Option<&str>) -> Response<()> {
         let mut response = Response::new(());
-        *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
-        let headers = response.headers_mut();
-        headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
-        headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
-        let accept_key =
-            HeaderValue::from_str(&self.accept_key).expect("base64 is a valid header value");
-        headers.insert(SEC_WEBSOCKET_ACCEPT, accept_key);
+        if let Some(accept_key) = &self.accept_key {
+            *response.status_mut() = StatusCode::SWITCHING_PROTOCOLS;
+            let headers = response.headers_mut();
+            headers.insert(CONNECTION, HeaderValue::from_static("Upgrade"));
+            headers.insert(UPGRADE, HeaderValue::from_static("websocket"));
+            let accept_key =
+                HeaderValue::from_str(accept_key).expect("base64 is a valid header value");
+            headers.insert(SEC_WEBSOCKET_ACCEPT, accept_key);
+        }
         let chosen = subprotocol
             .filter(|chosen| self.subprotocols.iter().any(|offered| offered == chosen))
             .map(|chosen| HeaderValue::from_str(chosen).expect("a token is a valid header value"));
         if let Some(chosen) = chosen {
-            headers.insert(SEC_WEBSOCKET_PROTOCOL, chosen);
+            response.headers_mut().insert(SEC_WEBSOCKET_PROTOCOL, chosen);
         }
         response
     }
@@ -113,6 +154,8 @@ impl Accepted {
 pub enum HandshakeError {
     /// The method is not GET.
     MethodNotGet,
+    /// The pseudo-header field `:protocol` of an extended CONNECT is not `websocket`.
+    ProtocolNotWebSocket,
     /// The request is older than HTTP/1.1, which knows no upgrade.
     HttpVersionTooOld,
     /// The field `Connection` does not list `upgrade`.
@@ -133,6 +176,7 @@ impl HandshakeError {
         match self {
             Self::MethodNotGet => StatusCode::METHOD_NOT_ALLOWED,
             Self::UnsupportedVersion => StatusCode::UPGRADE_REQUIRED,
+            Self::ProtocolNotWebSocket => StatusCode::NOT_IMPLEMENTED,
             Self::HttpVersionTooOld
             | Self::ConnectionWithoutUpgrade
             | Self::UpgradeNotToWebSocket
@@ -142,6 +186,8 @@ impl HandshakeError {
     }
 
     /// The response: the status, what the client should do instead, and the error as plain text.
+    ///
+    /// Over HTTP/2, the fields `Connection` and `Upgrade` have to be removed from it.
     pub fn response(&self) -> Response<String> {
         let mut response = Response::new(format!("Not a WebSocket opening handshake: {self}.\n"));
         *response.status_mut() = self.status();
@@ -166,6 +212,7 @@ impl fmt::Display for HandshakeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::MethodNotGet => "the method must be GET",
+            Self::ProtocolNotWebSocket => "the field :protocol must be \"websocket\"",
             Self::HttpVersionTooOld => "the request must be HTTP/1.1",
             Self::ConnectionWithoutUpgrade => "the field Connection must list \"upgrade\"",
             Self::UpgradeNotToWebSocket => "the field Upgrade must list \"websocket\"",
@@ -223,7 +270,8 @@ mod tests {
         assert_eq!(response.status(), StatusCode::SWITCHING_PROTOCOLS);
         assert_eq!(response.headers()[UPGRADE], "websocket");
         assert_eq!(response.headers()[CONNECTION], "Upgrade");
-        assert_eq!(response.headers()[SEC_WEBSOCKET_ACCEPT], accepted.accept_key());
+        let accept_key = response.headers()[SEC_WEBSOCKET_ACCEPT].to_str().ok();
+        assert_eq!(accept_key, accepted.accept_key());
         assert!(!response.headers().contains_key(SEC_WEBSOCKET_PROTOCOL));
     }
 
@@ -264,6 +312,24 @@ mod tests {
         twice.append(SEC_WEBSOCKET_KEY, HeaderValue::from_static("dGhlIHNhbXBsZSBub25jZQ=="));
         check(&twice, Err(HandshakeError::InvalidKey));
         assert_eq!(HandshakeError::InvalidKey.status(), StatusCode::BAD_REQUEST);
+    }
+
+    #[test]
+    fn an_extended_connect_is_answered_without_key_and_upgrade() {
+        let mut headers = HeaderMap::new();
+        headers.insert(SEC_WEBSOCKET_VERSION, HeaderValue::from_static("13"));
+        headers.insert(SEC_WEBSOCKET_PROTOCOL, HeaderValue::from_static("chat"));
+        let accepted = accept_extended_connect("websocket", &headers).unwrap();
+        let response = accepted.response(Some("chat"));
+        assert_eq!(response.status(), StatusCode::OK);
+        assert_eq!(response.headers().len(), 1);
+        assert_eq!(response.headers()[SEC_WEBSOCKET_PROTOCOL], "chat");
+
+        let other = accept_extended_connect("connect-udp", &headers).unwrap_err();
+        assert_eq!(other.status(), StatusCode::NOT_IMPLEMENTED);
+        headers.remove(SEC_WEBSOCKET_VERSION);
+        let old = accept_extended_connect("websocket", &headers).unwrap_err();
+        assert_eq!(old, HandshakeError::UnsupportedVersion);
     }
 
     #[test]
