@@ -16,7 +16,7 @@ use super::report::Format;
 #[derive(Args, Clone, Debug)]
 #[group(id = "ws")]
 pub(crate) struct Arguments {
-    /// Where to connect: ws://HOST[:PORT]/PATH, or wss:// for TLS.
+    /// Where to connect: `ws://HOST:PORT/PATH`, or `wss://` for TLS.
     pub(super) url: String,
     /// Offer a subprotocol; may be repeated, the favourite first.
     #[arg(long = "subprotocol", short = 's', value_name = "NAME")]

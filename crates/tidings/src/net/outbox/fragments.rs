@@ -9,7 +9,7 @@ use super::{Outbox, Phase, PushError};
 
 impl Outbox {
     /// Begins a message in parts, unless another one is open or messages wait behind one. Then it is
-    /// `Err(Full)`, and [`begun`](Self::begun) tells when to try again.
+    /// `Err(Full)`, and [`message_ended`](Self::message_ended) tells when to try again.
     pub(crate) fn begin_message(&self) -> Result<(), PushError> {
         let mut state = self.lock();
         if state.phase != Phase::Open {
