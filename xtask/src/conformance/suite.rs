@@ -58,6 +58,8 @@ impl Suite {
         // Unbuffered, or progress would come in lumps.
         command.args(["-u", "-W", "ignore"]).arg(self.folder.join("bin/wstest"));
         command.args(["-m", mode, "-s"]).arg(specification).env("PYTHONPATH", &self.folder);
+        // Otherwise its web pages would take a fixed port.
+        command.args(["--webport", "0"]);
         command
     }
 }
