@@ -6,7 +6,7 @@ mod options;
 
 use std::error::Error;
 
-use options::{Deflate, Options};
+use options::Options;
 use tidings::endpoint::Message;
 use tidings::{App, server_endpoint};
 
@@ -24,9 +24,6 @@ impl Echo {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
-    if options.deflate != Deflate::Off {
-        return Err("permessage-deflate is not there yet".into());
-    }
     let app = App::builder().connection_options(options.connection()).endpoint(|| Echo).build()?;
     options.serve(app).await
 }

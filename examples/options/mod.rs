@@ -4,7 +4,7 @@ use std::error::Error;
 
 use mimalloc::MiMalloc;
 use tidings::App;
-use tidings::endpoint::{ConnectionOptions, Limits};
+use tidings::endpoint::{ConnectionOptions, ContextTakeover, DeflateMode, DeflateOptions, Limits};
 use tidings::server::Server;
 
 #[global_allocator]
@@ -17,12 +17,12 @@ const MESSAGE_OCTETS_MAX: usize = 32 * 1024 * 1024;
 pub(crate) struct Options {
     listen: String,
     /// How messages are compressed; `--deflate` alone means `shared`.
-    pub(crate) deflate: Deflate,
+    deflate: Deflate,
 }
 
 /// Whose context a connection's compression has.
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(crate) enum Deflate {
+enum Deflate {
     Off,
     /// Nobody's: compressors are shared, without context takeover.
     Shared,
@@ -53,7 +53,11 @@ impl Options {
     /// What connections may hold.
     pub(crate) fn connection(&self) -> ConnectionOptions {
         let limits = Limits { message_octets_max: MESSAGE_OCTETS_MAX, ..Limits::default() };
-        ConnectionOptions { limits, ..ConnectionOptions::default() }
+        ConnectionOptions {
+            limits,
+            deflate: self.deflate.options(),
+            ..ConnectionOptions::default()
+        }
     }
 
     /// Serves until Ctrl-C, and first says at which address.
@@ -67,6 +71,20 @@ impl Options {
 }
 
 impl Deflate {
+    fn options(self) -> Option<DeflateOptions> {
+        let mode = match self {
+            Self::Off => return None,
+            Self::Shared => DeflateMode::Shared,
+            Self::History => DeflateMode::History { octets: 1024 },
+            Self::Dedicated => DeflateMode::Dedicated,
+        };
+        let peer_context_takeover = match mode {
+            DeflateMode::Shared => ContextTakeover::Refuse,
+            _ => ContextTakeover::Allow,
+        };
+        Some(DeflateOptions { mode, peer_context_takeover, ..DeflateOptions::default() })
+    }
+
     fn parse(value: &str) -> Result<Self, String> {
         match value {
             "off" => Ok(Self::Off),

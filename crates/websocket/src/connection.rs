@@ -6,7 +6,7 @@ use crate::decoder::{Decoder, Item};
 use crate::encoder::MaskingKeys;
 use crate::{
     CloseCode, CloseReason, Limits, MaskingKey, Message, MessageKind, MessagePart, Opcode,
-    ProtocolError, Reception, close_payload, encode_frame,
+    PerMessageDeflate, ProtocolError, Reception, close_payload, encode_frame,
 };
 
 /// Which end of a connection one is. Clients mask what they send, servers do not.
@@ -65,6 +65,13 @@ impl Connection {
             close_frame: CloseFrame::NotDue,
             pongs: Vec::new(),
         }
+    }
+
+    /// Takes compressed messages, as the opening handshake agreed: RFC 7692.
+    #[must_use]
+    pub fn with_deflate(mut self, agreed: &PerMessageDeflate) -> Self {
+        self.decoder.set_deflate(agreed);
+        self
     }
 
     /// Which end this is.

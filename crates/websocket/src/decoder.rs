@@ -4,12 +4,17 @@ use std::mem;
 
 use bytes::Bytes;
 
-use crate::frame::{FrameHeader, HEADER_OCTETS_MAX, WholeFrame};
-use crate::message::{Assembly, MessageEnds};
+use crate::deflate::{InflateError, Inflater};
+use crate::frame::{Compression, FrameHeader, HEADER_OCTETS_MAX, WholeFrame};
+use crate::message::{Assembly, Encoding, MessageEnds};
 use crate::{
-    CloseReason, Limits, MaskingKey, Message, MessageKind, MessagePart, Opcode, ProtocolError,
-    Reception, Role, apply_mask,
+    CloseReason, Limits, MaskingKey, Message, MessageKind, MessagePart, Opcode, PerMessageDeflate,
+    ProtocolError, Reception, Role, apply_mask,
 };
+
+/// Compressed octets of a message in parts that are decompressed at a time: a thousand times as many
+/// may come out.
+const INFLATED_AT_A_TIME_MAX: usize = 1024;
 
 /// Something whole that was received.
 #[derive(Debug)]
@@ -28,6 +33,8 @@ pub(crate) struct Decoder {
     limits: Limits,
     text: Reception,
     binary: Reception,
+    /// Where compression is agreed on.
+    inflater: Option<Box<Inflater>>,
     /// `None` between messages, so that an idle connection owns no memory.
     unfinished: Option<Box<Unfinished>>,
 }
@@ -80,7 +87,7 @@ struct ControlFrame {
 impl Decoder {
     pub(crate) fn new(role: Role, limits: Limits) -> Self {
         let whole = Reception::Whole { octets_max: limits.message_octets_max };
-        Self { role, limits, text: whole, binary: whole, unfinished: None }
+        Self { role, limits, text: whole, binary: whole, inflater: None, unfinished: None }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -89,6 +96,19 @@ impl Decoder {
 
     pub(crate) fn limits(&self) -> &Limits {
         &self.limits
+    }
+
+    /// Takes compressed messages from now on.
+    pub(crate) fn set_deflate(&mut self, agreed: &PerMessageDeflate) {
+        let sender = match self.role {
+            Role::Client => Role::Server,
+            Role::Server => Role::Client,
+        };
+        self.inflater = Some(Box::new(Inflater::new(agreed, sender)));
+    }
+
+    fn compression(&self) -> Compression {
+        if self.inflater.is_some() { Compression::Agreed } else { Compression::NotAgreed }
     }
 
     /// Says how messages are handed on from the next one on.
@@ -161,7 +181,7 @@ impl Decoder {
     }
 
     fn begin_header(&mut self, input: &mut &mut [u8]) -> Result<Option<Item>, ProtocolError> {
-        match FrameHeader::decode(input, self.role)? {
+        match FrameHeader::decode(input, self.role, self.compression())? {
             Some((header, len)) => {
                 take(input, len);
                 self.begin_frame(header, input)
@@ -181,7 +201,7 @@ impl Decoder {
                 unfinished.len += 1;
             }
             let octets = unfinished.octets.get(..unfinished.len).unwrap_or_default();
-            if let Some((header, _)) = FrameHeader::decode(octets, self.role)? {
+            if let Some((header, _)) = FrameHeader::decode(octets, self.role, self.compression())? {
                 return self.begin_frame(header, input);
             }
         }
@@ -194,7 +214,7 @@ impl Decoder {
         header: FrameHeader,
         input: &mut &mut [u8],
     ) -> Result<Option<Item>, ProtocolError> {
-        let FrameHeader { fin, opcode, payload_len, mask } = header;
+        let FrameHeader { fin, compressed, opcode, payload_len, mask } = header;
         let kind = match opcode {
             Opcode::Continuation => return self.begin_fragment(header, input),
             Opcode::Text => MessageKind::Text,
@@ -209,13 +229,15 @@ impl Decoder {
             return Err(ProtocolError::ExpectedContinuation);
         }
         let reception = self.reception(kind);
-        let remaining = self.checked_len(payload_len, 0, reception)?;
-        if fin && input.len() >= remaining && reception != Reception::Parts {
+        let encoding = if compressed { Encoding::Deflate } else { Encoding::Plain };
+        let remaining = self.checked_len(payload_len, 0, reception, encoding)?;
+        let is_plain = encoding == Encoding::Plain && reception != Reception::Parts;
+        if fin && input.len() >= remaining && is_plain {
             let payload = take(input, remaining);
             unmask(mask, payload);
             return kind.message(payload).map(|message| Some(Item::Message(message)));
         }
-        let message = Assembly::new(kind, reception);
+        let message = Assembly::new(kind, reception, encoding);
         self.continue_data(DataFrame { fin, remaining, mask, message }, input)
     }
 
@@ -227,7 +249,8 @@ impl Decoder {
         let FrameHeader { fin, payload_len, mask, .. } = header;
         let message = self.unfinished.as_mut().and_then(|unfinished| unfinished.message.take());
         let mut message = message.ok_or(ProtocolError::UnexpectedContinuation)?;
-        let remaining = self.checked_len(payload_len, message.len(), message.reception())?;
+        let (reception, encoding) = (message.reception(), message.encoding());
+        let remaining = self.checked_len(payload_len, message.len(), reception, encoding)?;
         message.begin_fragment(self.limits.fragments_max)?;
         self.continue_data(DataFrame { fin, remaining, mask, message }, input)
     }
@@ -237,9 +260,16 @@ impl Decoder {
         mut frame: DataFrame,
         input: &mut &mut [u8],
     ) -> Result<Option<Item>, ProtocolError> {
-        let part = take(input, frame.remaining);
+        let len = match (frame.message.encoding(), frame.message.reception()) {
+            (Encoding::Deflate, Reception::Parts) => frame.remaining.min(INFLATED_AT_A_TIME_MAX),
+            _ => frame.remaining,
+        };
+        let part = take(input, len);
         unmask(frame.mask, part);
-        frame.message.push(part, frame.remaining)?;
+        match frame.message.encoding() {
+            Encoding::Plain => frame.message.push(part, frame.remaining)?,
+            Encoding::Deflate => self.inflate(&mut frame, part)?,
+        }
         frame.remaining -= part.len();
         frame.mask = frame.mask.map(|key| key.advanced(part.len()));
 
@@ -258,6 +288,27 @@ impl Decoder {
         }
         self.put_by(frame, ends);
         Ok(None)
+    }
+
+    /// Takes in a part of a compressed message.
+    fn inflate(&mut self, frame: &mut DataFrame, part: &[u8]) -> Result<(), ProtocolError> {
+        let inflater = self.inflater.as_mut().ok_or(ProtocolError::ReservedBits)?;
+        let max = frame.message.reception().octets_max();
+        let too_long = |error| match error {
+            InflateError::Corrupt => ProtocolError::InvalidCompression,
+            InflateError::TooLong => {
+                let len = u64::try_from(max).unwrap_or(u64::MAX).saturating_add(1);
+                ProtocolError::MessageTooBig { len, max }
+            }
+        };
+        let left = max.saturating_sub(frame.message.len());
+        let mut inflated = Vec::new();
+        inflater.inflate(part, &mut inflated, left).map_err(too_long)?;
+        if frame.fin && frame.remaining == part.len() {
+            let left = left.saturating_sub(inflated.len());
+            inflater.finish(&mut inflated, left).map_err(too_long)?;
+        }
+        frame.message.push(&inflated, inflated.len())
     }
 
     /// Keeps what is left of a frame, or of its message, for later.
@@ -305,8 +356,14 @@ impl Decoder {
         announced: u64,
         received: usize,
         reception: Reception,
+        encoding: Encoding,
     ) -> Result<usize, ProtocolError> {
-        let (frame_max, max) = (self.limits.frame_octets_max, reception.octets_max());
+        let max = match encoding {
+            Encoding::Plain => reception.octets_max(),
+            // What counts is how long the message gets.
+            Encoding::Deflate => usize::MAX,
+        };
+        let frame_max = self.limits.frame_octets_max;
         let len = usize::try_from(announced).unwrap_or(usize::MAX);
         let message_len = len.saturating_add(received);
         if message_len > max {

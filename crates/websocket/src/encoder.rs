@@ -1,6 +1,11 @@
 use std::fmt;
 
-use crate::{FrameStart, MaskingKey, Message, encode_frame};
+use bytes::Bytes;
+
+use crate::deflate::{Deflated, Deflater, SharedSetting};
+use crate::{
+    DeflateOptions, FrameStart, MaskingKey, Message, Opcode, PerMessageDeflate, Role, encode_frame,
+};
 
 /// The sending half of one end of a WebSocket: makes frames of messages.
 ///
@@ -19,24 +24,68 @@ use crate::{FrameStart, MaskingKey, Message, encode_frame};
 #[derive(Debug)]
 pub struct Encoder {
     keys: MaskingKeys,
+    role: Role,
+    deflater: Option<Box<Deflater>>,
 }
 
 impl Encoder {
     /// The server's: frames are not masked.
     pub fn new_server() -> Self {
-        Self { keys: MaskingKeys::none() }
+        Self { keys: MaskingKeys::none(), role: Role::Server, deflater: None }
     }
 
     /// The client's, which takes a fresh key for each frame from `keys`.
     ///
     /// RFC 6455, section 5.3, wants keys that nobody can predict: see [`MaskingKey`].
     pub fn new_client(keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
-        Self { keys: MaskingKeys::from(keys) }
+        Self { keys: MaskingKeys::from(keys), role: Role::Client, deflater: None }
+    }
+
+    /// Compresses messages, as the opening handshake agreed: RFC 7692.
+    #[must_use]
+    pub fn with_deflate(mut self, options: &DeflateOptions, agreed: &PerMessageDeflate) -> Self {
+        self.deflater = Some(Box::new(Deflater::new(options, agreed, self.role)));
+        self
     }
 
     /// Appends a message to `out`, as one frame.
     pub fn encode(&mut self, message: &Message, out: &mut Vec<u8>) {
-        self.encode_frame(message.opcode(), message.as_octets(), out);
+        self.encode_message(message.opcode(), message.as_octets(), out);
+    }
+
+    /// Appends a whole message to `out`, as one frame, compressed where that is agreed on and worth it.
+    pub fn encode_message(&mut self, opcode: Opcode, payload: &[u8], out: &mut Vec<u8>) {
+        let mut compressed = Vec::new();
+        let deflated = match &mut self.deflater {
+            Some(deflater) => deflater.deflate(payload, &mut compressed),
+            None => Deflated::Raw,
+        };
+        match deflated {
+            Deflated::Compressed => {
+                self.encode_frame(FrameStart::last(opcode).compressed(), &compressed, out);
+            }
+            Deflated::Raw => self.encode_frame(opcode, payload, out),
+        }
+    }
+
+    /// How frames that go to other peers too are made for this one, if it can read such frames at all.
+    pub fn shared_encoding(&self) -> Option<SharedEncoding> {
+        match (&self.deflater, self.role) {
+            (_, Role::Client) => None,
+            (None, Role::Server) => Some(SharedEncoding(None)),
+            (Some(deflater), Role::Server) => {
+                deflater.shared_setting().map(|setting| SharedEncoding(Some(setting)))
+            }
+        }
+    }
+
+    /// Notes that a frame made by this encoder's [`shared_encoding`](Self::shared_encoding) is sent, so
+    /// that later messages may refer to it.
+    pub fn record_shared(&mut self, payload: &[u8], frame: &[u8]) {
+        let is_compressed = frame.first().is_some_and(|first| first & 0x40 != 0);
+        if let Some(deflater) = self.deflater.as_mut().filter(|_| is_compressed) {
+            deflater.record_shared(payload);
+        }
     }
 
     /// Appends a frame to `out`: a whole message, a fragment of one, or a control frame, whose payload
@@ -48,6 +97,31 @@ impl Encoder {
         out: &mut Vec<u8>,
     ) {
         encode_frame(start, payload, self.keys.next(), out);
+    }
+}
+
+/// How a server's frames for several clients are made. Clients with equal ones can be sent the same
+/// octets.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SharedEncoding(Option<SharedSetting>);
+
+impl SharedEncoding {
+    /// The frame of a whole message.
+    pub fn frame(self, opcode: Opcode, payload: &[u8]) -> Bytes {
+        let mut compressed = Vec::new();
+        let deflated = match self.0 {
+            Some(setting) => setting.deflate(payload, &mut compressed),
+            None => Deflated::Raw,
+        };
+        let mut frame = Vec::new();
+        match deflated {
+            Deflated::Compressed => {
+                let start = FrameStart::last(opcode).compressed();
+                encode_frame(start, &compressed, None, &mut frame);
+            }
+            Deflated::Raw => encode_frame(opcode, payload, None, &mut frame),
+        }
+        frame.into()
     }
 }
 
@@ -77,7 +151,6 @@ impl fmt::Debug for MaskingKeys {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::Opcode;
 
     #[test]
     fn a_client_masks_each_frame_with_its_own_key() {

@@ -30,6 +30,8 @@ pub enum ProtocolError {
     ExpectedContinuation,
     /// Text, or the reason in a close frame, is not UTF-8 (section 8.1).
     InvalidUtf8,
+    /// A compressed message cannot be decompressed (RFC 7692, section 7.2.2).
+    InvalidCompression,
     /// A close frame carries a code, given here, that may not be sent (section 7.4).
     InvalidCloseCode(u16),
     /// A close frame has half a code (section 5.5.1).
@@ -64,7 +66,7 @@ impl ProtocolError {
     /// The code of the close frame that tells the peer.
     pub fn close_code(&self) -> CloseCode {
         match self {
-            Self::InvalidUtf8 => CloseCode::INVALID_PAYLOAD,
+            Self::InvalidUtf8 | Self::InvalidCompression => CloseCode::INVALID_PAYLOAD,
             Self::MessageTooBig { .. } | Self::FrameTooBig { .. } => CloseCode::MESSAGE_TOO_BIG,
             Self::TooManyFragments { .. } => CloseCode::POLICY_VIOLATION,
             _ => CloseCode::PROTOCOL_ERROR,
@@ -92,6 +94,7 @@ impl fmt::Display for ProtocolError {
             }
             Self::ExpectedContinuation => f.write_str("new message within a fragmented message"),
             Self::InvalidUtf8 => f.write_str("text is not UTF-8"),
+            Self::InvalidCompression => f.write_str("compressed message is broken"),
             Self::InvalidCloseCode(code) => write!(f, "close code {code} may not be sent"),
             Self::ClosePayloadOfOneOctet => f.write_str("close frame has a payload of one octet"),
             Self::NonMinimalLength => f.write_str("length is not in its shortest form"),

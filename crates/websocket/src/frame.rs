@@ -216,10 +216,19 @@ impl fmt::Debug for EncodedHeader {
     }
 }
 
+/// Whether messages may be compressed.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Compression {
+    Agreed,
+    NotAgreed,
+}
+
 /// A received frame header that obeys all rules that concern a single header.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FrameHeader {
     pub(crate) fin: bool,
+    /// RSV1: the message is compressed, RFC 7692, section 6.
+    pub(crate) compressed: bool,
     pub(crate) opcode: Opcode,
     pub(crate) payload_len: u64,
     pub(crate) mask: Option<MaskingKey>,
@@ -233,12 +242,17 @@ impl FrameHeader {
     pub(crate) fn decode(
         octets: &[u8],
         receiver: Role,
+        compression: Compression,
     ) -> Result<Option<(Self, usize)>, ProtocolError> {
         let Some((&first, rest)) = octets.split_first() else { return Ok(None) };
-        if first & RESERVED_BITS != 0 {
+        let compressed = first & RESERVED_BITS == RSV1 && compression == Compression::Agreed;
+        if first & RESERVED_BITS != 0 && !compressed {
             return Err(ProtocolError::ReservedBits);
         }
         let opcode = Opcode::decode(first & OPCODE)?;
+        if compressed && !matches!(opcode, Opcode::Text | Opcode::Binary) {
+            return Err(ProtocolError::ReservedBits);
+        }
         let fin = first & FIN != 0;
         if opcode.is_control() && !fin {
             return Err(ProtocolError::FragmentedControlFrame);
@@ -265,7 +279,7 @@ impl FrameHeader {
             (None, rest)
         };
         let header_len = octets.len() - rest.len();
-        Ok(Some((Self { fin, opcode, payload_len, mask }, header_len)))
+        Ok(Some((Self { fin, compressed, opcode, payload_len, mask }, header_len)))
     }
 }
 
@@ -339,14 +353,22 @@ mod tests {
     /// The header decodes to nothing as long as it is not complete, and then to `expected`.
     fn check(octets: &[u8], receiver: Role, expected: FrameHeader) {
         for len in 0..octets.len() {
-            assert_eq!(FrameHeader::decode(&octets[..len], receiver), Ok(None), "{octets:x?}");
+            assert_eq!(
+                FrameHeader::decode(&octets[..len], receiver, Compression::NotAgreed),
+                Ok(None),
+                "{octets:x?}"
+            );
         }
-        let decoded = FrameHeader::decode(octets, receiver);
+        let decoded = FrameHeader::decode(octets, receiver, Compression::NotAgreed);
         assert_eq!(decoded, Ok(Some((expected, octets.len()))), "{octets:x?}");
     }
 
     fn check_error(octets: &[u8], receiver: Role, expected: ProtocolError) {
-        assert_eq!(FrameHeader::decode(octets, receiver), Err(expected), "{octets:x?}");
+        assert_eq!(
+            FrameHeader::decode(octets, receiver, Compression::NotAgreed),
+            Err(expected),
+            "{octets:x?}"
+        );
     }
 
     #[test]
@@ -356,7 +378,13 @@ mod tests {
             for payload_len in [0, 1, 125, 126, 127, 65_535, 65_536, 1 << 31] {
                 let octets = encode_header(Opcode::Binary, payload_len, mask);
                 let payload_len = payload_len as u64;
-                let header = FrameHeader { fin: true, opcode: Opcode::Binary, payload_len, mask };
+                let header = FrameHeader {
+                    fin: true,
+                    compressed: false,
+                    opcode: Opcode::Binary,
+                    payload_len,
+                    mask,
+                };
                 check(&octets, receiver, header);
             }
         }
@@ -414,5 +442,17 @@ mod tests {
         check_error(&[0x82, 126, 0, 125], Role::Client, ProtocolError::NonMinimalLength);
         let octets = [0x82, 127, 0, 0, 0, 0, 0, 0, 0xff, 0xff];
         check_error(&octets, Role::Client, ProtocolError::NonMinimalLength);
+    }
+
+    #[test]
+    fn rsv1_is_for_the_first_frame_of_a_message_where_compression_is_agreed() {
+        for (first, compressed) in [(0xc1, true), (0x42, true), (0x81, false)] {
+            let decoded = FrameHeader::decode(&[first, 0], Role::Client, Compression::Agreed);
+            assert_eq!(decoded.unwrap().unwrap().0.compressed, compressed, "{first:x}");
+        }
+        for first in [0xc0, 0x40, 0xc8, 0xc9, 0xca, 0xd1, 0xe1, 0xa1, 0x91] {
+            let decoded = FrameHeader::decode(&[first, 0], Role::Client, Compression::Agreed);
+            assert_eq!(decoded, Err(ProtocolError::ReservedBits), "{first:x}");
+        }
     }
 }

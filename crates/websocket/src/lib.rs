@@ -5,7 +5,8 @@
 //! writing, timing and randomness are its driver's. The opening handshake, from and to header maps,
 //! is in [`handshake`].
 //!
-//! No extension is negotiated, so the reserved bits of every frame must be zero.
+//! Messages are compressed where both ends agree on permessage-deflate, RFC 7692; no other extension is
+//! known.
 //!
 //! # Examples
 //!
@@ -27,8 +28,10 @@
 mod close;
 mod connection;
 mod decoder;
+mod deflate;
 mod encoder;
 mod error;
+mod extension;
 mod frame;
 pub mod handshake;
 mod limits;
@@ -38,8 +41,12 @@ mod utf8;
 
 pub use close::{CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, close_payload};
 pub use connection::{Closed, Connection, Event, Initiator, Role};
-pub use encoder::Encoder;
+pub use deflate::{
+    ContextTakeover, DeflateAnswerError, DeflateMode, DeflateOptions, PerMessageDeflate,
+};
+pub use encoder::{Encoder, SharedEncoding};
 pub use error::ProtocolError;
+pub use extension::{Extension, InvalidExtension};
 pub use frame::{EncodedHeader, FrameStart, Opcode, encode_frame, encode_header, shared_frame};
 pub use limits::Limits;
 pub use mask::{MaskingKey, apply_mask};

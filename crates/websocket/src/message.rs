@@ -150,6 +150,13 @@ impl MessageKind {
     }
 }
 
+/// How the payload of a message lies in its frames.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Encoding {
+    Plain,
+    Deflate,
+}
+
 /// Where a message ends.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum MessageEnds {
@@ -162,6 +169,7 @@ pub(crate) enum MessageEnds {
 pub(crate) struct Assembly {
     /// Chosen when the message began; it holds for all of it.
     reception: Reception,
+    encoding: Encoding,
     /// Frames begun.
     fragments: usize,
     payload: AssemblyPayload,
@@ -174,16 +182,20 @@ enum AssemblyPayload {
 }
 
 impl Assembly {
-    pub(crate) fn new(kind: MessageKind, reception: Reception) -> Self {
+    pub(crate) fn new(kind: MessageKind, reception: Reception, encoding: Encoding) -> Self {
         let payload = match kind {
             MessageKind::Text => AssemblyPayload::Text(TextAssembly::default()),
             MessageKind::Binary => AssemblyPayload::Binary(Vec::new()),
         };
-        Self { reception, fragments: 1, payload }
+        Self { reception, encoding, fragments: 1, payload }
     }
 
     pub(crate) fn reception(&self) -> Reception {
         self.reception
+    }
+
+    pub(crate) fn encoding(&self) -> Encoding {
+        self.encoding
     }
 
     /// Counts another frame, which of a whole message must not be more than the `max`th.
@@ -271,7 +283,8 @@ mod tests {
     #[test]
     fn an_assembly_grows_with_what_arrived_and_not_with_what_was_announced() {
         for kind in [MessageKind::Text, MessageKind::Binary] {
-            let mut assembly = Assembly::new(kind, Reception::Whole { octets_max: 1_000_000 });
+            let mut assembly =
+                Assembly::new(kind, Reception::Whole { octets_max: 1_000_000 }, Encoding::Plain);
             for remaining in (1_000_000 - 5_000..1_000_000).rev() {
                 assembly.push(b"x", remaining).unwrap();
                 assert!(assembly.capacity() <= 4 * assembly.len() + 64);
@@ -281,8 +294,11 @@ mod tests {
 
     #[test]
     fn a_frame_that_arrives_in_two_halves_fills_its_buffer_exactly() {
-        let mut assembly =
-            Assembly::new(MessageKind::Binary, Reception::Whole { octets_max: 1_000_000 });
+        let mut assembly = Assembly::new(
+            MessageKind::Binary,
+            Reception::Whole { octets_max: 1_000_000 },
+            Encoding::Plain,
+        );
         assembly.push(&[0; 32_768], 65_536).unwrap();
         assembly.push(&[0; 32_768], 32_768).unwrap();
         assert_eq!(assembly.capacity(), 65_536);

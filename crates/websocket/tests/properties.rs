@@ -8,8 +8,9 @@ use proptest::collection::vec;
 use proptest::prelude::*;
 use proptest::sample::Index;
 use tidings_websocket::{
-    CloseCode, CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message, MessageKind,
-    MessagePart, Opcode, Reception, apply_mask, close_payload, encode_frame, encode_header,
+    CloseCode, CloseReason, Connection, DeflateMode, DeflateOptions, Encoder, Event, Limits,
+    MaskingKey, Message, MessageKind, MessagePart, Opcode, PerMessageDeflate, Reception,
+    apply_mask, close_payload, encode_frame, encode_header,
 };
 
 const LIMITS: Limits = Limits {
@@ -260,5 +261,98 @@ proptest! {
         } else {
             prop_assert_eq!(closed.reason.code(), CloseCode::NO_STATUS_RECEIVED);
         }
+    }
+}
+
+/// What a client with compression sends, as a server with compression reads it in parts.
+fn observe_compressed(stream: &[u8], cuts: &[Index], agreed: &PerMessageDeflate) -> Vec<Event> {
+    let mut ends: Vec<_> = cuts.iter().map(|cut| cut.index(stream.len() + 1)).collect();
+    ends.push(stream.len());
+    ends.sort_unstable();
+    let mut server = Fed::new(Connection::new_server(LIMITS).with_deflate(agreed));
+    let mut start = 0;
+    for end in ends {
+        server.handle_input(&mut stream[start..end].to_vec());
+        start = end;
+    }
+    server.events()
+}
+
+fn deflate_options() -> impl Strategy<Value = DeflateOptions> {
+    let mode = prop_oneof![
+        Just(DeflateMode::Shared),
+        (1..3000usize).prop_map(|octets| DeflateMode::History { octets }),
+        Just(DeflateMode::Dedicated),
+    ];
+    (mode, 1..10u8, 0..600usize, 9..16u8).prop_map(|(mode, level, threshold, window_bits)| {
+        DeflateOptions {
+            mode,
+            level,
+            threshold_octets: Some(threshold),
+            window_bits: Some(window_bits),
+            ..DeflateOptions::default()
+        }
+    })
+}
+
+/// Text that repeats itself, or does not.
+fn any_message() -> impl Strategy<Value = Message> {
+    prop_oneof![
+        message(),
+        ("[a-c]{1,20}", 1..300usize).prop_map(|(text, times)| Message::from(text.repeat(times))),
+    ]
+}
+
+proptest! {
+    #![proptest_config(config())]
+
+    #[test]
+    fn compressed_messages_come_back_however_they_are_cut(
+        messages in vec(any_message(), 0..8),
+        client in deflate_options(),
+        server in deflate_options(),
+        cuts in vec(any::<Index>(), 0..30),
+    ) {
+        let (agreed, answer) = server.accept(&[client.offer()]).unwrap();
+        let at_client = client.agree(&[answer]).unwrap().unwrap();
+        let key = || MaskingKey([3, 1, 4, 1]);
+        let mut encoder = Encoder::new_client(key).with_deflate(&client, &at_client);
+        let mut stream = Vec::new();
+        for message in &messages {
+            encoder.encode(message, &mut stream);
+        }
+        let expected: Vec<_> = messages.into_iter().map(Event::Message).collect();
+        prop_assert_eq!(observe_compressed(&stream, &cuts, &agreed), expected);
+    }
+
+    #[test]
+    fn damage_to_compressed_messages_is_found_wherever_the_stream_is_cut(
+        messages in vec(any_message(), 1..5),
+        damage in vec((any::<Index>(), any::<u8>()), 1..4),
+        cuts in vec(any::<Index>(), 0..30),
+    ) {
+        let options = DeflateOptions { threshold_octets: Some(1), ..DeflateOptions::default() };
+        let (agreed, _) = options.accept(&[options.offer()]).unwrap();
+        let key = || MaskingKey([3, 1, 4, 1]);
+        let mut encoder = Encoder::new_client(key).with_deflate(&options, &agreed);
+        let mut stream = Vec::new();
+        for message in &messages {
+            encoder.encode(message, &mut stream);
+        }
+        for (at, octet) in damage {
+            let at = at.index(stream.len());
+            stream[at] = octet;
+        }
+        let whole = observe_compressed(&stream, &[], &agreed);
+        let cut = observe_compressed(&stream, &cuts, &agreed);
+        // Whether it is the text or the compression that is found broken first may differ.
+        let codes = |events: Vec<Event>| -> Vec<Result<Event, CloseCode>> {
+            let code = |event| match event {
+                Event::Closed(closed) => Err(closed.reason.code()),
+                event => Ok(event),
+            };
+            events.into_iter().map(code).collect()
+        };
+        prop_assert_eq!(codes(cut), codes(whole));
     }
 }

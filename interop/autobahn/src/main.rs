@@ -9,7 +9,10 @@ use std::process::ExitCode;
 use std::time::Duration;
 
 use tidings::client::{Client, ConnectError};
-use tidings::endpoint::{CloseInfo, Endpoint, EndpointError, Limits, Message, Session};
+use tidings::endpoint::{
+    CloseInfo, ContextTakeover, DeflateMode, DeflateOptions, Endpoint, EndpointError, Limits,
+    Message, Session,
+};
 use tokio::sync::oneshot;
 
 /// The longest message of the suite has 16 MiB.
@@ -38,7 +41,12 @@ async fn main() -> ExitCode {
 
 async fn run(addr: &str, agent: &str) -> Result<(), Box<dyn Error>> {
     let limits = Limits { message_octets_max: MESSAGE_OCTETS_MAX, ..Limits::default() };
-    let client = Client::builder().limits(limits).build();
+    let deflate = DeflateOptions {
+        mode: DeflateMode::Dedicated,
+        peer_context_takeover: ContextTakeover::Allow,
+        ..DeflateOptions::default()
+    };
+    let client = Client::builder().limits(limits).deflate(Some(deflate)).build();
     let count = match first_visit(&client, &format!("ws://{addr}/getCaseCount")).await? {
         Some(Message::Text(count)) => count.parse::<u32>()?,
         other => return Err(format!("expected the number of cases, not {other:?}").into()),

@@ -8,7 +8,7 @@ use http::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::{Client, Credentials, ObservedFrame, Proxy};
-use crate::endpoint::{ConnectionOptions, Limits};
+use crate::endpoint::{ConnectionOptions, DeflateOptions, Limits};
 use crate::net::FrameObserver;
 #[cfg(feature = "tls")]
 use crate::net::TlsClient;
@@ -26,6 +26,7 @@ pub struct ClientBuilder {
 /// What a client does until its connection is open.
 pub(super) struct OpeningOptions {
     pub(super) subprotocols: Vec<String>,
+    pub(super) deflate: Option<DeflateOptions>,
     pub(super) headers: HeaderMap,
     pub(super) before_request: Option<BeforeRequest>,
     pub(super) after_response: Option<AfterResponse>,
@@ -65,6 +66,7 @@ impl Default for OpeningOptions {
     fn default() -> Self {
         Self {
             subprotocols: Vec::new(),
+            deflate: None,
             headers: HeaderMap::new(),
             before_request: None,
             after_response: None,
@@ -203,6 +205,12 @@ impl ClientBuilder {
         self
     }
 
+    /// Offers to compress messages: RFC 7692. Default: `None`, not to.
+    pub fn deflate(mut self, options: Option<DeflateOptions>) -> Self {
+        self.connection.deflate = options;
+        self
+    }
+
     /// How long a session may be idle before it is closed. Default: `None`, for ever.
     pub fn idle_timeout(mut self, timeout: Option<Duration>) -> Self {
         self.connection.idle_timeout = timeout;
@@ -217,7 +225,8 @@ impl ClientBuilder {
     }
 
     /// Puts the client together.
-    pub fn build(self) -> Client {
+    pub fn build(mut self) -> Client {
+        self.opening.deflate = self.connection.deflate;
         Client::from_options(self.opening, self.connection)
     }
 }

@@ -136,8 +136,13 @@ impl Client {
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
         }
-        let encoder = Encoder::new_client(masking_key);
         let terms = Arc::clone(terms);
+        let mut encoder = Encoder::new_client(masking_key);
+        let mut connection = Connection::new_client(terms.limits, masking_key);
+        if let (Some(options), Some(agreed)) = (&terms.deflate, opened.deflate()) {
+            encoder = encoder.with_deflate(options, agreed);
+            connection = connection.with_deflate(agreed);
+        }
         let (stream, outbox) = match &opening_options.observer {
             None => wire.into_stream(Arc::clone(&terms), Some(encoder)),
             Some(observer) => {
@@ -146,7 +151,6 @@ impl Client {
             }
         };
         outbox.keep();
-        let connection = Connection::new_client(terms.limits, masking_key);
         let framing = Framing::WebSocket;
         let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
         let session =

@@ -66,7 +66,8 @@ impl<'a> Attempt<'a> {
         loop {
             let mut nonce = [0; 16];
             getrandom::fill(&mut nonce).expect("the operating system provides randomness");
-            let opening = OpeningHandshake::new(nonce, self.options.subprotocols.clone())?;
+            let opening = OpeningHandshake::new(nonce, self.options.subprotocols.clone())?
+                .with_deflate(self.options.deflate);
             let (reply, version) = self.exchange(&opening).await?;
             match reply {
                 Reply::Switched { response, wire, early } => {

@@ -41,8 +41,8 @@ pub use sending::{
 pub use session::{Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
-    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, Limits, Message, MessageKind,
-    MessagePart, Reception,
+    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, ContextTakeover, DeflateMode,
+    DeflateOptions, Limits, Message, MessageKind, MessagePart, Reception,
 };
 
 pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};

@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings_websocket::Limits;
+use tidings_websocket::{DeflateOptions, Limits};
 
 /// How connections are treated: what they may hold, how long they may take.
 ///
@@ -27,6 +27,11 @@ pub struct ConnectionOptions {
 
     /// What happens to a message for which the outbox has no room. Default: the sender waits.
     pub overflow: OverflowPolicy,
+
+    /// Whether and how messages are compressed: RFC 7692. Compression costs time and memory, and
+    /// together with secrets in messages that others can influence it may leak them. Default: `None`, not
+    /// at all.
+    pub deflate: Option<DeflateOptions>,
 
     /// How long the stream may take none of what is offered to it, and how long a send waits for room,
     /// before the peer is given up. Default: 20 s.
@@ -55,6 +60,7 @@ impl Default for ConnectionOptions {
             limits: Limits::default(),
             outbox_octets_max: 1024 * 1024,
             overflow: OverflowPolicy::Wait,
+            deflate: None,
             send_timeout: Duration::from_secs(20),
             close_timeout: Duration::from_secs(3),
             idle_timeout: None,

@@ -1,7 +1,7 @@
 use std::sync::OnceLock;
 
 use bytes::Bytes;
-use tidings_websocket::{Message, Opcode, encode_frame};
+use tidings_websocket::{Message, Opcode, SharedEncoding, encode_frame};
 
 use super::Payload;
 use super::outbox::Outgoing;
@@ -10,20 +10,45 @@ use super::outbox::Outgoing;
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
     payload: Payload,
-    frame: OnceLock<Bytes>,
+    frames: SharedFrames,
     element: OnceLock<Bytes>,
     array: OnceLock<Bytes>,
-    array_frame: OnceLock<Bytes>,
+    array_frames: SharedFrames,
+}
+
+/// The frames of one message: the same octets for all clients that are sent to in the same way.
+#[derive(Debug, Default)]
+pub(crate) struct SharedFrames {
+    plain: OnceLock<Bytes>,
+    /// For clients that compress, as most of them do: others have theirs encoded by itself.
+    encoded: OnceLock<(SharedEncoding, Bytes)>,
+}
+
+impl SharedFrames {
+    pub(super) fn plain(&self, opcode: Opcode, payload: &[u8]) -> &Bytes {
+        self.plain.get_or_init(|| frame(opcode, payload))
+    }
+
+    pub(super) fn encoded(
+        &self,
+        encoding: SharedEncoding,
+        opcode: Opcode,
+        payload: &[u8],
+    ) -> Option<&Bytes> {
+        let encode = || (encoding, encoding.frame(opcode, payload));
+        let (first, frame) = self.encoded.get_or_init(encode);
+        (*first == encoding).then_some(frame)
+    }
 }
 
 impl SharedMessage {
     pub(crate) fn new(message: impl Into<Message>) -> Self {
         Self {
             payload: Payload::from(message),
-            frame: OnceLock::new(),
+            frames: SharedFrames::default(),
             element: OnceLock::new(),
             array: OnceLock::new(),
-            array_frame: OnceLock::new(),
+            array_frames: SharedFrames::default(),
         }
     }
 
@@ -33,8 +58,7 @@ impl SharedMessage {
 
     pub(super) fn websocket(&self) -> Outgoing<'_> {
         let Payload { opcode, octets: payload } = &self.payload;
-        let frame = self.frame.get_or_init(|| frame(*opcode, payload));
-        Outgoing::Shared { opcode: *opcode, payload, frame }
+        Outgoing::Shared { opcode: *opcode, payload, frames: &self.frames }
     }
 
     /// The message as a JSON string, ready to be an element of a SockJS array.
@@ -55,9 +79,7 @@ impl SharedMessage {
             array.push(b']');
             array.into()
         });
-        let opcode = Opcode::Text;
-        let frame = self.array_frame.get_or_init(|| frame(opcode, payload));
-        Outgoing::Shared { opcode, payload, frame }
+        Outgoing::Shared { opcode: Opcode::Text, payload, frames: &self.array_frames }
     }
 }
 

@@ -3,16 +3,16 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::HeaderValue;
+use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use hyper::ext::Protocol;
 use hyper::upgrade::OnUpgrade;
 use tidings_sockjs::Frame;
-use tidings_websocket::Connection;
 use tidings_websocket::handshake::server::{
     Accepted, HandshakeError, accept, accept_extended_connect,
 };
+use tidings_websocket::{Connection, Encoder, PerMessageDeflate};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
 use super::{AllowedOrigins, Body, Counted, upgrade};
@@ -56,6 +56,8 @@ impl WebSocketDoor {
             return plain(StatusCode::UPGRADE_REQUIRED, text);
         };
         let subprotocol = self.choose_subprotocol(&accepted);
+        let deflate = self.terms.deflate.and_then(|options| options.accept(accepted.extensions()));
+        let (deflate, answer) = deflate.unzip();
         let remote_addr = request.extensions.get::<RemoteAddr>().map(|addr| addr.0);
         let mut handshake =
             Handshake::new(&request.uri, &request.headers, path_params, remote_addr);
@@ -63,8 +65,14 @@ impl WebSocketDoor {
             handshake.set_subprotocol(subprotocol);
         }
         let counted = request.extensions.remove::<Arc<Counted>>();
-        self.start(upgrade, handshake, counted);
-        accepted.response(subprotocol).map(|()| Body::empty())
+        self.start(upgrade, handshake, deflate, counted);
+        let mut response = accepted.response(subprotocol).map(|()| Body::empty());
+        if let Some(answer) = answer {
+            let answer = HeaderValue::from_str(&answer.to_string())
+                .expect("tokens and numbers are a valid header value");
+            response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, answer);
+        }
+        response
     }
 
     /// The first of the client's list that the endpoint speaks.
@@ -75,14 +83,28 @@ impl WebSocketDoor {
             .find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
     }
 
-    fn start(&self, upgrade: OnUpgrade, handshake: Handshake, counted: Option<Arc<Counted>>) {
+    fn start(
+        &self,
+        upgrade: OnUpgrade,
+        handshake: Handshake,
+        deflate: Option<PerMessageDeflate>,
+        counted: Option<Arc<Counted>>,
+    ) {
         let door = self.clone();
         // The 101 is written only after this request is answered, so the upgrade is waited for in a
         // task of its own, which ends as soon as the session's long-lived one has begun.
         tokio::spawn(async move {
-            let taken = upgrade::take_over(upgrade, Arc::clone(&door.terms), None).await;
+            let encoder = door
+                .terms
+                .deflate
+                .zip(deflate)
+                .map(|(options, agreed)| Encoder::new_server().with_deflate(&options, &agreed));
+            let taken = upgrade::take_over(upgrade, Arc::clone(&door.terms), encoder).await;
             let Some((stream, outbox, early)) = taken else { return };
-            let connection = Connection::new_server(door.terms.limits);
+            let mut connection = Connection::new_server(door.terms.limits);
+            if let Some(agreed) = &deflate {
+                connection = connection.with_deflate(agreed);
+            }
             let framing = door.framing;
             if framing == Framing::SockJs {
                 outbox.push_control(&sockjs_frame(&Frame::Open));

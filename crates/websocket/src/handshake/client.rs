@@ -11,6 +11,7 @@ use http::header::{
 
 use super::key::{Key, NONCE_OCTETS};
 use super::list;
+use crate::{DeflateAnswerError, DeflateOptions, Extension, InvalidExtension, PerMessageDeflate};
 
 /// A client's opening handshake: makes the request, and checks the response to it.
 ///
@@ -35,6 +36,7 @@ use super::list;
 pub struct OpeningHandshake {
     key: Key,
     subprotocols: Vec<String>,
+    deflate: Option<DeflateOptions>,
 }
 
 impl OpeningHandshake {
@@ -57,7 +59,13 @@ impl OpeningHandshake {
             }
             offered.push(subprotocol);
         }
-        Ok(Self { key: Key::new(nonce), subprotocols: offered })
+        Ok(Self { key: Key::new(nonce), subprotocols: offered, deflate: None })
+    }
+
+    /// Offers to compress messages: RFC 7692.
+    #[must_use]
+    pub fn with_deflate(self, options: Option<DeflateOptions>) -> Self {
+        Self { deflate: options, ..self }
     }
 
     /// The header fields that make a GET request the opening handshake; `Host` is not among them.
@@ -80,6 +88,11 @@ impl OpeningHandshake {
             let offered = HeaderValue::from_str(&self.subprotocols.join(", "))
                 .expect("a list of tokens is a valid header value");
             headers.insert(SEC_WEBSOCKET_PROTOCOL, offered);
+        }
+        if let Some(options) = &self.deflate {
+            let offer = HeaderValue::from_str(&options.offer().to_string())
+                .expect("tokens and numbers are a valid header value");
+            headers.insert(SEC_WEBSOCKET_EXTENSIONS, offer);
         }
         headers
     }
@@ -127,9 +140,15 @@ impl OpeningHandshake {
 
     /// What both ends agree on.
     fn agree(&self, headers: &HeaderMap) -> Result<Opened, HandshakeError> {
-        if list::elements(headers, SEC_WEBSOCKET_EXTENSIONS).next().is_some() {
-            return Err(HandshakeError::ExtensionNotOffered);
-        }
+        let answered = Extension::from_headers(headers)
+            .map_err(|InvalidExtension| HandshakeError::ExtensionNotOffered)?;
+        let deflate = match &self.deflate {
+            Some(options) => options
+                .agree(&answered)
+                .map_err(|DeflateAnswerError| HandshakeError::ExtensionNotOffered)?,
+            None if answered.is_empty() => None,
+            None => return Err(HandshakeError::ExtensionNotOffered),
+        };
         let chosen: Vec<_> = list::elements(headers, SEC_WEBSOCKET_PROTOCOL).collect();
         let subprotocol = match chosen[..] {
             [] => None,
@@ -139,7 +158,7 @@ impl OpeningHandshake {
             }
             _ => return Err(HandshakeError::SubprotocolNotOffered),
         };
-        Ok(Opened { subprotocol })
+        Ok(Opened { subprotocol, deflate })
     }
 }
 
@@ -147,12 +166,18 @@ impl OpeningHandshake {
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Opened {
     subprotocol: Option<String>,
+    deflate: Option<PerMessageDeflate>,
 }
 
 impl Opened {
     /// The subprotocol that the server chose, if any.
     pub fn subprotocol(&self) -> Option<&str> {
         self.subprotocol.as_deref()
+    }
+
+    /// How messages are compressed, if they are.
+    pub fn deflate(&self) -> Option<&PerMessageDeflate> {
+        self.deflate.as_ref()
     }
 }
 
@@ -168,7 +193,7 @@ pub enum HandshakeError {
     ConnectionWithoutUpgrade,
     /// `Sec-WebSocket-Accept` does not answer the key.
     WrongAcceptKey,
-    /// The server chose an extension, and none was offered.
+    /// The server chose an extension that was not offered, or not like this.
     ExtensionNotOffered,
     /// The server chose a subprotocol that was not offered, or several.
     SubprotocolNotOffered,

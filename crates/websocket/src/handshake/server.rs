@@ -11,6 +11,7 @@ use http::{Method, Response, StatusCode, Version};
 
 use super::key::Key;
 use super::list;
+use crate::{Extension, InvalidExtension};
 
 /// Checks a client's opening handshake.
 ///
@@ -60,7 +61,8 @@ pub fn accept(
         .and_then(Key::parse)
         .ok_or(HandshakeError::InvalidKey)?;
     let subprotocols = offered_subprotocols(headers)?;
-    Ok(Accepted { accept_key: Some(key.accept()), subprotocols })
+    let extensions = offered_extensions(headers)?;
+    Ok(Accepted { accept_key: Some(key.accept()), subprotocols, extensions })
 }
 
 /// Checks a client's opening handshake over HTTP/2 or HTTP/3: RFC 8441 and RFC 9220, an extended
@@ -94,7 +96,12 @@ pub fn accept_extended_connect(
     if only_value(headers, SEC_WEBSOCKET_VERSION) != Some(b"13") {
         return Err(HandshakeError::UnsupportedVersion);
     }
-    Ok(Accepted { accept_key: None, subprotocols: offered_subprotocols(headers)? })
+    let subprotocols = offered_subprotocols(headers)?;
+    Ok(Accepted { accept_key: None, subprotocols, extensions: offered_extensions(headers)? })
+}
+
+fn offered_extensions(headers: &HeaderMap) -> Result<Vec<Extension>, HandshakeError> {
+    Extension::from_headers(headers).map_err(|InvalidExtension| HandshakeError::InvalidExtension)
 }
 
 fn offered_subprotocols(headers: &HeaderMap) -> Result<Vec<String>, HandshakeError> {
@@ -110,6 +117,7 @@ pub struct Accepted {
     /// `None` over HTTP/2.
     accept_key: Option<String>,
     subprotocols: Vec<String>,
+    extensions: Vec<Extension>,
 }
 
 impl Accepted {
@@ -121,6 +129,11 @@ impl Accepted {
     /// The subprotocols that the client offers, its favourite first.
     pub fn subprotocols(&self) -> &[String] {
         &self.subprotocols
+    }
+
+    /// The extensions that the client offers, its favourite first.
+    pub fn extensions(&self) -> &[Extension] {
+        &self.extensions
     }
 
     /// The response that completes the handshake, with the subprotocol chosen if there is one.
@@ -168,6 +181,8 @@ pub enum HandshakeError {
     InvalidKey,
     /// `Sec-WebSocket-Protocol` lists something that is not a token.
     InvalidSubprotocol,
+    /// `Sec-WebSocket-Extensions` breaks the grammar, or is too long.
+    InvalidExtension,
 }
 
 impl HandshakeError {
@@ -181,7 +196,8 @@ impl HandshakeError {
             | Self::ConnectionWithoutUpgrade
             | Self::UpgradeNotToWebSocket
             | Self::InvalidKey
-            | Self::InvalidSubprotocol => StatusCode::BAD_REQUEST,
+            | Self::InvalidSubprotocol
+            | Self::InvalidExtension => StatusCode::BAD_REQUEST,
         }
     }
 
@@ -219,6 +235,7 @@ impl fmt::Display for HandshakeError {
             Self::UnsupportedVersion => "the field Sec-WebSocket-Version must be 13",
             Self::InvalidKey => "the field Sec-WebSocket-Key must be 16 octets in base64",
             Self::InvalidSubprotocol => "the field Sec-WebSocket-Protocol must list tokens",
+            Self::InvalidExtension => "the field Sec-WebSocket-Extensions must list extensions",
         })
     }
 }

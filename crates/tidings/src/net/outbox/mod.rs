@@ -23,6 +23,7 @@ use super::keeper::Terms;
 use super::moment::Moment;
 use super::options::OverflowPolicy;
 use super::segments::Segments;
+use super::shared_message::SharedFrames;
 use super::turn::{self, Schedule};
 use crate::endpoint::{CloseInfo, CloseInitiator};
 
@@ -97,7 +98,7 @@ pub(crate) enum Outgoing<'a> {
     /// Becomes one WebSocket frame.
     Message { opcode: Opcode, payload: &'a Bytes },
     /// The same, with the frame as it is for clients that need no encoding of their own.
-    Shared { opcode: Opcode, payload: &'a Bytes, frame: &'a Bytes },
+    Shared { opcode: Opcode, payload: &'a Bytes, frames: &'a SharedFrames },
     /// Goes out as it is.
     Octets(&'a Bytes),
 }
@@ -421,16 +422,27 @@ impl State {
     fn append(&mut self, outgoing: Outgoing<'_>, ticket: Option<Written>) {
         let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
         match (outgoing, encoder) {
-            (Outgoing::Octets(octets), _) | (Outgoing::Shared { frame: octets, .. }, None) => {
-                self.segments.append_shared(octets);
+            (Outgoing::Octets(octets), _) => self.segments.append_shared(octets),
+            (Outgoing::Shared { opcode, payload, frames }, None) => {
+                self.segments.append_shared(frames.plain(opcode, payload));
             }
             (Outgoing::Message { opcode, payload }, None) => {
                 self.segments.append_frame(opcode, payload);
             }
-            (
-                Outgoing::Message { opcode, payload } | Outgoing::Shared { opcode, payload, .. },
-                Some(encoder),
-            ) => self.segments.append(|batch| encoder.encode_frame(opcode, payload, batch)),
+            (Outgoing::Shared { opcode, payload, frames }, Some(encoder)) => {
+                match encoder.shared_encoding().and_then(|it| frames.encoded(it, opcode, payload)) {
+                    Some(frame) => {
+                        encoder.record_shared(payload, frame);
+                        self.segments.append_shared(frame);
+                    }
+                    None => {
+                        self.segments.append(|batch| encoder.encode_message(opcode, payload, batch))
+                    }
+                }
+            }
+            (Outgoing::Message { opcode, payload }, Some(encoder)) => {
+                self.segments.append(|batch| encoder.encode_message(opcode, payload, batch));
+            }
         }
         if let Some(ticket) = ticket {
             self.segments.append_ticket(ticket);
