@@ -5,7 +5,9 @@ use std::io::Write;
 use std::process::{Command, Output, Stdio};
 
 use serde_json::Value;
-use tidings::endpoint::{CloseCode, CloseReason, ControlPayload, Message, SendError};
+use tidings::endpoint::{
+    CloseCode, CloseReason, ConnectionOptions, ControlPayload, DeflateOptions, Message, SendError,
+};
 use tidings::server::Server;
 use tidings::{App, WebSocket};
 use tokio::runtime::Runtime;
@@ -36,7 +38,10 @@ async fn greet(socket: WebSocket) -> Result<(), SendError> {
 /// A server, and the URL of its echo.
 fn server() -> (Runtime, String) {
     let runtime = Runtime::new().unwrap();
-    let app = App::builder().socket("/echo", echo).socket("/greet", greet).build().unwrap();
+    let deflate = Some(DeflateOptions::default());
+    let options = ConnectionOptions { deflate, ..ConnectionOptions::default() };
+    let app = App::builder().connection_options(options);
+    let app = app.socket("/echo", echo).socket("/greet", greet).build().unwrap();
     let server = runtime.block_on(Server::new(app).listen("127.0.0.1:0")).unwrap();
     let url = format!("ws://{}/echo", server.http_addrs()[0]);
     runtime.spawn(server.run_until(std::future::pending()));
@@ -228,4 +233,19 @@ fn insecure_speaks_to_a_server_of_this_machine_whatever_its_certificate() {
     let output = run(&["--insecure", &url], "hello\n");
     assert!(output.status.success(), "{output:?}");
     assert!(shown(&output).contains("< text 5 B hello\n"), "{output:?}");
+}
+
+#[test]
+fn with_deflate_messages_are_compressed_and_the_ratio_is_shown() {
+    let (_runtime, url) = server();
+    let line = "the same again and again, ".repeat(100);
+    let output = run(&["--json", "--deflate", &url], &format!("{line}\n"));
+    let echoed = objects(&output).into_iter().find(|object| object["text"] == *line);
+    assert!(echoed.is_some(), "{}", text(&output.stdout));
+    let frames: Vec<Value> =
+        objects(&output).into_iter().filter(|object| object["compressed"] == true).collect();
+    assert!(frames.len() >= 2, "one each way: {frames:?}");
+
+    let output = shown(&run(&["--deflate", &url], &format!("{line}\n")));
+    assert!(output.contains('%'), "{output}");
 }

@@ -30,6 +30,9 @@ pub(crate) struct Arguments {
     /// Answer a server that asks for a login: Basic or Digest.
     #[arg(long, short = 'u', value_name = "USER:PASSWORD", value_parser = user)]
     pub(super) user: Option<Credentials>,
+    /// Offer to compress messages; what is compressed is shown with its ratio.
+    #[arg(long)]
+    pub(super) deflate: bool,
     /// Connect to this Unix socket, whatever host the URL names.
     #[arg(long, value_name = "PATH")]
     pub(super) unix_socket: Option<PathBuf>,

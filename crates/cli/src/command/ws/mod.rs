@@ -11,7 +11,7 @@ use std::time::Duration;
 
 use tidings::WebSocket;
 use tidings::client::{Client, ClientBuilder, ConnectError, Direction, ObservedFrame, Opcode};
-use tidings::endpoint::{CloseCode, CloseReason, Message, SendError};
+use tidings::endpoint::{CloseCode, CloseReason, DeflateOptions, Message, SendError};
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
@@ -82,6 +82,9 @@ fn client(arguments: &Arguments) -> Result<ClientBuilder, Box<dyn Error>> {
     }
     if let Some(path) = &arguments.unix_socket {
         builder = builder.unix_socket(path);
+    }
+    if arguments.deflate {
+        builder = builder.deflate(Some(DeflateOptions::default()));
     }
     if arguments.insecure {
         builder = builder.tls(&loopback::tls_without_checks(&arguments.url)?);
