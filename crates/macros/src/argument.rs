@@ -31,7 +31,15 @@ pub(crate) struct Argument {
     pub(crate) kind: Kind,
     /// Its type, without a reference.
     pub(crate) ty: Type,
-    pub(crate) is_reference: bool,
+    pub(crate) passing: Passing,
+}
+
+/// How a method takes an argument.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Passing {
+    ByValue,
+    ByReference,
+    ByMutableReference,
 }
 
 /// Where the value of an argument comes from.
@@ -56,8 +64,8 @@ impl Method {
         for input in &mut method.sig.inputs {
             let FnArg::Typed(input) = input else { continue };
             let kind = read_kind(&mut input.attrs, &input.pat, dialect.variable, mistakes);
-            let (ty, is_reference) = owned(&input.ty);
-            arguments.push(Argument { kind, ty, is_reference });
+            let (ty, passing) = owned(&input.ty);
+            arguments.push(Argument { kind, ty, passing });
         }
         Self {
             name: method.sig.ident.clone(),
@@ -76,14 +84,17 @@ impl Method {
         function: &TokenStream,
         more: &TokenStream,
     ) -> TokenStream {
-        let name = &self.name;
-        let arguments = self.arguments.iter().enumerate().map(|(index, argument)| {
-            let binding = binding(index);
-            if argument.is_reference { quote!(&#binding) } else { quote!(#binding) }
-        });
-        let dot_await = self.is_async.then(|| quote!(.await));
-        // `Self::name` is the user's method even where a trait in scope has one of the same name.
-        let call = quote!(Self::#name(self, #(#arguments),*) #dot_await);
+        self.convert(&self.bare_call(&quote!(self,)), the_trait, function, more)
+    }
+
+    /// What `call` returns, converted as [`call`](Self::call) says.
+    pub(crate) fn convert(
+        &self,
+        call: &TokenStream,
+        the_trait: &TokenStream,
+        function: &TokenStream,
+        more: &TokenStream,
+    ) -> TokenStream {
         let convert = match &self.output {
             ReturnType::Default => quote!(<() as #the_trait>::#function),
             // `impl Trait` has no name to write here.
@@ -96,22 +107,54 @@ impl Method {
     }
 }
 
+impl Method {
+    /// The call with arguments from the variables [`binding`] names, after a `receiver` with its comma.
+    pub(crate) fn bare_call(&self, receiver: &TokenStream) -> TokenStream {
+        let name = &self.name;
+        let arguments = self.arguments.iter().enumerate().map(|(index, argument)| {
+            let binding = binding(index);
+            match argument.passing {
+                Passing::ByValue => quote!(#binding),
+                Passing::ByReference => quote!(&#binding),
+                // Only of `#[on_handshake]`, and only the response.
+                Passing::ByMutableReference => quote!(&mut *response),
+            }
+        });
+        let dot_await = self.is_async.then(|| quote!(.await));
+        // `Self::name` is the user's method even where a trait in scope has one of the same name.
+        quote!(Self::#name(#receiver #(#arguments),*) #dot_await)
+    }
+
+    /// The type that the method returns, if it returns any.
+    pub(crate) fn returned(&self) -> Option<&Type> {
+        match &self.output {
+            ReturnType::Default => None,
+            ReturnType::Type(_, ty) => Some(ty),
+        }
+    }
+}
+
 impl Argument {
     /// `T`, if the argument is an `Option<T>`.
     pub(crate) fn optional(&self) -> Option<&Type> {
-        let Type::Path(path) = &self.ty else { return None };
-        let last = path.path.segments.last().filter(|last| last.ident == "Option")?;
-        let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
-        match arguments.args.first()? {
-            GenericArgument::Type(ty) => Some(ty),
-            _ => None,
-        }
+        within(&self.ty, "Option")
     }
 
     /// An associated item of the argument's type, which the compiler blames if it does not implement
     /// the trait.
     pub(crate) fn by_trait(&self, the_trait: &TokenStream, item: &TokenStream) -> TokenStream {
         by_trait(&self.ty, the_trait, item)
+    }
+}
+
+/// `T`, if the type is a `name<T, …>`.
+pub(crate) fn within<'t>(ty: &'t Type, name: &str) -> Option<&'t Type> {
+    let Type::Path(path) = ty else { return None };
+    let last = path.path.segments.last().filter(|last| last.ident == name)?;
+    let PathArguments::AngleBracketed(arguments) = &last.arguments else { return None };
+    match arguments.args.first()? {
+        GenericArgument::Type(ty) => Some(ty),
+        _ => None,
     }
 }
 
@@ -147,6 +190,7 @@ pub(crate) fn take_attribute(attributes: &mut Vec<Attribute>, name: &str) -> Opt
 
 fn check_receiver(method: &ImplItemFn, dialect: &Dialect, mistakes: &mut Mistakes) {
     match method.sig.receiver() {
+        None if dialect.receivers.is_empty() => {}
         None => mistakes.add(&method.sig.ident, dialect.receiver_rule),
         Some(receiver) => {
             let written = receiver.to_token_stream().to_string();
@@ -182,9 +226,9 @@ fn read_kind(
     Kind::Typed
 }
 
-/// The type that is made for an argument, and whether the method wants a reference to it.
-fn owned(ty: &Type) -> (Type, bool) {
-    let Type::Reference(reference) = ty else { return (ty.clone(), false) };
+/// The type that is made for an argument, and how the method takes it.
+fn owned(ty: &Type) -> (Type, Passing) {
+    let Type::Reference(reference) = ty else { return (ty.clone(), Passing::ByValue) };
     let is_str = reference.elem.to_token_stream().to_string() == "str";
     let owned = if is_str {
         let span = reference.elem.span();
@@ -192,5 +236,9 @@ fn owned(ty: &Type) -> (Type, bool) {
     } else {
         (*reference.elem).clone()
     };
-    (owned, true)
+    let passing = match reference.mutability {
+        Some(_) => Passing::ByMutableReference,
+        None => Passing::ByReference,
+    };
+    (owned, passing)
 }

@@ -1,13 +1,15 @@
+mod deployed;
 mod generate;
+mod options;
 
-use generate::{generate_bare, generate_client, generate_endpoint, generate_server};
+use deployed::{generate_bare, generate_client, generate_server};
+use generate::generate_endpoint;
+use options::{Deployment, Instances, Options, max_size};
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote};
-use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
-use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl, LitStr, Token, bracketed};
+use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl};
 
-use crate::argument::{Dialect, Kind, Method, inherent_impl, take_attribute};
+use crate::argument::{Dialect, Kind, Method, Passing, inherent_impl, take_attribute};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
 
@@ -23,51 +25,29 @@ const SHARED_DIALECT: Dialect = Dialect {
     ..DIALECT
 };
 
+const HANDSHAKE_DIALECT: Dialect = Dialect {
+    receivers: &[],
+    receiver_rule: "an #[on_handshake] method takes no `self`: the endpoint is made after it",
+    ..DIALECT
+};
+
 /// When a method is called.
 #[derive(Clone, Copy)]
 enum Phase {
+    Handshake,
     Open,
     Message,
     Close,
     Error,
 }
 
-const PHASES: [(&str, Phase); 4] = [
+const PHASES: [(&str, Phase); 5] = [
+    ("on_handshake", Phase::Handshake),
     ("on_open", Phase::Open),
     ("on_message", Phase::Message),
     ("on_close", Phase::Close),
     ("on_error", Phase::Error),
 ];
-
-/// The arguments of `#[server_endpoint]`.
-struct Deployment {
-    path: LitStr,
-    options: Options,
-}
-
-/// The arguments that both attributes have.
-#[derive(Default)]
-struct Options {
-    subprotocols: Vec<LitStr>,
-    unknown: Unknown,
-    instances: Instances,
-}
-
-/// How many values of the type there are.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Instances {
-    #[default]
-    PerConnection,
-    Shared,
-}
-
-/// What becomes of messages that no method takes.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Unknown {
-    #[default]
-    Ignored,
-    Refused,
-}
 
 /// Which end an endpoint is of.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -76,48 +56,10 @@ enum Deployed {
     Client,
 }
 
-impl Parse for Deployment {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let path = input.parse().map_err(|error| {
-            syn::Error::new(error.span(), "expected a path: #[server_endpoint(\"/chat/{room}\")]")
-        })?;
-        if input.parse::<Option<Token![,]>>()?.is_none() && !input.is_empty() {
-            return Err(input.error("expected `,`"));
-        }
-        Ok(Self { path, options: input.parse()? })
-    }
-}
-
-impl Parse for Options {
-    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
-        let mut options = Self::default();
-        while !input.is_empty() {
-            let name: syn::Ident = input.parse()?;
-            if name == "strict" {
-                options.unknown = Unknown::Refused;
-            } else if name == "shared" {
-                options.instances = Instances::Shared;
-            } else if name == "subprotocols" {
-                input.parse::<Token![=]>()?;
-                let list;
-                bracketed!(list in input);
-                let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
-                options.subprotocols = list.into_iter().collect();
-            } else {
-                let message = "expected `subprotocols = [\"…\"]`, `shared` or `strict`";
-                return Err(syn::Error::new(name.span(), message));
-            }
-            if !input.is_empty() {
-                input.parse::<Token![,]>()?;
-            }
-        }
-        Ok(options)
-    }
-}
-
 /// The annotated methods.
 #[derive(Default)]
 struct Methods {
+    on_handshake: Option<Method>,
     on_open: Option<Method>,
     on_message: Vec<MessageMethod>,
     on_close: Option<Method>,
@@ -134,8 +76,22 @@ struct MessageMethod {
 impl Methods {
     fn all(&self) -> impl Iterator<Item = &Method> {
         let messages = self.on_message.iter().map(|message| &message.method);
-        let before = self.on_open.iter().chain(messages);
+        let before = self.on_handshake.iter().chain(&self.on_open).chain(messages);
         before.chain(&self.on_close).chain(&self.on_error)
+    }
+
+    /// Each method, with the type of its call.
+    fn with_calls(&self) -> impl Iterator<Item = (&Method, TokenStream)> {
+        let call = |call: TokenStream| move |method| (method, call.clone());
+        let handshake = call(quote!(::tidings::endpoint::OnHandshake<'_>));
+        let open = call(quote!(::tidings::endpoint::OnOpen<'_>));
+        let message = call(quote!(::tidings::endpoint::OnMessage<'_>));
+        let close = call(quote!(::tidings::endpoint::OnClose<'_>));
+        let error = call(quote!(::tidings::endpoint::OnError<'_>));
+        let messages = self.on_message.iter().map(|it| &it.method).map(message);
+        let before = self.on_handshake.iter().map(handshake);
+        let before = before.chain(self.on_open.iter().map(open)).chain(messages);
+        before.chain(self.on_close.iter().map(close)).chain(self.on_error.iter().map(error))
     }
 }
 
@@ -148,22 +104,21 @@ pub(crate) fn expand_client(arguments: TokenStream, item: TokenStream) -> TokenS
         }
     };
     let mut mistakes = Mistakes::default();
-    let options = mistakes.ok(syn::parse2::<Options>(arguments));
+    let options = Options::read(arguments, &mut mistakes);
     let methods = read_methods(&mut block, Instances::PerConnection, &mut mistakes);
+    if let Some(method) = &methods.on_handshake {
+        mistakes.add(&method.name, "a client sees the handshake in `Client::builder()`, not here");
+    }
     for argument in methods.all().flat_map(|method| &method.arguments) {
         if let Kind::Variable(name) = &argument.kind {
             mistakes.add(name, "a client endpoint has no path, and so no path parameters");
         }
     }
-    let generated = options.map(|options| {
-        check_subprotocols(&options, &mut mistakes);
-        let client = generate_client(&block, &options);
-        let options = Options { instances: Instances::PerConnection, ..options };
-        let endpoint = generate_endpoint(&block, &methods, &[], &options);
-        quote!(#client #endpoint)
-    });
+    check_subprotocols(&options, &mut mistakes);
+    let client = generate_client(&block, &options);
+    let endpoint = generate_endpoint(&block, &methods, &[], &options);
     let bare = generate_bare(&block, Deployed::Client, Instances::PerConnection);
-    mistakes.finish(quote!(#block #generated), quote!(#block #bare))
+    mistakes.finish(quote!(#block #client #endpoint), quote!(#block #bare))
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -175,7 +130,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         }
     };
     let mut mistakes = Mistakes::default();
-    let deployment = mistakes.ok(syn::parse2::<Deployment>(arguments));
+    let deployment = Deployment::read(arguments, &mut mistakes);
     let instances = deployment.as_ref().map_or_else(Instances::default, |it| it.options.instances);
     let methods = read_methods(&mut block, instances, &mut mistakes);
     let generated = deployment.map(|deployment| {
@@ -200,8 +155,11 @@ fn read_methods(block: &mut ItemImpl, instances: Instances, mistakes: &mut Mista
     for item in &mut block.items {
         let ImplItem::Fn(item) = item else { continue };
         let Some((attribute, phase)) = take_phase(item, mistakes) else { continue };
+        let dialect = if let Phase::Handshake = phase { &HANDSHAKE_DIALECT } else { dialect };
         let method = Method::read(item, dialect, mistakes);
+        check_passing(&method, phase, mistakes);
         let slot = match phase {
+            Phase::Handshake => &mut methods.on_handshake,
             Phase::Open => &mut methods.on_open,
             Phase::Close => &mut methods.on_close,
             Phase::Error => &mut methods.on_error,
@@ -234,7 +192,7 @@ fn take_phase(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribu
     let mut phases = phases.into_iter().filter_map(|(attribute, phase)| Some((attribute?, phase)));
     let (attribute, phase) = phases.next()?;
     for (second, _) in phases {
-        mistakes.add(second, "one method serves one of the four; write another method for this");
+        mistakes.add(second, "one method serves one of the five; write another method for this");
     }
     if !matches!(phase, Phase::Message)
         && let Err(error) = attribute.meta.require_path_only()
@@ -244,46 +202,20 @@ fn take_phase(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribu
     Some((attribute, phase))
 }
 
-/// Reads `max_size = "64KiB"` or `max_size = 65536` in `#[on_message(…)]`.
-fn max_size(attribute: &Attribute) -> syn::Result<Option<usize>> {
-    if let syn::Meta::Path(_) = attribute.meta {
-        return Ok(None);
+/// Only the response of a handshake is there to be changed.
+fn check_passing(method: &Method, phase: Phase, mistakes: &mut Mistakes) {
+    let mut mutable =
+        method.arguments.iter().filter(|it| it.passing == Passing::ByMutableReference);
+    if let Phase::Handshake = phase {
+        let second = mutable.nth(1);
+        if let Some(second) = second {
+            mistakes.add(&second.ty, "second `&mut` argument; the response is the only one");
+        }
+        return;
     }
-    let mut octets_max = None;
-    attribute.parse_nested_meta(|meta| {
-        if !meta.path.is_ident("max_size") {
-            return Err(meta.error("expected `max_size = \"64KiB\"`"));
-        }
-        let value: syn::Lit = meta.value()?.parse()?;
-        octets_max = Some(parse_size(&value)?);
-        Ok(())
-    })?;
-    Ok(octets_max)
-}
-
-fn parse_size(value: &syn::Lit) -> syn::Result<usize> {
-    let octets = match value {
-        syn::Lit::Int(octets) => octets.base10_parse().ok(),
-        syn::Lit::Str(text) => {
-            let text = text.value();
-            let (number, unit) = match text.find(|c: char| !c.is_ascii_digit()) {
-                Some(end) => text.split_at(end),
-                None => (&*text, ""),
-            };
-            let unit = match unit.trim() {
-                "" | "B" => Some(1),
-                "KiB" => Some(1 << 10),
-                "MiB" => Some(1 << 20),
-                "GiB" => Some(1 << 30),
-                _ => None,
-            };
-            let number = number.parse::<usize>().ok();
-            number.zip(unit).and_then(|(number, unit)| number.checked_mul(unit))
-        }
-        _ => None,
-    };
-    let message = "expected a number of octets, or text such as \"64KiB\" (B, KiB, MiB, GiB)";
-    octets.ok_or_else(|| syn::Error::new(value.span(), message))
+    for argument in mutable {
+        mistakes.add(&argument.ty, "take it by value, or by `&`: arguments are made for each call");
+    }
 }
 
 fn names_error(ty: &syn::Type) -> bool {

@@ -13,7 +13,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use crate::endpoint::{BoxError, OpenSessions, PathParamError, PathParams, PathTemplate};
+use crate::endpoint::{BoxError, OpenSessions, PathParams, PathTemplate, without_dot_segments};
 use crate::messaging::Messenger;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
@@ -34,14 +34,22 @@ pub(crate) struct Inner {
     pub(crate) stomp: StompDoor,
     pub(crate) messenger: Messenger,
     pub(crate) origins: AllowedOrigins,
+    pub(crate) trailing_slash: TrailingSlash,
     pub(crate) open_sessions: Vec<Arc<OpenSessions>>,
     pub(crate) tasks: TaskTracker,
+}
+
+/// Whether `/` at the end of a request's path makes it another path.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum TrailingSlash {
+    #[default]
+    Significant,
+    Ignored,
 }
 
 /// A WebSocket endpoint at its path.
 pub(crate) struct EndpointRoute {
     pub(crate) template: PathTemplate,
-    pub(crate) check_path_params: fn(&PathParams) -> Result<(), PathParamError>,
     pub(crate) door: WebSocketDoor,
 }
 
@@ -76,13 +84,8 @@ impl App {
                 Ok(plain(StatusCode::BAD_REQUEST, text))
             }
             Some(Route::Endpoint(route, params)) => {
-                if let Err(error) = (route.check_path_params)(&params) {
-                    let mut response = Response::new(Body::from(format!("{error}\n")));
-                    *response.status_mut() = StatusCode::BAD_REQUEST;
-                    return Ok(response);
-                }
                 let (mut parts, _) = request.into_parts();
-                Ok(route.door.open(&mut parts, params, origins))
+                Ok(route.door.open(&mut parts, params, origins).await)
             }
             Some(Route::SockJs(service, rest)) => {
                 Ok(service.respond(request, &rest, origins).await)
@@ -91,8 +94,15 @@ impl App {
     }
 
     fn route(&self, path: &str) -> Option<Route<'_>> {
+        let normal = without_dot_segments(path);
+        let endpoint_path = match self.0.trailing_slash {
+            TrailingSlash::Ignored if normal.len() > 1 => {
+                normal.strip_suffix('/').unwrap_or(&normal)
+            }
+            _ => &normal,
+        };
         for route in &self.0.endpoints {
-            match route.template.matches(path) {
+            match route.template.matches(endpoint_path) {
                 Some(Ok(params)) => return Some(Route::Endpoint(route, params)),
                 Some(Err(_)) => return Some(Route::InvalidPathParam),
                 None => {}

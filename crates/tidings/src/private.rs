@@ -2,15 +2,19 @@
 
 use std::any::type_name;
 use std::future::Future;
+use std::marker::PhantomData;
 use std::pin::Pin;
 use std::str::FromStr;
 use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 
+use http::StatusCode;
+
 use crate::endpoint::{
-    BoxError, CloseCode, CloseReason, EndpointError, Flow, PathParamError, PathParams, Payload,
-    PayloadKind, Reply, SendError, SendOrWait, Session,
+    AppState, BoxError, Call, CloseCode, CloseReason, Decoder, Encoder, EndpointError, Extract,
+    Flow, Handshake, IntoReply, MissingState, OnMessage, PathParamError, PathParams, Payload,
+    PayloadKind, Reject, Reply, SendError, SendOrWait, Session,
 };
 use crate::messaging::{HandlerError, MessageParts};
 
@@ -184,8 +188,114 @@ pub const fn max_size(kind: PayloadKind, octets_max: usize) -> Option<usize> {
 pub fn flow(session: &Session, handled: Result<Flow, EndpointError>) -> Flow {
     handled.unwrap_or_else(|error| {
         tracing::error!(session = %session.log_id(), %error, "on_error failed");
-        Flow::Continue
+        Flow::Close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, "internal error"))
     })
+}
+
+/// The answer to a client whose handshake does not have what `#[on_handshake]` asks for.
+pub fn reject(error: EndpointError) -> Reject {
+    match &error {
+        EndpointError::PathParam(reason) => bad_request(reason),
+        EndpointError::Parameters(reason) => bad_request(reason),
+        EndpointError::MissingUser => Reject::new(StatusCode::UNAUTHORIZED),
+        error => {
+            tracing::error!(%error, "on_handshake could not be called");
+            Reject::new(StatusCode::INTERNAL_SERVER_ERROR)
+        }
+    }
+}
+
+fn bad_request(reason: &impl std::fmt::Display) -> Reject {
+    Reject::new(StatusCode::BAD_REQUEST).text(format!("{reason}\n"))
+}
+
+/// Gives the session a new codec.
+pub fn open_codec<C: Default + Send + 'static>(session: &Session) {
+    session.set_codec(C::default());
+}
+
+/// An error that a method of an endpoint with a codec returned.
+pub fn handler_error(error: impl Into<BoxError>) -> EndpointError {
+    EndpointError::from_handler(error)
+}
+
+/// An argument of type `T` in an endpoint whose codec is a `C`. Its own items are there if `C` decodes a `T`;
+/// otherwise those of [`WithoutDecoder`] are found.
+pub struct Decoded<C, T>(PhantomData<(C, T)>);
+
+impl<C: Decoder<T> + 'static, T> Decoded<C, T> {
+    pub const PAYLOAD: Option<PayloadKind> = Some(C::KIND);
+
+    pub fn extract(call: &mut OnMessage<'_>) -> Result<T, EndpointError> {
+        let twice = || EndpointError::Handler("the message is an argument twice".into());
+        let message = call.take_message().ok_or_else(twice)?;
+        let kept = message.clone();
+        let decoded = Call::session(call).with_codec(|codec: &mut C| codec.decode(message));
+        let decoded = decoded.unwrap_or_else(|| Err(no_codec()));
+        decoded.map_err(|error| EndpointError::decode(type_name::<T>(), kept, error))
+    }
+
+    pub fn check_handshake(_: &Handshake) -> Result<(), EndpointError> {
+        Ok(())
+    }
+
+    pub fn check_state(_: &AppState) -> Result<(), MissingState> {
+        Ok(())
+    }
+}
+
+/// An argument that the endpoint's codec does not decode.
+pub trait WithoutDecoder<T> {
+    const PAYLOAD: Option<PayloadKind>;
+
+    fn extract(call: &mut OnMessage<'_>) -> Result<T, EndpointError>;
+    fn check_handshake(handshake: &Handshake) -> Result<(), EndpointError>;
+    fn check_state(state: &AppState) -> Result<(), MissingState>;
+}
+
+impl<C, T> WithoutDecoder<T> for Decoded<C, T>
+where
+    T: for<'a> Extract<OnMessage<'a>>,
+{
+    const PAYLOAD: Option<PayloadKind> = <T as Extract<OnMessage<'_>>>::PAYLOAD;
+
+    fn extract(call: &mut OnMessage<'_>) -> Result<T, EndpointError> {
+        T::extract(call)
+    }
+
+    fn check_handshake(handshake: &Handshake) -> Result<(), EndpointError> {
+        <T as Extract<OnMessage<'_>>>::check_handshake(handshake)
+    }
+
+    fn check_state(state: &AppState) -> Result<(), MissingState> {
+        <T as Extract<OnMessage<'_>>>::check_state(state)
+    }
+}
+
+/// What a method of an endpoint returns whose codec is a `C`, as [`Decoded`] is an argument.
+pub struct Encoded<C, R>(PhantomData<(C, R)>);
+
+impl<C: Encoder<R> + 'static, R> Encoded<C, R> {
+    pub fn into_reply(returned: R, session: &Session) -> Result<Reply, EndpointError> {
+        let encoded = session.with_codec(|codec: &mut C| codec.encode(returned));
+        let encoded = encoded.unwrap_or_else(|| Err(no_codec()));
+        encoded.map(Reply::Message).map_err(EndpointError::Encode)
+    }
+}
+
+/// A value that the endpoint's codec does not encode.
+pub trait WithoutEncoder<R> {
+    fn into_reply(returned: R, session: &Session) -> Result<Reply, EndpointError>;
+}
+
+impl<C, R: IntoReply> WithoutEncoder<R> for Encoded<C, R> {
+    fn into_reply(returned: R, _: &Session) -> Result<Reply, EndpointError> {
+        returned.into_reply()
+    }
+}
+
+fn no_codec() -> BoxError {
+    "the session has no codec any more".into()
 }
 
 /// Where a handler's reply goes unless `#[send_to]` says otherwise.

@@ -2,78 +2,16 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
-use syn::{Ident, ItemImpl};
+use syn::spanned::Spanned;
+use syn::{Ident, ItemImpl, Type};
 
-use super::{Deployed, Deployment, Instances, MessageMethod, Methods, Options, Unknown};
-use crate::argument::{Kind, Method, binding, parse_as};
-
-/// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
-pub(super) fn generate_bare(
-    block: &ItemImpl,
-    deployed: Deployed,
-    instances: Instances,
-) -> TokenStream {
-    let ty = &block.self_ty;
-    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let deployed = match deployed {
-        Deployed::Server => quote! {
-            impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
-                const PATH: &'static str = "/";
-            }
-        },
-        Deployed::Client => quote! {
-            impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {}
-        },
-    };
-    let the_trait = instances.the_trait();
-    quote! {
-        #deployed
-        impl #impl_generics #the_trait for #ty #where_clause {}
-    }
-}
-
-/// The implementation of `ServerEndpoint`.
-pub(super) fn generate_server(
-    block: &ItemImpl,
-    deployment: &Deployment,
-    methods: &Methods,
-    variables: &[String],
-) -> TokenStream {
-    let ty = &block.self_ty;
-    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let Deployment { path, options } = deployment;
-    let subprotocols = &options.subprotocols;
-    let checks = generate_checks(methods, variables);
-    quote! {
-        impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
-            const PATH: &'static str = #path;
-            const SUBPROTOCOLS: &'static [&'static str] = &[#(#subprotocols),*];
-
-            fn check_path_params(
-                params: &::tidings::endpoint::PathParams,
-            ) -> ::std::result::Result<(), ::tidings::endpoint::PathParamError> {
-                #(#checks)*
-                ::std::result::Result::Ok(())
-            }
-        }
-    }
-}
-
-/// The implementation of `ClientEndpoint`.
-pub(super) fn generate_client(block: &ItemImpl, options: &Options) -> TokenStream {
-    let ty = &block.self_ty;
-    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let subprotocols = &options.subprotocols;
-    quote! {
-        impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {
-            const SUBPROTOCOLS: &'static [&'static str] = &[#(#subprotocols),*];
-        }
-    }
-}
+use super::options::{Instances, Options, Unknown};
+use super::{MessageMethod, Methods};
+use crate::argument::{Argument, Kind, Method, Passing, binding, parse_as, within};
 
 impl Instances {
     /// What is implemented.
-    fn the_trait(self) -> TokenStream {
+    pub(super) fn the_trait(self) -> TokenStream {
         match self {
             Self::PerConnection => quote!(::tidings::endpoint::Endpoint),
             Self::Shared => quote!(::tidings::endpoint::SharedEndpoint),
@@ -96,18 +34,16 @@ pub(super) fn generate_endpoint(
     variables: &[String],
     options: &Options,
 ) -> TokenStream {
-    let Options { unknown, instances, .. } = *options;
-    let the_trait = instances.the_trait();
+    let the_trait = options.instances.the_trait();
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let on_open =
-        methods.on_open.as_ref().map(|method| generate_on_open(method, variables, instances));
-    let on_message = generate_on_message(&methods.on_message, variables, unknown, instances);
+    let on_open = generate_on_open(methods.on_open.as_ref(), variables, options);
+    let on_message = generate_on_message(&methods.on_message, variables, options);
     let on_close =
-        methods.on_close.as_ref().map(|method| generate_on_close(method, variables, instances));
+        methods.on_close.as_ref().map(|method| generate_on_close(method, variables, options));
     let on_error =
-        methods.on_error.as_ref().map(|method| generate_on_error(method, variables, instances));
-    let kinds = generate_kinds(block, &methods.on_message);
+        methods.on_error.as_ref().map(|method| generate_on_error(method, variables, options));
+    let kinds = generate_kinds(block, &methods.on_message, options);
     quote! {
         #kinds
 
@@ -120,32 +56,25 @@ pub(super) fn generate_endpoint(
     }
 }
 
-/// One conversion for each variable and type, before the upgrade.
-fn generate_checks(methods: &Methods, variables: &[String]) -> Vec<TokenStream> {
-    let arguments = methods.all().flat_map(|method| &method.arguments);
-    let checks = arguments.filter_map(|argument| {
-        let Kind::Variable(name) = &argument.kind else { return None };
-        let name = name.to_string();
-        if !variables.contains(&name) {
-            return None;
-        }
-        let ty = argument.optional().unwrap_or(&argument.ty);
-        let parse = parse_as(ty, &quote!(path_param));
-        Some(quote!(#parse(params, #name)?;))
-    });
-    checks.collect()
-}
-
-/// Makes the arguments, one `let` each.
-fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String]) -> TokenStream {
-    let arguments = method.arguments.iter().enumerate().map(|(index, argument)| {
+/// Makes the arguments, one `let` each. `params` is where the variables are.
+pub(super) fn generate_arguments(
+    method: &Method,
+    call: &TokenStream,
+    variables: &[String],
+    params: &TokenStream,
+    options: &Options,
+) -> TokenStream {
+    let arguments = method.arguments.iter().enumerate();
+    let arguments =
+        arguments.filter(|(_, argument)| argument.passing != Passing::ByMutableReference);
+    let arguments = arguments.map(|(index, argument)| {
         let binding = binding(index);
         let value = match &argument.kind {
             Kind::Variable(name) => {
                 let name = name.to_string();
                 let parse = |ty| {
                     let parse = parse_as(ty, &quote!(path_param));
-                    quote!(#parse(session.path_params(), #name)?)
+                    quote!(#parse(#params, #name)?)
                 };
                 match argument.optional() {
                     Some(_) if !variables.contains(&name) => quote!(::std::option::Option::None),
@@ -157,8 +86,7 @@ fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String])
                 }
             }
             _ => {
-                let extract = argument
-                    .by_trait(&quote!(::tidings::endpoint::Extract<#call>), &quote!(extract));
+                let extract = extract_by(argument, call, options, &quote!(extract));
                 quote!(#extract(&mut call)?)
             }
         };
@@ -167,42 +95,128 @@ fn generate_arguments(method: &Method, call: &TokenStream, variables: &[String])
     quote!(#(#arguments)*)
 }
 
-fn generate_on_open(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
-    let receiver = instances.receiver();
-    let call_type = quote!(::tidings::endpoint::OnOpen<'_>);
-    let arguments = generate_arguments(method, &call_type, variables);
-    let reply = generate_reply(method);
-    quote! {
+/// An associated item that makes an argument, or checks whether it can be made: of the codec if that
+/// decodes messages to the argument's type, otherwise of the type itself.
+pub(super) fn extract_by(
+    argument: &Argument,
+    call: &TokenStream,
+    options: &Options,
+    item: &TokenStream,
+) -> TokenStream {
+    match &options.codec {
+        Some(codec) if is_on_message(call) => {
+            let ty = &argument.ty;
+            quote_spanned! {ty.span()=> {
+                #[allow(unused_imports)]
+                use ::tidings::__private::WithoutDecoder as _;
+                ::tidings::__private::Decoded::<#codec, #ty>::#item
+            }}
+        }
+        _ => argument.by_trait(&quote!(::tidings::endpoint::Extract<#call>), item),
+    }
+}
+
+fn is_on_message(call: &TokenStream) -> bool {
+    call.to_string().contains("OnMessage")
+}
+
+fn path_params() -> TokenStream {
+    quote!(session.path_params())
+}
+
+fn generate_on_open(
+    method: Option<&Method>,
+    variables: &[String],
+    options: &Options,
+) -> Option<TokenStream> {
+    let open_codec = options
+        .codec
+        .as_ref()
+        .map(|codec| quote!(::tidings::__private::open_codec::<#codec>(session);));
+    let body = match method {
+        None => {
+            open_codec.as_ref()?;
+            quote!(::std::result::Result::Ok(()))
+        }
+        Some(method) => {
+            let call_type = quote!(::tidings::endpoint::OnOpen<'_>);
+            let arguments =
+                generate_arguments(method, &call_type, variables, &path_params(), options);
+            let reply = generate_reply(method, options);
+            quote! {
+                #[allow(unused_mut, unused_variables)]
+                let mut call = ::tidings::endpoint::OnOpen::new(session);
+                #arguments
+                #reply
+            }
+        }
+    };
+    let receiver = options.instances.receiver();
+    Some(quote! {
         async fn on_open(
             #receiver,
             session: &::tidings::endpoint::Session,
         ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
-            #[allow(unused_mut, unused_variables)]
-            let mut call = ::tidings::endpoint::OnOpen::new(session);
-            #arguments
-            #reply
+            #open_codec
+            #body
         }
-    }
+    })
 }
 
 /// Calls the method, and sends back what it returns.
-fn generate_reply(method: &Method) -> TokenStream {
-    let into_reply =
-        method.call(&quote!(::tidings::endpoint::IntoReply), &quote!(into_reply), &quote!());
+fn generate_reply(method: &Method, options: &Options) -> TokenStream {
+    let into_reply = match (&options.codec, method.returned()) {
+        (Some(codec), Some(ty)) if !matches!(ty, Type::ImplTrait(_)) => {
+            let call = method.bare_call(&quote!(self,));
+            let encode = encode_by(codec, ty, &quote!(returned));
+            quote!({ let returned = #call; #encode })
+        }
+        _ => method.call(&quote!(::tidings::endpoint::IntoReply), &quote!(into_reply), &quote!()),
+    };
     quote! {
         let reply = #into_reply?;
         ::tidings::__private::send_reply(session, reply).await
     }
 }
 
+/// Makes a reply of a `value`: by the codec if it encodes the type, or what is in it.
+fn encode_by(codec: &Type, ty: &Type, value: &TokenStream) -> TokenStream {
+    if let Some(inner) = within(ty, "Result") {
+        let encode = encode_by(codec, inner, &quote!(value));
+        return quote! {
+            match #value {
+                ::std::result::Result::Ok(value) => #encode,
+                ::std::result::Result::Err(error) => {
+                    ::std::result::Result::Err(::tidings::__private::handler_error(error))
+                }
+            }
+        };
+    }
+    if let Some(inner) = within(ty, "Option") {
+        let encode = encode_by(codec, inner, &quote!(value));
+        return quote! {
+            match #value {
+                ::std::option::Option::Some(value) => #encode,
+                ::std::option::Option::None => {
+                    ::std::result::Result::Ok(::tidings::endpoint::Reply::Nothing)
+                }
+            }
+        };
+    }
+    quote_spanned! {ty.span()=> {
+        #[allow(unused_imports)]
+        use ::tidings::__private::WithoutEncoder as _;
+        ::tidings::__private::Encoded::<#codec, #ty>::into_reply(#value, session)
+    }}
+}
+
 /// How messages are wanted, and which method each of them goes to.
 fn generate_on_message(
     methods: &[MessageMethod],
     variables: &[String],
-    unknown: Unknown,
-    instances: Instances,
+    options: &Options,
 ) -> TokenStream {
-    let receiver = instances.receiver();
+    let (receiver, unknown) = (options.instances.receiver(), options.unknown);
     if methods.is_empty() && unknown == Unknown::Ignored {
         return quote!();
     }
@@ -223,8 +237,9 @@ fn generate_on_message(
         .enumerate()
         .map(|(index, MessageMethod { method, .. })| {
             let kind = kind(index);
-            let arguments = generate_arguments(method, &call_type, variables);
-            let reply = generate_reply(method);
+            let arguments =
+                generate_arguments(method, &call_type, variables, &path_params(), options);
+            let reply = generate_reply(method, options);
             quote! {
                 if Self::#kind.takes(&payload) {
                     #[allow(unused_mut)]
@@ -260,18 +275,16 @@ fn generate_on_message(
 /// Constants of the type that say what each method takes, and that no two take the same.
 ///
 /// Of the type, because the compiler then looks at each only once, and knows the type's generics.
-pub(super) fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod]) -> TokenStream {
+fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod], options: &Options) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
     let kinds = methods.iter().enumerate().map(|(index, MessageMethod { method, .. })| {
         let kind = kind(index);
         let payloads =
             method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
-        let payloads = payloads.map(|argument| {
-            let the_trait =
-                quote!(::tidings::endpoint::Extract<::tidings::endpoint::OnMessage<'_>>);
-            argument.by_trait(&the_trait, &quote!(PAYLOAD))
-        });
+        let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
+        let payloads =
+            payloads.map(|argument| extract_by(argument, &call_type, options, &quote!(PAYLOAD)));
         let only_payload = quote_spanned! {method.name.span()=>
             ::tidings::__private::only_payload(&[#(#payloads),*])
         };
@@ -308,10 +321,10 @@ fn kind(index: usize) -> Ident {
     quote::format_ident!("__TIDINGS_KIND_{index}")
 }
 
-fn generate_on_close(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
-    let (receiver, the_trait) = (instances.receiver(), instances.the_trait());
+fn generate_on_close(method: &Method, variables: &[String], options: &Options) -> TokenStream {
+    let (receiver, the_trait) = (options.instances.receiver(), options.instances.the_trait());
     let call_type = quote!(::tidings::endpoint::OnClose<'_>);
-    let arguments = generate_arguments(method, &call_type, variables);
+    let arguments = generate_arguments(method, &call_type, variables, &path_params(), options);
     let ended = method.call(&quote!(::tidings::__private::Ended), &quote!(ended), &quote!());
     quote! {
         async fn on_close(
@@ -332,10 +345,10 @@ fn generate_on_close(method: &Method, variables: &[String], instances: Instances
     }
 }
 
-fn generate_on_error(method: &Method, variables: &[String], instances: Instances) -> TokenStream {
-    let receiver = instances.receiver();
+fn generate_on_error(method: &Method, variables: &[String], options: &Options) -> TokenStream {
+    let receiver = options.instances.receiver();
     let call_type = quote!(::tidings::endpoint::OnError<'_>);
-    let arguments = generate_arguments(method, &call_type, variables);
+    let arguments = generate_arguments(method, &call_type, variables, &path_params(), options);
     let flow = method.call(&quote!(::tidings::endpoint::IntoFlow), &quote!(into_flow), &quote!());
     quote! {
         async fn on_error(
@@ -347,7 +360,7 @@ fn generate_on_error(method: &Method, variables: &[String], instances: Instances
                 #[allow(unused_mut)]
                 let mut call = ::tidings::endpoint::OnError::new(session, error);
                 #arguments
-                ::std::result::Result::Ok(#flow)
+                #flow
             }
             .await;
             ::tidings::__private::flow(session, handled)

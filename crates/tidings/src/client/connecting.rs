@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use tidings_websocket::{Connection, Encoder};
 use tokio::task::JoinHandle;
 
@@ -10,7 +11,7 @@ use super::masking::masking_key;
 use super::opening::Opening;
 use crate::WebSocket;
 use crate::endpoint::{
-    self, CloseInfo, ConnectionOptions, Endpoint, Handshake, OpenSessions, PathParams, Session,
+    self, CloseInfo, ConnectionOptions, Deployed, Endpoint, Handshake, PathParams, Session,
 };
 use crate::net::{Framing, Link, Observed, Stream, Terms, WebSocketSource, in_turns};
 
@@ -61,13 +62,13 @@ pub struct Client(Arc<Inner>);
 struct Inner {
     opening: OpeningOptions,
     terms: Arc<Terms>,
-    open_sessions: Arc<OpenSessions>,
+    deployed: Arc<Deployed>,
 }
 
 impl Client {
     pub(super) fn from_options(opening: OpeningOptions, connection: ConnectionOptions) -> Self {
-        let open_sessions = Arc::default();
-        Self(Arc::new(Inner { opening, terms: Terms::new(connection), open_sessions }))
+        let deployed = Arc::default();
+        Self(Arc::new(Inner { opening, terms: Terms::new(connection), deployed }))
     }
 
     /// Connects to a `ws` or `wss` URL, and serves the session with `endpoint` in a task of its own.
@@ -130,11 +131,17 @@ impl Client {
         endpoint: E,
     ) -> (Session, JoinHandle<CloseInfo>) {
         let Opening { wire, early, uri, response, opened } = opening;
-        let Inner { opening: opening_options, terms, open_sessions } = &*self.0;
+        let Inner { opening: opening_options, terms, deployed } = &*self.0;
         let mut handshake =
             Handshake::new(&uri, response.headers(), PathParams::default(), wire.remote_addr());
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
+        }
+        if opened.deflate().is_some()
+            && let Some(extensions) = response.headers().get(SEC_WEBSOCKET_EXTENSIONS)
+            && let Ok(extensions) = extensions.to_str()
+        {
+            handshake.set_extensions(extensions);
         }
         let terms = Arc::clone(terms);
         let mut encoder = Encoder::new_client(masking_key);
@@ -154,8 +161,8 @@ impl Client {
         let framing = Framing::WebSocket;
         let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
         let session =
-            Session::new(handshake, Link::Stream { outbox, framing }, Arc::clone(open_sessions));
-        let run = endpoint::run(endpoint, session.clone(), source, Arc::clone(open_sessions));
+            Session::new(handshake, Link::Stream { outbox, framing }, Arc::clone(deployed));
+        let run = endpoint::run(endpoint, session.clone(), source);
         (session, tokio::spawn(in_turns(run)))
     }
 }

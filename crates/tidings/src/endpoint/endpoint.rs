@@ -4,8 +4,8 @@ use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message, MessagePart};
 
 use super::{
-    CloseInfo, EndpointError, MessageStream, PathParamError, PathParams, Payload, Receptions,
-    Session,
+    AppState, CloseInfo, EndpointConfig, EndpointError, Handshake, HandshakeResponse,
+    MessageStream, MissingState, OnHandshake, Payload, Receptions, Reject, Session,
 };
 
 /// What an application does with one connection: the programmatic style of Jakarta WebSocket's
@@ -151,23 +151,47 @@ pub trait Endpoint: Send + 'static {
 
 /// An [`Endpoint`], or a [`SharedEndpoint`](super::SharedEndpoint), that brings its own path, as
 /// `#[server_endpoint("/path/{variable}")]` makes it.
-pub trait ServerEndpoint {
+pub trait ServerEndpoint: 'static {
     /// The URI template that the endpoint is deployed at, Jakarta WebSocket 3.1.1.
     const PATH: &'static str;
 
-    /// The subprotocols that the endpoint speaks. The first in the client's list that is also here
-    /// is chosen.
-    const SUBPROTOCOLS: &'static [&'static str] = &[];
+    /// How the endpoint wants to be deployed.
+    fn config() -> EndpointConfig {
+        EndpointConfig::new()
+    }
 
-    /// Tells before the upgrade whether the path parameters convert to the types that the handlers
-    /// ask for.
+    /// Tells before the upgrade whether the handshake has what the methods ask for: path parameters that
+    /// convert to their types, for example.
     ///
     /// # Errors
     ///
-    /// The first parameter that does not convert; the client is answered with status 400.
-    fn check_path_params(params: &PathParams) -> Result<(), PathParamError> {
-        let _ = params;
+    /// The first thing that it lacks; the client is answered with status 400.
+    fn check_handshake(handshake: &Handshake) -> Result<(), EndpointError> {
+        let _ = handshake;
         Ok(())
+    }
+
+    /// Tells when the application is built whether it was given what the methods ask for.
+    ///
+    /// # Errors
+    ///
+    /// The first thing that was not given; the application does not build.
+    fn check_state(state: &AppState) -> Result<(), MissingState> {
+        let _ = state;
+        Ok(())
+    }
+
+    /// Lets a client in or refuses it, after the [configurator](super::Configurator) has let it in.
+    ///
+    /// # Errors
+    ///
+    /// The answer to a client that is refused.
+    fn on_handshake(
+        call: OnHandshake<'_>,
+        response: &mut HandshakeResponse,
+    ) -> impl Future<Output = Result<(), Reject>> + Send {
+        let _ = (call, response);
+        async { Ok(()) }
     }
 }
 

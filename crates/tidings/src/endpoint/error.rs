@@ -1,9 +1,9 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_websocket::{CloseReason, ProtocolError};
+use tidings_websocket::{CloseReason, Message, ProtocolError};
 
-use super::PathParamError;
+use super::{ParametersError, PathParamError};
 
 /// Any error of an application, as handlers return it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -16,13 +16,21 @@ pub enum EndpointError {
     Decode {
         /// The type the handler wanted.
         expected: &'static str,
-        /// What was wrong with the message.
+        /// The message.
+        message: Box<Message>,
+        /// What was wrong with it.
         source: BoxError,
     },
     /// A returned value could not be turned into a message.
     Encode(BoxError),
     /// A path parameter did not convert.
     PathParam(PathParamError),
+    /// The path or the query did not convert as a whole.
+    Parameters(ParametersError),
+    /// The application was not given what the handler asks for.
+    MissingState(MissingState),
+    /// The handler asks for a user, and nobody said who the peer is.
+    MissingUser,
     /// The handler returned this error.
     Handler(BoxError),
     /// A message could not be sent.
@@ -41,6 +49,15 @@ impl EndpointError {
             Err(error) => Self::Handler(error),
         }
     }
+
+    pub(crate) fn decode(
+        expected: &'static str,
+        message: impl Into<Message>,
+        source: impl Into<BoxError>,
+    ) -> Self {
+        let (message, source) = (Box::new(message.into()), source.into());
+        Self::Decode { expected, message, source }
+    }
 }
 
 impl fmt::Display for EndpointError {
@@ -49,6 +66,9 @@ impl fmt::Display for EndpointError {
             Self::Decode { expected, .. } => write!(f, "message is not a valid {expected}"),
             Self::Encode(_) => f.write_str("reply could not be encoded"),
             Self::PathParam(_) => f.write_str("path parameter did not convert"),
+            Self::Parameters(_) => f.write_str("path or query did not convert"),
+            Self::MissingState(error) => error.fmt(f),
+            Self::MissingUser => f.write_str("nobody said who the peer is"),
             Self::Handler(error) => error.fmt(f),
             Self::Send(_) => f.write_str("message could not be sent"),
             Self::Protocol(error) => error.fmt(f),
@@ -62,9 +82,10 @@ impl Error for EndpointError {
         match self {
             Self::Decode { source, .. } | Self::Encode(source) => Some(source.as_ref()),
             Self::PathParam(error) => Some(error),
+            Self::Parameters(error) => Some(error),
             Self::Handler(error) => error.source(),
             Self::Send(error) => Some(error),
-            Self::Protocol(_) | Self::Panic(_) => None,
+            Self::Protocol(_) | Self::Panic(_) | Self::MissingState(_) | Self::MissingUser => None,
         }
     }
 }
@@ -80,6 +101,39 @@ impl From<PathParamError> for EndpointError {
         Self::PathParam(error)
     }
 }
+
+impl From<ParametersError> for EndpointError {
+    fn from(error: ParametersError) -> Self {
+        Self::Parameters(error)
+    }
+}
+
+impl From<MissingState> for EndpointError {
+    fn from(error: MissingState) -> Self {
+        Self::MissingState(error)
+    }
+}
+
+/// The application was given no [state](super::State) of this type.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingState {
+    /// The name of the type.
+    pub type_name: &'static str,
+}
+
+impl MissingState {
+    pub(crate) fn of<S>() -> Self {
+        Self { type_name: std::any::type_name::<S>() }
+    }
+}
+
+impl fmt::Display for MissingState {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "the application has no state of the type {}", self.type_name)
+    }
+}
+
+impl Error for MissingState {}
 
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -104,3 +158,30 @@ impl fmt::Display for SendError {
 }
 
 impl Error for SendError {}
+
+/// Why a value was not sent.
+#[derive(Debug)]
+pub enum SendObjectError {
+    /// It could not be encoded. Nothing was sent.
+    Encode(BoxError),
+    /// The message could not be sent.
+    Send(SendError),
+}
+
+impl fmt::Display for SendObjectError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Encode(_) => "value could not be encoded",
+            Self::Send(_) => "message could not be sent",
+        })
+    }
+}
+
+impl Error for SendObjectError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Encode(error) => Some(error.as_ref()),
+            Self::Send(error) => Some(error),
+        }
+    }
+}

@@ -7,8 +7,8 @@ use serde::de::DeserializeOwned;
 use tidings_websocket::{CloseReason, Message, MessagePart};
 
 use super::{
-    BinaryStream, CloseInfo, Delivery, EndpointError, Handshake, Json, MessageStream, Pong,
-    Receptions, Session, TextStream,
+    AppState, BinaryStream, CloseInfo, Delivery, EndpointError, Handshake, Json, MessageStream,
+    MissingState, Pong, Receptions, Session, TextStream,
 };
 
 /// An argument of an annotated method. `P` is the call that the method is for: [`OnOpen`],
@@ -18,7 +18,7 @@ use super::{
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be an argument of this method of an endpoint",
     label = "not a legal argument here",
-    note = "every method may take `Session`, `&Session`, `&Handshake` and `#[path_param] name: T`",
+    note = "every method may take `Session`, `&Session`, `&Handshake`, `#[path_param] name: T`, `Path<T>`, `Query<T>`, `State<S>`, `User<P>`, `EndpointConfig` and `UserProperties`",
     note = "`#[on_message]` also takes one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
     note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`"
 )]
@@ -33,6 +33,26 @@ pub trait Extract<P>: Sized {
     /// When what the peer sent does not make a `Self`. The method is not called then, and the error
     /// goes to `#[on_error]`.
     fn extract(call: &mut P) -> Result<Self, EndpointError>;
+
+    /// Tells before the upgrade whether the handshake has what the argument needs.
+    ///
+    /// # Errors
+    ///
+    /// What it lacks; the client is answered with status 400.
+    fn check_handshake(handshake: &Handshake) -> Result<(), EndpointError> {
+        let _ = handshake;
+        Ok(())
+    }
+
+    /// Tells when the application is built whether it was given what the argument needs.
+    ///
+    /// # Errors
+    ///
+    /// What was not given; the application does not build.
+    fn check_state(state: &AppState) -> Result<(), MissingState> {
+        let _ = state;
+        Ok(())
+    }
 }
 
 /// What a payload argument takes.
@@ -243,12 +263,6 @@ macro_rules! calls {
                 Ok(call.session.clone())
             }
         }
-
-        impl Extract<$call<'_>> for Handshake {
-            fn extract(call: &mut $call<'_>) -> Result<Self, EndpointError> {
-                Ok(call.session.handshake().clone())
-            }
-        }
     )*};
 }
 
@@ -353,7 +367,10 @@ impl FromMessage for String {
     fn from_message(message: Message) -> Result<Self, EndpointError> {
         match message {
             Message::Text(text) => Ok(text),
-            Message::Binary(octets) => decode("text", String::from_utf8(octets.into())),
+            Message::Binary(octets) => {
+                let decoded = std::str::from_utf8(&octets).map(str::to_owned);
+                decode("text", decoded, Message::Binary(octets))
+            }
         }
     }
 }
@@ -381,8 +398,8 @@ impl<T: DeserializeOwned> FromMessage for Json<T> {
     const KIND: PayloadKind = PayloadKind::Text;
 
     fn from_message(message: Message) -> Result<Self, EndpointError> {
-        let octets = Bytes::from_message(message)?;
-        decode("JSON document of the expected shape", serde_json::from_slice(&octets)).map(Json)
+        let decoded = serde_json::from_slice(message.as_octets());
+        decode("JSON document of the expected shape", decoded, message).map(Json)
     }
 }
 
@@ -392,7 +409,8 @@ macro_rules! parsed_from_text {
             const KIND: PayloadKind = PayloadKind::Text;
 
             fn from_message(message: Message) -> Result<Self, EndpointError> {
-                decode(stringify!($type), Self::from_str(&String::from_message(message)?))
+                let text = String::from_message(message)?;
+                decode(stringify!($type), Self::from_str(&text), text)
             }
         }
     )*};
@@ -402,11 +420,15 @@ parsed_from_text!(
     bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
 );
 
-fn decode<T, E>(expected: &'static str, decoded: Result<T, E>) -> Result<T, EndpointError>
+fn decode<T, E>(
+    expected: &'static str,
+    decoded: Result<T, E>,
+    message: impl Into<Message>,
+) -> Result<T, EndpointError>
 where
     E: std::error::Error + Send + Sync + 'static,
 {
-    decoded.map_err(|error| EndpointError::Decode { expected, source: error.into() })
+    decoded.map_err(|error| EndpointError::decode(expected, message, error))
 }
 
 #[cfg(test)]
@@ -426,6 +448,8 @@ mod tests {
     fn what_does_not_convert_says_what_was_expected() {
         let error = i32::from_message("seven".into()).unwrap_err();
         assert_eq!(error.to_string(), "message is not a valid i32");
+        let EndpointError::Decode { message, .. } = error else { panic!("{error:?}") };
+        assert_eq!(*message, "seven".into());
         assert!(Json::<u8>::from_message("{".into()).is_err());
     }
 

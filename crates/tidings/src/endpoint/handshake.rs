@@ -1,19 +1,39 @@
+use std::borrow::Cow;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
+use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
+use tidings_websocket::Extension;
 
-use super::PathParams;
+use super::{PathParams, Principal, form};
 
 /// What the opening handshake of a session told: Jakarta WebSocket's `HandshakeRequest`.
 ///
-/// Kept for the whole session, so headers are held in one compact block instead of a map.
+/// Cheap to clone. Kept for the whole session, so headers are held in one compact block instead of a
+/// map.
 #[derive(Clone, Debug, Default)]
-pub struct Handshake {
+pub struct Handshake(Arc<Facts>);
+
+#[derive(Clone, Debug, Default)]
+struct Facts {
     uri: Box<str>,
     headers: Box<[u8]>,
     path_params: PathParams,
     subprotocol: Option<Box<str>>,
+    /// The value of `Sec-WebSocket-Extensions` in the response.
+    extensions: Option<Box<str>>,
     remote_addr: Option<SocketAddr>,
+    principal: Option<Principal>,
+    security: Security,
+}
+
+/// Whether the connection is encrypted.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Security {
+    #[default]
+    Plain,
+    Tls,
 }
 
 impl Handshake {
@@ -23,32 +43,85 @@ impl Handshake {
         path_params: PathParams,
         remote_addr: Option<SocketAddr>,
     ) -> Self {
-        Self {
+        Self(Arc::new(Facts {
             uri: uri.to_string().into(),
             headers: pack(headers),
             path_params,
-            subprotocol: None,
             remote_addr,
-        }
+            ..Facts::default()
+        }))
     }
 
     /// The handshake of a connection that has no HTTP request: STOMP over TCP.
     pub(crate) fn without_request(remote_addr: Option<SocketAddr>) -> Self {
-        Self { remote_addr, ..Self::default() }
+        Self(Arc::new(Facts { remote_addr, ..Facts::default() }))
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: &str) {
-        self.subprotocol = Some(subprotocol.into());
+        Arc::make_mut(&mut self.0).subprotocol = Some(subprotocol.into());
     }
 
-    /// The request target, with its query. Empty for a connection without HTTP request.
+    pub(crate) fn set_extensions(&mut self, extensions: &str) {
+        Arc::make_mut(&mut self.0).extensions = Some(extensions.into());
+    }
+
+    pub(crate) fn set_principal(&mut self, principal: Principal) {
+        Arc::make_mut(&mut self.0).principal = Some(principal);
+    }
+
+    /// Notes what whoever was asked before put into the request: a [`Principal`], whether it came
+    /// [securely](crate::server::Secure).
+    pub(crate) fn take_extensions(&mut self, extensions: &http::Extensions) {
+        let facts = Arc::make_mut(&mut self.0);
+        facts.principal = extensions.get().cloned();
+        if extensions.get::<crate::server::Secure>().is_some() {
+            facts.security = Security::Tls;
+        }
+    }
+
+    #[cfg(test)]
+    fn set_security(&mut self, security: Security) {
+        Arc::make_mut(&mut self.0).security = security;
+    }
+
+    /// The request target, with its query; of a client's session the whole URI. Empty for a connection
+    /// without HTTP request.
     pub fn uri(&self) -> &str {
-        &self.uri
+        &self.0.uri
+    }
+
+    /// The whole URI of the request, with the scheme `ws` or `wss` and the query, if there was a request
+    /// that named its host.
+    pub fn full_uri(&self) -> Option<Uri> {
+        let uri: Uri = self.uri().parse().ok()?;
+        if uri.scheme().is_some_and(|scheme| matches!(scheme.as_str(), "ws" | "wss")) {
+            return Some(uri);
+        }
+        let host = match uri.authority() {
+            Some(authority) => authority.as_str(),
+            None => self.header("host")?,
+        };
+        let scheme = if self.is_secure() { "wss" } else { "ws" };
+        let target = uri.path_and_query().map_or("/", PathAndQuery::as_str);
+        Uri::builder().scheme(scheme).authority(host).path_and_query(target).build().ok()
     }
 
     /// The query of the request target, without the question mark.
     pub fn query(&self) -> Option<&str> {
-        self.uri.split_once('?').map(|(_, query)| query)
+        self.uri().split_once('?').map(|(_, query)| query)
+    }
+
+    /// The names and values of the query, decoded, in their order.
+    pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        form::pairs(self.query().unwrap_or_default())
+    }
+
+    /// The names and values of the path parameters, and after them those of the query: Jakarta
+    /// WebSocket's parameter map.
+    pub fn parameters(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
+        let path_params = self.path_params().iter();
+        let path_params = path_params.map(|(name, value)| (name.into(), value.into()));
+        path_params.chain(self.query_pairs())
     }
 
     /// The first header of this name, in any case, if its value is visible ASCII or UTF-8.
@@ -60,26 +133,67 @@ impl Handshake {
 
     /// Every header of the request: its lower-case name and the octets of its value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.headers.split(|octet| *octet == b'\n').filter_map(|line| {
+        self.0.headers.split(|octet| *octet == b'\n').filter_map(|line| {
             let colon = line.iter().position(|octet| *octet == b':')?;
             let name = std::str::from_utf8(&line[..colon]).ok()?;
             Some((name, &line[colon + 1..]))
         })
     }
 
+    /// The language that the client likes best, as `Accept-Language` says it: RFC 9110, section 12.5.4.
+    pub fn language(&self) -> Option<&str> {
+        let mut best: Option<(&str, f32)> = None;
+        for range in self.header("accept-language")?.split(',') {
+            let (language, weight) = match range.split_once(';') {
+                None => (range.trim(), 1.0),
+                Some((language, weight)) => {
+                    let weight = weight.trim().strip_prefix("q=").unwrap_or("1");
+                    (language.trim(), weight.parse().unwrap_or(0.0))
+                }
+            };
+            let is_better = weight > 0.0 && best.is_none_or(|(_, best)| weight > best);
+            if is_better && !matches!(language, "" | "*") {
+                best = Some((language, weight));
+            }
+        }
+        best.map(|(language, _)| language)
+    }
+
     /// The variables of the endpoint's path template.
     pub fn path_params(&self) -> &PathParams {
-        &self.path_params
+        &self.0.path_params
     }
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.subprotocol.as_deref()
+        self.0.subprotocol.as_deref()
+    }
+
+    /// The extensions that were agreed on, with their parameters.
+    pub fn extensions(&self) -> Vec<Extension> {
+        let agreed = self.0.extensions.as_deref().map(Extension::parse_list);
+        agreed.and_then(Result::ok).unwrap_or_default()
+    }
+
+    /// Who the peer is, if that is known.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.principal.as_ref()
+    }
+
+    /// Whether the peer is known and has this role.
+    pub fn is_user_in_role(&self, role: &str) -> bool {
+        self.principal().is_some_and(|principal| principal.has_role(role))
+    }
+
+    /// Whether the connection is encrypted. Behind a proxy that ends TLS, whoever mounts the application
+    /// has to say so: with [`Secure`](crate::server::Secure).
+    pub fn is_secure(&self) -> bool {
+        self.0.security == Security::Tls
     }
 
     /// The address of the peer, where the transport has one.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
-        self.remote_addr
+        self.0.remote_addr
     }
 }
 
@@ -101,17 +215,60 @@ mod tests {
 
     use super::*;
 
+    fn handshake(uri: &str, headers: &[(&'static str, &'static [u8])]) -> Handshake {
+        let headers = headers.iter().map(|(name, value)| {
+            let value = HeaderValue::from_bytes(value).unwrap();
+            (http::HeaderName::from_static(name), value)
+        });
+        let path_params = PathParams::from_iter([("room", "7")]);
+        Handshake::new(&uri.parse().unwrap(), &headers.collect(), path_params, None)
+    }
+
     #[test]
     fn headers_are_found_in_any_case_and_keep_any_octet() {
-        let mut headers = HeaderMap::new();
-        headers.insert("x-token", HeaderValue::from_static("a:b"));
-        headers.append("x-odd", HeaderValue::from_bytes(&[0xff, b':']).unwrap());
-        let uri = "/chat?room=1".parse().unwrap();
-        let handshake = Handshake::new(&uri, &headers, PathParams::default(), None);
-
+        let handshake = handshake("/chat?room=1", &[("x-token", b"a:b"), ("x-odd", &[0xff, b':'])]);
         assert_eq!(handshake.header("X-Token"), Some("a:b"));
         assert_eq!(handshake.header("x-odd"), None);
         assert_eq!(handshake.headers().nth(1), Some(("x-odd", &[0xff, b':'][..])));
         assert_eq!(handshake.query(), Some("room=1"));
+    }
+
+    #[test]
+    fn path_parameters_and_the_query_are_all_parameters() {
+        let handshake = handshake("/chat/7?a=1&b=x+y%21&a=2", &[]);
+        let parameters: Vec<_> = handshake.parameters().collect();
+        let expected = [("room", "7"), ("a", "1"), ("b", "x y!"), ("a", "2")];
+        assert_eq!(parameters, expected.map(|(name, value)| (name.into(), value.into())));
+    }
+
+    #[test]
+    fn the_full_uri_has_the_scheme_of_websocket_the_host_and_the_query() {
+        let mut handshake = handshake("/chat?x=1", &[("host", b"example.org:81")]);
+        let uri = |handshake: &Handshake| handshake.full_uri().map(|uri| uri.to_string());
+        assert_eq!(uri(&handshake).as_deref(), Some("ws://example.org:81/chat?x=1"));
+        handshake.set_security(Security::Tls);
+        assert_eq!(uri(&handshake).as_deref(), Some("wss://example.org:81/chat?x=1"));
+        assert_eq!(uri(&Handshake::without_request(None)), None);
+    }
+
+    #[test]
+    fn the_language_with_the_greatest_weight_is_the_preferred_one() {
+        let language = |value: &'static str| {
+            let handshake = handshake("/", &[("accept-language", value.as_bytes())]);
+            handshake.language().map(str::to_owned)
+        };
+        assert_eq!(language("fr").as_deref(), Some("fr"));
+        assert_eq!(language("en;q=0.5, de-CH, *;q=0.1").as_deref(), Some("de-CH"));
+        assert_eq!(language("en;q=0"), None);
+        assert_eq!(handshake("/", &[]).language(), None);
+    }
+
+    #[test]
+    fn nobody_is_in_a_role_until_somebody_says_who_they_are() {
+        let mut handshake = handshake("/", &[]);
+        assert!(!handshake.is_user_in_role("admin"));
+        handshake.set_principal(Principal::new("ann").with_role("admin"));
+        assert!(handshake.is_user_in_role("admin"));
+        assert!(!handshake.is_user_in_role("root"));
     }
 }

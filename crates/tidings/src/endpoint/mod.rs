@@ -1,39 +1,61 @@
 //! Jakarta WebSocket's programming model: endpoints, their sessions, path templates.
 
+mod arguments;
 mod close_info;
+mod codec;
+mod config;
+mod configurator;
 #[expect(clippy::module_inception, reason = "the trait is named as in the standard")]
 mod endpoint;
 mod error;
 mod extract;
+mod form;
+mod handlers;
 mod handshake;
 mod json;
 mod message_stream;
 mod open_sessions;
+mod parameters;
 mod path_params;
 mod path_template;
+mod principal;
 mod reception;
 mod reply;
 mod runner;
+mod seldom;
 mod sending;
 mod session;
 mod shared;
+mod user_properties;
 mod vitals;
 
+pub use arguments::{Caller, IntoAdmission, OnHandshake, State};
 pub use close_info::{CloseInfo, CloseInitiator};
+pub use codec::{Decoder, Encoder};
+pub(crate) use config::Deployed;
+pub use config::{AppState, EndpointConfig};
+pub use configurator::{
+    Configurator, DefaultConfigurator, HandshakeResponse, Origin, Reject, SubprotocolOffer,
+    SubprotocolPolicy,
+};
+pub(crate) use configurator::{OriginVerdict, Verdict};
 pub use endpoint::{ClientEndpoint, Endpoint, Flow, Pong, ServerEndpoint};
-pub use error::{BoxError, EndpointError, SendError};
+pub use error::{BoxError, EndpointError, MissingState, SendError, SendObjectError};
 pub use extract::{
     Call, Either, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, Part, Payload,
     PayloadKind,
 };
+pub use handlers::{AddHandlerError, HandlerId, MessageHandler, UnknownHandler};
 pub use handshake::Handshake;
 pub use json::Json;
 pub use message_stream::{BinaryStream, MessageCutOff, MessageStream, TextStream};
 pub(crate) use message_stream::{Feeder, message_stream};
 pub use open_sessions::Peers;
+pub use parameters::{ParametersError, Path, Query};
 pub use path_params::{PathParamError, PathParams};
+pub use principal::{Principal, User};
 pub use reception::{Delivery, Receptions};
-pub use reply::{Broadcast, Close, IntoFlow, IntoReply, Reply, Several};
+pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Several};
 pub(crate) use sending::SendOrWait;
 pub use sending::{
     Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,
@@ -41,13 +63,15 @@ pub use sending::{
 pub use session::{Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
-    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, ContextTakeover, DeflateMode,
+    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, Extension, ContextTakeover, DeflateMode,
     DeflateOptions, Limits, Message, MessageKind, MessagePart, Reception,
 };
+pub use user_properties::UserProperties;
 
 pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};
 
-pub(crate) use open_sessions::OpenSessions;
+pub(crate) use open_sessions::{OpenSession, OpenSessions};
+pub(crate) use path_template::without_dot_segments;
 pub use path_template::{PathTemplate, PathTemplateError};
 pub(crate) use runner::run;
 pub(crate) use vitals::{Due, Expiry, Vitals};

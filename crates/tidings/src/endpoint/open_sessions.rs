@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use tidings_websocket::{CloseReason, Message};
@@ -7,55 +7,51 @@ use super::{Session, SessionId};
 use crate::net::{SharedMessage, TurnGuard};
 
 /// The sessions of one endpoint that are open now.
+///
+/// The vector is shared with snapshots, and copied only when it changes while a snapshot is alive. Each
+/// session knows its own position in it.
 #[derive(Debug, Default)]
-pub(crate) struct OpenSessions(Mutex<Registry>);
-
-#[derive(Debug, Default)]
-struct Registry {
-    /// Shared with snapshots; copied only when it changes while a snapshot is alive.
-    sessions: Arc<Vec<Session>>,
-    positions: HashMap<SessionId, usize>,
-}
+pub(crate) struct OpenSessions(Mutex<Arc<Vec<Session>>>);
 
 impl OpenSessions {
-    /// Counts the session in until the guard is dropped.
-    pub(crate) fn enter(self: &Arc<Self>, session: &Session) -> OpenSession {
-        let mut registry = self.lock();
-        let position = registry.sessions.len();
-        registry.positions.insert(session.id(), position);
-        Arc::make_mut(&mut registry.sessions).push(session.clone());
-        OpenSession { sessions: Arc::clone(self), id: session.id() }
-    }
-
+    /// All sessions at this moment.
     pub(crate) fn snapshot(&self) -> Peers {
-        Peers(Arc::clone(&self.lock().sessions))
+        Peers { sessions: Arc::clone(&self.lock()), without: None, of: None }
     }
 
-    fn leave(&self, id: SessionId) {
-        let mut registry = self.lock();
-        let Some(position) = registry.positions.remove(&id) else { return };
-        let sessions = Arc::make_mut(&mut registry.sessions);
-        sessions.swap_remove(position);
-        if let Some(moved) = sessions.get(position).map(Session::id) {
-            registry.positions.insert(moved, position);
-        }
+    /// All sessions at this moment, as one of them sees them.
+    pub(crate) fn peers_of(&self, session: &Session) -> Peers {
+        Peers { of: Some(session.id()), ..self.snapshot() }
     }
 
-    fn lock(&self) -> MutexGuard<'_, Registry> {
+    fn lock(&self) -> MutexGuard<'_, Arc<Vec<Session>>> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }
 
 /// Counts a session as open until dropped.
 #[derive(Debug)]
-pub(crate) struct OpenSession {
-    sessions: Arc<OpenSessions>,
-    id: SessionId,
+pub(crate) struct OpenSession(Session);
+
+impl OpenSession {
+    /// Counts the session in among those of its endpoint.
+    pub(crate) fn enter(session: &Session) -> Self {
+        let mut sessions = session.deployed().open_sessions.lock();
+        session.position().store(sessions.len(), Ordering::Relaxed);
+        Arc::make_mut(&mut sessions).push(session.clone());
+        Self(session.clone())
+    }
 }
 
 impl Drop for OpenSession {
     fn drop(&mut self) {
-        self.sessions.leave(self.id);
+        let mut sessions = self.0.deployed().open_sessions.lock();
+        let position = self.0.position().load(Ordering::Relaxed);
+        let sessions = Arc::make_mut(&mut sessions);
+        sessions.swap_remove(position);
+        if let Some(moved) = sessions.get(position) {
+            moved.position().store(position, Ordering::Relaxed);
+        }
     }
 }
 
@@ -63,22 +59,36 @@ impl Drop for OpenSession {
 ///
 /// Any of them may close at any time.
 #[derive(Clone, Debug)]
-pub struct Peers(Arc<Vec<Session>>);
+pub struct Peers {
+    sessions: Arc<Vec<Session>>,
+    /// Whose peers they are.
+    of: Option<SessionId>,
+    without: Option<SessionId>,
+}
 
 impl Peers {
     /// How many sessions there are.
     pub fn len(&self) -> usize {
-        self.0.len()
+        match self.without {
+            None => self.sessions.len(),
+            Some(_) => self.iter().count(),
+        }
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_empty()
+        self.iter().next().is_none()
     }
 
     /// The sessions, in no particular order.
     pub fn iter(&self) -> impl Iterator<Item = &Session> {
-        self.0.iter()
+        self.sessions.iter().filter(|session| self.without != Some(session.id()))
+    }
+
+    /// The same without the session whose peers they are.
+    #[must_use]
+    pub fn others(self) -> Self {
+        Self { without: self.of, ..self }
     }
 
     /// Sends one message to all of them, encoded once. Returns how many took it.
@@ -87,7 +97,7 @@ impl Peers {
     pub fn broadcast(&self, message: impl Into<Message>) -> usize {
         let message = SharedMessage::new(message);
         let _turn = TurnGuard::enter();
-        self.0.iter().filter(|session| session.send_shared(&message).is_ok()).count()
+        self.iter().filter(|session| session.send_shared(&message).is_ok()).count()
     }
 
     /// Closes all of them for the same reason.

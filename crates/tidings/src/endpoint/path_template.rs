@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
@@ -60,7 +61,7 @@ impl PathTemplate {
                         return None;
                     }
                 }
-                Segment::Variable(_) if matches!(value, "" | "." | "..") => return None,
+                Segment::Variable(_) if value.is_empty() || dots(value).is_some() => return None,
                 Segment::Variable(name) => params.push((&**name, value)),
             }
         }
@@ -91,6 +92,50 @@ impl PathTemplate {
             });
         }
         shape
+    }
+}
+
+/// The path without `.` and `..` segments, percent-encoded ones among them, as the client would have
+/// had to send it: RFC 3986, section 6.2.2.
+pub(crate) fn without_dot_segments(path: &str) -> Cow<'_, str> {
+    if !path.split('/').any(|segment| dots(segment).is_some()) {
+        return path.into();
+    }
+    let mut segments: Vec<&str> = Vec::new();
+    let mut ends_in_dots = false;
+    for segment in path.split('/').skip(1) {
+        let dots = dots(segment);
+        ends_in_dots = dots.is_some();
+        match dots {
+            None => segments.push(segment),
+            Some(Dots::Here) => {}
+            Some(Dots::Up) => {
+                segments.pop();
+            }
+        }
+    }
+    let mut normal: String = segments.iter().flat_map(|segment| ["/", segment]).collect();
+    if ends_in_dots || normal.is_empty() {
+        normal.push('/');
+    }
+    normal.into()
+}
+
+/// A segment that is about others.
+enum Dots {
+    Here,
+    Up,
+}
+
+fn dots(segment: &str) -> Option<Dots> {
+    // The longest is `%2e%2e`.
+    if segment.len() > 6 || !segment.starts_with(['.', '%']) {
+        return None;
+    }
+    match &*percent_decode_str(segment).decode_utf8().ok()? {
+        "." => Some(Dots::Here),
+        ".." => Some(Dots::Up),
+        _ => None,
     }
 }
 
@@ -205,6 +250,34 @@ mod tests {
             assert!(PathTemplate::parse(text).is_err(), "{text}");
         }
         assert!(PathTemplate::parse("/").is_ok());
+    }
+
+    #[test]
+    fn dot_segments_are_removed_also_when_they_are_encoded() {
+        let cases = [
+            ("/a/b", "/a/b"),
+            ("/a/./b", "/a/b"),
+            ("/a/../b", "/b"),
+            ("/a/%2e%2E/b", "/b"),
+            ("/a/.%2e/b", "/b"),
+            ("/../../b", "/b"),
+            ("/a/b/..", "/a/"),
+            ("/a/.", "/a/"),
+            ("/..", "/"),
+            ("/a/...", "/a/..."),
+            ("/a/%2e%2e%2f/b", "/a/%2e%2e%2f/b"),
+            ("/a/.b", "/a/.b"),
+        ];
+        for (path, normal) in cases {
+            assert_eq!(without_dot_segments(path), normal, "{path}");
+        }
+    }
+
+    #[test]
+    fn no_variable_takes_a_dot_segment() {
+        for path in ["/a/.", "/a/..", "/a/%2e", "/a/%2e%2e", "/a/.%2E"] {
+            assert_eq!(template("/a/{v}").matches(path), None, "{path}");
+        }
     }
 
     #[test]

@@ -8,7 +8,8 @@ use super::{BoxError, EndpointError, Flow, Json};
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a method of an endpoint",
     label = "cannot be sent as a reply",
-    note = "return `()`, `String`, `&'static str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char`, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these"
+    note = "return `()`, `String`, `&'static str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, a number, `bool`, `char`, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these",
+    note = "implement `IntoMessage` for a type of your own, or `Encoder` for the endpoint's `codec`"
 )]
 pub trait IntoReply {
     /// What to send, if anything.
@@ -82,12 +83,32 @@ impl IntoReply for () {
     }
 }
 
+impl<T: IntoMessage> IntoReply for T {
+    #[inline]
+    fn into_reply(self) -> Result<Reply, EndpointError> {
+        self.into_message().map(Reply::Message).map_err(EndpointError::Encode)
+    }
+}
+
+/// A value that makes a message: Jakarta WebSocket's `Encoder` for values that need no state.
+///
+/// A type that implements it can be returned by the methods of an endpoint, and
+/// [sent](super::Session::send_object). With [`FromMessage`](super::FromMessage) it can be an argument, too.
+pub trait IntoMessage {
+    /// Encodes the value.
+    ///
+    /// # Errors
+    ///
+    /// Why it cannot be encoded.
+    fn into_message(self) -> Result<Message, BoxError>;
+}
+
 macro_rules! messages {
     ($($type:ty),*) => {$(
-        impl IntoReply for $type {
+        impl IntoMessage for $type {
             #[inline]
-            fn into_reply(self) -> Result<Reply, EndpointError> {
-                Ok(Reply::Message(self.into()))
+            fn into_message(self) -> Result<Message, BoxError> {
+                Ok(self.into())
             }
         }
     )*};
@@ -97,9 +118,9 @@ messages!(Message, String, &'static str, Bytes, Vec<u8>);
 
 macro_rules! shown_as_text {
     ($($type:ty),*) => {$(
-        impl IntoReply for $type {
-            fn into_reply(self) -> Result<Reply, EndpointError> {
-                Ok(Reply::Message(self.to_string().into()))
+        impl IntoMessage for $type {
+            fn into_message(self) -> Result<Message, BoxError> {
+                Ok(self.to_string().into())
             }
         }
     )*};
@@ -109,11 +130,9 @@ shown_as_text!(
     bool, char, f32, f64, i8, i16, i32, i64, i128, isize, u8, u16, u32, u64, u128, usize
 );
 
-impl<T: Serialize> IntoReply for Json<T> {
-    fn into_reply(self) -> Result<Reply, EndpointError> {
-        let text = serde_json::to_string(&self.0);
-        text.map(|text| Reply::Message(text.into()))
-            .map_err(|error| EndpointError::Encode(error.into()))
+impl<T: Serialize> IntoMessage for Json<T> {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(serde_json::to_string(&self.0)?.into())
     }
 }
 
@@ -169,22 +188,32 @@ fn to_all(reply: Reply) -> Reply {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by an `#[on_error]` method",
     label = "does not say what happens to the session",
-    note = "return `()`, which keeps the session open, or `Flow`"
+    note = "return `()`, which keeps the session open, or `Flow`, or a `Result` of one of these"
 )]
 pub trait IntoFlow {
     /// What happens to the session.
-    fn into_flow(self) -> Flow;
+    ///
+    /// # Errors
+    ///
+    /// The method itself failed. That is logged, and the session is closed with 1011.
+    fn into_flow(self) -> Result<Flow, EndpointError>;
 }
 
 impl IntoFlow for () {
-    fn into_flow(self) -> Flow {
-        Flow::Continue
+    fn into_flow(self) -> Result<Flow, EndpointError> {
+        Ok(Flow::Continue)
     }
 }
 
 impl IntoFlow for Flow {
-    fn into_flow(self) -> Flow {
-        self
+    fn into_flow(self) -> Result<Flow, EndpointError> {
+        Ok(self)
+    }
+}
+
+impl<F: IntoFlow, E: Into<BoxError>> IntoFlow for Result<F, E> {
+    fn into_flow(self) -> Result<Flow, EndpointError> {
+        self.map_err(EndpointError::from_handler)?.into_flow()
     }
 }
 

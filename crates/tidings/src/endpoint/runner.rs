@@ -4,14 +4,14 @@ use std::any::Any;
 use std::future::{Future, poll_fn};
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::pin::{Pin, pin};
-use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart};
+use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart, Reception};
 
+use super::handlers::Handler;
 use super::{
-    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSessions, Payload, Pong,
+    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload, Pong,
     Receptions, Session, message_stream,
 };
 use crate::net::{Alarm, Incoming, Source};
@@ -27,18 +27,17 @@ pub(crate) fn run<E: Endpoint, S: Source>(
     endpoint: E,
     session: Session,
     source: S,
-    open_sessions: Arc<OpenSessions>,
 ) -> impl Future<Output = CloseInfo> + Send {
-    let mut driver =
-        Driver { source, alarm: Alarm::default(), not_before: None, skipping: Skipping::Nothing };
     let receptions = endpoint.receptions();
+    let (alarm, rest) = (Alarm::default(), Rest::Nothing);
+    let mut driver = Driver { source, receptions, alarm, not_before: None, rest };
     for kind in [MessageKind::Text, MessageKind::Binary] {
-        if let Some(reception) = receptions.of(kind).reception() {
+        if let Some(reception) = session.delivery(kind, &receptions).reception() {
             driver.source.set_reception(kind, reception);
         }
     }
-    let mut runner = Runner { endpoint, session, driver, receptions };
-    async move { runner.run(open_sessions).await }
+    let mut runner = Runner { endpoint, session, driver };
+    async move { runner.run().await }
 }
 
 /// A session being served.
@@ -46,29 +45,31 @@ struct Runner<E, S> {
     endpoint: E,
     session: Session,
     driver: Driver<S>,
-    receptions: Receptions,
 }
 
 /// What keeps a connection going, beside the endpoint.
 struct Driver<S> {
     source: S,
+    /// How the endpoint wants its messages.
+    receptions: Receptions,
     alarm: Alarm,
     /// When the next heart-beat may be sent at the earliest.
     not_before: Option<Instant>,
-    skipping: Skipping,
+    rest: Rest,
 }
 
-/// Whether the rest of a message is not wanted any more.
-#[derive(Debug, PartialEq, Eq)]
-enum Skipping {
+/// Who gets the rest of a message that has begun: whoever got its beginning.
+enum Rest {
+    /// No message has begun.
     Nothing,
-    RestOfMessage,
+    Nobody,
+    Endpoint,
+    Handler(Handler),
 }
 
 impl<E: Endpoint, S: Source> Runner<E, S> {
-    async fn run(&mut self, open_sessions: Arc<OpenSessions>) -> CloseInfo {
-        let open = open_sessions.enter(&self.session);
-        drop(open_sessions);
+    async fn run(&mut self) -> CloseInfo {
+        let open = OpenSession::enter(&self.session);
         Box::pin(self.open()).await;
         let info = self.deliver_all().await;
         drop(open);
@@ -77,7 +78,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     }
 
     async fn open(&mut self) {
-        let Self { endpoint, session, driver, .. } = self;
+        let Self { endpoint, session, driver } = self;
         let opened = driver.call(session, pin!(endpoint.on_open(session))).await;
         if let Err(error) = opened {
             self.report(error).await;
@@ -88,23 +89,19 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
 
     async fn deliver_all(&mut self) -> Box<CloseInfo> {
         loop {
-            let Self { endpoint, session, driver, .. } = self;
-            let handled = match driver.next(session).await {
-                Incoming::Message(message) => {
-                    let payload = Payload::Message(message);
-                    let handler = pin!(endpoint.on_payload(session, payload));
-                    driver.call(session, handler).await
-                }
+            let Self { endpoint, session, driver } = self;
+            let payload = match driver.next(session).await {
+                Incoming::Message(message) => Payload::Message(message),
+                Incoming::Pong(payload) => Payload::Pong(Pong(payload)),
                 Incoming::Part(part) => match Box::pin(self.deliver_part(part)).await {
-                    Ok(handled) => handled,
+                    Ok(()) => continue,
                     Err(info) => return info,
                 },
-                Incoming::Pong(payload) => {
-                    let payload = Payload::Pong(Pong(payload));
-                    let handler = pin!(endpoint.on_payload(session, payload));
-                    driver.call(session, handler).await
-                }
                 Incoming::Closed(info) => return info,
+            };
+            let handled = match session.added_handler(&payload) {
+                None => driver.call(session, pin!(endpoint.on_payload(session, payload))).await,
+                Some(handler) => Box::pin(driver.call_added(session, &handler, payload)).await,
             };
             if let Err(error) = handled {
                 Box::pin(self.report(error)).await;
@@ -113,34 +110,76 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     }
 
     /// Delivers a part, or with it the whole rest of its message. The error is the end of the session.
-    async fn deliver_part(
-        &mut self,
-        part: MessagePart,
-    ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
-        let Self { endpoint, session, driver, receptions } = self;
-        if driver.skipping == Skipping::RestOfMessage {
-            if part.is_last() {
-                driver.skipping = Skipping::Nothing;
+    async fn deliver_part(&mut self, part: MessagePart) -> Result<(), Box<CloseInfo>> {
+        let Self { endpoint, session, driver } = self;
+        let is_last = part.is_last();
+        let after = |rest| if is_last { Rest::Nothing } else { rest };
+        let rest = std::mem::replace(&mut driver.rest, Rest::Nothing);
+        let handled = match rest {
+            Rest::Nothing
+                if session.delivery(part.kind(), &driver.receptions) == Delivery::Stream =>
+            {
+                self.deliver_stream(part).await?
             }
-            return Ok(Ok(()));
+            Rest::Nothing => {
+                let payload = Payload::Part(part);
+                match session.added_handler(&payload) {
+                    Some(handler) => {
+                        driver.rest = after(Rest::Handler(handler.clone()));
+                        driver.call_added(session, &handler, payload).await
+                    }
+                    None => {
+                        driver.rest = after(Rest::Endpoint);
+                        driver.call(session, pin!(endpoint.on_payload(session, payload))).await
+                    }
+                }
+            }
+            Rest::Nobody => {
+                driver.rest = after(Rest::Nobody);
+                Ok(())
+            }
+            Rest::Endpoint => {
+                driver.rest = after(Rest::Endpoint);
+                let handler = pin!(endpoint.on_payload(session, Payload::Part(part)));
+                driver.call(session, handler).await
+            }
+            Rest::Handler(handler) => {
+                driver.rest = after(Rest::Handler(handler.clone()));
+                driver.call_added(session, &handler, Payload::Part(part)).await
+            }
+        };
+        if let Err(error) = handled {
+            self.report(error).await;
         }
-        if receptions.of(part.kind()) != Delivery::Stream {
-            let handler = pin!(endpoint.on_payload(session, Payload::Part(part)));
-            return Ok(driver.call(session, handler).await);
+        Ok(())
+    }
+
+    /// Has a message read while it arrives, and skips what is not read of it.
+    async fn deliver_stream(
+        &mut self,
+        first: MessagePart,
+    ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
+        let Self { endpoint, session, driver } = self;
+        driver.rest = if first.is_last() { Rest::Nothing } else { Rest::Nobody };
+        let (feeder, stream) = message_stream(first);
+        let payload = Payload::Stream(stream);
+        match session.added_handler(&payload) {
+            None => {
+                let handler = pin!(endpoint.on_payload(session, payload));
+                driver.feed(session, &feeder, handler).await
+            }
+            Some(handler) => {
+                let handling = pin!(async { handler(session, payload).await });
+                driver.feed(session, &feeder, handling).await
+            }
         }
-        if !part.is_last() {
-            driver.skipping = Skipping::RestOfMessage;
-        }
-        let (feeder, stream) = message_stream(part);
-        let handler = pin!(endpoint.on_payload(session, Payload::Stream(stream)));
-        driver.feed(session, &feeder, handler).await
     }
 
     async fn end(&mut self, info: &CloseInfo) {
         if let Some(failure) = info.failure {
             self.report(EndpointError::Protocol(failure)).await;
         }
-        let Self { endpoint, session, driver, .. } = self;
+        let Self { endpoint, session, driver } = self;
         let closed = {
             let on_close = async {
                 endpoint.on_close(session, info).await;
@@ -151,13 +190,14 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         if let Err(error) = closed {
             self.report(error).await;
         }
+        self.session.release();
         self.driver.source.finish().await;
     }
 
     /// Tells `on_error`, and does what it answers. After a panic the session is closed whatever it
     /// answers, because the endpoint may be left halfway.
     async fn report(&mut self, error: EndpointError) {
-        let Self { endpoint, session, driver, .. } = self;
+        let Self { endpoint, session, driver } = self;
         let panicked = matches!(error, EndpointError::Panic(_));
         let on_error = async { Ok(endpoint.on_error(session, error).await) };
         match driver.call(session, pin!(on_error)).await {
@@ -175,6 +215,9 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
 impl<S: Source> Driver<S> {
     async fn next(&mut self, session: &Session) -> Incoming {
         poll_fn(|cx| {
+            if session.take_changed_delivery() {
+                self.change_delivery(session);
+            }
             let next = self.source.poll_next(cx);
             if next.is_pending() {
                 self.poll_vitals(cx, session, self.source.last_received());
@@ -182,6 +225,26 @@ impl<S: Source> Driver<S> {
             next
         })
         .await
+    }
+
+    /// Tells the source how messages are wanted now.
+    fn change_delivery(&mut self, session: &Session) {
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            let delivery = session.delivery(kind, &self.receptions);
+            let octets_max = session.link().message_octets_max();
+            let reception = delivery.reception().unwrap_or(Reception::Whole { octets_max });
+            self.source.set_reception(kind, reception);
+        }
+    }
+
+    /// Runs a handler that was added to the session.
+    async fn call_added(
+        &mut self,
+        session: &Session,
+        handler: &Handler,
+        payload: Payload,
+    ) -> Result<(), EndpointError> {
+        self.call(session, pin!(async { handler(session, payload).await })).await
     }
 
     /// Runs a handler, while the connection stays alive beside it. A panic becomes an error.
@@ -224,7 +287,7 @@ impl<S: Source> Driver<S> {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Incoming::Part(part)) => {
                         if part.is_last() {
-                            self.skipping = Skipping::Nothing;
+                            self.rest = Rest::Nothing;
                         }
                         feeder.put(part);
                     }

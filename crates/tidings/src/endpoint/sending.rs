@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidings_websocket::{CloseCode, CloseReason, FrameStart, Message, Opcode};
 use tokio::sync::oneshot;
 
-use super::{SendError, Session, SessionId};
+use super::{IntoMessage, SendError, SendObjectError, Session, SessionId};
 use crate::net::{EndOfBatch, Payload, PushError, SharedMessage};
 
 impl Session {
@@ -30,6 +30,21 @@ impl Session {
     /// A dropped future has either queued the message as a whole or not at all.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
         self.send_payload(Payload::from(message)).await
+    }
+
+    /// Sends a value of any type that makes a message: Jakarta WebSocket's `sendObject`.
+    ///
+    /// # Errors
+    ///
+    /// [`SendObjectError::Encode`] when it makes none, in which case nothing is sent;
+    /// [`SendObjectError::Send`] as for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_object(&self, value: impl IntoMessage + Send) -> Result<(), SendObjectError> {
+        let message = value.into_message().map_err(SendObjectError::Encode)?;
+        self.send(message).await.map_err(SendObjectError::Send)
     }
 
     /// Sends a message at once if there is room for it.

@@ -1,15 +1,22 @@
 use std::fmt;
+use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
-use tidings_websocket::CloseReason;
+use http::Uri;
+use tidings_websocket::{CloseCode, CloseReason, Extension, MessageKind};
 
-use super::{Handshake, OpenSessions, PathParams, Peers, Vitals};
+use super::seldom::Seldom;
+use super::{
+    Deployed, EndpointConfig, Expiry, Handshake, PathParams, Peers, Principal, UserProperties,
+    Vitals,
+};
 use crate::net::Link;
 
 /// A handle to one open connection, whichever door it came through: Jakarta WebSocket's `Session`.
 ///
-/// Cheap to clone, and usable from any task. The handle does not keep the connection open.
+/// Cheap to clone, and usable from any task. The handle does not keep the connection open. What the
+/// opening handshake told can also be asked for when the session is closed.
 #[derive(Clone)]
 pub struct Session(Arc<Inner>);
 
@@ -17,14 +24,24 @@ struct Inner {
     id: SessionId,
     handshake: Handshake,
     link: Link,
-    peers: Arc<OpenSessions>,
-    vitals: OnceLock<Box<Vitals>>,
+    deployed: Arc<Deployed>,
+    /// Among the open sessions; theirs to know.
+    position: AtomicUsize,
+    /// Made by the first who needs it.
+    seldom: OnceLock<Box<Seldom>>,
 }
 
 impl Session {
-    pub(crate) fn new(handshake: Handshake, link: Link, peers: Arc<OpenSessions>) -> Self {
-        let vitals = OnceLock::new();
-        Self(Arc::new(Inner { id: SessionId::random(), handshake, link, peers, vitals }))
+    pub(crate) fn new(handshake: Handshake, link: Link, deployed: Arc<Deployed>) -> Self {
+        let (position, seldom) = (AtomicUsize::default(), OnceLock::new());
+        Self(Arc::new(Inner {
+            id: SessionId::random(),
+            handshake,
+            link,
+            deployed,
+            position,
+            seldom,
+        }))
     }
 
     /// The id of this session: random, unique, never used again.
@@ -47,6 +64,65 @@ impl Session {
     /// The variables of the endpoint's path template.
     pub fn path_params(&self) -> &PathParams {
         self.0.handshake.path_params()
+    }
+
+    /// The value of one variable of the endpoint's path template.
+    pub fn path_param(&self, name: &str) -> Option<&str> {
+        self.path_params().get(name)
+    }
+
+    /// The whole URI of the request that the session came about with, with the scheme `ws` or `wss`;
+    /// `None` if there was no request.
+    pub fn uri(&self) -> Option<Uri> {
+        self.0.handshake.full_uri()
+    }
+
+    /// The query of that request, without the question mark.
+    pub fn query(&self) -> Option<&str> {
+        self.0.handshake.query()
+    }
+
+    /// Whether the connection is encrypted.
+    pub fn is_secure(&self) -> bool {
+        self.0.handshake.is_secure()
+    }
+
+    /// The version of the WebSocket protocol, that of RFC 6455, which SockJS imitates.
+    pub fn protocol_version(&self) -> u8 {
+        13
+    }
+
+    /// The subprotocol that was agreed on.
+    pub fn subprotocol(&self) -> Option<&str> {
+        self.0.handshake.subprotocol()
+    }
+
+    /// The extensions that were agreed on, with their parameters.
+    pub fn extensions(&self) -> Vec<Extension> {
+        self.0.handshake.extensions()
+    }
+
+    /// Who the peer is, as the handshake found out.
+    pub fn principal(&self) -> Option<&Principal> {
+        self.0.handshake.principal()
+    }
+
+    /// What the application keeps with this session.
+    pub fn user_properties(&self) -> &UserProperties {
+        self.seldom().user_properties(self.config().user_properties())
+    }
+
+    pub(super) fn existing_user_properties(&self) -> Option<&UserProperties> {
+        self.existing_seldom()?.existing_user_properties()
+    }
+
+    pub(crate) fn set_user_properties(&self, properties: UserProperties) {
+        self.seldom().set_user_properties(properties);
+    }
+
+    /// How the endpoint is deployed.
+    pub fn config(&self) -> &EndpointConfig {
+        &self.0.deployed.config
     }
 
     /// Whether messages can be sent: false from the moment that either side closes.
@@ -74,22 +150,85 @@ impl Session {
         }
     }
 
+    /// How many octets a text message may have; a longer one closes the session with 1009.
+    ///
+    /// What an `#[on_message(max_size = …)]` says holds until [`set_text_octets_max`](Self::set_text_octets_max)
+    /// says something else.
+    pub fn text_octets_max(&self) -> usize {
+        self.octets_max(MessageKind::Text)
+    }
+
+    /// Changes how many octets a text message may have, from the next one on. Does nothing where messages
+    /// are not delivered whole.
+    pub fn set_text_octets_max(&self, octets_max: usize) {
+        self.seldom().set_octets_max(MessageKind::Text, octets_max);
+    }
+
+    /// How many octets a binary message may have, as [`text_octets_max`](Self::text_octets_max).
+    pub fn binary_octets_max(&self) -> usize {
+        self.octets_max(MessageKind::Binary)
+    }
+
+    /// Changes how many octets a binary message may have, as
+    /// [`set_text_octets_max`](Self::set_text_octets_max).
+    pub fn set_binary_octets_max(&self, octets_max: usize) {
+        self.seldom().set_octets_max(MessageKind::Binary, octets_max);
+    }
+
+    fn octets_max(&self, kind: MessageKind) -> usize {
+        let own = self.existing_seldom().and_then(|seldom| seldom.octets_max(kind));
+        own.or(self.config().octets_max(kind)).unwrap_or_else(|| self.0.link.message_octets_max())
+    }
+
+    /// Closes the session with 1008 at that moment, unless it ends before: the user's login is over then.
+    /// Another call moves the moment.
+    pub fn expire_at(&self, at: Instant) {
+        let reason = CloseReason::truncated(CloseCode::POLICY_VIOLATION, "login has expired");
+        self.vitals().set_expiry(Some(Expiry { at, farewell: None, reason }));
+        self.0.link.wake();
+    }
+
     /// The open sessions of the same endpoint, this one among them.
     pub fn peers(&self) -> Peers {
-        self.0.peers.snapshot()
+        self.0.deployed.open_sessions.peers_of(self)
     }
 
     pub(crate) fn link(&self) -> &Link {
         &self.0.link
     }
 
+    pub(crate) fn deployed(&self) -> &Arc<Deployed> {
+        &self.0.deployed
+    }
+
+    pub(super) fn position(&self) -> &AtomicUsize {
+        &self.0.position
+    }
+
+    /// The session is over: lets go of what serves it.
+    pub(super) fn release(&self) {
+        if let Some(seldom) = self.existing_seldom() {
+            self.drop_codec();
+            seldom.drop_handlers();
+        }
+    }
+
     /// Heart-beat and expiry, for the few sessions that have either.
     pub(crate) fn vitals(&self) -> &Vitals {
-        self.0.vitals.get_or_init(Box::default)
+        self.seldom().vitals()
     }
 
     pub(crate) fn existing_vitals(&self) -> Option<&Vitals> {
-        self.0.vitals.get().map(AsRef::as_ref)
+        self.existing_seldom().map(Seldom::vitals)
+    }
+
+    pub(super) fn seldom(&self) -> &Seldom {
+        self.0.seldom.get_or_init(Box::default)
+    }
+
+    #[inline]
+    pub(super) fn existing_seldom(&self) -> Option<&Seldom> {
+        self.0.seldom.get().map(AsRef::as_ref)
     }
 }
 

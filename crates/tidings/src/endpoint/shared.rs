@@ -2,9 +2,10 @@ use std::future::Future;
 use std::sync::Arc;
 
 use super::{
-    CloseInfo, Endpoint, EndpointError, Flow, Payload, Receptions, ServerEndpoint, Session,
+    AppState, CloseInfo, Endpoint, EndpointConfig, EndpointError, Flow, Handshake,
+    HandshakeResponse, MissingState, OnHandshake, Payload, Receptions, Reject, ServerEndpoint,
+    Session,
 };
-use super::{PathParamError, PathParams};
 
 /// An endpoint of which one value serves all connections, at the same time: what
 /// `#[server_endpoint("/path", shared)]` generates from methods that take `&self`.
@@ -103,9 +104,23 @@ impl<E: SharedEndpoint> Endpoint for Shared<E> {
 
 impl<E: SharedEndpoint + ServerEndpoint> ServerEndpoint for Shared<E> {
     const PATH: &'static str = E::PATH;
-    const SUBPROTOCOLS: &'static [&'static str] = E::SUBPROTOCOLS;
 
-    fn check_path_params(params: &PathParams) -> Result<(), PathParamError> {
-        E::check_path_params(params)
+    fn config() -> EndpointConfig {
+        E::config()
+    }
+
+    fn check_handshake(handshake: &Handshake) -> Result<(), EndpointError> {
+        E::check_handshake(handshake)
+    }
+
+    fn check_state(state: &AppState) -> Result<(), MissingState> {
+        E::check_state(state)
+    }
+
+    async fn on_handshake(
+        call: OnHandshake<'_>,
+        response: &mut HandshakeResponse,
+    ) -> Result<(), Reject> {
+        E::on_handshake(call, response).await
     }
 }

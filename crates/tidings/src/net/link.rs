@@ -8,7 +8,7 @@ use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
 use super::{ConnectionOptions, Framing, Outbox, Payload, SharedMessage};
 use crate::endpoint::{CloseInfo, CloseInitiator};
-use crate::server::sockjs::HttpSession;
+use crate::server::sockjs::{BODY_OCTETS_MAX, HttpSession};
 
 /// The way from a session to its peer.
 #[derive(Debug)]
@@ -91,6 +91,22 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.flush(),
             Self::Http(_) => {}
+        }
+    }
+
+    /// Has the session's task look whether there is something new to do.
+    pub(crate) fn wake(&self) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.wake_driver(),
+            Self::Http(session) => session.wake(),
+        }
+    }
+
+    /// Octets of the longest message that the door takes.
+    pub(crate) fn message_octets_max(&self) -> usize {
+        match self {
+            Self::Stream { outbox, .. } => outbox.terms().limits.message_octets_max,
+            Self::Http(_) => BODY_OCTETS_MAX,
         }
     }
 

@@ -5,7 +5,7 @@ use tokio_util::task::TaskTracker;
 
 use super::sockjs::HttpSource;
 use crate::App;
-use crate::endpoint::{self, Endpoint, OpenSessions, Session};
+use crate::endpoint::{self, Deployed, Endpoint, Handshake, OpenSessions, Session};
 use crate::net::{OctetSource, WebSocketSource, in_turns};
 
 /// The address of the peer, as an extension of its request.
@@ -25,7 +25,7 @@ pub struct Secure;
 #[derive(Clone)]
 pub(crate) struct Deployment {
     start: Arc<dyn Fn(Session, Door) + Send + Sync>,
-    open_sessions: Arc<OpenSessions>,
+    deployed: Arc<Deployed>,
 }
 
 /// The way a session came in.
@@ -38,12 +38,12 @@ pub(crate) enum Door {
 impl Deployment {
     pub(crate) fn new<E: Endpoint>(
         tasks: &TaskTracker,
-        factory: impl Fn() -> E + Send + Sync + 'static,
+        deployed: Deployed,
+        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        let open_sessions = Arc::<OpenSessions>::default();
-        let (tasks, sessions) = (tasks.clone(), Arc::clone(&open_sessions));
+        let tasks = tasks.clone();
         let start = move |session: Session, door| {
-            let (endpoint, sessions) = (factory(), Arc::clone(&sessions));
+            let endpoint = factory(session.handshake());
             if tasks.is_closed() {
                 // It came in while the others were being told.
                 session.close(App::shutdown_reason());
@@ -51,17 +51,17 @@ impl Deployment {
             // Each door's future has its own size; none pays for the largest.
             match door {
                 Door::WebSocket(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
                 }
                 Door::Http(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
                 }
                 Door::Octets(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source, sessions)))
+                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
                 }
             };
         };
-        Self { start: Arc::new(start), open_sessions }
+        Self { start: Arc::new(start), deployed: Arc::new(deployed) }
     }
 
     /// Serves the session, in a task of its own, with a new endpoint.
@@ -70,6 +70,11 @@ impl Deployment {
     }
 
     pub(crate) fn open_sessions(&self) -> &Arc<OpenSessions> {
-        &self.open_sessions
+        &self.deployed.open_sessions
+    }
+
+    /// What all its sessions share.
+    pub(crate) fn deployed(&self) -> &Arc<Deployed> {
+        &self.deployed
     }
 }

@@ -31,4 +31,4 @@ pub use tidings_sockjs::SessionOptions as SockJsOptions;
 
 pub(crate) use deployment::{Deployment, Door};
 pub(crate) use per_addr::Counted;
-pub(crate) use websocket::{WebSocketDoor, plain};
+pub(crate) use websocket::{Admission, WebSocketDoor, plain};

@@ -2,6 +2,8 @@ use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
+use crate::endpoint::OriginVerdict;
+
 /// Which origins may open a session: RFC 6455 10.2, RFC 6454.
 ///
 /// A request without `Origin` comes from no browser and is let in, whatever is configured.
@@ -17,6 +19,10 @@ pub enum AllowedOrigins {
 }
 
 impl AllowedOrigins {
+    pub(crate) fn verdict(&self, headers: &HeaderMap) -> OriginVerdict {
+        if self.allow(headers) { OriginVerdict::Allowed } else { OriginVerdict::Refused }
+    }
+
     /// Whether a request with these headers is let in.
     pub fn allow(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();

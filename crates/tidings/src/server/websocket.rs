@@ -1,9 +1,10 @@
 //! The WebSocket doors: opening handshake, upgrade, session.
 
+use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{HeaderValue, SEC_WEBSOCKET_EXTENSIONS};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use hyper::ext::Protocol;
@@ -16,7 +17,10 @@ use tidings_websocket::{Connection, Encoder, PerMessageDeflate};
 
 use super::deployment::{Deployment, Door, RemoteAddr};
 use super::{AllowedOrigins, Body, Counted, upgrade};
-use crate::endpoint::{Handshake, PathParams, Session};
+use crate::endpoint::{
+    EndpointConfig, EndpointError, Handshake, HandshakeResponse, OnHandshake, Origin, PathParams,
+    Reject, ServerEndpoint, Session, SubprotocolOffer, UserProperties, Verdict,
+};
 use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 
 /// How one path takes WebSockets.
@@ -24,7 +28,8 @@ use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 pub(crate) struct WebSocketDoor {
     pub(crate) deployment: Deployment,
     pub(crate) framing: Framing,
-    pub(crate) subprotocols: &'static [&'static str],
+    pub(crate) config: EndpointConfig,
+    pub(crate) admission: Admission,
     pub(crate) terms: Arc<Terms>,
     /// Of SockJS: how long the server may be silent.
     pub(crate) heartbeat_delay: Option<Duration>,
@@ -32,64 +37,108 @@ pub(crate) struct WebSocketDoor {
 
 impl WebSocketDoor {
     /// Answers an opening handshake, and starts the session once the connection is taken over.
-    pub(crate) fn open(
+    pub(crate) async fn open(
         &self,
         request: &mut Parts,
         path_params: PathParams,
         origins: &AllowedOrigins,
     ) -> Response<Body> {
         name_host(request);
-        let protocol = request.extensions.get::<Protocol>();
-        let accepted = match protocol.filter(|_| request.method == Method::CONNECT) {
-            Some(protocol) => accept_extended_connect(protocol.as_str(), &request.headers),
-            None => accept(&request.method, request.version, &request.headers),
-        };
-        let accepted = match accepted {
-            Ok(accepted) => accepted,
-            Err(error) => return refusal(&error, request.version),
-        };
-        if !origins.allow(&request.headers) {
-            return forbidden_origin();
+        match accept_request(request) {
+            Ok(accepted) => {
+                let opened = self.open_accepted(request, &accepted, path_params, origins).await;
+                opened.unwrap_or_else(|refusal| *refusal)
+            }
+            Err(error) => refusal(&error, request.version),
         }
-        let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
-            let text = "This connection cannot be upgraded to a WebSocket.\n";
-            return plain(StatusCode::UPGRADE_REQUIRED, text);
-        };
-        let subprotocol = self.choose_subprotocol(&accepted);
-        let deflate = self.terms.deflate.and_then(|options| options.accept(accepted.extensions()));
-        let (deflate, answer) = deflate.unzip();
+    }
+
+    async fn open_accepted(
+        &self,
+        request: &mut Parts,
+        accepted: &Accepted,
+        path_params: PathParams,
+        origins: &AllowedOrigins,
+    ) -> Result<Response<Body>, Box<Response<Body>>> {
         let remote_addr = request.extensions.get::<RemoteAddr>().map(|addr| addr.0);
         let mut handshake =
             Handshake::new(&request.uri, &request.headers, path_params, remote_addr);
+        handshake.take_extensions(&request.extensions);
+        let verdict = origins.verdict(&request.headers);
+        let configurator = self.config.any_configurator();
+        let origin = Origin::new(handshake.header("origin"), verdict);
+        if !configurator.check_origin(origin, &handshake) {
+            return Err(Box::new(forbidden_origin()));
+        }
+        (self.admission.check)(&handshake).map_err(|error| Box::new(bad_request(&error)))?;
+        let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
+            let text = "This connection cannot be upgraded to a WebSocket.\n";
+            return Err(Box::new(plain(StatusCode::UPGRADE_REQUIRED, text)));
+        };
+        let (supported, policy) = self.config.subprotocol_list();
+        let requested = accepted.subprotocols();
+        let offer = SubprotocolOffer::new(supported, requested, policy);
+        let subprotocol = configurator.subprotocol(&offer);
+        let subprotocol = subprotocol.filter(|it| requested.iter().any(|known| known == it));
         if let Some(subprotocol) = subprotocol {
             handshake.set_subprotocol(subprotocol);
         }
+        let (deflate, answer) = self.agree_on_extensions(accepted, &mut handshake);
+        let (headers, user_properties) = self.admit(&mut handshake).await?;
+
         let counted = request.extensions.remove::<Arc<Counted>>();
-        self.start(upgrade, handshake, deflate, counted);
-        let mut response = accepted.response(subprotocol).map(|()| Body::empty());
+        let mut response = accepted.response(subprotocol);
+        add_headers(response.headers_mut(), headers);
         if let Some(answer) = answer {
-            let answer = HeaderValue::from_str(&answer.to_string())
-                .expect("tokens and numbers are a valid header value");
             response.headers_mut().insert(SEC_WEBSOCKET_EXTENSIONS, answer);
         }
-        response
+        self.start(upgrade, Opening { handshake, deflate, user_properties, counted });
+        Ok(response.map(|()| Body::empty()))
     }
 
-    /// The first of the client's list that the endpoint speaks.
-    fn choose_subprotocol(&self, accepted: &Accepted) -> Option<&'static str> {
-        let offered = accepted.subprotocols();
-        offered
-            .iter()
-            .find_map(|offer| self.subprotocols.iter().copied().find(|ours| ours == offer))
-    }
-
-    fn start(
+    /// Chooses among the extensions of both sides: what the connection does, and what the client is told.
+    fn agree_on_extensions(
         &self,
-        upgrade: OnUpgrade,
-        handshake: Handshake,
-        deflate: Option<PerMessageDeflate>,
-        counted: Option<Arc<Counted>>,
-    ) {
+        accepted: &Accepted,
+        handshake: &mut Handshake,
+    ) -> (Option<PerMessageDeflate>, Option<HeaderValue>) {
+        let Some(options) = self.terms.deflate else { return (None, None) };
+        let configurator = self.config.any_configurator();
+        let wanted = configurator.extensions(&[PERMESSAGE_DEFLATE], accepted.extensions());
+        let Some((agreed, answer)) = options.accept(&wanted) else { return (None, None) };
+        let answer = answer.to_string();
+        handshake.set_extensions(&answer);
+        let answer = HeaderValue::from_str(&answer);
+        (Some(agreed), Some(answer.expect("tokens and numbers are a valid header value")))
+    }
+
+    /// Has the application decide whether the client is let in.
+    async fn admit(
+        &self,
+        handshake: &mut Handshake,
+    ) -> Result<(HeaderMap, UserProperties), Box<Response<Body>>> {
+        let user_properties = self.config.user_properties().to_copy();
+        let mut response = HandshakeResponse::new(user_properties);
+        let refuse = |reject: Reject| Box::new(reject.into_response().map(Body::from));
+        let configurator = self.config.any_configurator();
+        configurator.handshake(handshake, &mut response).await.map_err(refuse)?;
+        if let Some(principal) = response.principal() {
+            handshake.set_principal(principal.clone());
+        }
+        if let Some(on_handshake) = self.admission.on_handshake {
+            let state = &self.deployment.deployed().state;
+            let call = OnHandshake::new(handshake, &self.config, state);
+            on_handshake(call, &mut response).await.map_err(refuse)?;
+        }
+        let (headers, user_properties, principal) = response.into_parts();
+        if let Some(principal) = principal {
+            handshake.set_principal(principal);
+        }
+        Ok((headers, user_properties))
+    }
+
+    fn start(&self, upgrade: OnUpgrade, opening: Opening) {
+        let Opening { handshake, deflate, user_properties, counted } = opening;
         let door = self.clone();
         // The 101 is written only after this request is answered, so the upgrade is waited for in a
         // task of its own, which ends as soon as the session's long-lived one has begun.
@@ -114,13 +163,79 @@ impl WebSocketDoor {
                 WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early)
                     .counted(counted);
             let link = Link::Stream { outbox, framing };
-            let peers = Arc::clone(door.deployment.open_sessions());
-            let session = Session::new(handshake, link, peers);
+            let session = Session::new(handshake, link, Arc::clone(door.deployment.deployed()));
+            if !user_properties.is_empty() {
+                session.set_user_properties(user_properties);
+            }
             if let Some(delay) = door.heartbeat_delay {
                 session.vitals().set_heartbeat_delay(delay);
             }
             door.deployment.start(session, Door::WebSocket(source));
         });
+    }
+}
+
+/// The only extension that there is: RFC 7692.
+const PERMESSAGE_DEFLATE: &str = "permessage-deflate";
+
+/// What comes of an opening handshake.
+struct Opening {
+    handshake: Handshake,
+    deflate: Option<PerMessageDeflate>,
+    user_properties: UserProperties,
+    counted: Option<Arc<Counted>>,
+}
+
+/// What an endpoint has to say to a client before there is a session.
+#[derive(Clone, Copy)]
+pub(crate) struct Admission {
+    check: fn(&Handshake) -> Result<(), EndpointError>,
+    on_handshake: Option<OnHandshakeFn>,
+}
+
+type OnHandshakeFn = for<'a> fn(OnHandshake<'a>, &'a mut HandshakeResponse) -> Verdict<'a>;
+
+impl Admission {
+    /// That of an annotated endpoint.
+    pub(crate) fn of<E: ServerEndpoint>() -> Self {
+        Self { check: E::check_handshake, on_handshake: Some(on_handshake::<E>) }
+    }
+}
+
+/// Nothing to say.
+impl Default for Admission {
+    fn default() -> Self {
+        Self { check: |_| Ok(()), on_handshake: None }
+    }
+}
+
+fn on_handshake<'a, E: ServerEndpoint>(
+    call: OnHandshake<'a>,
+    response: &'a mut HandshakeResponse,
+) -> Verdict<'a> {
+    Box::pin(E::on_handshake(call, response))
+}
+
+/// Checks that a request is an opening handshake.
+fn accept_request(request: &Parts) -> Result<Accepted, HandshakeError> {
+    let protocol = request.extensions.get::<Protocol>();
+    match protocol.filter(|_| request.method == Method::CONNECT) {
+        Some(protocol) => accept_extended_connect(protocol.as_str(), &request.headers),
+        None => accept(&request.method, request.version, &request.headers),
+    }
+}
+
+/// Adds the application's headers to a response, but for those of the handshake itself.
+fn add_headers(response: &mut HeaderMap, headers: HeaderMap) {
+    let mut name = None;
+    for (next, value) in headers {
+        name = next.or(name);
+        let Some(name) = &name else { continue };
+        let is_of_handshake =
+            matches!(*name, CONNECTION | UPGRADE) || name.as_str().starts_with("sec-websocket-");
+        if !is_of_handshake {
+            response.append(name.clone(), value);
+        }
     }
 }
 
@@ -148,6 +263,14 @@ fn refusal(error: &HandshakeError, version: Version) -> Response<Body> {
 
 pub(crate) fn forbidden_origin() -> Response<Body> {
     plain(StatusCode::FORBIDDEN, "This origin may not connect here.\n")
+}
+
+/// The answer to a handshake that lacks what the endpoint asks for.
+fn bad_request(error: &EndpointError) -> Response<Body> {
+    let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+    let mut response = plain(StatusCode::BAD_REQUEST, "");
+    *response.body_mut() = Body::from(format!("{reason}\n"));
+    response
 }
 
 /// A short text as answer.

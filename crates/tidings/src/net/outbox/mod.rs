@@ -249,6 +249,11 @@ impl Outbox {
         self.close_locked(&mut self.lock(), info);
     }
 
+    /// Has the driver look whether there is something new to do.
+    pub(crate) fn wake_driver(&self) {
+        wake(&mut self.lock().driver);
+    }
+
     fn close_locked(&self, state: &mut State, info: CloseInfo) {
         if state.phase == Phase::Open {
             self.set_phase(state, Phase::Closing(Box::new(info)));

@@ -5,5 +5,5 @@ mod service;
 mod session;
 mod table;
 
-pub(crate) use service::SockJsService;
+pub(crate) use service::{BODY_OCTETS_MAX, SockJsService};
 pub(crate) use session::{HttpSession, HttpSource};

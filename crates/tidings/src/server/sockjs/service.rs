@@ -19,7 +19,7 @@ use crate::server::websocket::{WebSocketDoor, forbidden_origin, plain};
 use crate::server::{AllowedOrigins, Body};
 
 /// Octets that the body of one request may hold: 16 MiB.
-const BODY_OCTETS_MAX: usize = 16 * 1024 * 1024;
+pub(crate) const BODY_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// How long the body of one request may take to arrive: 20 s.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
@@ -86,14 +86,14 @@ impl SockJsService {
             None => refusal::not_found().map(Body::from),
             Some(Route::Greeting) => match &self.upgrade {
                 Some(door) if is_upgrade(&parts) => {
-                    door.open(&mut parts, PathParams::default(), origins)
+                    door.open(&mut parts, PathParams::default(), origins).await
                 }
                 _ => greeting(&parts.method),
             },
             Some(Route::Info) => info(&parts),
-            Some(Route::RawWebSocket) => self.websocket(&self.raw, &mut parts, origins),
+            Some(Route::RawWebSocket) => self.websocket(&self.raw, &mut parts, origins).await,
             Some(Route::Session { session_id, transport, .. }) => match transport.kind {
-                TransportKind::WebSocket => self.websocket(&self.framed, &mut parts, origins),
+                TransportKind::WebSocket => self.websocket(&self.framed, &mut parts, origins).await,
                 _ if parts.method == Method::OPTIONS => preflight(&parts, transport.allow),
                 _ if parts.method != transport.method => {
                     refusal::method_not_allowed(transport.allow).map(Body::from)
@@ -105,7 +105,7 @@ impl SockJsService {
         }
     }
 
-    fn websocket(
+    async fn websocket(
         &self,
         door: &WebSocketDoor,
         parts: &mut Parts,
@@ -117,7 +117,7 @@ impl SockJsService {
         if !is_upgrade(parts) {
             return refusal::not_a_websocket_request().map(Body::from);
         }
-        door.open(parts, PathParams::default(), origins)
+        door.open(parts, PathParams::default(), origins).await
     }
 
     /// Opens or continues a session, and streams what it has to say.
@@ -137,13 +137,14 @@ impl SockJsService {
         let body = session.attach(transport);
         if session.take_opened() {
             let remote_addr = parts.extensions.get::<RemoteAddr>().map(|addr| addr.0);
-            let handshake =
+            let mut handshake =
                 Handshake::new(&parts.uri, &parts.headers, PathParams::default(), remote_addr);
+            handshake.take_extensions(&parts.extensions);
             let link = Link::Http(Arc::clone(&session));
-            let peers = Arc::clone(self.deployment().open_sessions());
+            let deployed = Arc::clone(self.deployment().deployed());
             let table = Arc::clone(&self.sessions);
             let source = HttpSource::new(session, session_id.into(), table);
-            self.deployment().start(Session::new(handshake, link, peers), Door::Http(source));
+            self.deployment().start(Session::new(handshake, link, deployed), Door::Http(source));
         }
         let mut response = Response::new(Body::stream(body));
         let content_type = HeaderValue::from_static(transport.content_type);

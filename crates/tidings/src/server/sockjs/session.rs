@@ -243,6 +243,11 @@ impl HttpSession {
         self.room.notify_waiters();
     }
 
+    /// Has the endpoint's task look whether there is something new to do.
+    pub(crate) fn wake(&self) {
+        self.lock().wake_driver();
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }

@@ -8,7 +8,7 @@ use tokio::net::TcpStream;
 use tokio_util::task::TaskTracker;
 
 use super::session::StompSession;
-use crate::endpoint::{Handshake, Session};
+use crate::endpoint::{Deployed, Handshake, Session};
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
@@ -53,7 +53,8 @@ impl StompDoor {
             application_prefix,
             options,
         });
-        let deployment = Deployment::new(tasks, move || StompSession::new(Arc::clone(&shared)));
+        let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
+        let deployment = Deployment::new(tasks, Deployed::default(), factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
@@ -79,7 +80,7 @@ impl StompDoor {
         let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, counted);
         let link = Link::Stream { outbox, framing: Framing::Octets };
         let handshake = Handshake::without_request(Some(addr));
-        let session = Session::new(handshake, link, Arc::clone(self.deployment.open_sessions()));
+        let session = Session::new(handshake, link, Arc::clone(self.deployment.deployed()));
         self.deployment.start(session, Door::Octets(source));
     }
 }

@@ -1,0 +1,50 @@
+use std::sync::Arc;
+
+/// Who a peer is: the `Principal` of Jakarta WebSocket, with the roles that the application gives it.
+///
+/// Whoever authenticates a request puts one into it, a tower layer as an extension of the request, or
+/// the [`handshake`](super::Configurator::handshake) of an endpoint. It holds for the whole session.
+///
+/// Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Principal(Arc<Identity>);
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+struct Identity {
+    name: Box<str>,
+    roles: Vec<Box<str>>,
+}
+
+impl Principal {
+    /// A principal without roles.
+    pub fn new(name: impl Into<Box<str>>) -> Self {
+        Self(Arc::new(Identity { name: name.into(), roles: Vec::new() }))
+    }
+
+    /// Adds a role.
+    #[must_use]
+    pub fn with_role(mut self, role: impl Into<Box<str>>) -> Self {
+        Arc::make_mut(&mut self.0).roles.push(role.into());
+        self
+    }
+
+    /// The name.
+    pub fn name(&self) -> &str {
+        &self.0.name
+    }
+
+    /// Whether it has this role.
+    pub fn has_role(&self, role: &str) -> bool {
+        self.0.roles.iter().any(|known| **known == *role)
+    }
+}
+
+/// An argument of an annotated method: the user, as `#[on_handshake]` returned it, or the
+/// [`Principal`].
+///
+/// Where there may be none, ask for `Option<User<P>>`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct User<P>(
+    /// What the application knows of the user.
+    pub P,
+);

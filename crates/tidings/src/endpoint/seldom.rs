@@ -1,0 +1,102 @@
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
+
+use tidings_websocket::MessageKind;
+
+use super::codec::CodecSlot;
+use super::handlers::Handlers;
+use super::{Delivery, UserProperties, Vitals};
+
+/// What few sessions need: made by the first who asks for it.
+#[derive(Debug, Default)]
+pub(crate) struct Seldom {
+    vitals: Vitals,
+    user_properties: OnceLock<UserProperties>,
+    codec: CodecSlot,
+    receiving: Mutex<Receiving>,
+    /// Whether `receiving` says something that the connection has not been told.
+    changed: AtomicBool,
+}
+
+/// How this one session receives, where that is not how its endpoint does.
+#[derive(Debug, Default)]
+pub(super) struct Receiving {
+    text_octets_max: Option<usize>,
+    binary_octets_max: Option<usize>,
+    pub(super) handlers: Handlers,
+}
+
+impl Seldom {
+    pub(super) fn vitals(&self) -> &Vitals {
+        &self.vitals
+    }
+
+    /// The session's own properties, which begin as a copy of the endpoint's.
+    pub(super) fn user_properties(&self, of_endpoint: &UserProperties) -> &UserProperties {
+        self.user_properties.get_or_init(|| of_endpoint.to_copy())
+    }
+
+    pub(super) fn existing_user_properties(&self) -> Option<&UserProperties> {
+        self.user_properties.get()
+    }
+
+    pub(super) fn set_user_properties(&self, properties: UserProperties) {
+        // Set before anyone else knows the session.
+        let _ = self.user_properties.set(properties);
+    }
+
+    pub(super) fn codec(&self) -> &CodecSlot {
+        &self.codec
+    }
+
+    pub(super) fn octets_max(&self, kind: MessageKind) -> Option<usize> {
+        let receiving = self.lock();
+        match kind {
+            MessageKind::Text => receiving.text_octets_max,
+            MessageKind::Binary => receiving.binary_octets_max,
+        }
+    }
+
+    pub(super) fn set_octets_max(&self, kind: MessageKind, octets_max: usize) {
+        self.change(|receiving| match kind {
+            MessageKind::Text => receiving.text_octets_max = Some(octets_max),
+            MessageKind::Binary => receiving.binary_octets_max = Some(octets_max),
+        });
+    }
+
+    /// Changes how messages are received, from the next ones on.
+    pub(super) fn change<R>(&self, change: impl FnOnce(&mut Receiving) -> R) -> R {
+        let changed = change(&mut self.lock());
+        self.changed.store(true, Ordering::Release);
+        changed
+    }
+
+    pub(super) fn receiving(&self) -> MutexGuard<'_, Receiving> {
+        self.lock()
+    }
+
+    /// Handlers may hold the session that holds them.
+    pub(super) fn drop_handlers(&self) {
+        let handlers = std::mem::take(&mut self.lock().handlers);
+        drop(handlers);
+    }
+
+    /// Whether something has changed since the last time.
+    #[inline]
+    pub(super) fn take_changed(&self) -> bool {
+        self.changed.load(Ordering::Acquire) && self.changed.swap(false, Ordering::AcqRel)
+    }
+
+    /// How messages of a kind are delivered, if the endpoint wants them so.
+    pub(super) fn delivery(&self, kind: MessageKind, wanted: Delivery) -> Delivery {
+        let delivery = self.lock().handlers.delivery(kind).unwrap_or(wanted);
+        match (delivery, self.octets_max(kind)) {
+            (Delivery::Whole { .. }, octets_max @ Some(_)) => Delivery::Whole { octets_max },
+            (delivery, _) => delivery,
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Receiving> {
+        self.receiving.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
