@@ -5,6 +5,7 @@ use std::net::SocketAddr;
 use std::time::Duration;
 
 use tidings::App;
+use tidings::endpoint::{Endpoint, ServerEndpoint};
 use tidings::server::Server;
 use tidings_websocket::{CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -134,6 +135,21 @@ impl WebSocket {
         self.connection.close(&reason);
         self.closed().await;
     }
+}
+
+/// An annotated endpoint in service at its path, which is `/`, and a client of it.
+pub async fn connect<E: ServerEndpoint + Endpoint>(
+    endpoint: impl Fn() -> E + Send + Sync + 'static,
+) -> (Running, WebSocket) {
+    let server = serve(App::builder().endpoint(endpoint).build().unwrap()).await;
+    let client = server.websocket("/").await;
+    (server, client)
+}
+
+/// A frame as a client sends it, masked with zeros.
+pub fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
+    let len = u8::try_from(payload.len()).unwrap();
+    [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
 }
 
 /// A client that sends octets and reads text.

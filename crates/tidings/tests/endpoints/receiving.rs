@@ -1,15 +1,8 @@
 //! How an annotated endpoint receives messages, and what its methods may return.
-//!
-//! The numbers are those of the behavioural cases of the Java API for WebSocket that each test states.
-
-#![expect(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
 
 use std::sync::atomic::{AtomicU32, Ordering};
 
 use bytes::Bytes;
-use support::{Running, WebSocket, serve};
 use tidings::client::Client;
 use tidings::endpoint::{
     BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, Endpoint,
@@ -19,19 +12,7 @@ use tidings::{App, client_endpoint, server_endpoint};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-/// A frame as a client sends it, masked with zeros.
-fn frame(first: u8, payload: &[u8]) -> Vec<u8> {
-    let len = u8::try_from(payload.len()).unwrap();
-    [&[first, 0x80 | len, 0, 0, 0, 0], payload].concat()
-}
-
-async fn connect<E: ServerEndpoint + Endpoint>(
-    endpoint: impl Fn() -> E + Send + Sync + 'static,
-) -> (Running, WebSocket) {
-    let server = serve(App::builder().endpoint(endpoint).build().unwrap()).await;
-    let client = server.websocket("/").await;
-    (server, client)
-}
+use super::support::{connect, frame, serve};
 
 #[derive(Default)]
 struct Parts {

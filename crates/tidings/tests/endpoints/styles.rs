@@ -1,11 +1,7 @@
-//! Annotated and programmatic endpoints, over real sockets.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
-
-mod support;
+//! Annotated and programmatic endpoints: both styles do the same.
 
 use std::time::Duration;
 
-use support::{WebSocket, http, serve};
 use tidings::endpoint::{
     BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, Json, Message,
     SendError, Session,
@@ -13,6 +9,8 @@ use tidings::endpoint::{
 use tidings::{App, server_endpoint};
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
+
+use super::support::{PATIENCE, WebSocket, http, serve};
 
 #[derive(Default)]
 struct Annotated {
@@ -332,7 +330,7 @@ async fn shutdown_tells_every_session_1001_and_does_not_wait_for_the_deaf() {
     let _deaf = server.websocket("/annotated/2").await;
     let stopped = server.stop();
     assert_eq!(polite.closed().await.code(), CloseCode::GOING_AWAY);
-    tokio::time::timeout(support::PATIENCE, stopped).await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();
 }
 
 #[tokio::test]
@@ -379,6 +377,8 @@ fn paths_taken_twice_or_malformed_are_all_told() {
         .build()
         .unwrap_err()
         .to_string();
-    assert!(error.contains("`/a/{b}` and `/a/{c}`"), "{error}");
+    let conflict =
+        "`/a/{b}` (endpoints::styles::Programmatic) and `/a/{c}` (endpoints::styles::Programmatic)";
+    assert!(error.contains(conflict), "{error}");
     assert!(error.contains("`no-slash`"), "{error}");
 }

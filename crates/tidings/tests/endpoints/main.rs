@@ -1,0 +1,8 @@
+//! Endpoints over real sockets: the Jakarta model in both styles, annotated and programmatic.
+#![allow(clippy::unwrap_used, unreachable_pub, reason = "each file is a module of a test")]
+
+#[path = "../support/mod.rs"]
+mod support;
+
+mod receiving;
+mod styles;
