@@ -37,9 +37,9 @@ pub(crate) struct Argument {
 /// How a method takes an argument.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Passing {
-    ByValue,
-    ByReference,
-    ByMutableReference,
+    Value,
+    Reference,
+    MutableReference,
 }
 
 /// Where the value of an argument comes from.
@@ -114,10 +114,10 @@ impl Method {
         let arguments = self.arguments.iter().enumerate().map(|(index, argument)| {
             let binding = binding(index);
             match argument.passing {
-                Passing::ByValue => quote!(#binding),
-                Passing::ByReference => quote!(&#binding),
+                Passing::Value => quote!(#binding),
+                Passing::Reference => quote!(&#binding),
                 // Only of `#[on_handshake]`, and only the response.
-                Passing::ByMutableReference => quote!(&mut *response),
+                Passing::MutableReference => quote!(&mut *response),
             }
         });
         let dot_await = self.is_async.then(|| quote!(.await));
@@ -228,7 +228,7 @@ fn read_kind(
 
 /// The type that is made for an argument, and how the method takes it.
 fn owned(ty: &Type) -> (Type, Passing) {
-    let Type::Reference(reference) = ty else { return (ty.clone(), Passing::ByValue) };
+    let Type::Reference(reference) = ty else { return (ty.clone(), Passing::Value) };
     let is_str = reference.elem.to_token_stream().to_string() == "str";
     let owned = if is_str {
         let span = reference.elem.span();
@@ -237,8 +237,8 @@ fn owned(ty: &Type) -> (Type, Passing) {
         (*reference.elem).clone()
     };
     let passing = match reference.mutability {
-        Some(_) => Passing::ByMutableReference,
-        None => Passing::ByReference,
+        Some(_) => Passing::MutableReference,
+        None => Passing::Reference,
     };
     (owned, passing)
 }

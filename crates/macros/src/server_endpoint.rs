@@ -204,8 +204,7 @@ fn take_phase(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribu
 
 /// Only the response of a handshake is there to be changed.
 fn check_passing(method: &Method, phase: Phase, mistakes: &mut Mistakes) {
-    let mut mutable =
-        method.arguments.iter().filter(|it| it.passing == Passing::ByMutableReference);
+    let mut mutable = method.arguments.iter().filter(|it| it.passing == Passing::MutableReference);
     if let Phase::Handshake = phase {
         let second = mutable.nth(1);
         if let Some(second) = second {

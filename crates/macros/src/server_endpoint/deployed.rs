@@ -152,7 +152,7 @@ fn each_argument(
 ) -> Vec<TokenStream> {
     let of = |method: &Method, call: &TokenStream| {
         let arguments = method.arguments.iter();
-        let arguments = arguments.filter(|it| it.passing != Passing::ByMutableReference);
+        let arguments = arguments.filter(|it| it.passing != Passing::MutableReference);
         arguments.filter_map(|argument| generate(argument, call)).collect::<Vec<_>>()
     };
     methods.with_calls().flat_map(|(method, call)| of(method, &call)).collect()
@@ -165,7 +165,7 @@ fn generate_on_handshake(method: &Method, variables: &[String]) -> TokenStream {
     let params = quote!(::tidings::endpoint::Caller::handshake(&call).path_params());
     let arguments = generate_arguments(method, &call_type, variables, &params, &options);
     let made = method.arguments.iter().enumerate();
-    let made = made.filter(|(_, argument)| argument.passing != Passing::ByMutableReference);
+    let made = made.filter(|(_, argument)| argument.passing != Passing::MutableReference);
     let bindings: Vec<_> = made.map(|(index, _)| binding(index)).collect();
     let admission = method.convert(
         &method.bare_call(&quote!()),

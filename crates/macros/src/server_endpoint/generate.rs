@@ -65,8 +65,7 @@ pub(super) fn generate_arguments(
     options: &Options,
 ) -> TokenStream {
     let arguments = method.arguments.iter().enumerate();
-    let arguments =
-        arguments.filter(|(_, argument)| argument.passing != Passing::ByMutableReference);
+    let arguments = arguments.filter(|(_, argument)| argument.passing != Passing::MutableReference);
     let arguments = arguments.map(|(index, argument)| {
         let binding = binding(index);
         let value = match &argument.kind {

@@ -63,8 +63,8 @@ pub use sending::{
 pub use session::{Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
-    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, Extension, ContextTakeover, DeflateMode,
-    DeflateOptions, Limits, Message, MessageKind, MessagePart, Reception,
+    CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, ContextTakeover, DeflateMode,
+    DeflateOptions, Extension, Limits, Message, MessageKind, MessagePart, Reception,
 };
 pub use user_properties::UserProperties;
 

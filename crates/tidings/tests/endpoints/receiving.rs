@@ -5,8 +5,8 @@ use std::sync::atomic::{AtomicU32, Ordering};
 use bytes::Bytes;
 use tidings::client::Client;
 use tidings::endpoint::{
-    BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, Endpoint,
-    EndpointError, Json, Message, Part, Pong, ServerEndpoint, Session, Several, TextStream,
+    BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, EndpointError,
+    Json, Message, Part, Pong, Session, Several, TextStream,
 };
 use tidings::{App, client_endpoint, server_endpoint};
 use tokio::io::AsyncWriteExt;
