@@ -533,15 +533,12 @@ async fn also_no_other_spelling_of_a_path_reaches_its_endpoint() {
     let spellings = [
         "//target",
         "/target/",
-        "/./target",
-        "/x/../target",
         "/target/.",
         "/TARGET",
         "/target;x=1",
         "/target%00",
         "/target%2f",
         "/target\\",
-        "/%2e/target",
         "/target//",
     ];
     for path in spellings {
@@ -550,8 +547,9 @@ async fn also_no_other_spelling_of_a_path_reaches_its_endpoint() {
         assert!(head.as_ref().is_err_and(|head| head.starts_with("HTTP/1.1 4")), "{path} {head:?}");
     }
     let absolute = format!("http://{}/target?x=1", server.running.http);
-    // By RFC 3986, section 6.2.2.2, the letter and its code are the same path.
-    for path in ["/target", "/target?x=/other", "/%74arget", &absolute] {
+    // By RFC 3986, section 6.2.2, these are the same path.
+    let same = ["/%74arget", "/./target", "/x/../target", "/x/%2e%2E/target", "/../target"];
+    for path in ["/target", "/target?x=/other", &absolute].into_iter().chain(same) {
         let connected = WebSocket::connect(server.running.http, path, "").await;
         assert!(connected.is_ok(), "{path}");
     }
