@@ -110,7 +110,7 @@ fn generate_check_handshake(
         }
         _ => {
             let check = extract_by(argument, call, options, &quote!(check_handshake));
-            Some(quote!(#check(handshake)?;))
+            Some(quote!(let () = #check(handshake)?;))
         }
     };
     let checks = each_argument(methods, check);
@@ -130,7 +130,7 @@ fn generate_check_state(methods: &Methods, options: &Options) -> Option<TokenStr
     let check = |argument: &Argument, call: &TokenStream| {
         let Kind::Typed = argument.kind else { return None };
         let check = extract_by(argument, call, options, &quote!(check_state));
-        Some(quote!(#check(state)?;))
+        Some(quote!(let () = #check(state)?;))
     };
     let checks = each_argument(methods, check);
     (!checks.is_empty()).then(|| {
