@@ -12,29 +12,36 @@ mod template;
 use proc_macro::TokenStream;
 
 /// Makes a WebSocket endpoint of an `impl` block, as Jakarta WebSocket's `@ServerEndpoint` does of a
-/// class: `#[server_endpoint("/chat/{room}")]`, or with the subprotocols that it speaks,
-/// `#[server_endpoint("/chat/{room}", subprotocols = ["chat.v2", "chat.v1"])]`.
+/// class: `#[server_endpoint("/chat/{room}")]`.
 ///
-/// With `shared`, one value of the type serves all sessions, and all methods take `&self`; otherwise each
-/// session has a value of its own, and methods may take `&mut self`.
+/// The path is a level-1 URI template whose variables are whole segments (Jakarta WebSocket 3.1.1). After
+/// it may come, in any order:
 ///
-/// With `strict`, a message that no method takes closes the session with 1003; otherwise it is ignored.
-///
-/// The path is a level-1 URI template whose variables are whole segments (Jakarta WebSocket 3.1.1).
+/// | option | |
+/// |---|---|
+/// | `subprotocols = ["chat.v2", "chat.v1"]` | the subprotocols that it speaks |
+/// | `shared` | one value of the type serves all sessions, and all methods take `&self`; otherwise each session has a value of its own, and methods may take `&mut self` |
+/// | `strict` | a message that no method takes closes the session with 1003; otherwise it is ignored |
+/// | `configurator = value` | a `Configurator`, which has a say in opening handshakes |
+/// | `codec = Type` | each session has a `Type` that decodes arguments and encodes replies: see `Decoder` |
+/// | `max_text = "64KiB"`, `max_binary = "64KiB"` | the longest messages, unless a method says something else |
+/// | `path_errors = "on_error"` | a path parameter that does not convert is told to `#[on_error]` at each call that needs it; otherwise it is answered with status 400 before the upgrade |
 ///
 /// Methods, each with `&mut self` or `&self`, async or not, all optional:
 ///
 /// | attribute | called | may also take | may return |
 /// |---|---|---|---|
+/// | `#[on_handshake]` (without `self`) | before the upgrade | `&mut HandshakeResponse` | `()`, `Result<(), Reject>`, or `Result<P, Reject>` with the user that `User<P>` gives |
 /// | `#[on_open]` | once, before any message | | a reply |
 /// | `#[on_message]` | for each message; at most one method for text, one for binary, one for pongs | exactly one of: a whole message (`String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`), a part of one as it arrives (`Part<String>`, `Part<Bytes>`), a message to read while it arrives (`TextStream`, `BinaryStream`), `Pong` | a reply |
 /// | `#[on_close]` | once, at the end | `&CloseReason`, `&CloseInfo` | `()` or `Result<(), E>` |
-/// | `#[on_error]` | when another method fails | `EndpointError`, which is mandatory | `()` or `Flow` |
+/// | `#[on_error]` | when another method fails | `EndpointError`, which is mandatory | `()` or `Flow`, or a `Result` of one of these |
 ///
-/// Every method may take, in any order, `Session` or `&Session`, `&Handshake`, and
-/// `#[path_param] name: T` for the variable `{name}`, converted by `FromStr`; a value that does not
-/// convert is answered with status 400 before the upgrade. A reply is `()`, text, octets, `Json<T>`, a
-/// number, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these; an `Err` goes to
+/// Every method may take, in any order, `Session` or `&Session` (not `#[on_handshake]`), `&Handshake`, and
+/// `#[path_param] name: T` for the variable `{name}`, converted by `FromStr`; all path parameters as
+/// `Path<T>`, the query as `Query<T>`, both by serde; `State<S>`, which the application was given; `User<P>`;
+/// `EndpointConfig` and `UserProperties`. A reply is `()`, text, octets, `Json<T>`, a number, what implements
+/// `IntoMessage`, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these; an `Err` goes to
 /// `#[on_error]`.
 ///
 /// `#[on_message(max_size = "64KiB")]` limits the whole messages of one method; a longer one closes the
@@ -46,10 +53,11 @@ pub fn server_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 
 /// Makes a WebSocket endpoint for clients of an `impl` block, as Jakarta WebSocket's `@ClientEndpoint`
 /// does of a class: `#[client_endpoint]`, or with the subprotocols to offer, the favourite first,
-/// `#[client_endpoint(subprotocols = ["chat.v2", "chat.v1"])]`.
+/// `#[client_endpoint(subprotocols = ["chat.v2", "chat.v1"])]`. The options `strict` and `codec` are those
+/// of [`server_endpoint`](macro@server_endpoint).
 ///
 /// Its methods are those of [`server_endpoint`](macro@server_endpoint), but there are no path
-/// parameters.
+/// parameters and no `#[on_handshake]`.
 #[proc_macro_attribute]
 pub fn client_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream {
     server_endpoint::expand_client(arguments.into(), item.into()).into()
