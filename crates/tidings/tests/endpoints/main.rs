@@ -4,5 +4,9 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod cases;
+mod configurator;
+mod handshake;
 mod receiving;
 mod styles;
+mod uri_matching;
