@@ -4,12 +4,14 @@
 use std::net::SocketAddr;
 use std::time::Duration;
 
+use http::{Method, Version};
 use tidings::App;
 use tidings::endpoint::{Endpoint, ServerEndpoint};
 use tidings::server::Server;
+use tidings_websocket::handshake::server;
 use tidings_websocket::{CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
-use tokio::net::TcpStream;
+use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
@@ -77,6 +79,23 @@ impl WebSocket {
         let key = || MaskingKey([1, 2, 3, 4]);
         let connection = Connection::new_client(Limits::default(), key);
         Ok(Self { stream, connection, encoder: Encoder::new_client(key), input: Vec::new(), head })
+    }
+
+    /// Accepts the next client, whatever it asks for: the server's end of a WebSocket.
+    pub async fn accept(listener: &TcpListener) -> Self {
+        let (mut stream, _) = listener.accept().await.unwrap();
+        let head = read_head(&mut stream).await;
+        let lines = head.lines().filter_map(|line| line.split_once(": "));
+        let headers = lines.map(|(name, value)| (name.parse().unwrap(), value.parse().unwrap()));
+        let accepted = server::accept(&Method::GET, Version::HTTP_11, &headers.collect()).unwrap();
+        let answer = format!(
+            "HTTP/1.1 101 Switching Protocols\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+             Sec-WebSocket-Accept: {}\r\n\r\n",
+            accepted.accept_key().unwrap()
+        );
+        stream.write_all(answer.as_bytes()).await.unwrap();
+        let connection = Connection::new_server(Limits::default());
+        Self { stream, connection, encoder: Encoder::new_server(), input: Vec::new(), head }
     }
 
     pub async fn send(&mut self, message: impl Into<Message>) {
