@@ -1,7 +1,6 @@
 use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
-use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
@@ -17,7 +16,7 @@ use crate::endpoint::{BoxError, OpenSessions, PathParams, PathTemplate, without_
 use crate::messaging::Messenger;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
-use crate::server::{AllowedOrigins, Body, Counted, WebSocketDoor, plain};
+use crate::server::{AllowedOrigins, Body, Caller, WebSocketDoor, plain};
 
 /// A messaging application: its endpoints, its SockJS services, its STOMP broker and handlers.
 ///
@@ -115,13 +114,8 @@ impl App {
     }
 
     /// Serves a STOMP client over a bare TCP connection, in a task of its own.
-    pub(crate) fn serve_stomp(
-        &self,
-        stream: TcpStream,
-        addr: SocketAddr,
-        counted: Option<Arc<Counted>>,
-    ) {
-        self.0.stomp.serve_tcp(stream, addr, counted);
+    pub(crate) fn serve_stomp(&self, stream: TcpStream, caller: Caller) {
+        self.0.stomp.serve_tcp(stream, caller);
     }
 
     /// What sessions are closed with when the server stops.

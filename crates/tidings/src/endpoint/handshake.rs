@@ -2,11 +2,13 @@ use std::borrow::Cow;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
 use tidings_websocket::Extension;
 
 use super::{PathParams, Principal, form};
+use crate::server::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 
 /// What the opening handshake of a session told: Jakarta WebSocket's `HandshakeRequest`.
 ///
@@ -24,16 +26,18 @@ struct Facts {
     /// The value of `Sec-WebSocket-Extensions` in the response.
     extensions: Option<Box<str>>,
     remote_addr: Option<SocketAddr>,
+    local_addr: Option<LocalAddr>,
     principal: Option<Principal>,
     security: Security,
 }
 
 /// Whether the connection is encrypted.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 enum Security {
     #[default]
     Plain,
-    Tls,
+    /// With the certificates that the client showed, if it did.
+    Tls(Option<ClientCertificates>),
 }
 
 impl Handshake {
@@ -53,8 +57,12 @@ impl Handshake {
     }
 
     /// The handshake of a connection that has no HTTP request: STOMP over TCP.
-    pub(crate) fn without_request(remote_addr: Option<SocketAddr>) -> Self {
-        Self(Arc::new(Facts { remote_addr, ..Facts::default() }))
+    pub(crate) fn without_request(
+        remote_addr: Option<RemoteAddr>,
+        local_addr: Option<LocalAddr>,
+    ) -> Self {
+        let remote_addr = remote_addr.map(|RemoteAddr(addr)| addr);
+        Self(Arc::new(Facts { remote_addr, local_addr, ..Facts::default() }))
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: &str) {
@@ -69,14 +77,24 @@ impl Handshake {
         Arc::make_mut(&mut self.0).principal = Some(principal);
     }
 
-    /// Notes what whoever was asked before put into the request: a [`Principal`], whether it came
-    /// [securely](crate::server::Secure).
-    pub(crate) fn take_extensions(&mut self, extensions: &http::Extensions) {
-        let facts = Arc::make_mut(&mut self.0);
-        facts.principal = extensions.get().cloned();
-        if extensions.get::<crate::server::Secure>().is_some() {
-            facts.security = Security::Tls;
-        }
+    /// What a request tells, and whoever was asked before about it: a [`Principal`], the addresses, whether
+    /// it came [securely](Secure).
+    pub(crate) fn of_request(request: &Parts, path_params: PathParams) -> Self {
+        let extensions = &request.extensions;
+        let security = match extensions.get::<Secure>() {
+            Some(Secure) => Security::Tls(extensions.get().cloned()),
+            None => Security::Plain,
+        };
+        Self(Arc::new(Facts {
+            uri: request.uri.to_string().into(),
+            headers: pack(&request.headers),
+            path_params,
+            remote_addr: extensions.get().map(|RemoteAddr(addr)| *addr),
+            local_addr: extensions.get().cloned(),
+            principal: extensions.get().cloned(),
+            security,
+            ..Facts::default()
+        }))
     }
 
     #[cfg(test)]
@@ -186,14 +204,28 @@ impl Handshake {
     }
 
     /// Whether the connection is encrypted. Behind a proxy that ends TLS, whoever mounts the application
-    /// has to say so: with [`Secure`](crate::server::Secure).
+    /// has to say so: with [`Secure`].
     pub fn is_secure(&self) -> bool {
-        self.0.security == Security::Tls
+        self.0.security != Security::Plain
+    }
+
+    /// The certificates by which the client made itself known to TLS, each in DER, its own first.
+    pub fn client_certificates(&self) -> impl Iterator<Item = &[u8]> {
+        let certificates = match &self.0.security {
+            Security::Tls(certificates) => certificates.as_ref(),
+            Security::Plain => None,
+        };
+        certificates.into_iter().flat_map(ClientCertificates::iter)
     }
 
     /// The address of the peer, where the transport has one.
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.0.remote_addr
+    }
+
+    /// The address that the peer has connected to, where the transport has one.
+    pub fn local_addr(&self) -> Option<SocketAddr> {
+        self.0.local_addr.as_ref().map(LocalAddr::addr)
     }
 }
 
@@ -246,9 +278,9 @@ mod tests {
         let mut handshake = handshake("/chat?x=1", &[("host", b"example.org:81")]);
         let uri = |handshake: &Handshake| handshake.full_uri().map(|uri| uri.to_string());
         assert_eq!(uri(&handshake).as_deref(), Some("ws://example.org:81/chat?x=1"));
-        handshake.set_security(Security::Tls);
+        handshake.set_security(Security::Tls(None));
         assert_eq!(uri(&handshake).as_deref(), Some("wss://example.org:81/chat?x=1"));
-        assert_eq!(uri(&Handshake::without_request(None)), None);
+        assert_eq!(uri(&Handshake::without_request(None, None)), None);
     }
 
     #[test]

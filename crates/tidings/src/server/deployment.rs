@@ -1,6 +1,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
 use super::sockjs::HttpSource;
@@ -13,6 +14,44 @@ use crate::net::{OctetSource, WebSocketSource, in_turns};
 /// [`Server`](super::Server) sets it. Whoever mounts the application elsewhere may set it too.
 #[derive(Clone, Copy, Debug)]
 pub struct RemoteAddr(pub SocketAddr);
+
+/// The address that a request came to, as an extension of it.
+///
+/// [`Server`](super::Server) sets it. Whoever mounts the application elsewhere may set it too. Cheap to
+/// clone: the connections of one listener share it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LocalAddr(Arc<SocketAddr>);
+
+impl LocalAddr {
+    /// This address.
+    pub fn new(addr: SocketAddr) -> Self {
+        Self(Arc::new(addr))
+    }
+
+    /// The address.
+    pub fn addr(&self) -> SocketAddr {
+        *self.0
+    }
+}
+
+/// The certificates by which a client made itself known to TLS, its own first, as an extension of its
+/// request.
+///
+/// [`Server`](super::Server) sets it, where its TLS asks clients for certificates. Cheap to clone.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct ClientCertificates(Arc<[Bytes]>);
+
+impl ClientCertificates {
+    /// These certificates, each in DER.
+    pub fn new(certificates: impl IntoIterator<Item = Bytes>) -> Self {
+        Self(certificates.into_iter().collect())
+    }
+
+    /// Each certificate in DER.
+    pub fn iter(&self) -> impl Iterator<Item = &[u8]> {
+        self.0.iter().map(AsRef::as_ref)
+    }
+}
 
 /// Marks a request that came over TLS, as an extension of it.
 ///

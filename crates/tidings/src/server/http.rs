@@ -3,12 +3,11 @@
 use std::convert::Infallible;
 use std::future::Future;
 use std::io;
-use std::net::SocketAddr;
 use std::pin::{Pin, pin};
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
-use http::{Request, Response};
+use http::{Extensions, Request, Response};
 use hyper::body::Incoming;
 use hyper::server::conn::{http1, http2};
 use hyper::service::service_fn;
@@ -20,7 +19,7 @@ use tower_service::Service;
 use super::options::ServerOptions;
 use super::patient_stream::PatientStream;
 use super::per_addr::Counted;
-use super::{Body, RemoteAddr, Secure};
+use super::{Body, ClientCertificates, LocalAddr, RemoteAddr, Secure};
 use crate::App;
 
 /// What begins a connection of HTTP/2 that was not agreed on before: RFC 9113, section 3.4. No method of
@@ -51,11 +50,30 @@ impl<F: Clone> Clone for HttpService<F> {
 }
 
 /// What is known about a connection before it speaks HTTP.
-#[derive(Clone, Debug)]
-pub(super) struct Caller {
-    pub(super) addr: Option<SocketAddr>,
-    pub(super) secure: Option<Secure>,
-    pub(super) counted: Option<Arc<Counted>>,
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Caller {
+    pub(crate) remote_addr: Option<RemoteAddr>,
+    pub(crate) local_addr: Option<LocalAddr>,
+    pub(crate) secure: Option<Secure>,
+    pub(crate) certificates: Option<ClientCertificates>,
+    pub(crate) counted: Option<Arc<Counted>>,
+}
+
+impl Caller {
+    /// Tells whoever answers a request of the connection.
+    fn tell(self, extensions: &mut Extensions) {
+        fn insert<T: Clone + Send + Sync + 'static>(extensions: &mut Extensions, known: Option<T>) {
+            if let Some(known) = known {
+                extensions.insert(known);
+            }
+        }
+        let Self { remote_addr, local_addr, secure, certificates, counted } = self;
+        insert(extensions, remote_addr);
+        insert(extensions, local_addr);
+        insert(extensions, secure);
+        insert(extensions, certificates);
+        insert(extensions, counted);
+    }
 }
 
 /// Which HTTP a connection speaks.
@@ -125,15 +143,7 @@ where
         mut request: Request<Incoming>,
         caller: Caller,
     ) -> Result<Response<Body>, Infallible> {
-        if let Some(addr) = caller.addr {
-            request.extensions_mut().insert(RemoteAddr(addr));
-        }
-        if let Some(secure) = caller.secure {
-            request.extensions_mut().insert(secure);
-        }
-        if let Some(counted) = caller.counted {
-            request.extensions_mut().insert(counted);
-        }
+        caller.tell(request.extensions_mut());
         match self.app.respond(request).await {
             Ok(response) => Ok(response),
             Err(request) => self.fallback.call(request).await,

@@ -222,10 +222,10 @@ where
     let (acceptor, http, tasks) = (acceptor.clone(), http.clone(), acceptor.tasks.clone());
     match listener {
         Listener::Http(listener) => {
-            tasks.spawn(acceptor.accept_tcp(listener, move |stream, addr, counted| {
-                let caller = Caller { addr: Some(addr), secure: None, counted };
-                http.clone().serve(stream, caller)
-            }));
+            tasks
+                .spawn(acceptor.accept_tcp(listener, move |stream, caller| {
+                    http.clone().serve(stream, caller)
+                }));
         }
         #[cfg(feature = "tls")]
         Listener::Tls(listener) => {
@@ -234,13 +234,12 @@ where
         #[cfg(unix)]
         Listener::Unix(listener) => {
             tasks.spawn(acceptor.accept_unix(listener, move |stream| {
-                let caller = Caller { addr: None, secure: None, counted: None };
-                http.clone().serve(stream, caller)
+                http.clone().serve(stream, Caller::default())
             }));
         }
         Listener::Stomp(listener) => {
-            tasks.spawn(acceptor.accept_tcp(listener, move |stream, addr, counted| {
-                http.app.serve_stomp(stream, addr, counted);
+            tasks.spawn(acceptor.accept_tcp(listener, move |stream, caller| {
+                http.app.serve_stomp(stream, caller);
                 std::future::ready(())
             }));
         }

@@ -11,8 +11,10 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio_util::sync::CancellationToken;
 use tokio_util::task::TaskTracker;
 
+use super::http::Caller;
 use super::options::ServerOptions;
 use super::per_addr::{ConnectionsPerAddr, Counted};
+use super::{LocalAddr, RemoteAddr};
 
 /// How long a connection is silent before TCP asks whether its peer is still there: 60 s.
 const KEEPALIVE_TIME: Duration = Duration::from_secs(60);
@@ -33,17 +35,21 @@ impl Acceptor {
     pub(super) async fn accept_tcp<Served>(
         self,
         listener: TcpListener,
-        serve: impl Fn(TcpStream, SocketAddr, Option<Arc<Counted>>) -> Served,
+        serve: impl Fn(TcpStream, Caller) -> Served,
     ) where
         Served: Future<Output = ()> + Send + 'static,
     {
+        let mut local_addrs = LocalAddrs::of(&listener);
         while let Some((stream, addr)) = self.next(|| listener.accept()).await {
             let Ok(counted) = self.count(addr) else { continue };
             // Neither failure is worth a connection.
             let _ = stream.set_nodelay(true);
             let keepalive = TcpKeepalive::new().with_time(KEEPALIVE_TIME);
             let _ = SockRef::from(&stream).set_tcp_keepalive(&keepalive);
-            self.tasks.spawn(serve(stream, addr, counted));
+            let (remote_addr, local_addr) =
+                (Some(RemoteAddr(addr)), local_addrs.of_stream(&stream));
+            let caller = Caller { remote_addr, local_addr, counted, ..Caller::default() };
+            self.tasks.spawn(serve(stream, caller));
         }
     }
 
@@ -93,6 +99,35 @@ impl Acceptor {
 }
 
 struct TooManyConnections;
+
+/// The addresses that connections of one listener come to, shared by those for which it is the same.
+enum LocalAddrs {
+    /// The listener's.
+    One(LocalAddr),
+    /// It listens at all addresses of the machine; this is the one that was connected to last.
+    Any(Option<LocalAddr>),
+}
+
+impl LocalAddrs {
+    fn of(listener: &TcpListener) -> Self {
+        match listener.local_addr() {
+            Ok(addr) if !addr.ip().is_unspecified() => Self::One(LocalAddr::new(addr)),
+            _ => Self::Any(None),
+        }
+    }
+
+    fn of_stream(&mut self, stream: &TcpStream) -> Option<LocalAddr> {
+        let last = match self {
+            Self::One(addr) => return Some(addr.clone()),
+            Self::Any(last) => last,
+        };
+        let addr = stream.local_addr().ok()?;
+        if last.as_ref().is_none_or(|last| last.addr() != addr) {
+            *last = Some(LocalAddr::new(addr));
+        }
+        last.clone()
+    }
+}
 
 /// Whether the error concerns a connection that was lost before it was accepted.
 fn is_of_one_connection(error: &io::Error) -> bool {

@@ -20,7 +20,7 @@ mod upgrade;
 mod websocket;
 
 pub use body::Body;
-pub use deployment::{RemoteAddr, Secure};
+pub use deployment::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 pub use listen::Server;
 pub use not_found::NotFound;
 #[cfg(unix)]
@@ -30,5 +30,6 @@ pub use origin::AllowedOrigins;
 pub use tidings_sockjs::SessionOptions as SockJsOptions;
 
 pub(crate) use deployment::{Deployment, Door};
+pub(crate) use http::Caller;
 pub(crate) use per_addr::Counted;
 pub(crate) use websocket::{Admission, WebSocketDoor, plain};

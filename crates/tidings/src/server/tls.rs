@@ -14,7 +14,7 @@ use tower_service::Service;
 
 use super::http::{Caller, HttpService, Version};
 use super::listener::Acceptor;
-use super::{Body, Secure};
+use super::{Body, ClientCertificates, Secure};
 
 /// What a client asks for by ALPN if it speaks HTTP/2: RFC 9113, section 3.1.
 const ALPN_HTTP_2: &[u8] = b"h2";
@@ -45,15 +45,12 @@ impl TlsListener {
         F::Future: Send,
     {
         let Self { listener, tls } = self;
-        let serve = move |stream, addr, counted| {
-            let caller = Caller { addr: Some(addr), secure: Some(Secure), counted };
-            serve(stream, tls.clone(), http.clone(), caller)
-        };
+        let serve = move |stream, caller| serve(stream, tls.clone(), http.clone(), caller);
         acceptor.accept_tcp(listener, serve).await;
     }
 }
 
-async fn serve<F>(stream: TcpStream, tls: TlsAcceptor, http: HttpService<F>, caller: Caller)
+async fn serve<F>(stream: TcpStream, tls: TlsAcceptor, http: HttpService<F>, mut caller: Caller)
 where
     F: Service<Request<Incoming>, Response = Response<Body>, Error = Infallible>,
     F: Clone + Send + Sync + 'static,
@@ -65,6 +62,12 @@ where
         Ok(Err(error)) => return tracing::debug!(%error, "TLS handshake failed"),
         Err(_) => return tracing::debug!("TLS handshake took too long"),
     };
+    caller.secure = Some(Secure);
+    let certificates = stream.get_ref().1.peer_certificates();
+    caller.certificates = certificates.map(|certificates| {
+        let in_der = certificates.iter().map(|certificate| Bytes::copy_from_slice(certificate));
+        ClientCertificates::new(in_der)
+    });
     let version = match stream.get_ref().1.alpn_protocol() {
         Some(ALPN_HTTP_2) => Version::Http2,
         _ => Version::Http1,

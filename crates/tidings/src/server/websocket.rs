@@ -15,7 +15,7 @@ use tidings_websocket::handshake::server::{
 };
 use tidings_websocket::{Connection, Encoder, PerMessageDeflate};
 
-use super::deployment::{Deployment, Door, RemoteAddr};
+use super::deployment::{Deployment, Door};
 use super::{AllowedOrigins, Body, Counted, upgrade};
 use crate::endpoint::{
     EndpointConfig, EndpointError, Handshake, HandshakeResponse, OnHandshake, Origin, PathParams,
@@ -60,10 +60,7 @@ impl WebSocketDoor {
         path_params: PathParams,
         origins: &AllowedOrigins,
     ) -> Result<Response<Body>, Box<Response<Body>>> {
-        let remote_addr = request.extensions.get::<RemoteAddr>().map(|addr| addr.0);
-        let mut handshake =
-            Handshake::new(&request.uri, &request.headers, path_params, remote_addr);
-        handshake.take_extensions(&request.extensions);
+        let mut handshake = Handshake::of_request(request, path_params);
         let verdict = origins.verdict(&request.headers);
         let configurator = self.config.any_configurator();
         let origin = Origin::new(handshake.header("origin"), verdict);

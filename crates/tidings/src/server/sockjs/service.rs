@@ -14,7 +14,7 @@ use super::session::HttpSource;
 use super::table::{Found, SessionTable};
 use crate::endpoint::{BoxError, Handshake, PathParams, Session};
 use crate::net::{Framing, Link};
-use crate::server::deployment::{Deployment, Door, RemoteAddr};
+use crate::server::deployment::{Deployment, Door};
 use crate::server::websocket::{WebSocketDoor, forbidden_origin, plain};
 use crate::server::{AllowedOrigins, Body};
 
@@ -136,10 +136,7 @@ impl SockJsService {
         };
         let body = session.attach(transport);
         if session.take_opened() {
-            let remote_addr = parts.extensions.get::<RemoteAddr>().map(|addr| addr.0);
-            let mut handshake =
-                Handshake::new(&parts.uri, &parts.headers, PathParams::default(), remote_addr);
-            handshake.take_extensions(&parts.extensions);
+            let handshake = Handshake::of_request(parts, PathParams::default());
             let link = Link::Http(Arc::clone(&session));
             let deployed = Arc::clone(self.deployment().deployed());
             let table = Arc::clone(&self.sessions);

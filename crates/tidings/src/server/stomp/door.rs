@@ -1,4 +1,3 @@
-use std::net::SocketAddr;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -12,7 +11,7 @@ use crate::endpoint::{Deployed, Handshake, Session};
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
-use crate::server::{Counted, Deployment, Door};
+use crate::server::{Caller, Deployment, Door};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
 pub(crate) const SUBPROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
@@ -70,16 +69,12 @@ impl StompDoor {
     }
 
     /// Serves a bare TCP connection.
-    pub(crate) fn serve_tcp(
-        &self,
-        stream: TcpStream,
-        addr: SocketAddr,
-        counted: Option<Arc<Counted>>,
-    ) {
+    pub(crate) fn serve_tcp(&self, stream: TcpStream, caller: Caller) {
+        let Caller { remote_addr, local_addr, counted, .. } = caller;
         let (stream, outbox) = Stream::tcp(stream, Arc::clone(&self.terms), None);
         let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, counted);
         let link = Link::Stream { outbox, framing: Framing::Octets };
-        let handshake = Handshake::without_request(Some(addr));
+        let handshake = Handshake::without_request(remote_addr, local_addr);
         let session = Session::new(handshake, link, Arc::clone(self.deployment.deployed()));
         self.deployment.start(session, Door::Octets(source));
     }
