@@ -2,21 +2,24 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
-use std::sync::Arc;
+use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Buf;
 use http::{Request, Response, StatusCode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::net::TcpStream;
-use tokio_util::task::TaskTracker;
 use tower_service::Service;
 
-use crate::endpoint::{BoxError, OpenSessions, PathParams, PathTemplate, without_dot_segments};
+use crate::build_error::BuildError;
+use crate::endpoint::{BoxError, without_dot_segments};
+use crate::endpoints::{Endpoints, TakenPaths};
+use crate::ground::Ground;
 use crate::messaging::Messenger;
+use crate::routes::{Matched, Routes};
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
-use crate::server::{AllowedOrigins, Body, Caller, WebSocketDoor, plain};
+use crate::server::{AllowedOrigins, Body, Caller, plain};
 
 /// A messaging application: its endpoints, its SockJS services, its STOMP broker and handlers.
 ///
@@ -26,16 +29,20 @@ use crate::server::{AllowedOrigins, Body, Caller, WebSocketDoor, plain};
 #[derive(Clone)]
 pub struct App(pub(crate) Arc<Inner>);
 
+/// An application that may be gone: its sessions do not keep it.
+#[derive(Clone)]
+pub(crate) struct WeakApp(Weak<Inner>);
+
 pub(crate) struct Inner {
-    /// In the order of precedence: the first that matches is the one.
-    pub(crate) endpoints: Vec<EndpointRoute>,
+    pub(crate) routes: Routes,
+    /// The paths that are taken by services.
+    pub(crate) prefixes: TakenPaths,
     pub(crate) sockjs: Vec<SockJsService>,
     pub(crate) stomp: StompDoor,
     pub(crate) messenger: Messenger,
     pub(crate) origins: AllowedOrigins,
     pub(crate) trailing_slash: TrailingSlash,
-    pub(crate) open_sessions: Vec<Arc<OpenSessions>>,
-    pub(crate) tasks: TaskTracker,
+    pub(crate) ground: Ground,
 }
 
 /// Whether `/` at the end of a request's path makes it another path.
@@ -46,19 +53,18 @@ pub(crate) enum TrailingSlash {
     Ignored,
 }
 
-/// A WebSocket endpoint at its path.
-pub(crate) struct EndpointRoute {
-    pub(crate) template: PathTemplate,
-    pub(crate) door: WebSocketDoor,
-}
-
 enum Route<'a> {
-    Endpoint(&'a EndpointRoute, PathParams),
-    InvalidPathParam,
+    Endpoint(Matched),
     SockJs(&'a SockJsService, String),
 }
 
 impl App {
+    pub(crate) fn new(inner: Inner) -> Self {
+        let app = Self(Arc::new(inner));
+        app.0.ground.state.belongs_to(&app);
+        app
+    }
+
     /// A handle that sends to the application's destinations from anywhere.
     pub fn messenger(&self) -> &Messenger {
         &self.0.messenger
@@ -78,11 +84,11 @@ impl App {
         let origins = &self.0.origins;
         match self.route(request.uri().path()) {
             None => Err(request),
-            Some(Route::InvalidPathParam) => {
+            Some(Route::Endpoint(Matched::InvalidPathParam)) => {
                 let text = "A path parameter is not UTF-8.\n";
                 Ok(plain(StatusCode::BAD_REQUEST, text))
             }
-            Some(Route::Endpoint(route, params)) => {
+            Some(Route::Endpoint(Matched::Endpoint(route, params))) => {
                 let (mut parts, _) = request.into_parts();
                 Ok(route.door.open(&mut parts, params, origins).await)
             }
@@ -90,6 +96,56 @@ impl App {
                 Ok(service.respond(request, &rest, origins).await)
             }
         }
+    }
+
+    /// Deploys more endpoints while the application is in service: all of them, or on a mistake none. An
+    /// annotated endpoint that is deployed already stays as it is.
+    ///
+    /// ```
+    /// use tidings::endpoint::Endpoint;
+    /// use tidings::App;
+    ///
+    /// struct News;
+    /// impl Endpoint for News {}
+    ///
+    /// let app = App::builder().build()?;
+    /// app.deploy(|endpoints| endpoints.endpoint_at("/news/{topic}", || News))?;
+    /// assert!(app.undeploy("/news/{topic}"));
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`BuildError`] with every mistake, as from [`AppBuilder::build`](crate::AppBuilder::build).
+    pub fn deploy(&self, endpoints: impl FnOnce(Endpoints) -> Endpoints) -> Result<(), BuildError> {
+        let more = endpoints(Endpoints::new(self.0.ground.clone()));
+        self.0.routes.change(|routes| {
+            let mut taken = self.0.prefixes.clone();
+            for route in &*routes {
+                // They had no conflict when they were deployed.
+                let _ = taken.claim(route.template.shape(), route.owner());
+            }
+            let (more, mistakes) = more.check(&mut taken);
+            BuildError::check(mistakes)?;
+            routes.extend(more.into_iter().map(Arc::new));
+            Ok(())
+        })
+    }
+
+    /// Takes the endpoint at this template out of service, and closes its sessions with 1001. Returns
+    /// whether there was one.
+    pub fn undeploy(&self, path: &str) -> bool {
+        let route = self.0.routes.change(|routes| {
+            let index = routes.iter().position(|route| route.path == path)?;
+            Some(routes.remove(index))
+        });
+        let Some(route) = route else { return false };
+        route.door.deployment.open_sessions().end(&going_away("endpoint is out of service"));
+        true
+    }
+
+    pub(crate) fn downgrade(&self) -> WeakApp {
+        WeakApp(Arc::downgrade(&self.0))
     }
 
     fn route(&self, path: &str) -> Option<Route<'_>> {
@@ -100,12 +156,8 @@ impl App {
             }
             _ => &normal,
         };
-        for route in &self.0.endpoints {
-            match route.template.matches(endpoint_path) {
-                Some(Ok(params)) => return Some(Route::Endpoint(route, params)),
-                Some(Err(_)) => return Some(Route::InvalidPathParam),
-                None => {}
-            }
+        if let Some(matched) = self.0.routes.find(endpoint_path) {
+            return Some(Route::Endpoint(matched));
         }
         self.0.sockjs.iter().find_map(|service| {
             let rest = service.strip_prefix(path)?;
@@ -118,20 +170,17 @@ impl App {
         self.0.stomp.serve_tcp(stream, caller);
     }
 
-    /// What sessions are closed with when the server stops.
-    pub(crate) fn shutdown_reason() -> CloseReason {
-        CloseReason::truncated(CloseCode::GOING_AWAY, "server is shutting down")
-    }
-
     /// Closes every session with 1001, and waits until all have ended.
     pub(crate) async fn shut_down(&self) {
-        self.0.tasks.close();
-        let reason = Self::shutdown_reason();
-        for sessions in &self.0.open_sessions {
-            sessions.snapshot().close(&reason);
-        }
-        self.0.tasks.wait().await;
+        let Ground { tasks, sessions, .. } = &self.0.ground;
+        tasks.close();
+        sessions.end(&going_away("server is shutting down"));
+        tasks.wait().await;
     }
+}
+
+fn going_away(reason: &str) -> CloseReason {
+    CloseReason::truncated(CloseCode::GOING_AWAY, reason)
 }
 
 impl<B> Service<Request<B>> for App
@@ -158,10 +207,22 @@ where
     }
 }
 
+impl WeakApp {
+    pub(crate) fn upgrade(&self) -> Option<App> {
+        self.0.upgrade().map(App)
+    }
+}
+
+impl fmt::Debug for WeakApp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("WeakApp")
+    }
+}
+
 impl fmt::Debug for App {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("App")
-            .field("endpoints", &self.0.endpoints.len())
+            .field("endpoints", &self.0.routes.len())
             .field("sockjs", &self.0.sockjs.len())
             .finish_non_exhaustive()
     }

@@ -1,28 +1,25 @@
-use std::any::type_name;
-use std::collections::HashMap;
-use std::error::Error;
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
 use http::Extensions;
 use tidings_websocket::Limits;
-use tokio_util::task::TaskTracker;
 
-use crate::app::{App, EndpointRoute, Inner, TrailingSlash};
+use crate::app::{App, Inner, TrailingSlash};
+use crate::build_error::{BuildError, Mistake};
 use crate::endpoint::{
-    AppState, Deployed, Endpoint, EndpointConfig, Handshake, MissingState, PathTemplate,
-    PathTemplateError, ServerEndpoint, Shared, SharedEndpoint,
+    Endpoint, EndpointConfig, Handshake, PathTemplate, ServerEndpoint, SharedEndpoint,
 };
+use crate::endpoints::{Endpoints, TakenPaths};
+use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{
-    AmbiguousMapping, AnySessionListener, Controller, Controllers, Dispatcher, SessionListener,
-};
+use crate::messaging::{AnySessionListener, Controller, Controllers, SessionListener};
 use crate::net::{ConnectionOptions, Framing, Terms};
+use crate::routes::Routes;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
 use crate::server::{Admission, AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
-use crate::socket::{SocketHandler, SocketOutcome, WebSocket};
+use crate::socket::{SocketOutcome, WebSocket};
 
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
 const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
@@ -31,29 +28,16 @@ const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
 ///
 /// Mistakes are gathered, and told all at once by [`build`](Self::build).
 pub struct AppBuilder {
-    endpoints: Vec<Candidate>,
+    endpoints: Endpoints,
     sockjs: Vec<(String, Deployment, SockJsOptions)>,
     stomp_paths: Vec<String>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     application_prefix: String,
     origins: AllowedOrigins,
-    /// Of the endpoints that are deployed next.
-    terms: Arc<Terms>,
     trailing_slash: TrailingSlash,
-    state: AppState,
     state_values: Extensions,
-    tasks: TaskTracker,
     mistakes: Vec<Mistake>,
-}
-
-/// An endpoint that will be deployed if nothing speaks against it.
-struct Candidate {
-    path: String,
-    /// The name of the endpoint's type.
-    type_name: &'static str,
-    check_state: fn(&AppState) -> Result<(), MissingState>,
-    route: EndpointRoute,
 }
 
 impl App {
@@ -61,18 +45,15 @@ impl App {
     /// `/queue`, and only the same origin allowed.
     pub fn builder() -> AppBuilder {
         AppBuilder {
-            endpoints: Vec::new(),
+            endpoints: Endpoints::new(Ground::new()),
             sockjs: Vec::new(),
             stomp_paths: Vec::new(),
             controllers: Controllers::default(),
             listeners: Vec::new(),
             application_prefix: "/app".to_owned(),
             origins: AllowedOrigins::SameOrigin,
-            terms: Terms::new(ConnectionOptions::default()),
             trailing_slash: TrailingSlash::default(),
-            state: AppState::default(),
             state_values: Extensions::new(),
-            tasks: TaskTracker::new(),
             mistakes: Vec::new(),
         }
     }
@@ -82,10 +63,11 @@ impl AppBuilder {
     /// Deploys an annotated endpoint at its own path. `factory` makes one for each session.
     #[must_use]
     pub fn endpoint<E: ServerEndpoint + Endpoint>(
-        self,
+        mut self,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        self.endpoint_with(E::config(), move |_| factory())
+        self.endpoints = self.endpoints.endpoint(factory);
+        self
     }
 
     /// Deploys an annotated endpoint at its own path, with a configuration of its own: best one that
@@ -131,42 +113,44 @@ impl AppBuilder {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        self.deploy(E::PATH, config, Manners::of::<E>(), factory);
+        self.endpoints = self.endpoints.endpoint_with(config, factory);
         self
     }
 
     /// Deploys an annotated endpoint that is `shared` at its own path: one value for all sessions.
     #[must_use]
-    pub fn shared_endpoint<E>(self, endpoint: impl Into<Arc<E>>) -> Self
+    pub fn shared_endpoint<E>(mut self, endpoint: impl Into<Arc<E>>) -> Self
     where
         E: ServerEndpoint + SharedEndpoint,
     {
-        self.shared_endpoint_with(E::config(), endpoint)
+        self.endpoints = self.endpoints.shared_endpoint(endpoint);
+        self
     }
 
     /// Deploys an annotated endpoint that is `shared`, with a configuration of its own, as
     /// [`endpoint_with`](Self::endpoint_with).
     #[must_use]
     pub fn shared_endpoint_with<E>(
-        self,
+        mut self,
         config: EndpointConfig,
         endpoint: impl Into<Arc<E>>,
     ) -> Self
     where
         E: ServerEndpoint + SharedEndpoint,
     {
-        let shared = Shared::new(endpoint);
-        self.endpoint_with(config, move |_| shared.clone())
+        self.endpoints = self.endpoints.shared_endpoint_with(config, endpoint);
+        self
     }
 
     /// Deploys a programmatic endpoint at `path`, a template such as `/chat/{room}`.
     #[must_use]
     pub fn endpoint_at<E: Endpoint>(
-        self,
+        mut self,
         path: &str,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        self.endpoint_at_with(path, EndpointConfig::new(), move |_| factory())
+        self.endpoints = self.endpoints.endpoint_at(path, factory);
+        self
     }
 
     /// Deploys a programmatic endpoint at `path`, with a configuration. `factory` makes an endpoint for
@@ -178,7 +162,7 @@ impl AppBuilder {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        self.deploy(path, config, Manners::programmatic::<E>(), factory);
+        self.endpoints = self.endpoints.endpoint_at_with(path, config, factory);
         self
     }
 
@@ -187,14 +171,15 @@ impl AppBuilder {
     /// dropped.
     #[must_use]
     pub fn socket<F>(
-        self,
+        mut self,
         path: &str,
         handler: impl Fn(WebSocket) -> F + Send + Sync + 'static,
     ) -> Self
     where
         F: Future<Output: SocketOutcome> + Send + 'static,
     {
-        self.socket_with(path, EndpointConfig::new(), handler)
+        self.endpoints = self.endpoints.socket(path, handler);
+        self
     }
 
     /// Serves `path` in the plain style, with a configuration.
@@ -208,43 +193,8 @@ impl AppBuilder {
     where
         F: Future<Output: SocketOutcome> + Send + 'static,
     {
-        let (handler, tasks) = (Arc::new(handler), self.tasks.clone());
-        let factory = move |_: &_| SocketHandler::new(Arc::clone(&handler), tasks.clone());
-        self.deploy(path, config, Manners::programmatic::<F>(), factory);
+        self.endpoints = self.endpoints.socket_with(path, config, handler);
         self
-    }
-
-    fn deploy<E: Endpoint>(
-        &mut self,
-        path: &str,
-        config: EndpointConfig,
-        manners: Manners,
-        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
-    ) {
-        let template = match PathTemplate::parse(path) {
-            Ok(template) => template,
-            Err(error) => return self.mistakes.push(Mistake::Path(error)),
-        };
-        let terms = match config.own_connection_options() {
-            None => Arc::clone(&self.terms),
-            Some(options) => Terms::new(options.clone()),
-        };
-        let state = self.state.clone();
-        let deployed = Deployed { config: config.clone(), state, ..Deployed::default() };
-        let door = WebSocketDoor {
-            deployment: Deployment::new(&self.tasks, deployed, factory),
-            framing: Framing::WebSocket,
-            config,
-            admission: manners.admission,
-            terms,
-            heartbeat_delay: None,
-        };
-        self.endpoints.push(Candidate {
-            path: path.to_owned(),
-            type_name: manners.type_name,
-            check_state: manners.check_state,
-            route: EndpointRoute { template, door },
-        });
     }
 
     /// Deploys a SockJS service beneath `prefix`; its sessions are served by the endpoints that
@@ -266,8 +216,8 @@ impl AppBuilder {
         options: SockJsOptions,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        let deployed = Deployed { state: self.state.clone(), ..Deployed::default() };
-        let deployment = Deployment::new(&self.tasks, deployed, move |_| factory());
+        let ground = &self.endpoints.ground;
+        let deployment = ground.deployment(EndpointConfig::new(), move |_| factory());
         let add = |builder: &mut Self, prefix| builder.sockjs.push((prefix, deployment, options));
         self.add_prefix(prefix, add);
         self
@@ -338,7 +288,7 @@ impl AppBuilder {
     /// Sets the limits and timeouts of the endpoints that are deployed after this.
     #[must_use]
     pub fn connection_options(mut self, options: ConnectionOptions) -> Self {
-        self.terms = Terms::new(options);
+        self.endpoints = self.endpoints.connection_options(options);
         self
     }
 
@@ -348,95 +298,65 @@ impl AppBuilder {
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, state that endpoints ask for
     /// and were not given, ambiguous mappings.
-    pub fn build(mut self) -> Result<App, BuildError> {
-        self.state.fill(std::mem::take(&mut self.state_values));
-        self.find_conflicts();
-        self.find_missing_state();
-        let controllers = match std::mem::take(&mut self.controllers).build() {
+    pub fn build(self) -> Result<App, BuildError> {
+        let Self { endpoints, sockjs, stomp_paths, controllers, mut mistakes, .. } = self;
+        let ground = endpoints.ground.clone();
+        ground.state.fill(self.state_values);
+        let mut taken = TakenPaths::default();
+        let (routes, of_endpoints) = endpoints.check(&mut taken);
+        mistakes.extend(of_endpoints);
+        let mut prefixes = TakenPaths::default();
+        let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
+        for (prefix, service) in services.chain(stomp_paths.iter().map(|path| (path, "STOMP"))) {
+            mistakes.extend(taken.claim_prefix(prefix, service).err());
+            let _ = prefixes.claim_prefix(prefix, service);
+        }
+        let controllers = match controllers.build() {
             Ok(controllers) => Arc::new(controllers),
             Err(ambiguities) => {
-                self.mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
+                mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
                 Arc::default()
             }
         };
-        if !self.mistakes.is_empty() {
-            return Err(BuildError { mistakes: self.mistakes });
-        }
-        Ok(self.assemble(controllers))
-    }
+        BuildError::check(mistakes)?;
 
-    fn find_conflicts(&mut self) {
-        let mut taken = HashMap::new();
-        let endpoints = self.endpoints.iter().map(|candidate| {
-            let place = format!("`{}` ({})", candidate.path, candidate.type_name);
-            (candidate.route.template.shape(), place)
-        });
-        let sockjs = self.sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
-        let stomp = self.stomp_paths.iter().map(|path| (path, "STOMP"));
-        let prefixes = sockjs.chain(stomp);
-        let prefixes = prefixes.map(|(path, what)| (path.clone(), format!("`{path}` ({what})")));
-        for (shape, place) in endpoints.chain(prefixes) {
-            if let Some(first) = taken.insert(shape, place.clone()) {
-                self.mistakes.push(Mistake::Conflict { first, second: place });
-            }
-        }
-    }
-
-    fn find_missing_state(&mut self) {
-        for Candidate { type_name, check_state, .. } in &self.endpoints {
-            if let Err(missing) = check_state(&self.state) {
-                self.mistakes.push(Mistake::State { endpoint: type_name, missing });
-            }
-        }
-    }
-
-    fn assemble(self, controllers: Arc<Dispatcher>) -> App {
-        let hub = Hub::new();
-        let stomp = StompDoor::new(
-            &self.tasks,
-            hub,
-            controllers,
-            self.listeners.into(),
-            self.application_prefix.into(),
-        );
-        let plain_sockjs = self.sockjs.into_iter().map(|(prefix, deployment, options)| {
-            SockJsService::new(&prefix, options, sockjs_door(deployment), None)
-        });
-        let stomp_sockjs = self.stomp_paths.iter().map(|path| {
-            let upgrade = WebSocketDoor {
-                framing: Framing::WebSocket,
-                config: EndpointConfig::new().subprotocols(SUBPROTOCOLS.iter().copied()),
-                ..sockjs_door(stomp.deployment().clone())
-            };
-            SockJsService::new(
-                path,
-                SockJsOptions::default(),
-                sockjs_door(stomp.deployment().clone()),
-                Some(upgrade),
-            )
-        });
-        let sockjs: Vec<_> = plain_sockjs.chain(stomp_sockjs).collect();
-        let mut endpoints: Vec<_> = self.endpoints.into_iter().map(|it| it.route).collect();
-        endpoints.sort_by_key(|route| route.template.precedence());
-
-        let deployments = endpoints
-            .iter()
-            .map(|route| &route.door.deployment)
-            .chain(sockjs.iter().map(SockJsService::deployment))
-            .chain([stomp.deployment()]);
-        let open_sessions =
-            deployments.map(|deployment| Arc::clone(deployment.open_sessions())).collect();
-        App(Arc::new(Inner {
-            endpoints,
-            sockjs,
+        let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
+        let stomp = StompDoor::new(&ground, Hub::new(), controllers, listeners, prefix);
+        Ok(App::new(Inner {
+            routes: Routes::new(routes),
+            prefixes,
+            sockjs: sockjs_services(sockjs, &stomp_paths, &stomp),
             messenger: stomp.messenger().clone(),
             stomp,
             origins: self.origins,
             trailing_slash: self.trailing_slash,
-            open_sessions,
-            tasks: self.tasks,
+            ground,
         }))
     }
+}
+
+fn sockjs_services(
+    plain: Vec<(String, Deployment, SockJsOptions)>,
+    stomp_paths: &[String],
+    stomp: &StompDoor,
+) -> Vec<SockJsService> {
+    let plain = plain.into_iter().map(|(prefix, deployment, options)| {
+        SockJsService::new(&prefix, options, sockjs_door(deployment), None)
+    });
+    let of_stomp = stomp_paths.iter().map(|path| {
+        let upgrade = WebSocketDoor {
+            framing: Framing::WebSocket,
+            config: EndpointConfig::new().subprotocols(SUBPROTOCOLS.iter().copied()),
+            ..sockjs_door(stomp.deployment().clone())
+        };
+        SockJsService::new(
+            path,
+            SockJsOptions::default(),
+            sockjs_door(stomp.deployment().clone()),
+            Some(upgrade),
+        )
+    });
+    plain.chain(of_stomp).collect()
 }
 
 impl fmt::Debug for AppBuilder {
@@ -457,55 +377,3 @@ fn sockjs_door(deployment: Deployment) -> WebSocketDoor {
         heartbeat_delay: None,
     }
 }
-
-/// What is to be known of an endpoint's type.
-struct Manners {
-    type_name: &'static str,
-    admission: Admission,
-    check_state: fn(&AppState) -> Result<(), MissingState>,
-}
-
-impl Manners {
-    fn of<E: ServerEndpoint>() -> Self {
-        let admission = Admission::of::<E>();
-        Self { type_name: type_name::<E>(), admission, check_state: E::check_state }
-    }
-
-    fn programmatic<E>() -> Self {
-        let admission = Admission::default();
-        Self { type_name: type_name::<E>(), admission, check_state: |_| Ok(()) }
-    }
-}
-
-/// Every mistake in the making of an [`App`].
-#[derive(Debug)]
-pub struct BuildError {
-    mistakes: Vec<Mistake>,
-}
-
-#[derive(Debug)]
-enum Mistake {
-    Path(PathTemplateError),
-    Conflict { first: String, second: String },
-    State { endpoint: &'static str, missing: MissingState },
-    Mapping(AmbiguousMapping),
-}
-
-impl fmt::Display for BuildError {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("application cannot be built")?;
-        for mistake in &self.mistakes {
-            match mistake {
-                Mistake::Path(error) => write!(f, "; {error}")?,
-                Mistake::Conflict { first, second } => {
-                    write!(f, "; {first} and {second} match the same paths")?;
-                }
-                Mistake::State { endpoint, missing } => write!(f, "; {endpoint}: {missing}")?,
-                Mistake::Mapping(error) => write!(f, "; {error}")?,
-            }
-        }
-        Ok(())
-    }
-}
-
-impl Error for BuildError {}

@@ -4,18 +4,24 @@
 #[path = "private.rs"]
 pub mod __private;
 mod app;
+mod build_error;
 mod builder;
 pub mod client;
 pub mod endpoint;
+mod endpoints;
+mod ground;
 mod handoff;
 mod hub;
 pub mod messaging;
 mod net;
+mod routes;
 pub mod server;
 mod socket;
 
 pub use app::App;
-pub use builder::{AppBuilder, BuildError};
+pub use build_error::BuildError;
+pub use builder::AppBuilder;
+pub use endpoints::Endpoints;
 pub use hub::PublishError;
 pub use socket::{SocketOutcome, WebSocket};
 pub use tidings_macros::{client_endpoint, controller, server_endpoint};

@@ -7,6 +7,7 @@ use super::{
     Configurator, DefaultConfigurator, MissingState, OpenSessions, SubprotocolPolicy,
     UserProperties,
 };
+use crate::app::{App, WeakApp};
 use crate::net::ConnectionOptions;
 
 /// How an endpoint is deployed: Jakarta WebSocket's `ServerEndpointConfig`.
@@ -145,12 +146,28 @@ impl Default for EndpointConfig {
 
 /// What the application gave its endpoints, once it is built: values that are found by their type.
 #[derive(Clone, Debug, Default)]
-pub struct AppState(Arc<OnceLock<Extensions>>);
+pub struct AppState(Arc<Given>);
+
+#[derive(Debug, Default)]
+struct Given {
+    values: OnceLock<Extensions>,
+    app: OnceLock<WeakApp>,
+}
 
 impl AppState {
     pub(crate) fn fill(&self, values: Extensions) {
         // Filled once, by the builder that made it.
-        let _ = self.0.set(values);
+        let _ = self.0.values.set(values);
+    }
+
+    pub(crate) fn belongs_to(&self, app: &App) {
+        // Built once, too.
+        let _ = self.0.app.set(app.downgrade());
+    }
+
+    /// The application, while it is there; none of a client.
+    pub(crate) fn app(&self) -> Option<App> {
+        self.0.app.get()?.upgrade()
     }
 
     /// The value of this type.
@@ -159,7 +176,7 @@ impl AppState {
     ///
     /// [`MissingState`] when the application was given none.
     pub fn get<S: Clone + Send + Sync + 'static>(&self) -> Result<S, MissingState> {
-        let value = self.0.get().and_then(Extensions::get::<S>);
+        let value = self.0.values.get().and_then(Extensions::get::<S>);
         value.cloned().ok_or_else(MissingState::of::<S>)
     }
 }

@@ -70,7 +70,7 @@ pub use user_properties::UserProperties;
 
 pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};
 
-pub(crate) use open_sessions::{OpenSession, OpenSessions};
+pub(crate) use open_sessions::{AllSessions, OpenSession, OpenSessions};
 pub(crate) use path_template::without_dot_segments;
 pub use path_template::{PathTemplate, PathTemplateError};
 pub(crate) use runner::run;

@@ -1,5 +1,5 @@
 use std::sync::atomic::Ordering;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tidings_websocket::{CloseReason, Message};
 
@@ -11,7 +11,11 @@ use crate::net::{SharedMessage, TurnGuard};
 /// The vector is shared with snapshots, and copied only when it changes while a snapshot is alive. Each
 /// session knows its own position in it.
 #[derive(Debug, Default)]
-pub(crate) struct OpenSessions(Mutex<Arc<Vec<Session>>>);
+pub(crate) struct OpenSessions {
+    sessions: Mutex<Arc<Vec<Session>>>,
+    /// Why the endpoint is out of service, once it is.
+    ended: OnceLock<CloseReason>,
+}
 
 impl OpenSessions {
     /// All sessions at this moment.
@@ -24,8 +28,50 @@ impl OpenSessions {
         Peers { of: Some(session.id()), ..self.snapshot() }
     }
 
+    /// Closes all sessions, those too that are just coming in. The first reason holds.
+    pub(crate) fn end(&self, reason: &CloseReason) {
+        // Said before anyone is told: who comes in later than that looks here.
+        let _ = self.ended.set(reason.clone());
+        for session in self.snapshot().iter() {
+            session.close(reason.clone());
+        }
+    }
+
     fn lock(&self) -> MutexGuard<'_, Arc<Vec<Session>>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+        self.sessions.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+/// The open sessions of all endpoints of an application.
+#[derive(Debug, Default)]
+pub(crate) struct AllSessions(Mutex<Endpoints>);
+
+#[derive(Debug, Default)]
+struct Endpoints {
+    /// Those of endpoints that are out of service stay until the last session has ended.
+    sessions: Vec<Weak<OpenSessions>>,
+    /// Why the application is, once it is.
+    ended: Option<CloseReason>,
+}
+
+impl AllSessions {
+    /// Counts in those of another endpoint.
+    pub(crate) fn add(&self, sessions: &Arc<OpenSessions>) {
+        let mut endpoints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.sessions.retain(|sessions| sessions.strong_count() > 0);
+        endpoints.sessions.push(Arc::downgrade(sessions));
+        if let Some(reason) = &endpoints.ended {
+            sessions.end(reason);
+        }
+    }
+
+    /// Closes all sessions, those too that are just coming in.
+    pub(crate) fn end(&self, reason: &CloseReason) {
+        let mut endpoints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        endpoints.ended = Some(reason.clone());
+        for sessions in endpoints.sessions.iter().filter_map(Weak::upgrade) {
+            sessions.end(reason);
+        }
     }
 }
 
@@ -36,9 +82,14 @@ pub(crate) struct OpenSession(Session);
 impl OpenSession {
     /// Counts the session in among those of its endpoint.
     pub(crate) fn enter(session: &Session) -> Self {
-        let mut sessions = session.deployed().open_sessions.lock();
+        let open_sessions = &session.deployed().open_sessions;
+        let mut sessions = open_sessions.lock();
         session.position().store(sessions.len(), Ordering::Relaxed);
         Arc::make_mut(&mut sessions).push(session.clone());
+        drop(sessions);
+        if let Some(reason) = open_sessions.ended.get() {
+            session.close(reason.clone());
+        }
         Self(session.clone())
     }
 }
@@ -98,12 +149,5 @@ impl Peers {
         let message = SharedMessage::new(message);
         let _turn = TurnGuard::enter();
         self.iter().filter(|session| session.send_shared(&message).is_ok()).count()
-    }
-
-    /// Closes all of them for the same reason.
-    pub(crate) fn close(&self, reason: &CloseReason) {
-        for session in self.iter() {
-            session.close(reason.clone());
-        }
     }
 }

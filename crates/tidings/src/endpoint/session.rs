@@ -11,6 +11,7 @@ use super::{
     Deployed, EndpointConfig, Expiry, Handshake, PathParams, Peers, Principal, UserProperties,
     Vitals,
 };
+use crate::App;
 use crate::net::Link;
 
 /// A handle to one open connection, whichever door it came through: Jakarta WebSocket's `Session`.
@@ -186,6 +187,12 @@ impl Session {
         let reason = CloseReason::truncated(CloseCode::POLICY_VIOLATION, "login has expired");
         self.vitals().set_expiry(Some(Expiry { at, farewell: None, reason }));
         self.0.link.wake();
+    }
+
+    /// The application that the session is one of: Jakarta WebSocket's `getContainer`. `None` for the session
+    /// of a client, and when nobody holds the application any more.
+    pub fn app(&self) -> Option<App> {
+        self.deployed().state.app()
     }
 
     /// The open sessions of the same endpoint, this one among them.

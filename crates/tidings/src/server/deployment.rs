@@ -5,7 +5,6 @@ use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
 use super::sockjs::HttpSource;
-use crate::App;
 use crate::endpoint::{self, Deployed, Endpoint, Handshake, OpenSessions, Session};
 use crate::net::{OctetSource, WebSocketSource, in_turns};
 
@@ -83,10 +82,6 @@ impl Deployment {
         let tasks = tasks.clone();
         let start = move |session: Session, door| {
             let endpoint = factory(session.handshake());
-            if tasks.is_closed() {
-                // It came in while the others were being told.
-                session.close(App::shutdown_reason());
-            }
             // Each door's future has its own size; none pays for the largest.
             match door {
                 Door::WebSocket(source) => {

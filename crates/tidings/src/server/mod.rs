@@ -2,6 +2,7 @@
 
 mod body;
 mod deployment;
+mod direct_upgrade;
 mod http;
 mod listen;
 mod listener;
@@ -21,6 +22,7 @@ mod websocket;
 
 pub use body::Body;
 pub use deployment::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
+pub use direct_upgrade::{DirectUpgrade, NoHandshake};
 pub use listen::Server;
 pub use not_found::NotFound;
 #[cfg(unix)]

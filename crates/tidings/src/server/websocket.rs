@@ -16,6 +16,7 @@ use tidings_websocket::handshake::server::{
 use tidings_websocket::{Connection, Encoder, PerMessageDeflate};
 
 use super::deployment::{Deployment, Door};
+use super::direct_upgrade::NotUpgradable;
 use super::{AllowedOrigins, Body, Counted, upgrade};
 use crate::endpoint::{
     EndpointConfig, EndpointError, Handshake, HandshakeResponse, OnHandshake, Origin, PathParams,
@@ -49,8 +50,33 @@ impl WebSocketDoor {
                 let opened = self.open_accepted(request, &accepted, path_params, origins).await;
                 opened.unwrap_or_else(|refusal| *refusal)
             }
-            Err(error) => refusal(&error, request.version),
+            Err(error) => Self::refusal(NotUpgradable::Handshake(error), request.version),
         }
+    }
+
+    /// Tells whether a request can be upgraded, whatever the application says to it.
+    pub(crate) fn check(request: &Parts) -> Result<(), NotUpgradable> {
+        accept_request(request).map_err(NotUpgradable::Handshake)?;
+        let upgrade = request.extensions.get::<OnUpgrade>();
+        upgrade.map(drop).ok_or(NotUpgradable::Connection)
+    }
+
+    /// The answer to a request that cannot be upgraded.
+    pub(crate) fn refusal(reason: NotUpgradable, version: Version) -> Response<Body> {
+        let error = match reason {
+            NotUpgradable::Handshake(error) => error,
+            NotUpgradable::Connection => {
+                let text = "This connection cannot be upgraded to a WebSocket.\n";
+                return plain(StatusCode::UPGRADE_REQUIRED, text);
+            }
+        };
+        let mut response = error.response();
+        if version >= Version::HTTP_2 {
+            // They are about one connection of HTTP/1: RFC 9113, section 8.2.2.
+            response.headers_mut().remove(http::header::CONNECTION);
+            response.headers_mut().remove(http::header::UPGRADE);
+        }
+        response.map(Body::from)
     }
 
     async fn open_accepted(
@@ -69,8 +95,7 @@ impl WebSocketDoor {
         }
         (self.admission.check)(&handshake).map_err(|error| Box::new(bad_request(&error)))?;
         let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
-            let text = "This connection cannot be upgraded to a WebSocket.\n";
-            return Err(Box::new(plain(StatusCode::UPGRADE_REQUIRED, text)));
+            return Err(Box::new(Self::refusal(NotUpgradable::Connection, request.version)));
         };
         let (supported, policy) = self.config.subprotocol_list();
         let requested = accepted.subprotocols();
@@ -245,17 +270,6 @@ fn name_host(request: &mut Parts) {
     {
         request.headers.insert(http::header::HOST, host);
     }
-}
-
-/// The answer to a handshake that cannot be accepted.
-fn refusal(error: &HandshakeError, version: Version) -> Response<Body> {
-    let mut response = error.response();
-    if version >= Version::HTTP_2 {
-        // They are about one connection of HTTP/1: RFC 9113, section 8.2.2.
-        response.headers_mut().remove(http::header::CONNECTION);
-        response.headers_mut().remove(http::header::UPGRADE);
-    }
-    response.map(Body::from)
 }
 
 pub(crate) fn forbidden_origin() -> Response<Body> {

@@ -4,10 +4,10 @@ use bytes::Bytes;
 use tidings_stomp::{Error, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::net::TcpStream;
-use tokio_util::task::TaskTracker;
 
 use super::session::StompSession;
-use crate::endpoint::{Deployed, Handshake, Session};
+use crate::endpoint::{EndpointConfig, Handshake, Session};
+use crate::ground::Ground;
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
@@ -35,7 +35,7 @@ pub(super) struct Shared {
 
 impl StompDoor {
     pub(crate) fn new(
-        tasks: &TaskTracker,
+        ground: &Ground,
         hub: Arc<Hub>,
         dispatcher: Arc<Dispatcher>,
         listeners: Box<[Arc<dyn AnySessionListener>]>,
@@ -53,7 +53,7 @@ impl StompDoor {
             options,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
-        let deployment = Deployment::new(tasks, Deployed::default(), factory);
+        let deployment = ground.deployment(EndpointConfig::new(), factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });

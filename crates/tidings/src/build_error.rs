@@ -1,0 +1,45 @@
+use std::error::Error;
+use std::fmt;
+
+use crate::endpoint::{MissingState, PathTemplateError};
+use crate::messaging::AmbiguousMapping;
+
+/// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
+#[derive(Debug)]
+pub struct BuildError {
+    mistakes: Vec<Mistake>,
+}
+
+#[derive(Debug)]
+pub(crate) enum Mistake {
+    Path(PathTemplateError),
+    Conflict { first: String, second: String },
+    State { endpoint: &'static str, missing: MissingState },
+    Mapping(AmbiguousMapping),
+}
+
+impl BuildError {
+    /// The error that all these mistakes make, if there are any.
+    pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
+        if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
+    }
+}
+
+impl fmt::Display for BuildError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("application cannot be built")?;
+        for mistake in &self.mistakes {
+            match mistake {
+                Mistake::Path(error) => write!(f, "; {error}")?,
+                Mistake::Conflict { first, second } => {
+                    write!(f, "; {first} and {second} match the same paths")?;
+                }
+                Mistake::State { endpoint, missing } => write!(f, "; {endpoint}: {missing}")?,
+                Mistake::Mapping(error) => write!(f, "; {error}")?,
+            }
+        }
+        Ok(())
+    }
+}
+
+impl Error for BuildError {}
