@@ -7,9 +7,9 @@ use http::StatusCode;
 use http::header::{HeaderName, HeaderValue, RETRY_AFTER, WWW_AUTHENTICATE};
 use tidings::client::{Client, ConnectError};
 use tidings::endpoint::{
-    Configurator, ConnectionOptions, DeflateOptions, EndpointConfig, EndpointError, Extension,
-    Handshake, HandshakeResponse, Message, Origin, Principal, Reject, ServerEndpoint, Session,
-    State, SubprotocolOffer, User, UserProperties,
+    Configurator, ConnectionOptions, DeflateOptions, Endpoint, EndpointConfig, EndpointError,
+    Extension, Handshake, HandshakeResponse, Message, Origin, Principal, Reject, ServerEndpoint,
+    Session, State, SubprotocolOffer, User, UserProperties,
 };
 use tidings::server::AllowedOrigins;
 use tidings::{App, server_endpoint};
@@ -186,17 +186,45 @@ struct Greeter;
 impl Greeter {
     #[on_open]
     fn opened(&self, User(user): User<Principal>, properties: UserProperties) -> String {
-        let visits = properties.get::<u32>().unwrap_or_default();
-        properties.insert(visits + 1);
-        let greeting = properties.value("greeting").unwrap();
-        format!("{greeting} {} {visits}", user.has_role("admin"))
+        greet(&user, &properties)
     }
+}
+
+/// The same, programmatic.
+struct PlainGreeter;
+
+impl Endpoint for PlainGreeter {
+    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        let greeting = greet(session.principal().unwrap(), session.user_properties());
+        Ok(session.send(greeting).await?)
+    }
+}
+
+fn greet(user: &Principal, properties: &UserProperties) -> String {
+    let visits = properties.get::<u32>().unwrap_or_default();
+    properties.insert(visits + 1);
+    let greeting = properties.value("greeting").unwrap();
+    format!("{greeting} {} {visits}", user.has_role("admin"))
+}
+
+fn greeters(config: &EndpointConfig) -> App {
+    let builder = App::builder().endpoint_with(config.clone(), |_| Greeter).endpoint_at_with(
+        "/plain",
+        config.clone(),
+        |_| PlainGreeter,
+    );
+    builder.build().unwrap()
 }
 
 #[tokio::test]
 async fn the_handshake_may_refuse_with_any_status_headers_and_body() {
-    let server = serve(App::builder().endpoint(|| Greeter).build().unwrap()).await;
-    let url = format!("ws://{}/greet", server.http);
+    let server = serve(greeters(&Greeter::config())).await;
+    for path in ["greet", "plain"] {
+        check_refusals(&format!("ws://{}/{path}", server.http)).await;
+    }
+}
+
+async fn check_refusals(url: &str) {
     let seen = Arc::new(AtomicU32::new(0));
     let connect = async |user: Option<&'static str>| {
         let seen = Arc::clone(&seen);
@@ -207,7 +235,7 @@ async fn the_handshake_may_refuse_with_any_status_headers_and_body() {
             let name = HeaderName::from_static("x-user");
             client = client.header(name, HeaderValue::from_static(user));
         }
-        match client.build().open(&url).await.map(drop) {
+        match client.build().open(url).await.map(drop) {
             Err(ConnectError::Http(response)) => *response,
             other => panic!("{other:?}"),
         }
@@ -228,11 +256,12 @@ async fn the_handshake_may_refuse_with_any_status_headers_and_body() {
 #[tokio::test]
 async fn user_properties_are_the_sessions_own() {
     let config = Greeter::config().property(10_u32);
-    let app = App::builder().endpoint_with(config.clone(), |_| Greeter).build().unwrap();
-    let server = serve(app).await;
-    for user in ["ann", "bob"] {
-        let mut client = connect(&server, "/greet", &format!("X-User: {user}\r\n")).await;
-        assert_eq!(client.text().await, format!("hello {user} true 10"));
+    let server = serve(greeters(&config)).await;
+    for path in ["/greet", "/plain"] {
+        for user in ["ann", "bob"] {
+            let mut client = connect(&server, path, &format!("X-User: {user}\r\n")).await;
+            assert_eq!(client.text().await, format!("hello {user} true 10"));
+        }
     }
     assert_eq!(config.user_properties().get::<u32>(), Some(10));
     assert_eq!(config.user_properties().value("greeting"), None);

@@ -10,7 +10,7 @@ use tidings::endpoint::{
     Endpoint, EndpointConfig, EndpointError, Message, Principal, ServerEndpoint, Session,
     SubprotocolPolicy,
 };
-use tidings::server::Secure;
+use tidings::server::{Secure, Server};
 use tidings::server_endpoint;
 use tokio::net::TcpListener;
 use tower::ServiceBuilder;
@@ -65,7 +65,10 @@ fn answer(question: &str, session: &Session) -> String {
         ("extensions", _) => {
             session.extensions().iter().map(|it| format!("{it} ")).collect::<String>()
         }
-        ("peer", _) => handshake.remote_addr().unwrap().to_string(),
+        ("addresses", _) => {
+            let (remote, local) = (handshake.remote_addr(), handshake.local_addr());
+            format!("{remote:?} {local:?}")
+        }
         ("room", _) => session.path_param("room").unwrap().to_owned(),
         (other, _) => panic!("{other}"),
     }
@@ -286,13 +289,34 @@ async fn a_principal_that_a_layer_puts_into_the_request_is_the_sessions() {
 }
 
 #[tokio::test]
-async fn the_address_of_the_peer_is_known() {
-    let server = facts().await;
-    for path in BOTH {
-        let mut client = connect(&server, &format!("{path}/7"), "").await;
-        let client_addr = client.stream.local_addr().unwrap();
-        assert_eq!(ask(&mut client, "peer").await, client_addr.to_string());
+async fn the_addresses_of_both_ends_are_known() {
+    for listen in ["127.0.0.1:0", "0.0.0.0:0"] {
+        let server = Server::new(app(|config| config)).listen(listen).await.unwrap();
+        let addr = SocketAddr::from(([127, 0, 0, 1], server.http_addrs()[0].port()));
+        tokio::spawn(server.run_until(std::future::pending()));
+        for path in BOTH {
+            let mut client = WebSocket::connect(addr, &format!("{path}/7"), "").await.unwrap();
+            let remote = client.stream.local_addr().unwrap();
+            let expected = format!("{:?} {:?}", Some(remote), Some(addr));
+            assert_eq!(ask(&mut client, "addresses").await, expected);
+        }
     }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn a_unix_socket_has_no_addresses() {
+    let name = format!("tidings-addresses-{}.sock", std::process::id());
+    let socket = std::env::temp_dir().join(name);
+    let server = Server::new(app(|config| config)).listen_unix(&socket).unwrap();
+    tokio::spawn(server.run_until(std::future::pending()));
+    let client = Client::builder().unix_socket(&socket).build();
+    for path in BOTH {
+        let mut client = client.open(&format!("ws://x{path}/7")).await.unwrap();
+        client.send("addresses").await.unwrap();
+        assert_eq!(client.next().await, Some("None None".into()));
+    }
+    std::fs::remove_file(socket).unwrap();
 }
 
 #[tokio::test]

@@ -166,14 +166,18 @@ mod idle {
     impl Endpoint for Programmatic {}
 }
 
+/// A ping as a client sends it, and as a server does.
+const MASKED_PING: &[u8] = &[PING, 0x80, 0, 0, 0, 0];
+const BARE_PING: &[u8] = &[PING, 0];
+
 /// The other end of an endpoint that does nothing.
-async fn check_idle(mut peer: WebSocket, masked: bool) {
+async fn check_idle(mut peer: WebSocket, ping: &[u8]) {
     peer.send("text").await;
     peer.send(vec![1, 2]).await;
-    let ping = [&[PING, if masked { 0x80 } else { 0 }][..], &[0; 4][..if masked { 4 } else { 0 }]];
-    peer.stream.write_all(&ping.concat()).await.unwrap();
+    peer.stream.write_all(ping).await.unwrap();
     expect_pong(&mut peer, b"").await;
-    peer.close(CloseReason::new(CloseCode::new(4000).unwrap(), "enough").unwrap()).await;
+    let code = CloseCode::new(4000).unwrap();
+    peer.close(CloseReason::new(code, "enough").unwrap()).await;
 }
 
 #[tokio::test]
@@ -183,17 +187,17 @@ async fn an_endpoint_without_methods_is_open_and_ignores_messages_and_closes_cle
         .endpoint_at("/programmatic", || idle::Programmatic);
     let server = serve(app.build().unwrap()).await;
     for path in ["/annotated", "/programmatic"] {
-        check_idle(server.websocket(path).await, true).await;
+        check_idle(server.websocket(path).await, MASKED_PING).await;
     }
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}", listener.local_addr().unwrap());
     let client = Client::default();
     let connecting = client.connect(&url, idle::OfClient);
     let (peer, connected) = tokio::join!(WebSocket::accept(&listener), connecting);
-    check_idle(peer, false).await;
+    check_idle(peer, BARE_PING).await;
     connected.unwrap();
     let connecting = client.connect(&url, idle::Programmatic);
     let (peer, connected) = tokio::join!(WebSocket::accept(&listener), connecting);
-    check_idle(peer, false).await;
+    check_idle(peer, BARE_PING).await;
     connected.unwrap();
 }

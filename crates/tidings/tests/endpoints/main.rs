@@ -6,6 +6,7 @@ mod support;
 
 mod cases;
 mod configurator;
+mod deploying;
 mod handshake;
 mod instances;
 mod lifecycle;

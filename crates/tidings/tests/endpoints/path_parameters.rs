@@ -17,6 +17,7 @@ macro_rules! with_parameters {
         #[server_endpoint($path)]
         impl $type {
             #[on_message]
+            #[allow(clippy::too_many_arguments, reason = "as many as a path may have")]
             fn said(&self, text: String, $(#[path_param] $name: String),*) -> String {
                 [text, $($name),*].join(" ")
             }
@@ -193,7 +194,11 @@ struct Types;
 #[server_endpoint("/types/{flag}/{letter}/{single}/{double}/{long}/{text}")]
 impl Types {
     #[on_message]
-    #[expect(clippy::too_many_arguments, reason = "as many as there are types")]
+    #[expect(
+        clippy::too_many_arguments,
+        clippy::fn_params_excessive_bools,
+        reason = "one of each type"
+    )]
     fn said(
         &self,
         _: String,
