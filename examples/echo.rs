@@ -16,7 +16,7 @@ struct Echo;
 impl Echo {
     /// What a handler returns goes back to the peer.
     #[on_message]
-    async fn echo(&self, message: Message) -> Message {
+    fn echo(&self, message: Message) -> Message {
         message
     }
 }

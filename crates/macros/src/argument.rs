@@ -22,7 +22,7 @@ pub(crate) struct Dialect {
 pub(crate) struct Method {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Argument>,
-    is_async: bool,
+    pub(crate) is_async: bool,
     output: ReturnType,
 }
 

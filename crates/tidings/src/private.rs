@@ -8,6 +8,7 @@ use std::str::FromStr;
 use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
+pub use futures_util::future::Either;
 
 use http::StatusCode;
 
@@ -79,22 +80,30 @@ pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
     }
 }
 
-/// Sends what a method returned, if that is a message.
-///
-/// A future of two words, because every handler's future holds one: a reply that has to wait is boxed.
+/// Calls a method that is not async, and sends what it returned.
 #[inline]
-pub fn send_reply(session: &Session, reply: Reply) -> Replying {
+pub fn reply_now(
+    session: &Session,
+    call: impl FnOnce() -> Result<Reply, EndpointError>,
+) -> Replying {
+    send_reply(session, call())
+}
+
+/// Sends what a method returned, if that is a message.
+#[inline]
+pub fn send_reply(session: &Session, reply: Result<Reply, EndpointError>) -> Replying {
     match reply {
-        Reply::Message(message) => match session.send_or_wait(message) {
-            Ok(()) => Replying::Sent(Ok(())),
-            Err(SendOrWait::Refused(error)) => Replying::Sent(Err(Box::new(error))),
-            Err(SendOrWait::Wait(waiting)) => Replying::Waiting(waiting),
+        Ok(Reply::Message(message)) => match session.send_or_wait(message) {
+            Ok(()) => Replying::default(),
+            Err(SendOrWait::Refused(error)) => Unsent::Failed(error.into()).into(),
+            Err(SendOrWait::Wait(waiting)) => Unsent::Waiting(waiting).into(),
         },
-        Reply::Nothing => Replying::Sent(Ok(())),
-        reply => {
+        Ok(Reply::Nothing) => Replying::default(),
+        Ok(reply) => {
             let session = session.clone();
-            Replying::Waiting(Box::pin(async move { send_all(&session, reply).await }))
+            Unsent::Waiting(Box::pin(async move { send_all(&session, reply).await })).into()
         }
+        Err(error) => Unsent::Failed(error).into(),
     }
 }
 
@@ -115,12 +124,20 @@ async fn send_all(session: &Session, reply: Reply) -> Result<(), SendError> {
     Ok(())
 }
 
-/// What [`send_reply`] gives.
-pub enum Replying {
-    /// Nothing is left to do.
-    Sent(Result<(), Box<SendError>>),
+/// What [`send_reply`] gives: a future of one word, because every handler's future holds one.
+#[derive(Default)]
+pub struct Replying(Option<Box<Unsent>>);
+
+enum Unsent {
+    Failed(EndpointError),
     /// The outbox had no room.
     Waiting(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>),
+}
+
+impl From<Unsent> for Replying {
+    fn from(unsent: Unsent) -> Self {
+        Self(Some(Box::new(unsent)))
+    }
 }
 
 impl Future for Replying {
@@ -128,12 +145,13 @@ impl Future for Replying {
 
     #[inline]
     fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
-        match self.get_mut() {
-            Self::Sent(sent) => match std::mem::replace(sent, Ok(())) {
-                Ok(()) => Poll::Ready(Ok(())),
-                Err(error) => Poll::Ready(Err((*error).into())),
-            },
-            Self::Waiting(waiting) => waiting.as_mut().poll(cx).map_err(EndpointError::from),
+        let unsent = &mut self.get_mut().0;
+        if let Some(Unsent::Waiting(waiting)) = unsent.as_deref_mut() {
+            return waiting.as_mut().poll(cx).map_err(EndpointError::from);
+        }
+        match unsent.take().map(|unsent| *unsent) {
+            Some(Unsent::Failed(error)) => Poll::Ready(Err(error)),
+            Some(Unsent::Waiting(_)) | None => Poll::Ready(Ok(())),
         }
     }
 }

@@ -92,17 +92,28 @@ impl Connection {
     /// Unmasks them in place, and copies out of them the message that is complete or the part of a
     /// message that is not. The last of all events is [`Event::Closed`]; what follows a close frame
     /// or an error is taken and ignored.
-    #[inline]
     pub fn poll_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {
-        if let Phase::Open = self.phase
-            && let Some(message) = self.decoder.next_whole(input)
-        {
-            match message {
-                Ok(message) => return Some(Event::Message(message)),
-                Err(error) => self.fail(error),
-            }
+        if let Some((message, len)) = self.next_message(input) {
+            let _ = input.split_off_mut(..len);
+            return Some(Event::Message(message));
         }
         self.poll_any_event(input)
+    }
+
+    /// The message that `input` begins with, and how many octets of it that takes up: the usual event,
+    /// without the detours of others. `None` if the next event is anything else, or anything is unfinished:
+    /// then [`poll_event`](Self::poll_event) is to be asked, with the same octets.
+    #[inline]
+    pub fn next_message(&mut self, input: &mut [u8]) -> Option<(Message, usize)> {
+        let Phase::Open = self.phase else { return None };
+        let (message, len) = self.decoder.next_whole(input)?;
+        match message {
+            Ok(message) => Some((message, len)),
+            Err(error) => {
+                self.fail(error);
+                None
+            }
+        }
     }
 
     fn poll_any_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {

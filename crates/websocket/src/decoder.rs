@@ -126,28 +126,26 @@ impl Decoder {
         }
     }
 
-    /// The message at the front of `input`, if nothing is unfinished and it is there in one short frame:
-    /// the usual case, without the detours that others need. Otherwise nothing is taken.
+    /// The message at the front of `input` and the octets it takes up, if nothing is unfinished and it is
+    /// there in one short frame: the usual case, without the detours that others need.
     #[inline]
     pub(crate) fn next_whole(
-        &mut self,
-        input: &mut &mut [u8],
-    ) -> Option<Result<Message, ProtocolError>> {
+        &self,
+        input: &mut [u8],
+    ) -> Option<(Result<Message, ProtocolError>, usize)> {
         if self.unfinished.is_some() {
             return None;
         }
-        let frame = WholeFrame::find(input, self.role)?;
-        match self.reception(frame.kind) {
-            Reception::Whole { octets_max } if frame.payload_len <= octets_max => {}
+        let WholeFrame { kind, mask, payload, len } = WholeFrame::find(input, self.role)?;
+        match self.reception(kind) {
+            Reception::Whole { octets_max } if payload.len() <= octets_max => {}
             _ => return None,
         }
-        if frame.payload_len > self.limits.frame_octets_max {
+        if payload.len() > self.limits.frame_octets_max {
             return None;
         }
-        take(input, frame.header_len);
-        let payload = take(input, frame.payload_len);
-        unmask(frame.mask, payload);
-        Some(frame.kind.message(payload))
+        unmask(mask, payload);
+        Some((kind.message(payload), len))
     }
 
     /// Takes octets off the front of `input`, until something is whole or all are taken.

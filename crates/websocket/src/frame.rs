@@ -284,24 +284,26 @@ impl FrameHeader {
 }
 
 /// An uncompressed message that lies whole in its input, in one frame of less than 64 KiB.
-pub(crate) struct WholeFrame {
+pub(crate) struct WholeFrame<'a> {
     pub(crate) kind: MessageKind,
-    pub(crate) header_len: usize,
-    pub(crate) payload_len: usize,
     pub(crate) mask: Option<MaskingKey>,
+    pub(crate) payload: &'a mut [u8],
+    /// Octets of the header and the payload.
+    pub(crate) len: usize,
 }
 
-impl WholeFrame {
+impl<'a> WholeFrame<'a> {
     /// `None` for everything else, right or wrong: [`FrameHeader::decode`] tells.
     #[inline]
-    pub(crate) fn find(input: &[u8], receiver: Role) -> Option<Self> {
+    pub(crate) fn find(input: &'a mut [u8], receiver: Role) -> Option<Self> {
+        let input_len = input.len();
         let [first, second, rest @ ..] = input else { return None };
         let kind = match *first {
             0x81 => MessageKind::Text,
             0x82 => MessageKind::Binary,
             _ => return None,
         };
-        let (payload_len, rest) = match (second & LENGTH, rest) {
+        let (payload_len, rest) = match (*second & LENGTH, rest) {
             (TWO_OCTET_LENGTH, [high, low, rest @ ..]) => {
                 let len = usize::from(u16::from_be_bytes([*high, *low]));
                 if len < usize::from(TWO_OCTET_LENGTH) {
@@ -312,15 +314,15 @@ impl WholeFrame {
             (TWO_OCTET_LENGTH | EIGHT_OCTET_LENGTH, _) => return None,
             (len, rest) => (usize::from(len), rest),
         };
-        let (mask, rest) = match (receiver, second & MASK, rest) {
+        let (mask, rest) = match (receiver, *second & MASK, rest) {
             (Role::Client, 0, rest) => (None, rest),
             (Role::Server, MASK, [a, b, c, d, rest @ ..]) => {
                 (Some(MaskingKey([*a, *b, *c, *d])), rest)
             }
             _ => return None,
         };
-        let header_len = input.len() - rest.len();
-        (rest.len() >= payload_len).then_some(Self { kind, header_len, payload_len, mask })
+        let (payload, rest) = rest.split_at_mut_checked(payload_len)?;
+        Some(Self { kind, mask, payload, len: input_len - rest.len() })
     }
 }
 

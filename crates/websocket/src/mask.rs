@@ -27,28 +27,23 @@ impl MaskingKey {
 /// ```
 #[inline]
 pub fn apply_mask(key: MaskingKey, octets: &mut [u8]) {
-    let [a, b, c, d] = key.0;
-    let word = [a, b, c, d, a, b, c, d];
-    // In blocks of a known size, which the compiler makes vectors of without looking for a remainder.
+    let half = u64::from(u32::from_ne_bytes(key.0));
+    let word = half << 32 | half;
+    // Blocks of a known size become vector instructions.
     let (blocks, rest) = octets.as_chunks_mut::<32>();
     for block in blocks {
-        let (words, _) = block.as_chunks_mut::<8>();
-        for octets in words {
-            mask_word(word, octets);
-        }
+        block.as_chunks_mut::<8>().0.iter_mut().for_each(|octets| mask_word(word, octets));
     }
     let (words, rest) = rest.as_chunks_mut::<8>();
-    for octets in words {
-        mask_word(word, octets);
-    }
-    for (octet, key) in rest.iter_mut().zip(word) {
+    words.iter_mut().for_each(|octets| mask_word(word, octets));
+    for (octet, key) in rest.iter_mut().zip(word.to_ne_bytes()) {
         *octet ^= key;
     }
 }
 
 #[inline]
-fn mask_word(key: [u8; 8], octets: &mut [u8; 8]) {
-    *octets = (u64::from_ne_bytes(*octets) ^ u64::from_ne_bytes(key)).to_ne_bytes();
+fn mask_word(key: u64, octets: &mut [u8; 8]) {
+    *octets = (u64::from_ne_bytes(*octets) ^ key).to_ne_bytes();
 }
 
 #[cfg(test)]

@@ -146,7 +146,8 @@ fn generate_on_open(
                 #[allow(unused_mut, unused_variables)]
                 let mut call = ::tidings::endpoint::OnOpen::new(session);
                 #arguments
-                #reply
+                let reply = #reply;
+                ::tidings::__private::send_reply(session, reply).await
             }
         }
     };
@@ -162,19 +163,15 @@ fn generate_on_open(
     })
 }
 
-/// Calls the method, and sends back what it returns.
+/// Calls the method, and makes a reply of what it returns.
 fn generate_reply(method: &Method, options: &Options) -> TokenStream {
-    let into_reply = match (&options.codec, method.returned()) {
+    match (&options.codec, method.returned()) {
         (Some(codec), Some(ty)) if !matches!(ty, Type::ImplTrait(_)) => {
             let call = method.bare_call(&quote!(self,));
             let encode = encode_by(codec, ty, &quote!(returned));
             quote!({ let returned = #call; #encode })
         }
         _ => method.call(&quote!(::tidings::endpoint::IntoReply), &quote!(into_reply), &quote!()),
-    };
-    quote! {
-        let reply = #into_reply?;
-        ::tidings::__private::send_reply(session, reply).await
     }
 }
 
@@ -230,45 +227,81 @@ fn generate_on_message(
         );
         quote!((Self::#kind, #octets_max))
     });
-    let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
-    let branches: Vec<TokenStream> = methods
-        .iter()
-        .enumerate()
-        .map(|(index, MessageMethod { method, .. })| {
-            let kind = kind(index);
-            let arguments =
-                generate_arguments(method, &call_type, variables, &path_params(), options);
-            let reply = generate_reply(method, options);
-            quote! {
-                if Self::#kind.takes(&payload) {
-                    #[allow(unused_mut)]
-                    let mut call = ::tidings::endpoint::OnMessage::new(session, payload);
-                    #arguments
-                    return { #reply };
-                }
-            }
-        })
-        .collect();
     let unknown = match unknown {
         Unknown::Ignored => quote!(ignore),
         Unknown::Refused => quote!(refuse),
     };
+    let last = quote!({
+        ::tidings::__private::#unknown(session, &payload);
+        ::tidings::__private::Replying::default()
+    });
+    let any_is_async = methods.iter().any(|method| method.method.is_async);
+    let calls = methods.iter().enumerate().rev().fold(last, |rest, (index, method)| {
+        let call = generate_call(&method.method, variables, options);
+        let kind = kind(index);
+        // Without async methods, all of them give the same type of future.
+        let (call, rest) = match any_is_async {
+            true => (
+                quote!(::tidings::__private::Either::Left(#call)),
+                quote!(::tidings::__private::Either::Right(#rest)),
+            ),
+            false => (call, rest),
+        };
+        quote!(if Self::#kind.takes(&payload) { #call } else { #rest })
+    });
     quote! {
         fn receptions(&self) -> ::tidings::endpoint::Receptions {
             let () = Self::__TIDINGS_KINDS_DIFFER;
             ::tidings::endpoint::PayloadKind::receptions(&[#(#receptions),*])
         }
 
-        async fn on_payload(
+        // It begins with a move of its argument, which is one of the greater costs of a message.
+        #[inline(always)]
+        fn on_payload(
             #receiver,
             session: &::tidings::endpoint::Session,
             payload: ::tidings::endpoint::Payload,
-        ) -> ::std::result::Result<(), ::tidings::endpoint::EndpointError> {
-            #(#branches)*
-            ::tidings::__private::#unknown(session, &payload);
-            ::std::result::Result::Ok(())
+        ) -> impl ::std::future::Future<
+            Output = ::std::result::Result<(), ::tidings::endpoint::EndpointError>,
+        > + ::std::marker::Send {
+            #calls
         }
     }
+}
+
+/// The future of a call of a method for a message. What needs no waiting is done before there is a future,
+/// since what a future holds is copied into it.
+fn generate_call(method: &Method, variables: &[String], options: &Options) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
+    let arguments = generate_arguments(method, &call_type, variables, &path_params(), options);
+    let reply = generate_reply(method, options);
+    let extracted = quote! {
+        #[allow(unused_mut)]
+        let mut call = ::tidings::endpoint::OnMessage::new(session, payload);
+        #arguments
+    };
+    if !method.is_async {
+        return quote! {
+            ::tidings::__private::reply_now(session, || {
+                #extracted
+                #reply
+            })
+        };
+    }
+    let bindings = (0..method.arguments.len()).map(binding);
+    let bindings = quote!((#(#bindings,)*));
+    quote!({
+        let extract = || -> ::std::result::Result<_, ::tidings::endpoint::EndpointError> {
+            #extracted
+            ::std::result::Result::Ok(#bindings)
+        };
+        let extracted = extract();
+        async move {
+            let #bindings = extracted?;
+            let reply = #reply;
+            ::tidings::__private::send_reply(session, reply).await
+        }
+    })
 }
 
 /// Constants of the type that say what each method takes, and that no two take the same.

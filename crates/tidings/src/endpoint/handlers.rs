@@ -116,7 +116,7 @@ impl Session {
             let value = T::extract(&mut OnMessage::new(session, payload));
             let (session, called) = (session.clone(), value.map(|it| handler(session.clone(), it)));
             Box::pin(async move {
-                let reply = called?.await.into_reply()?;
+                let reply = called?.await.into_reply();
                 send_reply(&session, reply).await
             })
         };
@@ -144,6 +144,12 @@ impl Session {
     #[inline]
     pub(crate) fn added_handler(&self, payload: &Payload) -> Option<Handler> {
         self.existing_seldom()?.receiving().handlers.find(payload)
+    }
+
+    /// Whether messages may have to go another way than to the endpoint, as the door gives them.
+    #[inline]
+    pub(crate) fn receives_its_own_way(&self) -> bool {
+        self.existing_seldom().is_some_and(super::seldom::Seldom::receives_its_own_way)
     }
 
     /// How messages of a kind are delivered, if the endpoint wants them so.

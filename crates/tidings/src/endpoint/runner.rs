@@ -2,16 +2,18 @@
 
 use std::any::Any;
 use std::future::{Future, poll_fn};
-use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
+use futures_util::FutureExt;
+use futures_util::future::OptionFuture;
 use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart, Reception};
 
 use super::handlers::Handler;
 use super::{
-    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload, Pong,
+    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload,
     Receptions, Session, message_stream,
 };
 use crate::net::{Alarm, Incoming, Source};
@@ -71,7 +73,13 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn run(&mut self) -> CloseInfo {
         let open = OpenSession::enter(&self.session);
         Box::pin(self.open()).await;
-        let info = self.deliver_all().await;
+        let info = loop {
+            // Around all messages: around each it would cost as much as the rest of its way.
+            match guarded(self.deliver_all()).await {
+                Ok(info) => break info,
+                Err(panic) => Box::pin(self.report(panic)).await,
+            }
+        };
         drop(open);
         Box::pin(self.end(&info)).await;
         *info
@@ -79,7 +87,10 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
 
     async fn open(&mut self) {
         let Self { endpoint, session, driver } = self;
-        let opened = driver.call(session, pin!(endpoint.on_open(session))).await;
+        let opened = {
+            let on_open = pin!(endpoint.on_open(session));
+            guarded(driver.call(session, on_open)).await.flatten()
+        };
         if let Err(error) = opened {
             self.report(error).await;
             let reason = CloseReason::truncated(CloseCode::INTERNAL_ERROR, "could not be opened");
@@ -90,27 +101,48 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn deliver_all(&mut self) -> Box<CloseInfo> {
         loop {
             let Self { endpoint, session, driver } = self;
-            let payload = match driver.next(session).await {
-                Incoming::Message(message) => Payload::Message(message),
-                Incoming::Pong(payload) => Payload::Pong(Pong(payload)),
-                Incoming::Part(part) => match Box::pin(self.deliver_part(part)).await {
-                    Ok(()) => continue,
-                    Err(info) => return info,
-                },
-                Incoming::Closed(info) => return info,
+            let handled = {
+                let started = driver.start_next(endpoint, session);
+                driver.handle(session, pin!(started)).await
             };
-            let handled = match session.added_handler(&payload) {
-                None => driver.call(session, pin!(endpoint.on_payload(session, payload))).await,
-                Some(handler) => Box::pin(driver.call_added(session, &handler, payload)).await,
+            let handled = match handled {
+                Some(handled) => handled,
+                None => match poll_fn(|cx| driver.poll_next(cx, session)).await {
+                    Incoming::Payload(payload) => match self.deliver(payload).await {
+                        Ok(handled) => handled,
+                        Err(info) => return info,
+                    },
+                    Incoming::Octets => continue,
+                    Incoming::Closed(info) => return info,
+                },
             };
             if let Err(error) = handled {
-                Box::pin(self.report(error)).await;
+                Box::pin(self.report(*error)).await;
             }
         }
     }
 
+    /// Delivers anything. The outer error is the end of the session.
+    async fn deliver(
+        &mut self,
+        payload: Payload,
+    ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
+        let Self { endpoint, session, driver } = self;
+        if let Payload::Part(part) = payload {
+            return Box::pin(self.deliver_part(part)).await;
+        }
+        Ok(match session.added_handler(&payload) {
+            None => driver.call(session, pin!(endpoint.on_payload(session, payload))).await,
+            Some(handler) => Box::pin(driver.call_added(session, &handler, payload)).await,
+        }
+        .map_err(Box::new))
+    }
+
     /// Delivers a part, or with it the whole rest of its message. The error is the end of the session.
-    async fn deliver_part(&mut self, part: MessagePart) -> Result<(), Box<CloseInfo>> {
+    async fn deliver_part(
+        &mut self,
+        part: MessagePart,
+    ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
         let is_last = part.is_last();
         let after = |rest| if is_last { Rest::Nothing } else { rest };
@@ -148,10 +180,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
                 driver.call_added(session, &handler, Payload::Part(part)).await
             }
         };
-        if let Err(error) = handled {
-            self.report(error).await;
-        }
-        Ok(())
+        Ok(handled.map_err(Box::new))
     }
 
     /// Has a message read while it arrives, and skips what is not read of it.
@@ -181,11 +210,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         }
         let Self { endpoint, session, driver } = self;
         let closed = {
-            let on_close = async {
-                endpoint.on_close(session, info).await;
-                Ok(())
-            };
-            driver.call(session, pin!(on_close)).await
+            let on_close = pin!(endpoint.on_close(session, info));
+            guarded(driver.call(session, on_close)).await
         };
         if let Err(error) = closed {
             self.report(error).await;
@@ -199,8 +225,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn report(&mut self, error: EndpointError) {
         let Self { endpoint, session, driver } = self;
         let panicked = matches!(error, EndpointError::Panic(_));
-        let on_error = async { Ok(endpoint.on_error(session, error).await) };
-        match driver.call(session, pin!(on_error)).await {
+        let on_error = pin!(endpoint.on_error(session, error));
+        match guarded(driver.call(session, on_error)).await {
             Ok(Flow::Close(reason)) => session.close(reason),
             Ok(Flow::Continue) if !panicked => {}
             Ok(Flow::Continue) => session.close(internal_error()),
@@ -213,18 +239,30 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
 }
 
 impl<S: Source> Driver<S> {
-    async fn next(&mut self, session: &Session) -> Incoming {
-        poll_fn(|cx| {
-            if session.take_changed_delivery() {
-                self.change_delivery(session);
-            }
-            let next = self.source.poll_next(cx);
-            if next.is_pending() {
-                self.poll_vitals(cx, session, self.source.last_received());
-            }
-            next
-        })
-        .await
+    /// Calls the endpoint's handler for the next message, if that is here. The message itself is nowhere in
+    /// the future of the session: each copy of it would cost as much as its decoding.
+    #[inline]
+    fn start_next<'a, E: Endpoint>(
+        &mut self,
+        endpoint: &'a mut E,
+        session: &'a Session,
+    ) -> OptionFuture<impl Future<Output = Result<(), EndpointError>> + 'a + use<'a, E, S>> {
+        if session.receives_its_own_way() {
+            return None.into();
+        }
+        let message = self.source.next_message();
+        message.map(|message| endpoint.on_payload(session, Payload::Message(message))).into()
+    }
+
+    fn poll_next(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<Incoming> {
+        if session.take_changed_delivery() {
+            self.change_delivery(session);
+        }
+        let next = self.source.poll_next(cx);
+        if next.is_pending() && session.existing_vitals().is_some() {
+            self.poll_vitals(cx, session, self.source.last_received());
+        }
+        next
     }
 
     /// Tells the source how messages are wanted now.
@@ -247,22 +285,45 @@ impl<S: Source> Driver<S> {
         self.call(session, pin!(async { handler(session, payload).await })).await
     }
 
-    /// Runs a handler, while the connection stays alive beside it. A panic becomes an error.
-    async fn call<T>(
+    /// Runs a handler, while the connection stays alive beside it.
+    #[inline]
+    fn call<T>(
         &mut self,
         session: &Session,
-        mut handler: Pin<&mut impl Future<Output = Result<T, EndpointError>>>,
-    ) -> Result<T, EndpointError> {
-        poll_fn(|cx| {
-            let polled = poll_handler(handler.as_mut(), cx);
+        mut handler: Pin<&mut impl Future<Output = T>>,
+    ) -> impl Future<Output = T> {
+        poll_fn(move |cx| {
+            let polled = handler.as_mut().poll(cx);
             if polled.is_pending() {
-                self.source.poll_background(cx);
-                // While a handler runs, not everything is read: that is no silence.
-                self.poll_vitals(cx, session, Instant::now());
+                self.poll_beside(cx, session);
             }
             polled
         })
-        .await
+    }
+
+    /// As [`call`](Self::call), for the usual messages. Makes the result small, since it is copied.
+    #[inline]
+    fn handle(
+        &mut self,
+        session: &Session,
+        mut handler: Pin<&mut impl Future<Output = Option<Result<(), EndpointError>>>>,
+    ) -> impl Future<Output = Option<Result<(), Box<EndpointError>>>> {
+        poll_fn(move |cx| match handler.as_mut().poll(cx) {
+            Poll::Ready(None) => Poll::Ready(None),
+            Poll::Ready(Some(Ok(()))) => Poll::Ready(Some(Ok(()))),
+            Poll::Ready(Some(Err(error))) => Poll::Ready(Some(Err(Box::new(error)))),
+            Poll::Pending => {
+                self.poll_beside(cx, session);
+                Poll::Pending
+            }
+        })
+    }
+
+    /// Keeps the connection alive while a handler runs.
+    fn poll_beside(&mut self, cx: &mut Context<'_>, session: &Session) {
+        self.source.poll_background(cx);
+        // While a handler runs, not everything is read: that is no silence.
+        self.poll_vitals(cx, session, Instant::now());
     }
 
     /// Runs a handler that reads a message while it arrives. The error is the end of the session.
@@ -270,13 +331,14 @@ impl<S: Source> Driver<S> {
         &mut self,
         session: &Session,
         feeder: &Feeder,
-        mut handler: Pin<&mut impl Future<Output = Result<(), EndpointError>>>,
+        handler: Pin<&mut impl Future<Output = Result<(), EndpointError>>>,
     ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
+        let mut handler = pin!(guarded(handler));
         let mut ended = None;
         let handled = poll_fn(|cx| {
             loop {
-                if let Poll::Ready(result) = poll_handler(handler.as_mut(), cx) {
-                    return Poll::Ready(result);
+                if let Poll::Ready(result) = handler.as_mut().poll(cx) {
+                    return Poll::Ready(result.flatten());
                 }
                 self.poll_vitals(cx, session, Instant::now());
                 if ended.is_some() || feeder.poll_wants(cx).is_pending() {
@@ -285,7 +347,7 @@ impl<S: Source> Driver<S> {
                 }
                 match self.source.poll_next(cx) {
                     Poll::Pending => return Poll::Pending,
-                    Poll::Ready(Incoming::Part(part)) => {
+                    Poll::Ready(Incoming::Payload(Payload::Part(part))) => {
                         if part.is_last() {
                             self.rest = Rest::Nothing;
                         }
@@ -296,7 +358,7 @@ impl<S: Source> Driver<S> {
                         feeder.cut_off();
                     }
                     // Between the parts of a message, only control frames can come.
-                    Poll::Ready(Incoming::Pong(_) | Incoming::Message(_)) => {}
+                    Poll::Ready(Incoming::Payload(_) | Incoming::Octets) => {}
                 }
             }
         })
@@ -349,14 +411,10 @@ impl<S: Source> Driver<S> {
     }
 }
 
-/// Polls a handler. A panic becomes an error.
-#[inline]
-fn poll_handler<T>(
-    handler: Pin<&mut impl Future<Output = Result<T, EndpointError>>>,
-    cx: &mut Context<'_>,
-) -> Poll<Result<T, EndpointError>> {
-    catch_unwind(AssertUnwindSafe(|| handler.poll(cx)))
-        .unwrap_or_else(|panic| Poll::Ready(Err(EndpointError::Panic(panic_message(&*panic)))))
+/// Has a panic become an error.
+async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, EndpointError> {
+    let outcome = AssertUnwindSafe(future).catch_unwind().await;
+    outcome.map_err(|panic| EndpointError::Panic(panic_message(&*panic)))
 }
 
 fn internal_error() -> CloseReason {

@@ -14,6 +14,8 @@ pub(crate) struct Seldom {
     user_properties: OnceLock<UserProperties>,
     codec: CodecSlot,
     receiving: Mutex<Receiving>,
+    /// Whether `receiving` has ever said anything.
+    receives_its_own_way: AtomicBool,
     /// Whether `receiving` says something that the connection has not been told.
     changed: AtomicBool,
 }
@@ -67,6 +69,7 @@ impl Seldom {
     /// Changes how messages are received, from the next ones on.
     pub(super) fn change<R>(&self, change: impl FnOnce(&mut Receiving) -> R) -> R {
         let changed = change(&mut self.lock());
+        self.receives_its_own_way.store(true, Ordering::Release);
         self.changed.store(true, Ordering::Release);
         changed
     }
@@ -79,6 +82,12 @@ impl Seldom {
     pub(super) fn drop_handlers(&self) {
         let handlers = std::mem::take(&mut self.lock().handlers);
         drop(handlers);
+    }
+
+    /// Whether messages may have to go another way than to the endpoint, as the door gives them.
+    #[inline]
+    pub(super) fn receives_its_own_way(&self) -> bool {
+        self.receives_its_own_way.load(Ordering::Acquire)
     }
 
     /// Whether something has changed since the last time.

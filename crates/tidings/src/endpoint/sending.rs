@@ -29,7 +29,11 @@ impl Session {
     ///
     /// A dropped future has either queued the message as a whole or not at all.
     pub async fn send(&self, message: impl Into<Message> + Send) -> Result<(), SendError> {
-        self.send_payload(Payload::from(message)).await
+        let message = message.into();
+        if self.link().push_short(&message) {
+            return Ok(());
+        }
+        self.send_payload(message.into()).await
     }
 
     /// Sends a value of any type that makes a message: Jakarta WebSocket's `sendObject`.
@@ -50,7 +54,22 @@ impl Session {
     /// Sends a message at once if there is room for it.
     #[inline]
     pub(crate) fn send_or_wait(&self, message: Message) -> Result<(), SendOrWait> {
-        let payload = Payload::from(message);
+        if self.link().push_short(&message) {
+            return Ok(());
+        }
+        self.push_or_wait(message.into())
+    }
+
+    async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
+        match self.push_or_wait(payload) {
+            Ok(()) => Ok(()),
+            Err(SendOrWait::Refused(error)) => Err(error),
+            // Boxed, so that a future that need not wait is small.
+            Err(SendOrWait::Wait(waiting)) => waiting.await,
+        }
+    }
+
+    fn push_or_wait(&self, payload: Payload) -> Result<(), SendOrWait> {
         match self.link().push(&payload) {
             Ok(()) => Ok(()),
             Err(PushError::Closed(reason)) => Err(SendOrWait::Refused(SendError::Closed(reason))),
@@ -59,14 +78,6 @@ impl Session {
                 let wait = async move { session.wait_and_send(payload).await };
                 Err(SendOrWait::Wait(Box::pin(wait)))
             }
-        }
-    }
-
-    async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
-        match self.link().push(&payload) {
-            // Boxed, so that a future that need not wait is small.
-            Err(PushError::Full) => Box::pin(self.wait_and_send(payload)).await,
-            pushed => Ok(pushed?),
         }
     }
 
@@ -95,6 +106,10 @@ impl Session {
     ///
     /// [`SendError::Full`] when it has not, [`SendError::Closed`] as for [`send`](Self::send).
     pub fn try_send(&self, message: impl Into<Message>) -> Result<(), SendError> {
+        let message = message.into();
+        if self.link().push_short(&message) {
+            return Ok(());
+        }
         self.link().push(&Payload::from(message)).map_err(SendError::from)
     }
 

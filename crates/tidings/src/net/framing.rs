@@ -18,7 +18,6 @@ pub(crate) enum Framing {
 }
 
 impl Framing {
-    #[inline]
     pub(crate) fn push(
         self,
         outbox: &Arc<Outbox>,

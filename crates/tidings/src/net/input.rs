@@ -44,6 +44,21 @@ impl Input {
         taken
     }
 
+    /// Lets `take` have a look at the octets, and drops as many off the front as it says it took.
+    #[inline]
+    pub(super) fn take_counted<T>(
+        &mut self,
+        take: impl FnOnce(&mut [u8]) -> Option<(T, usize)>,
+    ) -> Option<T> {
+        let octets = self.buffer.get_mut(self.start..self.end)?;
+        let (taken, len) = take(octets)?;
+        self.start += len.min(octets.len());
+        if self.start == self.end {
+            self.clear();
+        }
+        Some(taken)
+    }
+
     /// Adds what `read` puts into the buffer it is given. Returns how many octets that were.
     pub(super) fn fill_with<E>(
         &mut self,

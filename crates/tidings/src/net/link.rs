@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_sockjs::Frame;
-use tidings_websocket::{CloseCode, CloseReason};
+use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
@@ -20,8 +20,19 @@ pub(crate) enum Link {
 }
 
 impl Link {
-    /// Queues a message, without waiting for room.
+    /// Queues a short message, where that is simple. Whether it was queued; if not, [`push`](Self::push)
+    /// does it, or says why not.
     #[inline]
+    pub(crate) fn push_short(&self, message: &Message) -> bool {
+        match self {
+            Self::Stream { outbox, framing: Framing::WebSocket } => {
+                outbox.push_short(message.opcode(), message.as_octets())
+            }
+            Self::Stream { .. } | Self::Http(_) => false,
+        }
+    }
+
+    /// Queues a message, without waiting for room.
     pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         match self {
             Self::Stream { outbox, framing } => framing.push(outbox, payload, None),

@@ -8,7 +8,7 @@ static START: LazyLock<Instant> = LazyLock::new(Instant::now);
 /// A point in time in eight octets, since a connection remembers several: nanoseconds since the process
 /// first asked for one, and at least 1.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Moment(NonZeroU64);
+pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
     pub(super) fn now() -> Self {

@@ -8,9 +8,10 @@ use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message};
 
 use super::input::Input;
+use super::moment::Moment;
 use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, linger};
-use super::{Outbox, Stream};
+use super::{Outbox, Stream, turn};
 use crate::endpoint::CloseInfo;
 use crate::server::Counted;
 
@@ -20,6 +21,8 @@ pub(crate) struct OctetSource {
     outbox: Arc<Outbox>,
     farewell: Farewell,
     alarm: Alarm,
+    /// When octets were read that the outbox has not been told of.
+    read_at: Option<Moment>,
     _counted: Option<Arc<Counted>>,
 }
 
@@ -33,12 +36,15 @@ impl OctetSource {
         farewell: Farewell,
         counted: Option<Arc<Counted>>,
     ) -> Self {
-        Self { stream, outbox, farewell, alarm: Alarm::default(), _counted: counted }
+        Self { stream, outbox, farewell, alarm: Alarm::default(), read_at: None, _counted: counted }
     }
 
     /// `Ready` when the connection has ended for a cause on our side.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
-        let driven = self.stream.drive(cx, &self.outbox);
+        let Some(driven) = self.stream.drive(cx, &self.outbox, self.read_at.take()) else {
+            self.alarm.set(None);
+            return Poll::Pending;
+        };
         match driven.phase {
             Phase::Open => {}
             Phase::Closing(info) => {
@@ -61,6 +67,7 @@ impl OctetSource {
 
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        turn::own(&self.outbox);
         if let Poll::Ready(info) = self.poll_output(cx) {
             return Poll::Ready(Incoming::Closed(Box::new(info)));
         }
@@ -72,12 +79,12 @@ impl Source for OctetSource {
                 Poll::Ready(Incoming::Closed(Box::new(info)))
             }
             Ok(_) => {
-                self.outbox.note_read();
+                self.read_at = Some(Moment::now());
                 let octets = input.take_with(|rest| {
                     let taken = std::mem::take(rest);
                     Bytes::copy_from_slice(taken)
                 });
-                Poll::Ready(Incoming::Message(Message::Binary(octets)))
+                Poll::Ready(Message::Binary(octets).into())
             }
         }
     }

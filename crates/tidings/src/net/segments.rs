@@ -77,11 +77,20 @@ impl Segments {
         self.queue.get_or_insert_default().push_back(Segment::Shared(octets.clone()));
     }
 
-    /// Appends a frame, whose payload is not copied if it is large.
+    /// Appends a frame with a copy of its payload, if that is short enough. Whether it was.
     #[inline]
+    pub(super) fn append_short_frame(&mut self, opcode: Opcode, payload: &[u8]) -> bool {
+        let is_short = payload.len() < COPIED_OCTETS_MAX;
+        if is_short {
+            self.append(|batch| encode_frame(opcode, payload, None, batch));
+        }
+        is_short
+    }
+
+    /// Appends a frame, whose payload is not copied if it is large.
     pub(super) fn append_frame(&mut self, opcode: Opcode, payload: &Bytes) {
-        if payload.len() < COPIED_OCTETS_MAX {
-            return self.append(|batch| encode_frame(opcode, payload, None, batch));
+        if self.append_short_frame(opcode, payload) {
+            return;
         }
         let header = encode_header(opcode, payload.len(), None);
         self.append(|batch| batch.extend_from_slice(&header));

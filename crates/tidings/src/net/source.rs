@@ -4,12 +4,11 @@ use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use bytes::Bytes;
 use tidings_websocket::{Message, MessageKind, MessagePart, Reception};
 use tokio::time::Sleep;
 
 use super::{Outbox, Stream};
-use crate::endpoint::CloseInfo;
+use crate::endpoint::{CloseInfo, Payload, Pong};
 
 /// Where the messages of one session come from: a door, seen from the endpoint.
 pub(crate) trait Source: Send {
@@ -17,6 +16,13 @@ pub(crate) trait Source: Send {
     /// cannot deliver parts deliver whole messages.
     fn set_reception(&mut self, kind: MessageKind, reception: Reception) {
         let _ = (kind, reception);
+    }
+
+    /// The next message, if it is here and is the next thing to happen: what happens most of the time, and
+    /// so made to cost little. If it is `None`, [`poll_next`](Self::poll_next) tells what is next.
+    #[inline]
+    fn next_message(&mut self) -> Option<Message> {
+        None
     }
 
     /// The next message, or the end. Not called again after the end.
@@ -38,11 +44,10 @@ pub(crate) trait Source: Send {
 /// What a door delivers.
 #[derive(Debug)]
 pub(crate) enum Incoming {
-    Message(Message),
-    /// Of a message that was asked for in parts.
-    Part(MessagePart),
-    /// Answers a ping, or was sent unasked.
-    Pong(Bytes),
+    /// For the endpoint; no stream, since those are made of parts.
+    Payload(Payload),
+    /// Nothing yet, but octets came: [`Source::next_message`] may have something.
+    Octets,
     Closed(Box<CloseInfo>),
 }
 
@@ -50,12 +55,20 @@ impl Incoming {
     /// What it counts for while it waits; even an empty message takes room.
     pub(super) fn octets(&self) -> usize {
         let payload = match self {
-            Self::Message(message) => message.len(),
-            Self::Part(MessagePart::Text { data, .. }) => data.len(),
-            Self::Part(MessagePart::Binary { data, .. }) | Self::Pong(data) => data.len(),
-            Self::Closed(_) => 0,
+            Self::Payload(Payload::Message(message)) => message.len(),
+            Self::Payload(Payload::Part(MessagePart::Text { data, .. })) => data.len(),
+            Self::Payload(Payload::Part(MessagePart::Binary { data, .. })) => data.len(),
+            Self::Payload(Payload::Pong(Pong(octets))) => octets.len(),
+            Self::Payload(Payload::Stream(_)) | Self::Octets | Self::Closed(_) => 0,
         };
         payload + size_of::<Self>()
+    }
+}
+
+impl From<Message> for Incoming {
+    #[inline]
+    fn from(message: Message) -> Self {
+        Self::Payload(Payload::Message(message))
     }
 }
 

@@ -10,6 +10,7 @@ use tokio::net::tcp::OwnedReadHalf;
 
 use super::input::Input;
 use super::keeper::Terms;
+use super::moment::Moment;
 use super::outbox::{Driven, Outbox};
 
 /// The reading side of a connection, with the writing side too where its outbox cannot write by
@@ -89,13 +90,18 @@ impl Stream {
     }
 
     /// Lets the outbox write what it could not write by itself, and says how it stands.
-    pub(crate) fn drive(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Driven {
+    pub(crate) fn drive(
+        &mut self,
+        cx: &mut Context<'_>,
+        outbox: &Outbox,
+        read_at: Option<Moment>,
+    ) -> Option<Driven> {
         match &mut self.io {
             Io::Other(io) => {
                 let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut();
-                outbox.drive(cx, Some(writer))
+                outbox.drive(cx, Some(writer), read_at)
             }
-            Io::Tcp(_) | Io::Gone => outbox.drive(cx, None),
+            Io::Tcp(_) | Io::Gone => outbox.drive(cx, None, read_at),
         }
     }
 

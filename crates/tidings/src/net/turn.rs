@@ -16,17 +16,13 @@ const SPARE_OCTETS_MAX: usize = 64 * 1024;
 thread_local! {
     /// How many times this thread has pushed into outboxes, ever; wraps around.
     static PUSHES: Cell<u32> = const { Cell::new(0) };
-    static TURN: RefCell<Turn> = const { RefCell::new(Turn {
-        depth: 0,
-        touched: Vec::new(),
-        spare: Vec::new(),
-    }) };
-}
-
-struct Turn {
-    depth: usize,
-    touched: Vec<Arc<Outbox>>,
-    spare: Vec<Vec<u8>>,
+    /// How many turns are running on this thread, one inside the other.
+    static DEPTH: Cell<u32> = const { Cell::new(0) };
+    /// The outbox, by its address, whose connection flushes it by itself before the turn ends.
+    static OWN: Cell<usize> = const { Cell::new(0) };
+    /// What has to be flushed at the end of the turn.
+    static TOUCHED: RefCell<Vec<Arc<Outbox>>> = const { RefCell::new(Vec::new()) };
+    static SPARE: RefCell<Vec<Vec<u8>>> = const { RefCell::new(Vec::new()) };
 }
 
 /// Has each poll of `future` be a turn.
@@ -51,25 +47,50 @@ pub(crate) struct TurnGuard(());
 
 impl TurnGuard {
     pub(crate) fn enter() -> Self {
-        TURN.with_borrow_mut(|turn| turn.depth += 1);
+        DEPTH.set(DEPTH.get() + 1);
         Self(())
     }
 }
 
 impl Drop for TurnGuard {
     fn drop(&mut self) {
-        let mut touched = TURN.with_borrow_mut(|turn| {
-            turn.depth -= 1;
-            if turn.depth == 0 { std::mem::take(&mut turn.touched) } else { Vec::new() }
-        });
-        for outbox in touched.drain(..) {
-            outbox.flush();
+        let depth = DEPTH.get() - 1;
+        DEPTH.set(depth);
+        if depth == 0 {
+            OWN.set(0);
+            flush_touched();
         }
-        TURN.with_borrow_mut(|turn| {
-            if turn.touched.capacity() < touched.capacity() {
-                turn.touched = touched;
-            }
-        });
+    }
+}
+
+fn flush_touched() {
+    let mut touched = TOUCHED.take();
+    if touched.is_empty() {
+        TOUCHED.set(touched);
+        return;
+    }
+    for outbox in touched.drain(..) {
+        outbox.flush();
+    }
+    TOUCHED.with_borrow_mut(|again| {
+        if again.capacity() < touched.capacity() {
+            *again = touched;
+        }
+    });
+}
+
+/// Leaves the flush of `outbox` to its connection, whose turn it is: it [drives](Outbox::drive) the outbox
+/// before the turn ends.
+pub(super) fn own(outbox: &Arc<Outbox>) {
+    if DEPTH.get() > 0 {
+        OWN.set(Arc::as_ptr(outbox).addr());
+    }
+}
+
+/// The connection of `outbox` has driven it: from now on it is flushed like any other.
+pub(super) fn disown(outbox: &Outbox) {
+    if OWN.get() == std::ptr::from_ref(outbox).addr() {
+        OWN.set(0);
     }
 }
 
@@ -82,14 +103,16 @@ pub(super) enum Schedule {
 }
 
 /// Leaves the flush of `outbox` to the running turn, if there is one.
+#[inline]
 pub(super) fn schedule_flush(outbox: &Arc<Outbox>) -> Schedule {
-    TURN.with_borrow_mut(|turn| {
-        if turn.depth == 0 {
-            return Schedule::Now;
-        }
-        turn.touched.push(Arc::clone(outbox));
-        Schedule::AtEndOfTurn
-    })
+    if OWN.get() == Arc::as_ptr(outbox).addr() {
+        return Schedule::AtEndOfTurn;
+    }
+    if DEPTH.get() == 0 {
+        return Schedule::Now;
+    }
+    TOUCHED.with_borrow_mut(|touched| touched.push(Arc::clone(outbox)));
+    Schedule::AtEndOfTurn
 }
 
 /// Counts a push as work of the running turn.
@@ -106,7 +129,7 @@ pub(super) fn pushes() -> u32 {
 
 /// An empty batch buffer, with the capacity of an earlier one where the thread has one.
 pub(super) fn take_buffer() -> Vec<u8> {
-    TURN.with_borrow_mut(|turn| turn.spare.pop()).unwrap_or_default()
+    SPARE.with_borrow_mut(Vec::pop).unwrap_or_default()
 }
 
 /// Keeps the capacity of a drained batch buffer for the next turn.
@@ -115,9 +138,9 @@ pub(super) fn recycle_buffer(mut buffer: Vec<u8>) {
         return;
     }
     buffer.clear();
-    TURN.with_borrow_mut(|turn| {
-        if turn.spare.len() < SPARE_BUFFERS_MAX {
-            turn.spare.push(buffer);
+    SPARE.with_borrow_mut(|spare| {
+        if spare.len() < SPARE_BUFFERS_MAX {
+            spare.push(buffer);
         }
     });
 }

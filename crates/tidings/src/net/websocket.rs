@@ -13,10 +13,10 @@ use tidings_websocket::{
 use super::budget::{ControlFrames, TurnBudget};
 use super::input::Input;
 use super::moment::Moment;
-use super::outbox::Phase;
+use super::outbox::{Driven, Phase};
 use super::source::{Alarm, Incoming, Source, close_deadline, linger};
-use super::{Framing, Outbox, Stream};
-use crate::endpoint::{CloseInfo, CloseInitiator};
+use super::{Framing, Outbox, Stream, turn};
+use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
 
 /// Octets of messages decoded ahead while a handler runs, to find pings among them: 64 KiB.
@@ -42,6 +42,8 @@ struct Work {
     queue: VecDeque<Incoming>,
     budget: TurnBudget,
     alarm: Alarm,
+    /// When octets were read that the outbox has not been told of.
+    read_at: Option<Moment>,
     closing_since: Option<Instant>,
     /// The end, read ahead: it waits until what came before it is handled and answered.
     read_end: Option<Box<Closed>>,
@@ -64,6 +66,7 @@ impl Work {
             && !self.alarm.is_set()
             && self.closing_since.is_none()
             && self.read_end.is_none()
+            && self.read_at.is_none()
             && self.pongs == Pongs::None
     }
 }
@@ -111,16 +114,23 @@ impl WebSocketSource {
     /// Moves everything on that needs no input. `Ready` when the connection is over.
     fn poll_output(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
         // This also tells the outbox whom to wake when its phase changes.
-        let driven = self.stream.drive(cx, &self.outbox);
-        match driven.phase {
-            Phase::Closing(info) => self.start_close(*info),
-            Phase::Broken(info) => return Poll::Ready(*info),
-            Phase::Open | Phase::Finished(_) => {}
-        }
+        let read_at = self.work().read_at.take();
+        let driven = self.stream.drive(cx, &self.outbox, read_at);
+        let blocked_since = match driven {
+            None => None,
+            Some(Driven { phase: Phase::Broken(info), .. }) => return Poll::Ready(*info),
+            Some(Driven { phase: Phase::Closing(info), blocked_since }) => {
+                self.start_close(*info);
+                blocked_since
+            }
+            Some(Driven { phase: Phase::Open | Phase::Finished(_), blocked_since }) => {
+                blocked_since
+            }
+        };
         if self.work().pongs == Pongs::Owed {
             self.answer_pings();
         }
-        self.poll_patience(cx, driven.blocked_since)
+        self.poll_patience(cx, blocked_since)
     }
 
     /// Says goodbye as this end asked, and begins to wait for the peer's answer.
@@ -165,6 +175,10 @@ impl WebSocketSource {
         blocked_since: Option<Instant>,
     ) -> Poll<CloseInfo> {
         let closing_since = self.work().closing_since;
+        if closing_since.is_none() && blocked_since.is_none() {
+            self.work().alarm.set(None);
+            return Poll::Pending;
+        }
         let closing = closing_since.map(|since| close_deadline(since, &self.outbox));
         let blocked = blocked_since.map(|since| since + self.outbox.terms().send_timeout);
         let alarm = &mut self.work().alarm;
@@ -208,7 +222,6 @@ impl WebSocketSource {
     }
 
     /// The next event among the octets that are here.
-    #[inline]
     fn decode(&mut self) -> Option<Event> {
         let work = self.work.get_or_insert_with(|| SPARE_WORK.take().unwrap_or_default());
         let connection = &mut self.connection;
@@ -216,17 +229,7 @@ impl WebSocketSource {
     }
 
     /// What the application gets to see of an event. A SockJS array goes to the queue.
-    #[inline]
     fn take_event(&mut self, event: Event) -> Option<Incoming> {
-        match event {
-            Event::Message(message) if self.framing == Framing::WebSocket && !self.is_closing() => {
-                Some(Incoming::Message(message))
-            }
-            event => self.take_rare_event(event),
-        }
-    }
-
-    fn take_rare_event(&mut self, event: Event) -> Option<Incoming> {
         match event {
             Event::Closed(closed) => return Some(Incoming::Closed(self.end(*closed))),
             Event::Ping(_) | Event::Pong(_) if self.too_many_control_frames() => return None,
@@ -234,12 +237,13 @@ impl WebSocketSource {
             _ => {}
         }
         match event {
+            Event::Message(message) if self.framing == Framing::WebSocket => Some(message.into()),
             Event::Message(message) => {
                 self.take_array(message);
                 None
             }
-            Event::Part(part) => Some(Incoming::Part(part)),
-            Event::Pong(payload) => Some(Incoming::Pong(payload)),
+            Event::Part(part) => Some(Incoming::Payload(Payload::Part(part))),
+            Event::Pong(payload) => Some(Incoming::Payload(Payload::Pong(Pong(payload)))),
             _ => None,
         }
     }
@@ -247,7 +251,7 @@ impl WebSocketSource {
     fn take_array(&mut self, message: Message) {
         match self.framing.unframe(message) {
             Ok(messages) => {
-                self.work().queue.extend(messages.into_iter().map(Incoming::Message));
+                self.work().queue.extend(messages.into_iter().map(Incoming::from));
             }
             Err(reason) => {
                 let info = CloseInfo::new(reason.clone(), CloseInitiator::Local);
@@ -293,7 +297,11 @@ impl WebSocketSource {
         match self.stream.poll_fill(cx, &mut work.input) {
             Poll::Pending => return Poll::Pending,
             Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
-            Poll::Ready(Ok(_)) => work.budget.start(self.outbox.note_read()),
+            Poll::Ready(Ok(_)) => {
+                let now = Instant::now();
+                work.read_at = Some(now.into());
+                work.budget.start(now);
+            }
         }
         Poll::Ready(())
     }
@@ -327,10 +335,14 @@ impl WebSocketSource {
         self.work.as_ref().is_some_and(|work| work.closing_since.is_some())
     }
 
-    /// Ends the turn: others come first.
-    fn yield_now(&mut self, cx: &mut Context<'_>) {
+    /// Ends the turn: others come first. `Ready` when the connection is over.
+    fn yield_now(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        if let Poll::Ready(info) = self.poll_output(cx) {
+            return Poll::Ready(Incoming::Closed(Box::new(info)));
+        }
         self.rest();
         cx.waker().wake_by_ref();
+        Poll::Pending
     }
 }
 
@@ -342,10 +354,25 @@ impl Source for WebSocketSource {
         }
     }
 
+    #[inline]
+    fn next_message(&mut self) -> Option<Message> {
+        let work = self.work.as_mut()?;
+        let is_usual = self.framing == Framing::WebSocket
+            && work.queue.is_empty()
+            && work.read_end.is_none()
+            && !self.connection.is_closing()
+            && !self.connection.owes_pongs()
+            && !self.outbox.is_closing();
+        if !is_usual || work.budget.is_spent() {
+            return None;
+        }
+        work.input.take_counted(|octets| self.connection.next_message(octets))
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
+        turn::own(&self.outbox);
         if self.work().budget.is_spent() {
-            self.yield_now(cx);
-            return Poll::Pending;
+            return self.yield_now(cx);
         }
         loop {
             if self.outbox.is_closing()
@@ -360,17 +387,16 @@ impl Source for WebSocketSource {
             if let Some(closed) = self.work().read_end.take() {
                 return Poll::Ready(Incoming::Closed(self.end(*closed)));
             }
-            if let Some(event) = self.decode() {
+            if (self.connection.is_closing() || !self.work().input.is_empty())
+                && let Some(event) = self.decode()
+            {
                 match self.take_event(event) {
                     Some(incoming) => {
                         // Of what goes out, a pong is before the reply to what came after its ping.
                         self.answer_pings();
                         return Poll::Ready(incoming);
                     }
-                    None if self.work().budget.is_spent() => {
-                        self.yield_now(cx);
-                        return Poll::Pending;
-                    }
+                    None if self.work().budget.is_spent() => return self.yield_now(cx),
                     None => continue,
                 }
             }
@@ -381,6 +407,10 @@ impl Source for WebSocketSource {
             if self.poll_read(cx).is_pending() {
                 self.rest();
                 return Poll::Pending;
+            }
+            turn::own(&self.outbox);
+            if !self.connection.is_closing() {
+                return Poll::Ready(Incoming::Octets);
             }
         }
     }

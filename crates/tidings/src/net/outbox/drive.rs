@@ -10,8 +10,9 @@ use tokio::io::AsyncWrite;
 use super::{Flush, Outbox, Phase, State, wake};
 use crate::endpoint::CloseInfo;
 use crate::net::moment::Moment;
+use crate::net::turn;
 
-/// How an outbox stands after its driver has done its part.
+/// How an outbox stands after its driver has done its part, unless it is open and its stream takes octets.
 #[derive(Debug)]
 pub(crate) struct Driven {
     pub(crate) phase: Phase,
@@ -26,20 +27,31 @@ impl Outbox {
         if state.flush == Flush::Scheduled {
             state.flush = Flush::Idle;
         }
-        self.flush_locked(&mut state);
+        self.flush_locked(&mut state, None);
     }
 
-    /// The driver's part: remembers whom to wake, and writes what the pushing tasks could not.
+    /// The driver's part: remembers whom to wake, and writes what was pushed, where nobody else does.
     ///
-    /// `writer` is the stream, where the outbox has no socket of its own.
+    /// `writer` is the stream, where the outbox has no socket of its own; `read_at` is when octets were read,
+    /// if any were since the last time.
     pub(crate) fn drive(
         &self,
         cx: &mut Context<'_>,
         writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
-    ) -> Driven {
+        read_at: Option<Moment>,
+    ) -> Option<Driven> {
+        turn::disown(self);
         let mut state = self.lock();
-        let _ = self.poll_locked(&mut state, cx, writer);
-        Driven { phase: state.phase.clone(), blocked_since: state.blocked.map(Instant::from) }
+        if let Some(at) = read_at {
+            state.last_read = at;
+        }
+        let _ = self.poll_locked(&mut state, cx, writer, read_at);
+        let is_usual = matches!(state.phase, Phase::Open) && state.blocked.is_none();
+        if is_usual {
+            return None;
+        }
+        let blocked_since = state.blocked.map(Instant::from);
+        Some(Driven { phase: state.phase.clone(), blocked_since })
     }
 
     /// As [`drive`](Self::drive); `Ready` once nothing is left to write.
@@ -48,14 +60,8 @@ impl Outbox {
         cx: &mut Context<'_>,
         writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
     ) -> Poll<()> {
-        self.poll_locked(&mut self.lock(), cx, writer)
-    }
-
-    /// The stream gave octets, now.
-    pub(crate) fn note_read(&self) -> Instant {
-        let now = Instant::now();
-        self.lock().last_read = now.into();
-        now
+        turn::disown(self);
+        self.poll_locked(&mut self.lock(), cx, writer, None)
     }
 
     /// Lets go of the socket, which tells the peer that no more octets follow.
@@ -70,7 +76,8 @@ impl Outbox {
         self.tell_waiters();
     }
 
-    pub(super) fn flush_locked(&self, state: &mut State) {
+    /// `now` is given where it is known: to ask for the time is no small part of a short message's way.
+    pub(super) fn flush_locked(&self, state: &mut State, now: Option<Moment>) {
         if state.socket.is_none() {
             if state.octets() > 0 {
                 wake(&mut state.driver);
@@ -104,7 +111,7 @@ impl Outbox {
         }
         match written {
             Ok(0) => {}
-            Ok(written) => self.note_written(state, written),
+            Ok(written) => self.note_written(state, written, now),
             Err(error) => self.fail(state, &error),
         }
     }
@@ -114,13 +121,20 @@ impl Outbox {
         state: &mut State,
         cx: &mut Context<'_>,
         writer: Option<Pin<&mut (dyn AsyncWrite + Send)>>,
+        now: Option<Moment>,
     ) -> Poll<()> {
         if !state.driver.as_ref().is_some_and(|waker| waker.will_wake(cx.waker())) {
             state.driver = Some(cx.waker().clone());
         }
         match writer {
             Some(writer) => self.poll_write(state, cx, writer),
-            None => self.poll_socket(state, cx),
+            None => {
+                if state.flush == Flush::Scheduled {
+                    state.flush = Flush::Idle;
+                    self.flush_locked(state, now);
+                }
+                self.poll_socket(state, cx)
+            }
         }
     }
 
@@ -129,7 +143,7 @@ impl Outbox {
             match socket.as_ref().poll_write_ready(cx) {
                 Poll::Ready(Ok(())) => {
                     state.blocked = None;
-                    self.flush_locked(state);
+                    self.flush_locked(state, None);
                 }
                 Poll::Ready(Err(error)) => self.fail(state, &error),
                 Poll::Pending => return Poll::Pending,
@@ -167,7 +181,7 @@ impl Outbox {
             match written {
                 Ok(written) => {
                     state.blocked = None;
-                    self.note_written(state, written);
+                    self.note_written(state, written, None);
                 }
                 Err(_) if pending => {
                     state.blocked.get_or_insert_with(Moment::now);
@@ -189,8 +203,8 @@ impl Outbox {
     }
 
     /// The stream took octets.
-    fn note_written(&self, state: &mut State, written: usize) {
-        state.last_write = Moment::now();
+    fn note_written(&self, state: &mut State, written: usize, now: Option<Moment>) {
+        state.last_write = now.unwrap_or_else(Moment::now);
         let left = state.octets();
         let half = self.terms.outbox_octets_max / 2;
         if left <= half && left + written > half {

@@ -147,8 +147,24 @@ impl Outbox {
         self.terms.keep(self);
     }
 
-    /// Queues a message. One may exceed the limit, if the outbox is below it.
+    /// Queues a short message, where that needs nothing else to be done or thought of: what happens most of
+    /// the time, and so made to cost little. Whether it was queued; if not, [`push`](Self::push) does it, or
+    /// says why not.
     #[inline]
+    pub(crate) fn push_short(self: &Arc<Self>, opcode: Opcode, payload: &[u8]) -> bool {
+        let mut state = self.lock();
+        let is_usual = matches!(state.phase, Phase::Open)
+            && state.extras.is_none()
+            && state.segments.octets() < self.terms.outbox_octets_max;
+        if !is_usual || !state.segments.append_short_frame(opcode, payload) {
+            return false;
+        }
+        turn::count_push();
+        self.schedule(state);
+        true
+    }
+
+    /// Queues a message. One may exceed the limit, if the outbox is below it.
     pub(crate) fn push(self: &Arc<Self>, outgoing: Outgoing<'_>) -> Result<(), PushError> {
         self.push_with_ticket(outgoing, None)
     }
@@ -323,6 +339,14 @@ impl Outbox {
         }
     }
 
+    /// The stream gave octets, now.
+    #[cfg(test)]
+    pub(crate) fn note_read(&self) -> Instant {
+        let now = Instant::now();
+        self.lock().last_read = now.into();
+        now
+    }
+
     #[cfg(test)]
     pub(crate) fn waiting_octets(&self) -> usize {
         self.lock().octets()
@@ -365,7 +389,7 @@ impl Outbox {
         if end == EndOfBatch::Ends {
             state.release_hold();
         }
-        self.flush_locked(&mut state);
+        self.flush_locked(&mut state, None);
         Ok(())
     }
 
@@ -376,7 +400,7 @@ impl Outbox {
         }
         match turn::schedule_flush(self) {
             Schedule::AtEndOfTurn => state.flush = Flush::Scheduled,
-            Schedule::Now => self.flush_locked(&mut state),
+            Schedule::Now => self.flush_locked(&mut state, None),
         }
     }
 
@@ -423,7 +447,6 @@ impl State {
             || self.extras.as_ref().is_some_and(|extras| extras.must_defer())
     }
 
-    #[inline]
     fn append(&mut self, outgoing: Outgoing<'_>, ticket: Option<Written>) {
         let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
         match (outgoing, encoder) {

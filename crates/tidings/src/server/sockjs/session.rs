@@ -335,7 +335,7 @@ impl Source for HttpSource {
         let message = state.incoming.pop_front().unwrap_or_default();
         state.incoming_octets -= message.len() + MESSAGE_OVERHEAD_OCTETS;
         self.session.room.notify_waiters();
-        Poll::Ready(Incoming::Message(Message::Text(message)))
+        Poll::Ready(Message::Text(message).into())
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
