@@ -68,11 +68,11 @@ fn read_prefix(arguments: TokenStream, mistakes: &mut Mistakes) -> Prefix {
     if arguments.is_empty() {
         return Prefix::default();
     }
-    let read = |prefix: LitStr| {
-        let variables = template::variables(&prefix, Syntax::Path)?;
-        Ok(Prefix { path: prefix.value().trim_end_matches('/').to_owned(), variables })
+    let Some(prefix) = mistakes.ok(syn::parse2::<LitStr>(arguments)) else {
+        return Prefix::default();
     };
-    mistakes.ok(syn::parse2::<LitStr>(arguments).and_then(read)).unwrap_or_default()
+    let variables = template::variables(&prefix, Syntax::Path, mistakes);
+    Prefix { path: prefix.value().trim_end_matches('/').to_owned(), variables }
 }
 
 fn read_mappings(block: &mut ItemImpl, prefix: &Prefix, mistakes: &mut Mistakes) -> Vec<Mapping> {
@@ -123,7 +123,7 @@ fn read_pattern(
 ) -> Option<(String, Vec<String>)> {
     let own = mistakes.ok(attribute.parse_args::<LitStr>())?;
     let mut variables = prefix.variables.clone();
-    for name in mistakes.ok(template::variables(&own, Syntax::Mapping))? {
+    for name in template::variables(&own, Syntax::Mapping, mistakes) {
         if variables.contains(&name) {
             mistakes.add(&own, format!("the prefix has a variable `{{{name}}}` already"));
         }

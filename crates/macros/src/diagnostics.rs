@@ -19,6 +19,11 @@ impl Mistakes {
         }
     }
 
+    #[cfg(test)]
+    pub(crate) fn told(self) -> Vec<String> {
+        self.0.into_iter().flatten().map(|error| error.to_string()).collect()
+    }
+
     /// Notes the error, if it is one.
     pub(crate) fn ok<T>(&mut self, result: syn::Result<T>) -> Option<T> {
         result.map_err(|error| self.add_error(error)).ok()

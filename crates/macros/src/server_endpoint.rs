@@ -5,7 +5,7 @@ mod options;
 use deployed::{generate_bare, generate_client, generate_server};
 use generate::generate_endpoint;
 use options::{Deployment, Instances, Options, max_size};
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl};
 
@@ -69,8 +69,8 @@ struct Methods {
 /// A method with `#[on_message]`.
 struct MessageMethod {
     method: Method,
-    /// Of `#[on_message(max_size = …)]`.
-    octets_max: Option<usize>,
+    /// Of `#[on_message(max_size = …)]`, with its place.
+    octets_max: Option<(usize, Span)>,
 }
 
 impl Methods {
@@ -134,8 +134,7 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let instances = deployment.as_ref().map_or_else(Instances::default, |it| it.options.instances);
     let methods = read_methods(&mut block, instances, &mut mistakes);
     let generated = deployment.map(|deployment| {
-        let variables = mistakes.ok(template::variables(&deployment.path, Syntax::Path));
-        let variables = variables.unwrap_or_default();
+        let variables = template::variables(&deployment.path, Syntax::Path, &mut mistakes);
         check_subprotocols(&deployment.options, &mut mistakes);
         check_variables(&methods, &variables, &mut mistakes);
         let server = generate_server(&block, &deployment, &methods, &variables);
@@ -173,7 +172,8 @@ fn read_methods(block: &mut ItemImpl, instances: Instances, mistakes: &mut Mista
             None => *slot = Some(method),
             Some(first) => {
                 let name = attribute.path().to_token_stream();
-                let message = format!("second #[{name}]; the first is `{}`", first.name);
+                let message =
+                    format!("second #[{name}]; one is enough, and `{}` is it", first.name);
                 mistakes.add(&attribute, message);
             }
         }
@@ -192,7 +192,9 @@ fn take_phase(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribu
     let mut phases = phases.into_iter().filter_map(|(attribute, phase)| Some((attribute?, phase)));
     let (attribute, phase) = phases.next()?;
     for (second, _) in phases {
-        mistakes.add(second, "one method serves one of the five; write another method for this");
+        let names = PHASES.map(|(name, _)| format!("#[{name}]")).join(", ");
+        let message = format!("a method has only one of {names}; write another one for this");
+        mistakes.add(second, message);
     }
     if !matches!(phase, Phase::Message)
         && let Err(error) = attribute.meta.require_path_only()

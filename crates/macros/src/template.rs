@@ -1,5 +1,7 @@
 use syn::LitStr;
 
+use crate::diagnostics::Mistakes;
+
 /// How a path or destination is written.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(crate) enum Syntax {
@@ -9,44 +11,60 @@ pub(crate) enum Syntax {
     Mapping,
 }
 
-/// The variables of a template, after a check of its rules.
-pub(crate) fn variables(template: &LitStr, syntax: Syntax) -> syn::Result<Vec<String>> {
+/// The variables of a template, whose broken rules are all noted.
+pub(crate) fn variables(template: &LitStr, syntax: Syntax, mistakes: &mut Mistakes) -> Vec<String> {
     let text = template.value();
-    let fail = |rule: String| Err(syn::Error::new(template.span(), rule));
-    let Some(path) = text.strip_prefix('/') else {
-        return fail(format!("the path must begin with `/`: \"/{text}\""));
-    };
+    let path = text.strip_prefix('/').unwrap_or_else(|| {
+        mistakes.add(template, format!("the path must begin with `/`: \"/{text}\""));
+        &text
+    });
     let mut variables: Vec<String> = Vec::new();
     let mut segments = path.split('/').peekable();
     while let Some(segment) = segments.next() {
-        if let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) {
-            if syn::parse_str::<syn::Ident>(name).is_err() {
-                return fail(format!("`{{{name}}}` needs a Rust identifier as its name"));
+        let place = if segments.peek().is_some() { Place::Before } else { Place::Last };
+        let Some(name) = segment.strip_prefix('{').and_then(|rest| rest.strip_suffix('}')) else {
+            if !path.is_empty()
+                && let Some(rule) = broken_rule(segment, syntax, place)
+            {
+                mistakes.add(template, rule);
             }
-            if variables.iter().any(|known| known == name) {
-                return fail(format!("the variable `{{{name}}}` appears twice"));
-            }
-            variables.push(name.to_owned());
             continue;
-        }
-        match segment {
-            "" if path.is_empty() => {}
-            "" => return fail("the path holds an empty segment: `//`, or `/` at its end".into()),
-            "." | ".." => return fail("the path must not hold `.` or `..` segments".into()),
-            "**" if syntax == Syntax::Mapping && segments.peek().is_some() => {
-                return fail("`**` must be the last segment".into());
-            }
-            "*" | "**" if syntax == Syntax::Mapping => {}
-            segment if segment.contains(['{', '}']) => {
-                return fail(format!("a variable must be a whole segment, but `{segment}` is not"));
-            }
-            segment if syntax == Syntax::Path && segment.contains(['?', '#']) => {
-                return fail("a path has no query (`?`) and no fragment (`#`)".into());
-            }
-            _ => {}
+        };
+        if syn::parse_str::<syn::Ident>(name).is_err() {
+            mistakes.add(template, format!("`{{{name}}}` needs a Rust identifier as its name"));
+        } else if variables.iter().any(|known| known == name) {
+            mistakes.add(template, format!("the variable `{{{name}}}` appears twice"));
+        } else {
+            variables.push(name.to_owned());
         }
     }
-    Ok(variables)
+    variables
+}
+
+/// Where a segment stands.
+#[derive(Clone, Copy, PartialEq, Eq)]
+enum Place {
+    Before,
+    Last,
+}
+
+/// The rule that a segment breaks which is no variable.
+fn broken_rule(segment: &str, syntax: Syntax, place: Place) -> Option<String> {
+    let rule = match segment {
+        "" => "the path holds an empty segment: `//`, or `/` at its end".to_owned(),
+        "." | ".." => "the path must not hold `.` or `..` segments".to_owned(),
+        "**" if syntax == Syntax::Mapping && place == Place::Before => {
+            "`**` must be the last segment".to_owned()
+        }
+        segment if segment.contains(['{', '}']) => {
+            format!("a variable must be a whole segment, but `{segment}` is not")
+        }
+        segment if syntax == Syntax::Path && segment.contains(['?', '#']) => {
+            "a path has no query (`?`) and no fragment (`#`)".to_owned()
+        }
+        _ => return None,
+    };
+    Some(rule)
 }
 
 /// The names between braces in a destination that is sent to.
@@ -83,8 +101,12 @@ mod tests {
 
     use super::*;
 
-    fn check(text: &str, syntax: Syntax) -> Result<Vec<String>, String> {
-        variables(&LitStr::new(text, Span::call_site()), syntax).map_err(|error| error.to_string())
+    /// The variables, or all mistakes.
+    fn check(text: &str, syntax: Syntax) -> Result<Vec<String>, Vec<String>> {
+        let mut mistakes = Mistakes::default();
+        let variables = variables(&LitStr::new(text, Span::call_site()), syntax, &mut mistakes);
+        let told = mistakes.told();
+        if told.is_empty() { Ok(variables) } else { Err(told) }
     }
 
     #[test]
@@ -110,6 +132,11 @@ mod tests {
         for text in broken {
             assert!(check(text, Syntax::Path).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn several_broken_rules_are_all_told() {
+        assert_eq!(check("{a}//{a}/x{b}/..", Syntax::Path).unwrap_err().len(), 5);
     }
 
     #[test]

@@ -61,25 +61,6 @@ impl<T: FromStr> FromText for T {
     }
 }
 
-/// The kind of the one payload among a method's arguments; anything but one does not compile.
-pub const fn only_payload(arguments: &[Option<PayloadKind>]) -> PayloadKind {
-    let mut found = None;
-    let mut index = 0;
-    while index < arguments.len() {
-        if let Some(kind) = arguments[index] {
-            assert!(found.is_none(), "an #[on_message] method takes only one message argument");
-            found = Some(kind);
-        }
-        index += 1;
-    }
-    match found {
-        Some(kind) => kind,
-        None => {
-            panic!("an #[on_message] method must take the message: `text: String`, for example")
-        }
-    }
-}
-
 /// Calls a method that is not async, and sends what it returned.
 #[inline]
 pub fn reply_now(
@@ -191,15 +172,6 @@ pub fn refuse(session: &Session, payload: &Payload) {
         let reason = "no method for this kind of message";
         session.close(CloseReason::truncated(CloseCode::UNSUPPORTED_DATA, reason));
     }
-}
-
-/// The limit of a method, which must be one for whole messages.
-pub const fn max_size(kind: PayloadKind, octets_max: usize) -> Option<usize> {
-    assert!(
-        kind.is_whole(),
-        "max_size is for whole messages; parts, streams and pongs have no size to limit",
-    );
-    Some(octets_max)
 }
 
 /// What comes of `#[on_error]`, which may itself have failed.

@@ -220,9 +220,14 @@ fn generate_on_message(
         let kind = kind(index);
         let octets_max = method.octets_max.map_or_else(
             || quote!(::std::option::Option::None),
-            |octets_max| {
-                let span = method.method.name.span();
-                quote_spanned!(span=> const { ::tidings::__private::max_size(Self::#kind, #octets_max) })
+            |(octets_max, span)| {
+                quote_spanned! {span=> const {
+                    assert!(
+                        Self::#kind.is_whole(),
+                        "max_size is for whole messages, such as `String` or `Vec<u8>`; parts, streams and pongs have no size to limit",
+                    );
+                    ::std::option::Option::Some(#octets_max)
+                }}
             },
         );
         quote!((Self::#kind, #octets_max))
@@ -312,14 +317,7 @@ fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod], options: &Options
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
     let kinds = methods.iter().enumerate().map(|(index, MessageMethod { method, .. })| {
         let kind = kind(index);
-        let payloads =
-            method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
-        let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
-        let payloads =
-            payloads.map(|argument| extract_by(argument, &call_type, options, &quote!(PAYLOAD)));
-        let only_payload = quote_spanned! {method.name.span()=>
-            ::tidings::__private::only_payload(&[#(#payloads),*])
-        };
+        let only_payload = only_payload(method, options);
         quote! {
             #[doc(hidden)]
             const #kind: ::tidings::endpoint::PayloadKind = #only_payload;
@@ -328,14 +326,13 @@ fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod], options: &Options
     let overlaps =
         (0..methods.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
     let overlaps = overlaps.map(|(first, second)| {
-        let span = methods[second].method.name.span();
+        let (name, known) = (&methods[second].method.name, &methods[first].method.name);
+        let message = format!(
+            "`{name}` takes messages that `{known}` takes already; an endpoint has one method for text, one \
+             for binary messages and one for pongs"
+        );
         let (first, second) = (kind(first), kind(second));
-        quote_spanned! {span=>
-            assert!(
-                !Self::#first.overlaps(Self::#second),
-                "two #[on_message] methods take the same kind of message",
-            );
-        }
+        quote_spanned!(name.span()=> assert!(!Self::#first.overlaps(Self::#second), #message);)
     });
     quote! {
         impl #impl_generics #ty #where_clause {
@@ -347,6 +344,34 @@ fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod], options: &Options
             };
         }
     }
+}
+
+/// What the one message argument of a method takes. Another one, or none, is a mistake.
+fn only_payload(method: &Method, options: &Options) -> TokenStream {
+    let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
+    let arguments = method.arguments.iter().filter(|it| matches!(it.kind, Kind::Typed));
+    let steps = arguments.map(|argument| {
+        let payload = extract_by(argument, &call_type, options, &quote!(PAYLOAD));
+        quote_spanned! {argument.ty.span()=>
+            let found = match (found, #payload) {
+                (::std::option::Option::Some(_), ::std::option::Option::Some(_)) => panic!(
+                    "second message argument; an #[on_message] method takes one message, and beside it `Session`, `#[path_param] name: T` and the like"
+                ),
+                (::std::option::Option::None, found) | (found, ::std::option::Option::None) => found,
+            };
+        }
+    });
+    let none = quote_spanned! {method.name.span()=>
+        panic!("an #[on_message] method must take the message: `text: String`, for example")
+    };
+    quote! {{
+        let found: ::std::option::Option<::tidings::endpoint::PayloadKind> = ::std::option::Option::None;
+        #(#steps)*
+        match found {
+            ::std::option::Option::Some(kind) => kind,
+            ::std::option::Option::None => #none,
+        }
+    }}
 }
 
 fn kind(index: usize) -> Ident {

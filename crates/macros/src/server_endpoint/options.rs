@@ -1,6 +1,6 @@
 //! What stands in the parentheses of `#[server_endpoint(…)]` and `#[client_endpoint(…)]`.
 
-use proc_macro2::TokenStream;
+use proc_macro2::{Span, TokenStream};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
 use syn::{Attribute, Expr, Lit, LitStr, Token, Type, bracketed};
@@ -81,7 +81,15 @@ impl Options {
     }
 
     fn parse_one(&mut self, input: ParseStream<'_>, deployed: Deployed) -> syn::Result<()> {
-        let name: syn::Ident = input.parse()?;
+        let name: syn::Ident = match (input.parse(), deployed) {
+            (Ok(name), _) => name,
+            (Err(_), Deployed::Client) if input.peek(LitStr) => {
+                let message =
+                    "a client endpoint has no path: `Client::connect` takes the whole URL";
+                return Err(input.error(message));
+            }
+            (Err(error), _) => return Err(error),
+        };
         let known = name.to_string();
         match (&*known, deployed) {
             ("strict", _) => self.unknown = Unknown::Refused,
@@ -165,7 +173,7 @@ fn path_errors(input: ParseStream<'_>) -> syn::Result<PathErrors> {
 }
 
 /// Reads `max_size = "64KiB"` or `max_size = 65536` in `#[on_message(…)]`.
-pub(super) fn max_size(attribute: &Attribute) -> syn::Result<Option<usize>> {
+pub(super) fn max_size(attribute: &Attribute) -> syn::Result<Option<(usize, Span)>> {
     if let syn::Meta::Path(_) = attribute.meta {
         return Ok(None);
     }
@@ -174,7 +182,8 @@ pub(super) fn max_size(attribute: &Attribute) -> syn::Result<Option<usize>> {
         if !meta.path.is_ident("max_size") {
             return Err(meta.error("expected `max_size = \"64KiB\"`"));
         }
-        octets_max = Some(parse_size(&meta.value()?.parse()?)?);
+        let value: Lit = meta.value()?.parse()?;
+        octets_max = Some((parse_size(&value)?, value.span()));
         Ok(())
     })?;
     Ok(octets_max)

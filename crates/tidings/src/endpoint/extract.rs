@@ -20,6 +20,7 @@ use super::{
     label = "not a legal argument here",
     note = "every method may take `Session`, `&Session`, `&Handshake`, `#[path_param] name: T`, `Path<T>`, `Query<T>`, `State<S>`, `User<P>`, `EndpointConfig` and `UserProperties`",
     note = "`#[on_message]` also takes one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
+    note = "implement `FromMessage` for a message of your own, or `Decoder` for the endpoint's `codec`; `Extract` for any other argument",
     note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`"
 )]
 pub trait Extract<P>: Sized {
