@@ -1,5 +1,6 @@
 mod deployed;
 mod generate;
+mod kinds;
 mod options;
 
 use deployed::{generate_bare, generate_client, generate_server};

@@ -61,6 +61,32 @@ impl<T: FromStr> FromText for T {
     }
 }
 
+/// What the first message argument of a method takes, if there is one.
+pub const fn first_payload(payloads: &[Option<PayloadKind>]) -> Option<PayloadKind> {
+    let mut index = 0;
+    while index < payloads.len() {
+        if payloads[index].is_some() {
+            return payloads[index];
+        }
+        index += 1;
+    }
+    None
+}
+
+/// Whether this argument of a method takes a message, and one before it does too.
+pub const fn is_second_payload(payloads: &[Option<PayloadKind>], index: usize) -> bool {
+    let (before, _) = payloads.split_at(index);
+    payloads[index].is_some() && first_payload(before).is_some()
+}
+
+/// Whether two methods would both be called for some message.
+pub const fn overlap(first: &[Option<PayloadKind>], second: &[Option<PayloadKind>]) -> bool {
+    match (first_payload(first), first_payload(second)) {
+        (Some(first), Some(second)) => first.overlaps(second),
+        _ => false,
+    }
+}
+
 /// Calls a method that is not async, and sends what it returned.
 #[inline]
 pub fn reply_now(

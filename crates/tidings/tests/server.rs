@@ -8,7 +8,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
-use rustls::pki_types::{PrivateKeyDer, ServerName};
+use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use support::{PATIENCE, WebSocket};
 use tidings::App;
 use tidings::client::{Client, HttpVersion};
@@ -92,6 +92,65 @@ async fn a_websocket_over_tls() {
     let name = ServerName::try_from("localhost").unwrap();
     let mut stream = connector.connect(name, stream).await.unwrap();
     echo_over(&mut stream).await;
+}
+
+/// Says which certificates the client has shown.
+struct Certificates;
+
+impl Endpoint for Certificates {
+    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        let certificates = session.handshake().client_certificates();
+        let shown = certificates.collect::<Vec<_>>().concat();
+        Ok(session.send(shown).await?)
+    }
+}
+
+/// A key with a certificate that it has signed itself.
+fn identity(name: &str) -> (CertificateDer<'static>, PrivateKeyDer<'static>) {
+    let certified = rcgen::generate_simple_self_signed([name.to_owned()]).unwrap();
+    let key = PrivateKeyDer::Pkcs8(certified.signing_key.serialize_der().into());
+    (certified.cert.der().clone(), key)
+}
+
+fn trusting(certificate: &CertificateDer<'static>) -> rustls::RootCertStore {
+    let mut roots = rustls::RootCertStore::empty();
+    roots.add(certificate.clone()).unwrap();
+    roots
+}
+
+#[tokio::test]
+async fn the_certificate_of_a_client_is_known_to_the_endpoint() {
+    let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+    let (of_server, server_key) = identity("localhost");
+    let (of_client, client_key) = identity("client");
+    let verifier = rustls::server::WebPkiClientVerifier::builder_with_provider(
+        Arc::new(trusting(&of_client)),
+        Arc::clone(&provider),
+    );
+    let verifier = verifier.allow_unauthenticated().build().unwrap();
+    let config = rustls::ServerConfig::builder_with_provider(Arc::clone(&provider))
+        .with_safe_default_protocol_versions()
+        .unwrap()
+        .with_client_cert_verifier(verifier)
+        .with_single_cert(vec![of_server.clone()], server_key)
+        .unwrap();
+    let app = App::builder().endpoint_at("/", || Certificates).build().unwrap();
+    let server = Server::new(app).listen_tls("127.0.0.1:0", config).await.unwrap();
+    let url = format!("wss://localhost:{}/", server.https_addrs()[0].port());
+    tokio::spawn(server.run_until(std::future::pending()));
+
+    let client = || {
+        let builder = rustls::ClientConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()
+            .unwrap();
+        builder.with_root_certificates(trusting(&of_server))
+    };
+    let chain = vec![of_client.clone()];
+    let known = client().with_client_auth_cert(chain, client_key).unwrap();
+    for (config, shown) in [(known, of_client.to_vec()), (client().with_no_client_auth(), vec![])] {
+        let mut socket = Client::builder().tls(&config).build().open(&url).await.unwrap();
+        assert_eq!(socket.next().await, Some(shown.into()));
+    }
 }
 
 #[tokio::test]

@@ -5,7 +5,7 @@ use quote::quote;
 use syn::ItemImpl;
 
 use super::generate::{extract_by, generate_arguments};
-use super::options::{Deployment, Instances, Options, PathErrors};
+use super::options::{Deployment, Instances, Options, PathErrors, Security};
 use super::{Deployed, Methods};
 use crate::argument::{Argument, Kind, Method, Passing, binding, parse_as};
 
@@ -82,9 +82,14 @@ fn generate_config(options: &Options) -> TokenStream {
     let configurator = configurator.as_ref().map(|value| quote!(.configurator(#value)));
     let text = text_octets_max.map(|octets| quote!(.text_octets_max(#octets)));
     let binary = binary_octets_max.map(|octets| quote!(.binary_octets_max(#octets)));
+    let tls = (options.security == Security::Tls).then(|| quote!(.require_tls()));
+    let roles = &options.roles;
+    let roles = (!roles.is_empty()).then(|| quote!(.require_roles([#(#roles),*])));
+    let sessions_max = options.sessions_max.as_ref().map(|max| quote!(.sessions_max(#max)));
     quote! {
         fn config() -> ::tidings::endpoint::EndpointConfig {
-            ::tidings::endpoint::EndpointConfig::new() #subprotocols #configurator #text #binary
+            ::tidings::endpoint::EndpointConfig::new()
+                #subprotocols #configurator #text #binary #tls #roles #sessions_max
         }
     }
 }

@@ -3,8 +3,9 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
-use syn::{Ident, ItemImpl, Type};
+use syn::{ItemImpl, Type};
 
+use super::kinds::{all_checks, generate_kinds, kind, octets_max};
 use super::options::{Instances, Options, Unknown};
 use super::{MessageMethod, Methods};
 use crate::argument::{Argument, Kind, Method, Passing, binding, parse_as, within};
@@ -216,22 +217,11 @@ fn generate_on_message(
     if methods.is_empty() && unknown == Unknown::Ignored {
         return quote!();
     }
-    let receptions = methods.iter().enumerate().map(|(index, method)| {
-        let kind = kind(index);
-        let octets_max = method.octets_max.map_or_else(
-            || quote!(::std::option::Option::None),
-            |(octets_max, span)| {
-                quote_spanned! {span=> const {
-                    assert!(
-                        Self::#kind.is_whole(),
-                        "max_size is for whole messages, such as `String` or `Vec<u8>`; parts, streams and pongs have no size to limit",
-                    );
-                    ::std::option::Option::Some(#octets_max)
-                }}
-            },
-        );
-        quote!((Self::#kind, #octets_max))
+    let receptions = (0..methods.len()).map(|index| {
+        let (kind, octets_max) = (kind(index), octets_max(index));
+        quote!((Self::#kind, Self::#octets_max))
     });
+    let checks = all_checks(methods.len());
     let unknown = match unknown {
         Unknown::Ignored => quote!(ignore),
         Unknown::Refused => quote!(refuse),
@@ -256,7 +246,7 @@ fn generate_on_message(
     });
     quote! {
         fn receptions(&self) -> ::tidings::endpoint::Receptions {
-            let () = Self::__TIDINGS_KINDS_DIFFER;
+            #(let () = Self::#checks;)*
             ::tidings::endpoint::PayloadKind::receptions(&[#(#receptions),*])
         }
 
@@ -307,75 +297,6 @@ fn generate_call(method: &Method, variables: &[String], options: &Options) -> To
             ::tidings::__private::send_reply(session, reply).await
         }
     })
-}
-
-/// Constants of the type that say what each method takes, and that no two take the same.
-///
-/// Of the type, because the compiler then looks at each only once, and knows the type's generics.
-fn generate_kinds(block: &ItemImpl, methods: &[MessageMethod], options: &Options) -> TokenStream {
-    let ty = &block.self_ty;
-    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let kinds = methods.iter().enumerate().map(|(index, MessageMethod { method, .. })| {
-        let kind = kind(index);
-        let only_payload = only_payload(method, options);
-        quote! {
-            #[doc(hidden)]
-            const #kind: ::tidings::endpoint::PayloadKind = #only_payload;
-        }
-    });
-    let overlaps =
-        (0..methods.len()).flat_map(|second| (0..second).map(move |first| (first, second)));
-    let overlaps = overlaps.map(|(first, second)| {
-        let (name, known) = (&methods[second].method.name, &methods[first].method.name);
-        let message = format!(
-            "`{name}` takes messages that `{known}` takes already; an endpoint has one method for text, one \
-             for binary messages and one for pongs"
-        );
-        let (first, second) = (kind(first), kind(second));
-        quote_spanned!(name.span()=> assert!(!Self::#first.overlaps(Self::#second), #message);)
-    });
-    quote! {
-        impl #impl_generics #ty #where_clause {
-            #(#kinds)*
-
-            #[doc(hidden)]
-            const __TIDINGS_KINDS_DIFFER: () = {
-                #(#overlaps)*
-            };
-        }
-    }
-}
-
-/// What the one message argument of a method takes. Another one, or none, is a mistake.
-fn only_payload(method: &Method, options: &Options) -> TokenStream {
-    let call_type = quote!(::tidings::endpoint::OnMessage<'_>);
-    let arguments = method.arguments.iter().filter(|it| matches!(it.kind, Kind::Typed));
-    let steps = arguments.map(|argument| {
-        let payload = extract_by(argument, &call_type, options, &quote!(PAYLOAD));
-        quote_spanned! {argument.ty.span()=>
-            let found = match (found, #payload) {
-                (::std::option::Option::Some(_), ::std::option::Option::Some(_)) => panic!(
-                    "second message argument; an #[on_message] method takes one message, and beside it `Session`, `#[path_param] name: T` and the like"
-                ),
-                (::std::option::Option::None, found) | (found, ::std::option::Option::None) => found,
-            };
-        }
-    });
-    let none = quote_spanned! {method.name.span()=>
-        panic!("an #[on_message] method must take the message: `text: String`, for example")
-    };
-    quote! {{
-        let found: ::std::option::Option<::tidings::endpoint::PayloadKind> = ::std::option::Option::None;
-        #(#steps)*
-        match found {
-            ::std::option::Option::Some(kind) => kind,
-            ::std::option::Option::None => #none,
-        }
-    }}
-}
-
-fn kind(index: usize) -> Ident {
-    quote::format_ident!("__TIDINGS_KIND_{index}")
 }
 
 fn generate_on_close(method: &Method, variables: &[String], options: &Options) -> TokenStream {

@@ -3,7 +3,7 @@
 use proc_macro2::{Span, TokenStream};
 use syn::parse::{ParseStream, Parser};
 use syn::punctuated::Punctuated;
-use syn::{Attribute, Expr, Lit, LitStr, Token, Type, bracketed};
+use syn::{Attribute, Expr, Lit, LitInt, LitStr, Token, Type, bracketed};
 
 use super::Deployed;
 use crate::diagnostics::Mistakes;
@@ -25,6 +25,17 @@ pub(super) struct Options {
     pub(super) codec: Option<Type>,
     pub(super) text_octets_max: Option<usize>,
     pub(super) binary_octets_max: Option<usize>,
+    pub(super) security: Security,
+    pub(super) roles: Vec<LitStr>,
+    pub(super) sessions_max: Option<LitInt>,
+}
+
+/// Which connections may reach an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(super) enum Security {
+    #[default]
+    Any,
+    Tls,
 }
 
 /// How many values of the type there are.
@@ -98,15 +109,16 @@ impl Options {
                 let message = "each `connect` takes a client endpoint of its own";
                 return Err(syn::Error::new(name.span(), message));
             }
-            ("subprotocols", _) => {
-                input.parse::<Token![=]>()?;
-                let list;
-                bracketed!(list in input);
-                let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
-                self.subprotocols = list.into_iter().collect();
-            }
+            ("subprotocols", _) => self.subprotocols = list(input)?,
             ("codec", _) => self.codec = Some(value(input)?),
             ("configurator", Deployed::Server) => self.configurator = Some(value(input)?),
+            ("require_tls", Deployed::Server) => self.security = Security::Tls,
+            ("require_roles", Deployed::Server) => self.roles = list(input)?,
+            ("sessions_max", Deployed::Server) => {
+                let number: LitInt = value(input)?;
+                number.base10_parse::<usize>()?;
+                self.sessions_max = Some(number);
+            }
             ("path_errors", Deployed::Server) => self.path_errors = path_errors(input)?,
             ("max_text", Deployed::Server) => {
                 self.text_octets_max = Some(parse_size(&value(input)?)?);
@@ -118,8 +130,9 @@ impl Options {
                 let message = match deployed {
                     Deployed::Server => {
                         "expected `subprotocols = […]`, `shared`, `strict`, `codec = Type`, \
-                         `configurator = value`, `path_errors = \"on_error\"`, `max_text = \"64KiB\"` \
-                         or `max_binary = \"64KiB\"`"
+                         `configurator = value`, `path_errors = \"on_error\"`, `max_text = \"64KiB\"`, \
+                         `max_binary = \"64KiB\"`, `require_tls`, `require_roles = […]` or \
+                         `sessions_max = 1000`"
                     }
                     Deployed::Client => "expected `subprotocols = […]`, `strict` or `codec = Type`",
                 };
@@ -161,6 +174,15 @@ fn skip_option(input: ParseStream<'_>) {
 fn value<T: syn::parse::Parse>(input: ParseStream<'_>) -> syn::Result<T> {
     input.parse::<Token![=]>()?;
     input.parse()
+}
+
+/// A list of texts in brackets, after `=`.
+fn list(input: ParseStream<'_>) -> syn::Result<Vec<LitStr>> {
+    input.parse::<Token![=]>()?;
+    let list;
+    bracketed!(list in input);
+    let list = Punctuated::<LitStr, Token![,]>::parse_terminated(&list)?;
+    Ok(list.into_iter().collect())
 }
 
 fn path_errors(input: ParseStream<'_>) -> syn::Result<PathErrors> {

@@ -4,7 +4,7 @@ use http::Extensions;
 
 use super::configurator::AnyConfigurator;
 use super::{
-    Configurator, DefaultConfigurator, MissingState, OpenSessions, SubprotocolPolicy,
+    Configurator, DefaultConfigurator, Handshake, MissingState, OpenSessions, SubprotocolPolicy,
     UserProperties,
 };
 use crate::app::{App, WeakApp};
@@ -35,6 +35,17 @@ struct Inner {
     text_octets_max: Option<usize>,
     binary_octets_max: Option<usize>,
     user_properties: UserProperties,
+    security: Security,
+    required_roles: Vec<Box<str>>,
+    sessions_max: Option<usize>,
+}
+
+/// Which connections may reach an endpoint.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Security {
+    #[default]
+    Any,
+    Tls,
 }
 
 impl EndpointConfig {
@@ -48,6 +59,9 @@ impl EndpointConfig {
             text_octets_max: None,
             binary_octets_max: None,
             user_properties: UserProperties::default(),
+            security: Security::Any,
+            required_roles: Vec::new(),
+            sessions_max: None,
         }))
     }
 
@@ -99,6 +113,33 @@ impl EndpointConfig {
         self
     }
 
+    /// Lets in only clients that come over TLS; others are answered with status 403. Behind a proxy that ends
+    /// TLS, see [`Secure`](crate::server::Secure).
+    #[must_use]
+    pub fn require_tls(mut self) -> Self {
+        self.inner().security = Security::Tls;
+        self
+    }
+
+    /// Lets in only users who have one of these roles. Nobody known is answered with status 401, somebody
+    /// else with 403.
+    ///
+    /// Who the user is, a layer may have said, the [configurator](Configurator::handshake), or
+    /// `#[on_handshake]` by returning a [`Principal`](super::Principal).
+    #[must_use]
+    pub fn require_roles<R: Into<Box<str>>>(mut self, roles: impl IntoIterator<Item = R>) -> Self {
+        self.inner().required_roles = roles.into_iter().map(Into::into).collect();
+        self
+    }
+
+    /// How many sessions there may be at a time. Further clients are answered with status 503, and those
+    /// who come at the same moment are closed with 1013. Default: any number.
+    #[must_use]
+    pub fn sessions_max(mut self, sessions_max: usize) -> Self {
+        self.inner().sessions_max = Some(sessions_max);
+        self
+    }
+
     /// Keeps a value that each session has a copy of in its [user properties](UserProperties).
     #[must_use]
     pub fn property<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
@@ -111,6 +152,22 @@ impl EndpointConfig {
     /// What each session's user properties begin with.
     pub fn user_properties(&self) -> &UserProperties {
         &self.0.user_properties
+    }
+
+    /// Whether a client may come by such a connection.
+    pub(crate) fn allows_connection(&self, handshake: &Handshake) -> bool {
+        self.0.security == Security::Any || handshake.is_secure()
+    }
+
+    /// Whether the user may come in.
+    pub(crate) fn allows_user(&self, handshake: &Handshake) -> bool {
+        let roles = &self.0.required_roles;
+        roles.is_empty() || roles.iter().any(|role| handshake.is_user_in_role(role))
+    }
+
+    /// Whether there may be more sessions than so many.
+    pub(crate) fn has_room_beside(&self, sessions: usize) -> bool {
+        self.0.sessions_max.is_none_or(|max| sessions < max)
     }
 
     pub(crate) fn subprotocol_list(&self) -> (&[String], SubprotocolPolicy) {

@@ -1,7 +1,7 @@
 use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
-use tidings_websocket::{CloseReason, Message};
+use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::{Session, SessionId};
 use crate::net::{SharedMessage, TurnGuard};
@@ -21,6 +21,11 @@ impl OpenSessions {
     /// All sessions at this moment.
     pub(crate) fn snapshot(&self) -> Peers {
         Peers { sessions: Arc::clone(&self.lock()), without: None, of: None }
+    }
+
+    /// How many there are.
+    pub(crate) fn len(&self) -> usize {
+        self.lock().len()
     }
 
     /// All sessions at this moment, as one of them sees them.
@@ -84,11 +89,14 @@ impl OpenSession {
     pub(crate) fn enter(session: &Session) -> Self {
         let open_sessions = &session.deployed().open_sessions;
         let mut sessions = open_sessions.lock();
+        let has_room = session.config().has_room_beside(sessions.len());
         session.position().store(sessions.len(), Ordering::Relaxed);
         Arc::make_mut(&mut sessions).push(session.clone());
         drop(sessions);
         if let Some(reason) = open_sessions.ended.get() {
             session.close(reason.clone());
+        } else if !has_room {
+            session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "too many sessions"));
         }
         Self(session.clone())
     }

@@ -93,6 +93,14 @@ impl WebSocketDoor {
         if !configurator.check_origin(origin, &handshake) {
             return Err(Box::new(forbidden_origin()));
         }
+        if !self.config.allows_connection(&handshake) {
+            let text = "Only connections over TLS may come here.\n";
+            return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
+        }
+        if !self.config.has_room_beside(self.deployment.open_sessions().len()) {
+            let text = "There are too many sessions; try again later.\n";
+            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
+        }
         (self.admission.check)(&handshake).map_err(|error| Box::new(bad_request(&error)))?;
         let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
             return Err(Box::new(Self::refusal(NotUpgradable::Connection, request.version)));
@@ -155,6 +163,12 @@ impl WebSocketDoor {
         let (headers, user_properties, principal) = response.into_parts();
         if let Some(principal) = principal {
             handshake.set_principal(principal);
+        }
+        if !self.config.allows_user(handshake) {
+            return Err(Box::new(match handshake.principal() {
+                None => plain(StatusCode::UNAUTHORIZED, "Who are you?\n"),
+                Some(_) => plain(StatusCode::FORBIDDEN, "You may not come here.\n"),
+            }));
         }
         Ok((headers, user_properties))
     }

@@ -7,6 +7,7 @@ mod support;
 mod cases;
 mod configurator;
 mod deploying;
+mod guards;
 mod handshake;
 mod instances;
 mod lifecycle;
