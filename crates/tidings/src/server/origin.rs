@@ -14,7 +14,8 @@ pub enum AllowedOrigins {
     SameOrigin,
     /// Every origin: any page on the web may connect in the name of its visitor.
     Any,
-    /// The same origin, and these, written as a browser sends them: `https://example.org`.
+    /// The same origin, and these, written as a browser sends them: `https://example.org`. Where the host
+    /// begins with `*.`, as in `https://*.example.org`, the origins of all hosts beneath it are allowed.
     List(Vec<String>),
 }
 
@@ -35,11 +36,27 @@ impl AllowedOrigins {
             Self::Any => true,
             Self::SameOrigin => is_same_origin(origin, headers),
             Self::List(allowed) => {
-                allowed.iter().any(|allowed| allowed.eq_ignore_ascii_case(origin))
+                allowed.iter().any(|allowed| is_listed(origin, allowed))
                     || is_same_origin(origin, headers)
             }
         }
     }
+}
+
+/// Whether the origin is the one that is listed, or beneath it.
+fn is_listed(origin: &str, listed: &str) -> bool {
+    let Some((scheme, parent)) = listed.split_once("://*.") else {
+        return listed.eq_ignore_ascii_case(origin);
+    };
+    let Some((scheme_of_origin, host)) = origin.split_once("://") else { return false };
+    let Some(beneath) = host.len().checked_sub(parent.len()) else { return false };
+    let Some((name, end)) = host.split_at_checked(beneath) else { return false };
+    let is_name = |name: &str| {
+        !name.is_empty() && name.bytes().all(|c| c.is_ascii_alphanumeric() || b"-.".contains(&c))
+    };
+    scheme.eq_ignore_ascii_case(scheme_of_origin)
+        && end.eq_ignore_ascii_case(parent)
+        && name.strip_suffix('.').is_some_and(is_name)
 }
 
 /// The scheme is left out of the comparison: behind a proxy that ends TLS, the server cannot know
@@ -112,6 +129,30 @@ mod tests {
         assert!(allow("http://here:8080"));
         assert!(!allow("http://example.org"));
         assert!(!allow("https://example.org:8443"));
+    }
+
+    #[test]
+    fn a_star_in_the_list_stands_for_every_host_beneath() {
+        let origins = AllowedOrigins::List(vec!["https://*.example.org:8443".into()]);
+        let cases = [
+            ("https://a.example.org:8443", true),
+            ("HTTPS://a.b.Example.org:8443", true),
+            ("https://example.org:8443", false),
+            ("https://.example.org:8443", false),
+            ("https://a.example.org", false),
+            ("http://a.example.org:8443", false),
+            ("https://aexample.org:8443", false),
+            ("https://evil/.example.org:8443", false),
+            ("https://evil@a.example.org:8443", false),
+            ("https://evil?.example.org:8443", false),
+            ("https://\u{f6}.example.org:8443", false),
+            ("https://*.example.org:8443", false),
+            ("null", false),
+        ];
+        for (origin, allowed) in cases {
+            assert_eq!(is_listed(origin, "https://*.example.org:8443"), allowed, "{origin}");
+        }
+        assert!(origins.allow(&headers(Some("https://a.example.org:8443"), "here:8080")));
     }
 
     #[test]

@@ -1,6 +1,7 @@
 //! Endpoints that come and go while the application is in service, and upgrades without any path.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use axum::extract::{Path, Request, State};
 use axum::response::IntoResponse;
@@ -9,12 +10,13 @@ use http::StatusCode;
 use http::header::HeaderValue;
 use http_body_util::BodyExt;
 use tidings::endpoint::{
-    CloseCode, Endpoint, EndpointConfig, EndpointError, Message, PathParams, ServerEndpoint,
-    Session, State as AppState,
+    CloseCode, Configurator, Endpoint, EndpointConfig, EndpointError, Handshake, HandshakeResponse,
+    Message, PathParams, Reject, ServerEndpoint, Session, State as AppState,
 };
 use tidings::server::{DirectUpgrade, NoHandshake};
 use tidings::{App, server_endpoint};
 use tokio::net::TcpListener;
+use tokio::sync::{Semaphore, mpsc};
 
 use super::support::{Raw, Running, WebSocket, http, serve};
 
@@ -96,6 +98,37 @@ async fn what_is_deployed_later_is_found_by_precedence_and_closed_at_the_end() {
     assert_eq!(other.closed().await.code(), CloseCode::GOING_AWAY);
     drop((client, other));
     stopped.await.unwrap();
+}
+
+/// Says who has come, and lets nobody in before the test does.
+struct Gate {
+    arrived: mpsc::UnboundedSender<()>,
+    open: Arc<Semaphore>,
+}
+
+impl Configurator for Gate {
+    async fn handshake(&self, _: &Handshake, _: &mut HandshakeResponse) -> Result<(), Reject> {
+        let _ = self.arrived.send(());
+        self.open.acquire().await.unwrap().forget();
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_session_that_comes_in_while_its_endpoint_goes_is_closed_too() {
+    let (arrived, mut arrivals) = mpsc::unbounded_channel();
+    let open = Arc::new(Semaphore::new(0));
+    let config = EndpointConfig::new().configurator(Gate { arrived, open: Arc::clone(&open) });
+    let app = App::builder().endpoint_at_with("/{room}", config, |_| Programmatic);
+    let app = app.build().unwrap();
+    let server = serve(app.clone()).await;
+    let goes = async {
+        arrivals.recv().await.unwrap();
+        assert!(app.undeploy("/{room}"));
+        open.add_permits(1);
+    };
+    let (mut client, ()) = tokio::join!(server.websocket("/7"), goes);
+    assert_eq!(client.closed().await.code(), CloseCode::GOING_AWAY);
 }
 
 #[tokio::test]
