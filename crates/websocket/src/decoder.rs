@@ -144,8 +144,7 @@ impl Decoder {
         if payload.len() > self.limits.frame_octets_max {
             return None;
         }
-        unmask(mask, payload);
-        Some((kind.message(payload), len))
+        Some((message_of(kind, mask, payload), len))
     }
 
     /// Takes octets off the front of `input`, until something is whole or all are taken.
@@ -232,8 +231,7 @@ impl Decoder {
         let is_plain = encoding == Encoding::Plain && reception != Reception::Parts;
         if fin && input.len() >= remaining && is_plain {
             let payload = take(input, remaining);
-            unmask(mask, payload);
-            return kind.message(payload).map(|message| Some(Item::Message(message)));
+            return message_of(kind, mask, payload).map(|message| Some(Item::Message(message)));
         }
         let message = Assembly::new(kind, reception, encoding);
         self.continue_data(DataFrame { fin, remaining, mask, message }, input)
@@ -389,6 +387,39 @@ impl Decoder {
 /// Takes `len` octets off the front of `input`, or as many as there are.
 fn take<'a>(input: &mut &'a mut [u8], len: usize) -> &'a mut [u8] {
     input.split_off_mut(..len.min(input.len())).unwrap_or_default()
+}
+
+/// Octets that are decoded at a time, so that they are read from memory once and not for each step.
+const BLOCK_OCTETS: usize = 8 * 1024;
+
+/// The message of one whole payload, which is unmasked in place.
+#[inline]
+fn message_of(
+    kind: MessageKind,
+    mask: Option<MaskingKey>,
+    payload: &mut [u8],
+) -> Result<Message, ProtocolError> {
+    if payload.len() > BLOCK_OCTETS {
+        return message_of_blocks(kind, mask, payload);
+    }
+    unmask(mask, payload);
+    kind.message(payload)
+}
+
+fn message_of_blocks(
+    kind: MessageKind,
+    mask: Option<MaskingKey>,
+    payload: &mut [u8],
+) -> Result<Message, ProtocolError> {
+    let whole = Reception::Whole { octets_max: payload.len() };
+    let mut message = Assembly::new(kind, whole, Encoding::Plain);
+    message.reserve(payload.len());
+    // Of whole words, so that the key begins anew with each.
+    for block in payload.chunks_mut(BLOCK_OCTETS) {
+        unmask(mask, block);
+        message.push(block, block.len())?;
+    }
+    message.finish()
 }
 
 fn unmask(mask: Option<MaskingKey>, octets: &mut [u8]) {

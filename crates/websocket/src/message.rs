@@ -214,18 +214,22 @@ impl Assembly {
         }
     }
 
+    /// Makes room for octets that have arrived.
+    pub(crate) fn reserve(&mut self, octets: usize) {
+        match &mut self.payload {
+            AssemblyPayload::Text(text) => text.reserve(octets),
+            AssemblyPayload::Binary(payload) => payload.reserve(octets),
+        }
+    }
+
     /// Takes in a part of a frame of which `remaining` octets, the part included, were outstanding.
     pub(crate) fn push(&mut self, part: &[u8], remaining: usize) -> Result<(), ProtocolError> {
         // Room for as much again as has come, so that a frame in two halves is not moved, and a
         // peer that only announces octets gets no memory for them.
-        let room = remaining.min(part.len().saturating_mul(2));
+        self.reserve(remaining.min(part.len().saturating_mul(2)));
         match &mut self.payload {
-            AssemblyPayload::Text(text) => {
-                text.reserve(room);
-                text.push(part)
-            }
+            AssemblyPayload::Text(text) => text.push(part),
             AssemblyPayload::Binary(octets) => {
-                octets.reserve(room);
                 octets.extend_from_slice(part);
                 Ok(())
             }
