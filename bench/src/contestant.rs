@@ -163,7 +163,7 @@ impl Contestant {
             command.args(arguments);
         }
         // Or memory comes in steps of 2 MiB, which says nothing about a connection.
-        command.env("MIMALLOC_ALLOW_THP", "0");
+        command.env("_RJEM_MALLOC_CONF", "thp:never");
         Ok(command)
     }
 

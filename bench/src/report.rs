@@ -19,7 +19,7 @@ with one recv and one send for each batch it reads, and knows no protocol. CPU i
 process, all its threads, over the window, divided by the messages that it delivered. The server has the
 first core, the clients have the second; where the server has both, the clients take what they need of
 the second, so those figures are rough. Every server is a process of its own, started anew for each
-round; its echo is compared before it is measured. The Rust servers use tokio, mimalloc and one
+round; its echo is compared before it is measured. The Rust servers use tokio, jemalloc and one
 release profile; ours are `examples/echo.rs` and `examples/broadcast.rs`. yawc, which compresses too, is
 left out for its licence (MPL-2.0).";
 

@@ -2,13 +2,13 @@
 
 use std::error::Error;
 
-
 use tidings::App;
 use tidings::endpoint::{ConnectionOptions, ContextTakeover, DeflateMode, DeflateOptions, Limits};
 use tidings::server::Server;
+use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
-static ALLOCATOR: tikv_jemallocator::Jemalloc = tikv_jemallocator::Jemalloc;
+static ALLOCATOR: Jemalloc = Jemalloc;
 
 /// Octets of the longest message: 32 MiB.
 const MESSAGE_OCTETS_MAX: usize = 32 * 1024 * 1024;

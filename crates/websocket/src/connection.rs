@@ -1,4 +1,5 @@
 use std::mem;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -38,33 +39,31 @@ pub enum Role {
 pub struct Connection {
     decoder: Decoder,
     keys: MaskingKeys,
-    phase: Phase,
-    close_frame: CloseFrame,
-    /// Encoded pongs that have not been given to `poll_transmit`.
-    pongs: Vec<u8>,
+    /// `None` while the connection is open.
+    ending: Option<Box<Ending>>,
+    /// Encoded pongs that have not been given to `poll_transmit`, if there are any.
+    #[expect(clippy::box_collection, reason = "most of the time there are none, and it is small")]
+    pongs: Option<Box<Vec<u8>>>,
 }
 
 impl Connection {
     /// The server's end of a connection.
-    pub fn new_server(limits: Limits) -> Self {
-        Self::new(Role::Server, MaskingKeys::none(), limits)
+    pub fn new_server(limits: impl Into<Arc<Limits>>) -> Self {
+        Self::new(Role::Server, MaskingKeys::none(), limits.into())
     }
 
     /// The client's end of a connection, which takes a fresh key for each frame from `keys`.
     ///
     /// RFC 6455, section 5.3, wants keys that nobody can predict: see [`MaskingKey`].
-    pub fn new_client(limits: Limits, keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
-        Self::new(Role::Client, MaskingKeys::from(keys), limits)
+    pub fn new_client(
+        limits: impl Into<Arc<Limits>>,
+        keys: impl FnMut() -> MaskingKey + Send + 'static,
+    ) -> Self {
+        Self::new(Role::Client, MaskingKeys::from(keys), limits.into())
     }
 
-    fn new(role: Role, keys: MaskingKeys, limits: Limits) -> Self {
-        Self {
-            decoder: Decoder::new(role, limits),
-            keys,
-            phase: Phase::Open,
-            close_frame: CloseFrame::NotDue,
-            pongs: Vec::new(),
-        }
+    fn new(role: Role, keys: MaskingKeys, limits: Arc<Limits>) -> Self {
+        Self { decoder: Decoder::new(role, limits), keys, ending: None, pongs: None }
     }
 
     /// Takes compressed messages, as the opening handshake agreed: RFC 7692.
@@ -105,7 +104,9 @@ impl Connection {
     /// then [`poll_event`](Self::poll_event) is to be asked, with the same octets.
     #[inline]
     pub fn next_message(&mut self, input: &mut [u8]) -> Option<(Message, usize)> {
-        let Phase::Open = self.phase else { return None };
+        if self.ending.is_some() {
+            return None;
+        }
         let (message, len) = self.decoder.next_whole(input)?;
         match message {
             Ok(message) => Some((message, len)),
@@ -118,9 +119,10 @@ impl Connection {
 
     fn poll_any_event(&mut self, input: &mut &mut [u8]) -> Option<Event> {
         loop {
-            if let Phase::Closed(closed) = &mut self.phase {
+            if let Some(Phase::Closed(closed)) = self.phase_mut() {
+                let closed = closed.take();
                 *input = &mut [];
-                return closed.take().map(Event::Closed);
+                return closed.map(Event::Closed);
             }
             match self.decoder.next(input) {
                 Ok(Some(item)) => {
@@ -140,23 +142,24 @@ impl Connection {
     /// unless this end had begun to close it. What had to be written is forgotten, but for the
     /// answer to a close frame, since a peer that only stopped sending can still read it.
     pub fn handle_end_of_stream(&mut self) {
-        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
-            Phase::Open => Closed {
+        let closed = match self.take_phase() {
+            None => Closed {
                 reason: CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE),
                 initiator: Initiator::EndOfStream,
                 clean: false,
             },
-            Phase::Closing(reason) => {
+            Some(Phase::Closing(reason)) => {
                 Closed { reason: *reason, initiator: Initiator::Local, clean: false }
             }
-            closed @ Phase::Closed(_) => {
-                self.phase = closed;
+            Some(Phase::Closed(closed)) => {
+                self.ending().phase = Phase::Closed(closed);
                 return;
             }
         };
-        self.pongs = Vec::new();
-        if let CloseFrame::Due(_) = self.close_frame {
-            self.close_frame = CloseFrame::NotDue;
+        self.pongs = None;
+        let ending = self.ending();
+        if let CloseFrame::Due(_) = ending.close_frame {
+            ending.close_frame = CloseFrame::NotDue;
         }
         self.finish(closed);
     }
@@ -165,13 +168,14 @@ impl Connection {
     ///
     /// After the close frame nothing may be written.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        if !self.pongs.is_empty() {
-            return Some(mem::take(&mut self.pongs));
+        if let Some(pongs) = self.pongs.take() {
+            return Some(*pongs);
         }
-        match mem::replace(&mut self.close_frame, CloseFrame::Sent) {
+        let close_frame = &mut self.ending.as_mut()?.close_frame;
+        match mem::replace(close_frame, CloseFrame::Sent) {
             CloseFrame::Due(frame) => Some(frame),
             other => {
-                self.close_frame = other;
+                *close_frame = other;
                 None
             }
         }
@@ -186,26 +190,26 @@ impl Connection {
     ///
     /// A code that [may not be sent](CloseCode::is_sendable) is left out of the close frame.
     pub fn close(&mut self, reason: &CloseReason) {
-        if let Phase::Open = self.phase {
-            self.phase = Phase::Closing(Box::new(reason.clone()));
+        if self.ending.is_none() {
+            self.ending().phase = Phase::Closing(Box::new(reason.clone()));
             self.queue_close(reason);
         }
     }
 
     /// Whether pings wait for [`poll_transmit`](Self::poll_transmit) to answer them.
     pub fn owes_pongs(&self) -> bool {
-        !self.pongs.is_empty()
+        self.pongs.is_some()
     }
 
     /// Whether closing has begun, from either end, so that no more messages may be sent.
     pub fn is_closing(&self) -> bool {
-        !matches!(self.phase, Phase::Open)
+        self.ending.is_some()
     }
 
     /// Whether the close frame of this end has been given out by
     /// [`poll_transmit`](Self::poll_transmit).
     pub fn has_sent_close(&self) -> bool {
-        matches!(self.close_frame, CloseFrame::Sent)
+        self.ending.as_ref().is_some_and(|ending| matches!(ending.close_frame, CloseFrame::Sent))
     }
 
     /// Whether nothing more will be read or has to be written: both close frames were exchanged,
@@ -213,7 +217,10 @@ impl Connection {
     ///
     /// [`Event::Closed`] may be left for [`poll_event`](Self::poll_event).
     pub fn is_closed(&self) -> bool {
-        matches!(self.phase, Phase::Closed(_)) && !matches!(self.close_frame, CloseFrame::Due(_))
+        self.ending.as_ref().is_some_and(|ending| {
+            matches!(ending.phase, Phase::Closed(_))
+                && !matches!(ending.close_frame, CloseFrame::Due(_))
+        })
     }
 
     fn handle_item(&mut self, item: Item) -> Option<Event> {
@@ -237,11 +244,11 @@ impl Connection {
     }
 
     fn handle_close(&mut self, reason: CloseReason) {
-        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
-            Phase::Closing(reason) => {
+        let closed = match self.take_phase() {
+            Some(Phase::Closing(reason)) => {
                 Closed { reason: *reason, initiator: Initiator::Local, clean: true }
             }
-            Phase::Open | Phase::Closed(_) => {
+            None | Some(Phase::Closed(_)) => {
                 self.queue_close(&CloseReason::from_code(reason.code()));
                 Closed { reason, initiator: Initiator::Peer, clean: true }
             }
@@ -251,11 +258,11 @@ impl Connection {
 
     /// Fails the connection: RFC 6455, section 7.1.7.
     fn fail(&mut self, error: ProtocolError) {
-        let closed = match mem::replace(&mut self.phase, Phase::Closed(None)) {
-            Phase::Closing(reason) => {
+        let closed = match self.take_phase() {
+            Some(Phase::Closing(reason)) => {
                 Closed { reason: *reason, initiator: Initiator::Local, clean: false }
             }
-            Phase::Open | Phase::Closed(_) => {
+            None | Some(Phase::Closed(_)) => {
                 let reason = error.close_reason();
                 self.queue_close(&reason);
                 Closed { reason, initiator: Initiator::Failure(error), clean: false }
@@ -266,21 +273,39 @@ impl Connection {
 
     fn finish(&mut self, closed: Closed) {
         self.decoder.clear();
-        self.phase = Phase::Closed(Some(Box::new(closed)));
+        self.ending().phase = Phase::Closed(Some(Box::new(closed)));
+    }
+
+    /// Begins to end, if that has not begun.
+    fn ending(&mut self) -> &mut Ending {
+        self.ending.get_or_insert_default()
+    }
+
+    fn phase_mut(&mut self) -> Option<&mut Phase> {
+        self.ending.as_mut().map(|ending| &mut ending.phase)
+    }
+
+    /// The phase so far, `None` for open, for [`finish`](Self::finish) to put another in its place.
+    fn take_phase(&mut self) -> Option<Phase> {
+        self.phase_mut().map(mem::take)
     }
 
     fn queue_close(&mut self, reason: &CloseReason) {
         let mut frame = Vec::new();
         let mask = self.keys.next();
         encode_frame(Opcode::Close, &close_payload(reason), mask, &mut frame);
-        self.close_frame = CloseFrame::Due(frame);
+        self.ending().close_frame = CloseFrame::Due(frame);
     }
 
     fn queue_pong(&mut self, payload: &[u8]) {
-        let start = self.pongs.len();
-        encode_frame(Opcode::Pong, payload, self.keys.next(), &mut self.pongs);
-        if self.pongs.len() > self.decoder.limits().pong_octets_max {
-            self.pongs.drain(..start);
+        let pongs = self.pongs.get_or_insert_default();
+        let start = pongs.len();
+        encode_frame(Opcode::Pong, payload, self.keys.next(), pongs);
+        if pongs.len() > self.decoder.limits().pong_octets_max {
+            pongs.drain(..start);
+        }
+        if pongs.is_empty() {
+            self.pongs = None;
         }
     }
 }
@@ -330,18 +355,31 @@ pub enum Initiator {
     EndOfStream,
 }
 
+/// What a connection needs only when it ends.
+#[derive(Debug, Default)]
+struct Ending {
+    phase: Phase,
+    close_frame: CloseFrame,
+}
+
 #[derive(Debug)]
 enum Phase {
-    Open,
     /// This end has closed with the reason, and waits for the peer's close frame.
     Closing(Box<CloseReason>),
     /// Nothing more is read. Holds the last event until it is polled.
     Closed(Option<Box<Closed>>),
 }
 
+impl Default for Phase {
+    fn default() -> Self {
+        Self::Closed(None)
+    }
+}
+
 /// The close frame of this end.
-#[derive(Debug)]
+#[derive(Debug, Default)]
 enum CloseFrame {
+    #[default]
     NotDue,
     Due(Vec<u8>),
     Sent,

@@ -1,6 +1,7 @@
 //! From octets to messages and control frames.
 
 use std::mem;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -30,13 +31,37 @@ pub(crate) enum Item {
 #[derive(Debug)]
 pub(crate) struct Decoder {
     role: Role,
-    limits: Limits,
-    text: Reception,
-    binary: Reception,
+    limits: Arc<Limits>,
+    text: SmallReception,
+    binary: SmallReception,
     /// Where compression is agreed on.
     inflater: Option<Box<Inflater>>,
     /// `None` between messages, so that an idle connection owns no memory.
     unfinished: Option<Box<Unfinished>>,
+}
+
+/// A [`Reception`] in one word, since every connection has two: the longest message, or `usize::MAX` for
+/// parts.
+#[derive(Clone, Copy, Debug)]
+struct SmallReception(usize);
+
+impl From<Reception> for SmallReception {
+    fn from(reception: Reception) -> Self {
+        match reception {
+            Reception::Whole { octets_max } => Self(octets_max.min(usize::MAX - 1)),
+            Reception::Parts => Self(usize::MAX),
+        }
+    }
+}
+
+impl From<SmallReception> for Reception {
+    #[inline]
+    fn from(small: SmallReception) -> Self {
+        match small.0 {
+            usize::MAX => Self::Parts,
+            octets_max => Self::Whole { octets_max },
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -85,8 +110,8 @@ struct ControlFrame {
 }
 
 impl Decoder {
-    pub(crate) fn new(role: Role, limits: Limits) -> Self {
-        let whole = Reception::Whole { octets_max: limits.message_octets_max };
+    pub(crate) fn new(role: Role, limits: Arc<Limits>) -> Self {
+        let whole = Reception::Whole { octets_max: limits.message_octets_max }.into();
         Self { role, limits, text: whole, binary: whole, inflater: None, unfinished: None }
     }
 
@@ -114,15 +139,15 @@ impl Decoder {
     /// Says how messages are handed on from the next one on.
     pub(crate) fn set_reception(&mut self, kind: MessageKind, reception: Reception) {
         match kind {
-            MessageKind::Text => self.text = reception,
-            MessageKind::Binary => self.binary = reception,
+            MessageKind::Text => self.text = reception.into(),
+            MessageKind::Binary => self.binary = reception.into(),
         }
     }
 
     fn reception(&self, kind: MessageKind) -> Reception {
         match kind {
-            MessageKind::Text => self.text,
-            MessageKind::Binary => self.binary,
+            MessageKind::Text => self.text.into(),
+            MessageKind::Binary => self.binary.into(),
         }
     }
 

@@ -145,7 +145,7 @@ impl Client {
         }
         let terms = Arc::clone(terms);
         let mut encoder = Encoder::new_client(masking_key);
-        let mut connection = Connection::new_client(terms.limits, masking_key);
+        let mut connection = Connection::new_client(terms.limits(), masking_key);
         if let (Some(options), Some(agreed)) = (&terms.deflate, opened.deflate()) {
             encoder = encoder.with_deflate(options, agreed);
             connection = connection.with_deflate(agreed);

@@ -16,7 +16,7 @@ use super::{
     CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload,
     Receptions, Session, message_stream,
 };
-use crate::net::{Alarm, Incoming, Source};
+use crate::net::{Alarm, Incoming, Moment, Source};
 
 /// The shortest time between two heart-beats of ours.
 const HEART_BEAT_RETRY: Duration = Duration::from_millis(500);
@@ -31,8 +31,11 @@ pub(crate) fn run<E: Endpoint, S: Source>(
     source: S,
 ) -> impl Future<Output = CloseInfo> + Send {
     let receptions = endpoint.receptions();
-    let (alarm, rest) = (Alarm::default(), Rest::Nothing);
-    let mut driver = Driver { source, receptions, alarm, not_before: None, rest };
+    let alarm = Alarm::default();
+    let pending = None;
+    let unusual = (receptions != Receptions::default()).then(|| Box::new(receptions));
+    let mut driver =
+        Driver { source, receptions: unusual, alarm, not_before: None, rest: None, pending };
     for kind in [MessageKind::Text, MessageKind::Binary] {
         if let Some(reception) = session.delivery(kind, &receptions).reception() {
             driver.source.set_reception(kind, reception);
@@ -52,18 +55,19 @@ struct Runner<E, S> {
 /// What keeps a connection going, beside the endpoint.
 struct Driver<S> {
     source: S,
-    /// How the endpoint wants its messages.
-    receptions: Receptions,
+    /// How the endpoint wants its messages, if not as usual.
+    receptions: Option<Box<Receptions>>,
     alarm: Alarm,
     /// When the next heart-beat may be sent at the earliest.
-    not_before: Option<Instant>,
-    rest: Rest,
+    not_before: Option<Moment>,
+    /// Who gets the rest of a message that has begun.
+    rest: Option<Rest>,
+    /// For the endpoint, and next.
+    pending: Option<Box<Payload>>,
 }
 
 /// Who gets the rest of a message that has begun: whoever got its beginning.
 enum Rest {
-    /// No message has begun.
-    Nothing,
     Nobody,
     Endpoint,
     Handler(Handler),
@@ -108,9 +112,21 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             let handled = match handled {
                 Some(handled) => handled,
                 None => match poll_fn(|cx| driver.poll_next(cx, session)).await {
-                    Incoming::Payload(payload) => match self.deliver(payload).await {
-                        Ok(handled) => handled,
-                        Err(info) => return info,
+                    Incoming::Payload(Payload::Part(part)) => {
+                        match Box::pin(self.deliver_part(part)).await {
+                            Ok(handled) => handled,
+                            Err(info) => return info,
+                        }
+                    }
+                    Incoming::Payload(payload) => match session.added_handler(&payload) {
+                        Some(handler) => {
+                            let handling = driver.call_added(session, &handler, payload);
+                            Box::pin(handling).await.map_err(Box::new)
+                        }
+                        None => {
+                            driver.pending = Some(Box::new(payload));
+                            continue;
+                        }
                     },
                     Incoming::Octets => continue,
                     Incoming::Closed(info) => return info,
@@ -122,22 +138,6 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         }
     }
 
-    /// Delivers anything. The outer error is the end of the session.
-    async fn deliver(
-        &mut self,
-        payload: Payload,
-    ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
-        let Self { endpoint, session, driver } = self;
-        if let Payload::Part(part) = payload {
-            return Box::pin(self.deliver_part(part)).await;
-        }
-        Ok(match session.added_handler(&payload) {
-            None => driver.call(session, pin!(endpoint.on_payload(session, payload))).await,
-            Some(handler) => Box::pin(driver.call_added(session, &handler, payload)).await,
-        }
-        .map_err(Box::new))
-    }
-
     /// Delivers a part, or with it the whole rest of its message. The error is the end of the session.
     async fn deliver_part(
         &mut self,
@@ -145,15 +145,13 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
         let is_last = part.is_last();
-        let after = |rest| if is_last { Rest::Nothing } else { rest };
-        let rest = std::mem::replace(&mut driver.rest, Rest::Nothing);
+        let after = |rest| (!is_last).then_some(rest);
+        let rest = driver.rest.take();
         let handled = match rest {
-            Rest::Nothing
-                if session.delivery(part.kind(), &driver.receptions) == Delivery::Stream =>
-            {
+            None if session.delivery(part.kind(), &driver.receptions()) == Delivery::Stream => {
                 self.deliver_stream(part).await?
             }
-            Rest::Nothing => {
+            None => {
                 let payload = Payload::Part(part);
                 match session.added_handler(&payload) {
                     Some(handler) => {
@@ -166,16 +164,16 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
                     }
                 }
             }
-            Rest::Nobody => {
+            Some(Rest::Nobody) => {
                 driver.rest = after(Rest::Nobody);
                 Ok(())
             }
-            Rest::Endpoint => {
+            Some(Rest::Endpoint) => {
                 driver.rest = after(Rest::Endpoint);
                 let handler = pin!(endpoint.on_payload(session, Payload::Part(part)));
                 driver.call(session, handler).await
             }
-            Rest::Handler(handler) => {
+            Some(Rest::Handler(handler)) => {
                 driver.rest = after(Rest::Handler(handler.clone()));
                 driver.call_added(session, &handler, Payload::Part(part)).await
             }
@@ -189,7 +187,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         first: MessagePart,
     ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
-        driver.rest = if first.is_last() { Rest::Nothing } else { Rest::Nobody };
+        driver.rest = (!first.is_last()).then_some(Rest::Nobody);
         let (feeder, stream) = message_stream(first);
         let payload = Payload::Stream(stream);
         match session.added_handler(&payload) {
@@ -247,11 +245,16 @@ impl<S: Source> Driver<S> {
         endpoint: &'a mut E,
         session: &'a Session,
     ) -> OptionFuture<impl Future<Output = Result<(), EndpointError>> + 'a + use<'a, E, S>> {
-        if session.receives_its_own_way() {
-            return None.into();
-        }
-        let message = self.source.next_message();
-        message.map(|message| endpoint.on_payload(session, Payload::Message(message))).into()
+        let started = if let Some(payload) = self.pending.take() {
+            Some(endpoint.on_payload(session, *payload))
+        } else if session.receives_its_own_way() {
+            None
+        } else if let Some(message) = self.source.next_message() {
+            Some(endpoint.on_payload(session, Payload::Message(message)))
+        } else {
+            None
+        };
+        started.into()
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<Incoming> {
@@ -265,10 +268,14 @@ impl<S: Source> Driver<S> {
         next
     }
 
+    fn receptions(&self) -> Receptions {
+        self.receptions.as_deref().copied().unwrap_or_default()
+    }
+
     /// Tells the source how messages are wanted now.
     fn change_delivery(&mut self, session: &Session) {
         for kind in [MessageKind::Text, MessageKind::Binary] {
-            let delivery = session.delivery(kind, &self.receptions);
+            let delivery = session.delivery(kind, &self.receptions());
             let octets_max = session.link().message_octets_max();
             let reception = delivery.reception().unwrap_or(Reception::Whole { octets_max });
             self.source.set_reception(kind, reception);
@@ -349,7 +356,7 @@ impl<S: Source> Driver<S> {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Incoming::Payload(Payload::Part(part))) => {
                         if part.is_last() {
-                            self.rest = Rest::Nothing;
+                            self.rest = None;
                         }
                         feeder.put(part);
                     }
@@ -379,7 +386,8 @@ impl<S: Source> Driver<S> {
         let Some(vitals) = session.existing_vitals() else { return };
         loop {
             let sent = self.source.last_sent();
-            let deadline = vitals.next_deadline(sent, received).max(self.not_before);
+            let deadline =
+                vitals.next_deadline(sent, received).max(self.not_before.map(Instant::from));
             self.alarm.set_no_later_than(deadline.filter(|_| session.is_open()));
             if !self.alarm.is_set() || self.alarm.poll(cx).is_pending() {
                 return;
@@ -390,11 +398,11 @@ impl<S: Source> Driver<S> {
                     // If the stream takes nothing now, what it holds back is no silence either.
                     let _ = session.try_send("\n");
                     session.link().flush();
-                    self.not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    self.not_before = Some((Instant::now() + HEART_BEAT_RETRY).into());
                 }
                 Due::SendHeartbeat => {
                     session.link().push_heartbeat();
-                    self.not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    self.not_before = Some((Instant::now() + HEART_BEAT_RETRY).into());
                 }
                 Due::PeerSilent => {
                     let reason = "no heart-beat from the client";
@@ -411,10 +419,10 @@ impl<S: Source> Driver<S> {
     }
 }
 
-/// Has a panic become an error.
-async fn guarded<T>(future: impl Future<Output = T>) -> Result<T, EndpointError> {
-    let outcome = AssertUnwindSafe(future).catch_unwind().await;
-    outcome.map_err(|panic| EndpointError::Panic(panic_message(&*panic)))
+/// Has a panic become an error. (Not async, which would hold the future twice.)
+fn guarded<T>(future: impl Future<Output = T>) -> impl Future<Output = Result<T, EndpointError>> {
+    let panicked = |panic: Box<dyn Any + Send>| EndpointError::Panic(panic_message(&*panic));
+    AssertUnwindSafe(future).catch_unwind().map(move |outcome| outcome.map_err(panicked))
 }
 
 fn internal_error() -> CloseReason {

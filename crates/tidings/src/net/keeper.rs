@@ -5,6 +5,8 @@ use std::ops::Deref;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError, Weak};
 use std::time::{Duration, Instant};
 
+use tidings_websocket::Limits;
+
 use super::Outbox;
 use super::options::ConnectionOptions;
 
@@ -18,6 +20,7 @@ const SLOTS: usize = 512;
 #[derive(Debug)]
 pub(crate) struct Terms {
     options: ConnectionOptions,
+    limits: Arc<Limits>,
     wheel: Mutex<Wheel>,
 }
 
@@ -40,7 +43,13 @@ enum Watch {
 impl Terms {
     pub(crate) fn new(options: ConnectionOptions) -> Arc<Self> {
         let wheel = Wheel { slots: Vec::new(), current: 0, kept: 0, watch: Watch::Idle };
-        Arc::new(Self { options, wheel: Mutex::new(wheel) })
+        let limits = Arc::new(options.limits);
+        Arc::new(Self { options, limits, wheel: Mutex::new(wheel) })
+    }
+
+    /// The same for all connections.
+    pub(crate) fn limits(&self) -> Arc<Limits> {
+        Arc::clone(&self.limits)
     }
 
     /// Looks after `outbox` from its next deadline on, if it has one. Must be called in a runtime.

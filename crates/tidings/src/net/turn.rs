@@ -7,6 +7,8 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 
+use pin_project_lite::pin_project;
+
 use super::Outbox;
 
 /// Batch buffers that a thread keeps for its next turn, and the largest it keeps.
@@ -27,18 +29,23 @@ thread_local! {
 
 /// Has each poll of `future` be a turn.
 pub(crate) fn in_turns<F: Future>(future: F) -> InTurns<F> {
-    InTurns(Box::pin(future))
+    InTurns { future }
 }
 
-/// A future whose polls are turns.
-pub(crate) struct InTurns<F>(Pin<Box<F>>);
+pin_project! {
+    /// A future whose polls are turns.
+    pub(crate) struct InTurns<F> {
+        #[pin]
+        future: F,
+    }
+}
 
 impl<F: Future> Future for InTurns<F> {
     type Output = F::Output;
 
-    fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
+    fn poll(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<F::Output> {
         let _turn = TurnGuard::enter();
-        self.0.as_mut().poll(cx)
+        self.project().future.poll(cx)
     }
 }
 

@@ -186,7 +186,7 @@ impl WebSocketDoor {
                 .map(|(options, agreed)| Encoder::new_server().with_deflate(&options, &agreed));
             let taken = upgrade::take_over(upgrade, Arc::clone(&door.terms), encoder).await;
             let Some((stream, outbox, early)) = taken else { return };
-            let mut connection = Connection::new_server(door.terms.limits);
+            let mut connection = Connection::new_server(door.terms.limits());
             if let Some(agreed) = &deflate {
                 connection = connection.with_deflate(agreed);
             }
