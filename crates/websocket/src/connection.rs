@@ -39,11 +39,8 @@ pub enum Role {
 pub struct Connection {
     decoder: Decoder,
     keys: MaskingKeys,
-    /// `None` while the connection is open.
-    ending: Option<Box<Ending>>,
-    /// Encoded pongs that have not been given to `poll_transmit`, if there are any.
-    #[expect(clippy::box_collection, reason = "most of the time there are none, and it is small")]
-    pongs: Option<Box<Vec<u8>>>,
+    /// `None` while the connection is open and owes no pongs.
+    rare: Option<Box<Rare>>,
 }
 
 impl Connection {
@@ -63,7 +60,7 @@ impl Connection {
     }
 
     fn new(role: Role, keys: MaskingKeys, limits: Arc<Limits>) -> Self {
-        Self { decoder: Decoder::new(role, limits), keys, ending: None, pongs: None }
+        Self { decoder: Decoder::new(role, limits), keys, rare: None }
     }
 
     /// Takes compressed messages, as the opening handshake agreed: RFC 7692.
@@ -104,7 +101,7 @@ impl Connection {
     /// then [`poll_event`](Self::poll_event) is to be asked, with the same octets.
     #[inline]
     pub fn next_message(&mut self, input: &mut [u8]) -> Option<(Message, usize)> {
-        if self.ending.is_some() {
+        if self.is_closing() {
             return None;
         }
         let (message, len) = self.decoder.next_whole(input)?;
@@ -152,14 +149,14 @@ impl Connection {
                 Closed { reason: *reason, initiator: Initiator::Local, clean: false }
             }
             Some(Phase::Closed(closed)) => {
-                self.ending().phase = Phase::Closed(closed);
+                self.rare().phase = Some(Phase::Closed(closed));
                 return;
             }
         };
-        self.pongs = None;
-        let ending = self.ending();
-        if let CloseFrame::Due(_) = ending.close_frame {
-            ending.close_frame = CloseFrame::NotDue;
+        let rare = self.rare();
+        rare.pongs = Vec::new();
+        if let CloseFrame::Due(_) = rare.close_frame {
+            rare.close_frame = CloseFrame::NotDue;
         }
         self.finish(closed);
     }
@@ -168,10 +165,15 @@ impl Connection {
     ///
     /// After the close frame nothing may be written.
     pub fn poll_transmit(&mut self) -> Option<Vec<u8>> {
-        if let Some(pongs) = self.pongs.take() {
-            return Some(*pongs);
+        let rare = self.rare.as_mut()?;
+        if !rare.pongs.is_empty() {
+            let pongs = mem::take(&mut rare.pongs);
+            if rare.phase.is_none() {
+                self.rare = None;
+            }
+            return Some(pongs);
         }
-        let close_frame = &mut self.ending.as_mut()?.close_frame;
+        let close_frame = &mut rare.close_frame;
         match mem::replace(close_frame, CloseFrame::Sent) {
             CloseFrame::Due(frame) => Some(frame),
             other => {
@@ -190,26 +192,26 @@ impl Connection {
     ///
     /// A code that [may not be sent](CloseCode::is_sendable) is left out of the close frame.
     pub fn close(&mut self, reason: &CloseReason) {
-        if self.ending.is_none() {
-            self.ending().phase = Phase::Closing(Box::new(reason.clone()));
+        if !self.is_closing() {
+            self.rare().phase = Some(Phase::Closing(Box::new(reason.clone())));
             self.queue_close(reason);
         }
     }
 
     /// Whether pings wait for [`poll_transmit`](Self::poll_transmit) to answer them.
     pub fn owes_pongs(&self) -> bool {
-        self.pongs.is_some()
+        self.rare.as_ref().is_some_and(|rare| !rare.pongs.is_empty())
     }
 
     /// Whether closing has begun, from either end, so that no more messages may be sent.
     pub fn is_closing(&self) -> bool {
-        self.ending.is_some()
+        self.rare.as_ref().is_some_and(|rare| rare.phase.is_some())
     }
 
     /// Whether the close frame of this end has been given out by
     /// [`poll_transmit`](Self::poll_transmit).
     pub fn has_sent_close(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| matches!(ending.close_frame, CloseFrame::Sent))
+        self.rare.as_ref().is_some_and(|rare| matches!(rare.close_frame, CloseFrame::Sent))
     }
 
     /// Whether nothing more will be read or has to be written: both close frames were exchanged,
@@ -217,9 +219,9 @@ impl Connection {
     ///
     /// [`Event::Closed`] may be left for [`poll_event`](Self::poll_event).
     pub fn is_closed(&self) -> bool {
-        self.ending.as_ref().is_some_and(|ending| {
-            matches!(ending.phase, Phase::Closed(_))
-                && !matches!(ending.close_frame, CloseFrame::Due(_))
+        self.rare.as_ref().is_some_and(|rare| {
+            matches!(rare.phase, Some(Phase::Closed(_)))
+                && !matches!(rare.close_frame, CloseFrame::Due(_))
         })
     }
 
@@ -273,39 +275,37 @@ impl Connection {
 
     fn finish(&mut self, closed: Closed) {
         self.decoder.clear();
-        self.ending().phase = Phase::Closed(Some(Box::new(closed)));
+        self.rare().phase = Some(Phase::Closed(Some(Box::new(closed))));
     }
 
-    /// Begins to end, if that has not begun.
-    fn ending(&mut self) -> &mut Ending {
-        self.ending.get_or_insert_default()
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     fn phase_mut(&mut self) -> Option<&mut Phase> {
-        self.ending.as_mut().map(|ending| &mut ending.phase)
+        self.rare.as_mut()?.phase.as_mut()
     }
 
     /// The phase so far, `None` for open, for [`finish`](Self::finish) to put another in its place.
     fn take_phase(&mut self) -> Option<Phase> {
-        self.phase_mut().map(mem::take)
+        self.rare.as_mut()?.phase.take()
     }
 
     fn queue_close(&mut self, reason: &CloseReason) {
         let mut frame = Vec::new();
         let mask = self.keys.next();
         encode_frame(Opcode::Close, &close_payload(reason), mask, &mut frame);
-        self.ending().close_frame = CloseFrame::Due(frame);
+        self.rare().close_frame = CloseFrame::Due(frame);
     }
 
     fn queue_pong(&mut self, payload: &[u8]) {
-        let pongs = self.pongs.get_or_insert_default();
+        let mask = self.keys.next();
+        let pong_octets_max = self.decoder.limits().pong_octets_max;
+        let pongs = &mut self.rare().pongs;
         let start = pongs.len();
-        encode_frame(Opcode::Pong, payload, self.keys.next(), pongs);
-        if pongs.len() > self.decoder.limits().pong_octets_max {
+        encode_frame(Opcode::Pong, payload, mask, pongs);
+        if pongs.len() > pong_octets_max {
             pongs.drain(..start);
-        }
-        if pongs.is_empty() {
-            self.pongs = None;
         }
     }
 }
@@ -355,11 +355,14 @@ pub enum Initiator {
     EndOfStream,
 }
 
-/// What a connection needs only when it ends.
+/// What a connection needs only when it ends, or was sent a ping.
 #[derive(Debug, Default)]
-struct Ending {
-    phase: Phase,
+struct Rare {
+    /// `None` while the connection is open.
+    phase: Option<Phase>,
     close_frame: CloseFrame,
+    /// Encoded pongs that have not been given to `poll_transmit`.
+    pongs: Vec<u8>,
 }
 
 #[derive(Debug)]
@@ -368,12 +371,6 @@ enum Phase {
     Closing(Box<CloseReason>),
     /// Nothing more is read. Holds the last event until it is polled.
     Closed(Option<Box<Closed>>),
-}
-
-impl Default for Phase {
-    fn default() -> Self {
-        Self::Closed(None)
-    }
 }
 
 /// The close frame of this end.

@@ -22,11 +22,18 @@ struct Facts {
     uri: Box<str>,
     headers: Box<[u8]>,
     path_params: PathParams,
+    remote_addr: Option<SocketAddr>,
+    local_addr: Option<LocalAddr>,
+    /// Absent where it would tell nothing.
+    agreed: Option<Box<Agreed>>,
+}
+
+/// What only some handshakes have.
+#[derive(Clone, Debug, Default)]
+struct Agreed {
     subprotocol: Option<Box<str>>,
     /// The value of `Sec-WebSocket-Extensions` in the response.
     extensions: Option<Box<str>>,
-    remote_addr: Option<SocketAddr>,
-    local_addr: Option<LocalAddr>,
     principal: Option<Principal>,
     security: Security,
 }
@@ -66,15 +73,23 @@ impl Handshake {
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: &str) {
-        Arc::make_mut(&mut self.0).subprotocol = Some(subprotocol.into());
+        self.agreed_mut().subprotocol = Some(subprotocol.into());
     }
 
     pub(crate) fn set_extensions(&mut self, extensions: &str) {
-        Arc::make_mut(&mut self.0).extensions = Some(extensions.into());
+        self.agreed_mut().extensions = Some(extensions.into());
     }
 
     pub(crate) fn set_principal(&mut self, principal: Principal) {
-        Arc::make_mut(&mut self.0).principal = Some(principal);
+        self.agreed_mut().principal = Some(principal);
+    }
+
+    fn agreed(&self) -> Option<&Agreed> {
+        self.0.agreed.as_deref()
+    }
+
+    fn agreed_mut(&mut self) -> &mut Agreed {
+        Arc::make_mut(&mut self.0).agreed.get_or_insert_default()
     }
 
     /// What a request tells, and whoever was asked before about it: a [`Principal`], the addresses, whether
@@ -85,21 +100,22 @@ impl Handshake {
             Some(Secure) => Security::Tls(extensions.get().cloned()),
             None => Security::Plain,
         };
+        let principal = extensions.get().cloned();
+        let tells = principal.is_some() || security != Security::Plain;
+        let agreed = Agreed { principal, security, ..Agreed::default() };
         Self(Arc::new(Facts {
             uri: request.uri.to_string().into(),
             headers: pack(&request.headers),
             path_params,
             remote_addr: extensions.get().map(|RemoteAddr(addr)| *addr),
             local_addr: extensions.get().cloned(),
-            principal: extensions.get().cloned(),
-            security,
-            ..Facts::default()
+            agreed: tells.then(|| Box::new(agreed)),
         }))
     }
 
     #[cfg(test)]
     fn set_security(&mut self, security: Security) {
-        Arc::make_mut(&mut self.0).security = security;
+        self.agreed_mut().security = security;
     }
 
     /// The request target, with its query; of a client's session the whole URI. Empty for a connection
@@ -184,18 +200,21 @@ impl Handshake {
 
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
-        self.0.subprotocol.as_deref()
+        self.agreed()?.subprotocol.as_deref()
     }
 
     /// The extensions that were agreed on, with their parameters.
     pub fn extensions(&self) -> Vec<Extension> {
-        let agreed = self.0.extensions.as_deref().map(Extension::parse_list);
+        let agreed = self
+            .agreed()
+            .and_then(|agreed| agreed.extensions.as_deref())
+            .map(Extension::parse_list);
         agreed.and_then(Result::ok).unwrap_or_default()
     }
 
     /// Who the peer is, if that is known.
     pub fn principal(&self) -> Option<&Principal> {
-        self.0.principal.as_ref()
+        self.agreed()?.principal.as_ref()
     }
 
     /// Whether the peer is known and has this role.
@@ -206,15 +225,15 @@ impl Handshake {
     /// Whether the connection is encrypted. Behind a proxy that ends TLS, whoever mounts the application
     /// has to say so: with [`Secure`].
     pub fn is_secure(&self) -> bool {
-        self.0.security != Security::Plain
+        self.agreed().is_some_and(|agreed| agreed.security != Security::Plain)
     }
 
     /// The certificates by which the client made itself known to TLS, each in DER, its own first.
     pub fn client_certificates(&self) -> impl Iterator<Item = &[u8]> {
-        let certificates = match &self.0.security {
+        let certificates = self.agreed().and_then(|agreed| match &agreed.security {
             Security::Tls(certificates) => certificates.as_ref(),
             Security::Plain => None,
-        };
+        });
         certificates.into_iter().flat_map(ClientCertificates::iter)
     }
 

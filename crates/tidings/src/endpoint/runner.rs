@@ -61,8 +61,8 @@ struct Driver<S> {
     /// When the next heart-beat may be sent at the earliest.
     not_before: Option<Moment>,
     /// Who gets the rest of a message that has begun.
-    rest: Option<Rest>,
-    /// For the endpoint, and next.
+    rest: Option<Box<Rest>>,
+    /// What arrived last, to be delivered next.
     pending: Option<Box<Payload>>,
 }
 
@@ -81,7 +81,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             // Around all messages: around each it would cost as much as the rest of its way.
             match guarded(self.deliver_all()).await {
                 Ok(info) => break info,
-                Err(panic) => Box::pin(self.report(panic)).await,
+                Err(panic) => Box::pin(self.report(*panic)).await,
             }
         };
         drop(open);
@@ -93,7 +93,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         let Self { endpoint, session, driver } = self;
         let opened = {
             let on_open = pin!(endpoint.on_open(session));
-            guarded(driver.call(session, on_open)).await.flatten()
+            guarded(driver.call(session, on_open)).await.map_err(|panic| *panic).flatten()
         };
         if let Err(error) = opened {
             self.report(error).await;
@@ -111,30 +111,33 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             };
             let handled = match handled {
                 Some(handled) => handled,
-                None => match poll_fn(|cx| driver.poll_next(cx, session)).await {
-                    Incoming::Payload(Payload::Part(part)) => {
-                        match Box::pin(self.deliver_part(part)).await {
-                            Ok(handled) => handled,
-                            Err(info) => return info,
-                        }
-                    }
-                    Incoming::Payload(payload) => match session.added_handler(&payload) {
-                        Some(handler) => {
-                            let handling = driver.call_added(session, &handler, payload);
-                            Box::pin(handling).await.map_err(Box::new)
-                        }
-                        None => {
-                            driver.pending = Some(Box::new(payload));
-                            continue;
-                        }
-                    },
-                    Incoming::Octets => continue,
-                    Incoming::Closed(info) => return info,
+                None if driver.pending.is_some() => match Box::pin(self.deliver_pending()).await {
+                    Ok(handled) => handled,
+                    Err(info) => return info,
+                },
+                None => match poll_fn(|cx| driver.poll_pending(cx, session)).await {
+                    Some(info) => return info,
+                    None => continue,
                 },
             };
             if let Err(error) = handled {
                 Box::pin(self.report(*error)).await;
             }
+        }
+    }
+
+    /// Delivers what is not for the endpoint, or not as a whole. The outer error is the end of the session.
+    async fn deliver_pending(&mut self) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
+        let Self { session, driver, .. } = self;
+        match driver.pending.take().map(|payload| *payload) {
+            None => Ok(Ok(())),
+            Some(Payload::Part(part)) => self.deliver_part(part).await,
+            Some(payload) => match session.added_handler(&payload) {
+                None => Ok(Ok(())),
+                Some(handler) => {
+                    Ok(driver.call_added(session, &handler, payload).await.map_err(Box::new))
+                }
+            },
         }
     }
 
@@ -145,8 +148,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
         let is_last = part.is_last();
-        let after = |rest| (!is_last).then_some(rest);
-        let rest = driver.rest.take();
+        let after = |rest| (!is_last).then(|| Box::new(rest));
+        let rest = driver.rest.take().map(|rest| *rest);
         let handled = match rest {
             None if session.delivery(part.kind(), &driver.receptions()) == Delivery::Stream => {
                 self.deliver_stream(part).await?
@@ -187,7 +190,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         first: MessagePart,
     ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
-        driver.rest = (!first.is_last()).then_some(Rest::Nobody);
+        driver.rest = (!first.is_last()).then(|| Box::new(Rest::Nobody));
         let (feeder, stream) = message_stream(first);
         let payload = Payload::Stream(stream);
         match session.added_handler(&payload) {
@@ -211,8 +214,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             let on_close = pin!(endpoint.on_close(session, info));
             guarded(driver.call(session, on_close)).await
         };
-        if let Err(error) = closed {
-            self.report(error).await;
+        if let Err(panic) = closed {
+            self.report(*panic).await;
         }
         self.session.release();
         self.driver.source.finish().await;
@@ -245,9 +248,12 @@ impl<S: Source> Driver<S> {
         endpoint: &'a mut E,
         session: &'a Session,
     ) -> OptionFuture<impl Future<Output = Result<(), EndpointError>> + 'a + use<'a, E, S>> {
-        let started = if let Some(payload) = self.pending.take() {
+        let is_for_endpoint = |payload: &mut Box<Payload>| {
+            !matches!(**payload, Payload::Part(_)) && session.added_handler(payload).is_none()
+        };
+        let started = if let Some(payload) = self.pending.take_if(is_for_endpoint) {
             Some(endpoint.on_payload(session, *payload))
-        } else if session.receives_its_own_way() {
+        } else if self.pending.is_some() || session.receives_its_own_way() {
             None
         } else if let Some(message) = self.source.next_message() {
             Some(endpoint.on_payload(session, Payload::Message(message)))
@@ -255,6 +261,22 @@ impl<S: Source> Driver<S> {
             None
         };
         started.into()
+    }
+
+    /// Waits for what is next, and keeps it, or gives the end of the session.
+    fn poll_pending(
+        &mut self,
+        cx: &mut Context<'_>,
+        session: &Session,
+    ) -> Poll<Option<Box<CloseInfo>>> {
+        self.poll_next(cx, session).map(|incoming| match incoming {
+            Incoming::Payload(payload) => {
+                self.pending = Some(Box::new(payload));
+                None
+            }
+            Incoming::Octets => None,
+            Incoming::Closed(info) => Some(info),
+        })
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<Incoming> {
@@ -345,7 +367,7 @@ impl<S: Source> Driver<S> {
         let handled = poll_fn(|cx| {
             loop {
                 if let Poll::Ready(result) = handler.as_mut().poll(cx) {
-                    return Poll::Ready(result.flatten());
+                    return Poll::Ready(result.map_err(|panic| *panic).flatten());
                 }
                 self.poll_vitals(cx, session, Instant::now());
                 if ended.is_some() || feeder.poll_wants(cx).is_pending() {
@@ -420,8 +442,11 @@ impl<S: Source> Driver<S> {
 }
 
 /// Has a panic become an error. (Not async, which would hold the future twice.)
-fn guarded<T>(future: impl Future<Output = T>) -> impl Future<Output = Result<T, EndpointError>> {
-    let panicked = |panic: Box<dyn Any + Send>| EndpointError::Panic(panic_message(&*panic));
+fn guarded<T>(
+    future: impl Future<Output = T>,
+) -> impl Future<Output = Result<T, Box<EndpointError>>> {
+    let panicked =
+        |panic: Box<dyn Any + Send>| Box::new(EndpointError::Panic(panic_message(&*panic)));
     AssertUnwindSafe(future).catch_unwind().map(move |outcome| outcome.map_err(panicked))
 }
 
