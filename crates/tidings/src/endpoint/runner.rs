@@ -255,10 +255,9 @@ impl<S: Source> Driver<S> {
             Some(endpoint.on_payload(session, *payload))
         } else if self.pending.is_some() || session.receives_its_own_way() {
             None
-        } else if let Some(message) = self.source.next_message() {
-            Some(endpoint.on_payload(session, Payload::Message(message)))
         } else {
-            None
+            let message = self.source.next_message();
+            message.map(|message| endpoint.on_payload(session, Payload::Message(message)))
         };
         started.into()
     }
