@@ -126,7 +126,11 @@ impl SharedEncoding {
 }
 
 /// Where a client's masking keys come from. Servers have none.
-pub(crate) struct MaskingKeys(Option<Box<dyn FnMut() -> MaskingKey + Send>>);
+///
+/// Boxed twice, since servers have many connections.
+pub(crate) struct MaskingKeys(Option<Box<NextKey>>);
+
+type NextKey = Box<dyn FnMut() -> MaskingKey + Send>;
 
 impl MaskingKeys {
     pub(crate) fn none() -> Self {
@@ -134,7 +138,7 @@ impl MaskingKeys {
     }
 
     pub(crate) fn from(keys: impl FnMut() -> MaskingKey + Send + 'static) -> Self {
-        Self(Some(Box::new(keys)))
+        Self(Some(Box::new(Box::new(keys))))
     }
 
     pub(crate) fn next(&mut self) -> Option<MaskingKey> {

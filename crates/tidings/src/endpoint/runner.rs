@@ -16,7 +16,7 @@ use super::{
     CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload,
     Receptions, Session, message_stream,
 };
-use crate::net::{Alarm, Incoming, Moment, Source};
+use crate::net::{Alarm, Incoming, Source};
 
 /// The shortest time between two heart-beats of ours.
 const HEART_BEAT_RETRY: Duration = Duration::from_millis(500);
@@ -31,18 +31,30 @@ pub(crate) fn run<E: Endpoint, S: Source>(
     source: S,
 ) -> impl Future<Output = CloseInfo> + Send {
     let receptions = endpoint.receptions();
-    let alarm = Alarm::default();
-    let pending = None;
-    let unusual = (receptions != Receptions::default()).then(|| Box::new(receptions));
-    let mut driver =
-        Driver { source, receptions: unusual, alarm, not_before: None, rest: None, pending };
+    let is_usual = receptions == Receptions::default();
+    let rare = (!is_usual).then(|| Box::new(Rare { receptions, ..Rare::default() }));
+    let mut driver = Driver { source, pending: None, rare };
     for kind in [MessageKind::Text, MessageKind::Binary] {
         if let Some(reception) = session.delivery(kind, &receptions).reception() {
             driver.source.set_reception(kind, reception);
         }
     }
     let mut runner = Runner { endpoint, session, driver };
-    async move { runner.run().await }
+    async move {
+        let open = OpenSession::enter(&runner.session);
+        Box::pin(runner.open()).await;
+        let info = loop {
+            // Around all messages: around each it would cost as much as the rest of its way.
+            let panic = match guarded(runner.deliver_all()).await {
+                Ok(info) => break info,
+                Err(panic) => *panic,
+            };
+            Box::pin(runner.report(panic)).await;
+        };
+        drop(open);
+        Box::pin(runner.end(&info)).await;
+        *info
+    }
 }
 
 /// A session being served.
@@ -55,15 +67,22 @@ struct Runner<E, S> {
 /// What keeps a connection going, beside the endpoint.
 struct Driver<S> {
     source: S,
-    /// How the endpoint wants its messages, if not as usual.
-    receptions: Option<Box<Receptions>>,
-    alarm: Alarm,
-    /// When the next heart-beat may be sent at the earliest.
-    not_before: Option<Moment>,
-    /// Who gets the rest of a message that has begun.
-    rest: Option<Box<Rest>>,
     /// What arrived last, to be delivered next.
     pending: Option<Box<Payload>>,
+    rare: Option<Box<Rare>>,
+}
+
+/// What few sessions need.
+#[derive(Default)]
+struct Rare {
+    /// How the endpoint wants its messages.
+    receptions: Receptions,
+    /// For heart-beats, and for the end of a login.
+    alarm: Alarm,
+    /// When the next heart-beat may be sent at the earliest.
+    not_before: Option<Instant>,
+    /// Who gets the rest of a message that has begun.
+    rest: Option<Rest>,
 }
 
 /// Who gets the rest of a message that has begun: whoever got its beginning.
@@ -74,21 +93,6 @@ enum Rest {
 }
 
 impl<E: Endpoint, S: Source> Runner<E, S> {
-    async fn run(&mut self) -> CloseInfo {
-        let open = OpenSession::enter(&self.session);
-        Box::pin(self.open()).await;
-        let info = loop {
-            // Around all messages: around each it would cost as much as the rest of its way.
-            match guarded(self.deliver_all()).await {
-                Ok(info) => break info,
-                Err(panic) => Box::pin(self.report(*panic)).await,
-            }
-        };
-        drop(open);
-        Box::pin(self.end(&info)).await;
-        *info
-    }
-
     async fn open(&mut self) {
         let Self { endpoint, session, driver } = self;
         let opened = {
@@ -148,8 +152,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     ) -> Result<Result<(), Box<EndpointError>>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
         let is_last = part.is_last();
-        let after = |rest| (!is_last).then(|| Box::new(rest));
-        let rest = driver.rest.take().map(|rest| *rest);
+        let after = |rest| (!is_last).then_some(rest);
+        let rest = driver.rare().rest.take();
         let handled = match rest {
             None if session.delivery(part.kind(), &driver.receptions()) == Delivery::Stream => {
                 self.deliver_stream(part).await?
@@ -158,26 +162,26 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
                 let payload = Payload::Part(part);
                 match session.added_handler(&payload) {
                     Some(handler) => {
-                        driver.rest = after(Rest::Handler(handler.clone()));
+                        driver.rare().rest = after(Rest::Handler(handler.clone()));
                         driver.call_added(session, &handler, payload).await
                     }
                     None => {
-                        driver.rest = after(Rest::Endpoint);
+                        driver.rare().rest = after(Rest::Endpoint);
                         driver.call(session, pin!(endpoint.on_payload(session, payload))).await
                     }
                 }
             }
             Some(Rest::Nobody) => {
-                driver.rest = after(Rest::Nobody);
+                driver.rare().rest = after(Rest::Nobody);
                 Ok(())
             }
             Some(Rest::Endpoint) => {
-                driver.rest = after(Rest::Endpoint);
+                driver.rare().rest = after(Rest::Endpoint);
                 let handler = pin!(endpoint.on_payload(session, Payload::Part(part)));
                 driver.call(session, handler).await
             }
             Some(Rest::Handler(handler)) => {
-                driver.rest = after(Rest::Handler(handler.clone()));
+                driver.rare().rest = after(Rest::Handler(handler.clone()));
                 driver.call_added(session, &handler, Payload::Part(part)).await
             }
         };
@@ -190,7 +194,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         first: MessagePart,
     ) -> Result<Result<(), EndpointError>, Box<CloseInfo>> {
         let Self { endpoint, session, driver } = self;
-        driver.rest = (!first.is_last()).then(|| Box::new(Rest::Nobody));
+        driver.rare().rest = (!first.is_last()).then_some(Rest::Nobody);
         let (feeder, stream) = message_stream(first);
         let payload = Payload::Stream(stream);
         match session.added_handler(&payload) {
@@ -290,7 +294,11 @@ impl<S: Source> Driver<S> {
     }
 
     fn receptions(&self) -> Receptions {
-        self.receptions.as_deref().copied().unwrap_or_default()
+        self.rare.as_ref().map_or_else(Receptions::default, |rare| rare.receptions)
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Tells the source how messages are wanted now.
@@ -377,7 +385,7 @@ impl<S: Source> Driver<S> {
                     Poll::Pending => return Poll::Pending,
                     Poll::Ready(Incoming::Payload(Payload::Part(part))) => {
                         if part.is_last() {
-                            self.rest = None;
+                            self.rare().rest = None;
                         }
                         feeder.put(part);
                     }
@@ -407,10 +415,10 @@ impl<S: Source> Driver<S> {
         let Some(vitals) = session.existing_vitals() else { return };
         loop {
             let sent = self.source.last_sent();
-            let deadline =
-                vitals.next_deadline(sent, received).max(self.not_before.map(Instant::from));
-            self.alarm.set_no_later_than(deadline.filter(|_| session.is_open()));
-            if !self.alarm.is_set() || self.alarm.poll(cx).is_pending() {
+            let deadline = vitals.next_deadline(sent, received);
+            let Rare { alarm, not_before, .. } = self.rare();
+            alarm.set_no_later_than(deadline.max(*not_before).filter(|_| session.is_open()));
+            if !alarm.is_set() || alarm.poll(cx).is_pending() {
                 return;
             }
             match vitals.poll(Instant::now(), sent, received) {
@@ -419,11 +427,11 @@ impl<S: Source> Driver<S> {
                     // If the stream takes nothing now, what it holds back is no silence either.
                     let _ = session.try_send("\n");
                     session.link().flush();
-                    self.not_before = Some((Instant::now() + HEART_BEAT_RETRY).into());
+                    self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
                 Due::SendHeartbeat => {
                     session.link().push_heartbeat();
-                    self.not_before = Some((Instant::now() + HEART_BEAT_RETRY).into());
+                    self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
                 Due::PeerSilent => {
                     let reason = "no heart-beat from the client";

@@ -26,7 +26,6 @@ pub(crate) use connector::{TunnelStream, Wire};
 pub(crate) use framing::{Framing, application_reason, sockjs_frame};
 pub(crate) use keeper::Terms;
 pub(crate) use link::Link;
-pub(crate) use moment::Moment;
 pub use observed::{Direction, ObservedFrame};
 pub(crate) use observed::{FrameObserver, Observed};
 pub(crate) use octets::OctetSource;

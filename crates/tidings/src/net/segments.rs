@@ -18,13 +18,31 @@ const SLICES_MAX: usize = 64;
 #[derive(Debug, Default)]
 pub(super) struct Segments {
     /// What comes before the tail. Never empty.
-    #[expect(clippy::box_collection, reason = "most of the time there is none, and it is small")]
-    queue: Option<Box<VecDeque<Segment>>>,
+    queue: Option<Box<Queue>>,
     /// Takes what is appended.
     tail: Vec<u8>,
     /// Octets of the first segment, or of the tail if it is the first, that are already written.
     written: usize,
+}
+
+#[derive(Debug, Default)]
+struct Queue {
+    segments: VecDeque<Segment>,
+    /// In all segments, those of the first included that are already written.
     octets: usize,
+}
+
+impl Queue {
+    fn push(&mut self, segment: Segment) {
+        self.octets += segment.as_slice().len();
+        self.segments.push_back(segment);
+    }
+
+    fn pop(&mut self) -> Option<Segment> {
+        let segment = self.segments.pop_front()?;
+        self.octets -= segment.as_slice().len();
+        Some(segment)
+    }
 }
 
 #[derive(Debug)]
@@ -48,12 +66,13 @@ impl Segment {
 impl Segments {
     #[inline]
     pub(super) fn octets(&self) -> usize {
-        self.octets
+        let queued = self.queue.as_ref().map_or(0, |queue| queue.octets);
+        queued + self.tail.len() - self.written
     }
 
     #[inline]
     pub(super) fn is_empty(&self) -> bool {
-        self.octets == 0
+        self.octets() == 0
     }
 
     /// Appends what `encode` writes.
@@ -62,9 +81,7 @@ impl Segments {
         if self.tail.capacity() == 0 {
             self.tail = turn::take_buffer();
         }
-        let before = self.tail.len();
         encode(&mut self.tail);
-        self.octets += self.tail.len() - before;
     }
 
     /// Appends octets, by reference where they are many.
@@ -73,8 +90,7 @@ impl Segments {
             return self.append(|batch| batch.extend_from_slice(octets));
         }
         self.seal();
-        self.octets += octets.len();
-        self.queue.get_or_insert_default().push_back(Segment::Shared(octets.clone()));
+        self.queue.get_or_insert_default().push(Segment::Shared(octets.clone()));
     }
 
     /// Appends a frame with a copy of its payload, if that is short enough. Whether it was.
@@ -100,7 +116,7 @@ impl Segments {
     /// Completes `ticket` when everything before it is written.
     pub(super) fn append_ticket(&mut self, ticket: Written) {
         self.seal();
-        self.queue.get_or_insert_default().push_back(Segment::Ticket(ticket));
+        self.queue.get_or_insert_default().push(Segment::Ticket(ticket));
         self.advance(0);
     }
 
@@ -108,7 +124,7 @@ impl Segments {
     fn seal(&mut self) {
         if !self.tail.is_empty() {
             let batch = std::mem::take(&mut self.tail);
-            self.queue.get_or_insert_default().push_back(Segment::Batch(batch));
+            self.queue.get_or_insert_default().push(Segment::Batch(batch));
         }
     }
 
@@ -120,7 +136,7 @@ impl Segments {
     ) -> io::Result<usize> {
         let taken = if let Some(queue) = &self.queue {
             let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let segments = queue.iter().map(Segment::as_slice).chain([&self.tail[..]]);
+            let segments = queue.segments.iter().map(Segment::as_slice).chain([&self.tail[..]]);
             let mut used = 0;
             for (slice, octets) in slices.iter_mut().zip(segments) {
                 let start = if used == 0 { self.written } else { 0 };
@@ -143,21 +159,20 @@ impl Segments {
     }
 
     fn advance(&mut self, taken: usize) {
-        self.octets -= taken;
         self.written += taken;
         while let Some(queue) = &mut self.queue {
-            let len = queue.front().map_or(0, |first| first.as_slice().len());
+            let len = queue.segments.front().map_or(0, |first| first.as_slice().len());
             if self.written < len {
                 return;
             }
             self.written -= len;
-            match queue.pop_front() {
+            match queue.pop() {
                 Some(Segment::Batch(batch)) => turn::recycle_buffer(batch),
                 // Nobody may be waiting any more.
                 Some(Segment::Ticket(ticket)) => drop(ticket.send(())),
                 Some(Segment::Shared(_)) | None => {}
             }
-            if queue.is_empty() {
+            if queue.segments.is_empty() {
                 self.queue = None;
             }
         }

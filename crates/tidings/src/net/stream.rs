@@ -21,7 +21,8 @@ pub(crate) struct Stream {
 
 enum Io {
     Tcp(OwnedReadHalf),
-    Other(Pin<Box<dyn ReadWrite>>),
+    /// Boxed twice, since most streams are plain sockets, and there are many.
+    Other(Box<Pin<Box<dyn ReadWrite>>>),
     Gone,
 }
 
@@ -48,7 +49,7 @@ impl Stream {
         encoder: Option<Encoder>,
     ) -> (Self, Arc<Outbox>) {
         let outbox = Outbox::new(None, terms, encoder);
-        (Self { io: Io::Other(Box::pin(io)) }, outbox)
+        (Self { io: Io::Other(Box::new(Box::pin(io))) }, outbox)
     }
 
     /// Reads once, and adds what came to `input`. Returns how many octets that were; 0 is the end.
@@ -83,7 +84,7 @@ impl Stream {
         let mut buffer = ReadBuf::new(buffer);
         match &mut self.io {
             Io::Tcp(reader) => ready!(Pin::new(reader).poll_read(cx, &mut buffer))?,
-            Io::Other(io) => ready!(io.as_mut().poll_read(cx, &mut buffer))?,
+            Io::Other(io) => ready!(io.as_mut().as_mut().poll_read(cx, &mut buffer))?,
             Io::Gone => {}
         }
         Poll::Ready(Ok(buffer.filled().len()))
@@ -98,7 +99,7 @@ impl Stream {
     ) -> Option<Driven> {
         match &mut self.io {
             Io::Other(io) => {
-                let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut();
+                let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut().as_mut();
                 outbox.drive(cx, Some(writer), read_at)
             }
             Io::Tcp(_) | Io::Gone => outbox.drive(cx, None, read_at),
@@ -109,7 +110,7 @@ impl Stream {
     pub(crate) fn poll_drive(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
         match &mut self.io {
             Io::Other(io) => {
-                let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut();
+                let writer: Pin<&mut (dyn AsyncWrite + Send)> = io.as_mut().as_mut();
                 outbox.poll_drive(cx, Some(writer))
             }
             Io::Tcp(_) | Io::Gone => outbox.poll_drive(cx, None),
@@ -126,7 +127,7 @@ impl Stream {
     pub(crate) fn poll_shutdown(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
         outbox.release();
         match &mut self.io {
-            Io::Other(io) => io.as_mut().poll_shutdown(cx).map(drop),
+            Io::Other(io) => io.as_mut().as_mut().poll_shutdown(cx).map(drop),
             Io::Tcp(_) | Io::Gone => Poll::Ready(()),
         }
     }
