@@ -155,6 +155,7 @@ impl Outbox {
         let mut state = self.lock();
         let is_usual = matches!(state.phase, Phase::Open)
             && state.extras.is_none()
+            && state.blocked.is_none()
             && state.segments.octets() < self.terms.outbox_octets_max;
         if !is_usual || !state.segments.append_short_frame(opcode, payload) {
             return false;

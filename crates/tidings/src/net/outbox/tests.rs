@@ -168,3 +168,24 @@ async fn nothing_is_written_while_a_batch_is_held() {
     push(&outbox, "2").unwrap();
     assert_eq!(drive(&outbox, 1000).await, "12");
 }
+
+#[tokio::test]
+async fn short_messages_wait_to_be_dropped_like_others() {
+    let outbox = outbox_with(|options| options.overflow = OverflowPolicy::KeepLatest);
+    push(&outbox, "being written ").unwrap();
+    assert_eq!(drive(&outbox, 1).await, "b");
+    assert!(!outbox.push_short(Opcode::Text, b"1"), "it may have to be dropped");
+}
+
+#[tokio::test]
+async fn what_a_connection_sends_in_its_turn_is_written_by_its_driver_or_at_the_end_of_the_turn() {
+    let outbox = outbox();
+    {
+        let _turn = turn::TurnGuard::enter();
+        turn::own(&outbox);
+        assert!(outbox.push_short(Opcode::Text, b"1"));
+        assert_eq!(drive(&outbox, 1000).await, "?\u{1}1");
+        assert!(outbox.push_short(Opcode::Text, b"2"));
+    }
+    assert_eq!(drive(&outbox, 1000).await, "?\u{1}2");
+}
