@@ -324,12 +324,14 @@ impl Decoder {
         };
         let left = max.saturating_sub(frame.message.len());
         let mut inflated = Vec::new();
-        inflater.inflate(part, &mut inflated, left).map_err(too_long)?;
-        if frame.fin && frame.remaining == part.len() {
+        let mut outcome = inflater.inflate(part, &mut inflated, left);
+        if outcome.is_ok() && frame.fin && frame.remaining == part.len() {
             let left = left.saturating_sub(inflated.len());
-            inflater.finish(&mut inflated, left).map_err(too_long)?;
+            outcome = inflater.finish(&mut inflated, left);
         }
-        frame.message.push(&inflated, inflated.len())
+        // Text may be wrong before the compression is.
+        frame.message.push(&inflated, inflated.len())?;
+        outcome.map_err(too_long)
     }
 
     /// Keeps what is left of a frame, or of its message, for later.

@@ -5,9 +5,6 @@ use zlib_rs::{Inflate, InflateFlush, Status};
 use super::{CHUNK_OCTETS, ContextTakeover, PerMessageDeflate, TAIL, pool};
 use crate::Role;
 
-/// The largest distance that a message can refer back: the window of deflate.
-const WINDOW_OCTETS: usize = 32 * 1024;
-
 /// Decompresses the messages of one sender: RFC 7692, section 7.2.2.
 ///
 /// Without context takeover it owns nothing between messages.
@@ -15,6 +12,16 @@ pub(crate) struct Inflater {
     takeover: ContextTakeover,
     /// In the middle of a message, and with context takeover always once there was one.
     stream: Option<Box<Inflate>>,
+    position: Position,
+}
+
+/// Where a message is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Position {
+    /// Nothing of it has come, or a final block has just ended.
+    BetweenBlocks,
+    /// Somewhere in a block, as far as one can tell: the flush that ends a message begins a block.
+    WithinBlock,
 }
 
 /// Why a message cannot be decompressed.
@@ -29,10 +36,18 @@ pub(crate) enum InflateError {
 impl Inflater {
     /// For what `sender` sends.
     pub(crate) fn new(agreed: &PerMessageDeflate, sender: Role) -> Self {
-        Self { takeover: agreed.context_takeover(sender), stream: None }
+        Self {
+            takeover: agreed.context_takeover(sender),
+            stream: None,
+            position: Position::BetweenBlocks,
+        }
     }
 
-    /// Decompresses a part of a message, and appends at most `octets_max` octets to `out`.
+    /// Decompresses a part of a message, and appends at most `octets_max` octets to `out`, also where it
+    /// fails: what comes before the failure.
+    ///
+    /// A final block ends a stream of deflate, but not the message: RFC 7692, section 7.2.3.4. What
+    /// follows is another stream, and can refer to nothing before it.
     pub(crate) fn inflate(
         &mut self,
         mut input: &[u8],
@@ -45,28 +60,30 @@ impl Inflater {
         loop {
             let (read, written) = (stream.total_in(), stream.total_out());
             let status = stream.decompress(input, &mut chunk, InflateFlush::SyncFlush);
-            let status = status.map_err(|_| InflateError::Corrupt)?;
             let read = usize::try_from(stream.total_in() - read).unwrap_or(usize::MAX);
             let written = usize::try_from(stream.total_out() - written).unwrap_or(usize::MAX);
-            if written > end_max - out.len() {
+            let kept = written.min(end_max - out.len());
+            out.extend_from_slice(chunk.get(..kept).unwrap_or_default());
+            if kept < written {
                 return Err(InflateError::TooLong);
             }
-            out.extend_from_slice(chunk.get(..written).unwrap_or_default());
             input = input.get(read..).unwrap_or_default();
-            if status == Status::StreamEnd {
-                // A final block ends the stream of deflate, but not the message: RFC 7692, section
-                // 7.2.3.4. What follows goes on with the same window.
-                stream.reset(false);
-                let window = out.len().saturating_sub(WINDOW_OCTETS);
-                let _ = stream.set_dictionary(out.get(window..).unwrap_or_default());
+            match status {
+                Err(_) => return Err(InflateError::Corrupt),
+                Ok(Status::StreamEnd) => {
+                    stream.reset(false);
+                    self.position = Position::BetweenBlocks;
+                }
+                Ok(Status::Ok | Status::BufError) => {
+                    if read > 0 {
+                        self.position = Position::WithinBlock;
+                    } else if written == 0 && !input.is_empty() {
+                        return Err(InflateError::Corrupt);
+                    }
+                }
             }
-            let is_stuck = read == 0 && written == 0;
-            if is_stuck || (input.is_empty() && written < CHUNK_OCTETS) {
-                return if input.is_empty() || !is_stuck {
-                    Ok(())
-                } else {
-                    Err(InflateError::Corrupt)
-                };
+            if input.is_empty() && written < CHUNK_OCTETS {
+                return Ok(());
             }
         }
     }
@@ -77,7 +94,11 @@ impl Inflater {
         out: &mut Vec<u8>,
         octets_max: usize,
     ) -> Result<(), InflateError> {
-        self.inflate(&TAIL, out, octets_max)?;
+        // A sender that had nothing to flush sends nothing of a flush either.
+        if self.position == Position::WithinBlock {
+            self.inflate(&TAIL, out, octets_max)?;
+            self.position = Position::BetweenBlocks;
+        }
         if self.takeover == ContextTakeover::Refuse
             && let Some(stream) = self.stream.take()
         {

@@ -108,7 +108,47 @@ fn a_final_block_ends_neither_the_message_nor_the_connection() {
     for _ in 0..3 {
         assert_eq!(inflate(&mut inflater, &hello).unwrap(), b"Hello");
     }
-    let _ = inflate(&mut inflater, &[0x03, 0x80]);
+    assert_eq!(inflate(&mut inflater, &[0x03, 0x80]), Ok(Vec::new()));
+}
+
+#[test]
+fn a_message_that_ends_without_a_flush_leaves_the_next_as_it_is() {
+    let (_, mut inflater) = both(DeflateMode::Dedicated);
+    let hello = [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00];
+    for nothing in [&[][..], &[0x03, 0x80], &[0x00], &[]] {
+        assert_eq!(inflate(&mut inflater, nothing), Ok(Vec::new()), "{nothing:?}");
+        assert_eq!(inflate(&mut inflater, &hello).unwrap(), b"Hello", "after {nothing:?}");
+    }
+}
+
+#[test]
+fn nothing_can_be_referred_to_before_a_final_block_however_it_is_cut() {
+    let hello_and_again =
+        [0xf2, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0, 0, 0xff, 0xff, 0xf2, 0, 0x11, 0, 0];
+    let final_hello_and_again = [0xf3, 0x48, 0xcd, 0xc9, 0xc9, 0x07, 0x00, 0xf2, 0, 0x11, 0, 0];
+    for octets_at_a_time in 1..=hello_and_again.len() {
+        let inflate_cut = |input: &[u8]| {
+            let (_, mut inflater) = both(DeflateMode::Dedicated);
+            let mut out = Vec::new();
+            for part in input.chunks(octets_at_a_time) {
+                inflater.inflate(part, &mut out, 1000)?;
+            }
+            inflater.finish(&mut out, 1000).map(|()| out)
+        };
+        assert_eq!(inflate_cut(&hello_and_again).unwrap(), b"HelloHello");
+        assert_eq!(inflate_cut(&final_hello_and_again), Err(InflateError::Corrupt));
+    }
+}
+
+#[test]
+fn what_is_too_long_before_it_is_corrupt_is_too_long() {
+    let (mut deflater, mut inflater) = both(DeflateMode::Shared);
+    let mut message = Vec::new();
+    deflater.deflate(&[b'a'; 200], &mut message);
+    message.extend_from_slice(&[0x00, 0x00, 0xff, 0xff, 0x06]);
+    let mut out = Vec::new();
+    assert_eq!(inflater.inflate(&message, &mut out, 199), Err(InflateError::TooLong));
+    assert_eq!(out, [b'a'; 199]);
 }
 
 #[test]
