@@ -2,7 +2,8 @@
 
 use crate::random::Random;
 use crate::targets::{
-    frames, handshake_client, handshake_server, session_operations, sockjs_body, stomp_frames,
+    deflate, extensions, frames, handshake_client, handshake_server, session_operations,
+    sockjs_body, stomp_frames,
 };
 
 /// One thing that takes octets from strangers.
@@ -26,7 +27,9 @@ pub(crate) const DECODING: usize = 1024;
 pub(crate) const TARGETS: &[Target] = &[
     handshake_server::TARGET,
     handshake_client::TARGET,
+    extensions::TARGET,
     frames::TARGET,
+    deflate::TARGET,
     session_operations::TARGET,
     stomp_frames::TARGET,
     sockjs_body::TARGET,

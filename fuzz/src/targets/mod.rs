@@ -1,5 +1,8 @@
 //! One file for each target.
 
+pub(crate) mod deflate;
+mod deflate_options;
+pub(crate) mod extensions;
 pub(crate) mod frames;
 pub(crate) mod handshake_client;
 pub(crate) mod handshake_server;
