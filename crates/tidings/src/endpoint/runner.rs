@@ -137,7 +137,11 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             None => Ok(Ok(())),
             Some(Payload::Part(part)) => self.deliver_part(part).await,
             Some(payload) => match session.added_handler(&payload) {
-                None => Ok(Ok(())),
+                // It has been taken away just now.
+                None => {
+                    driver.pending = Some(Box::new(payload));
+                    Ok(Ok(()))
+                }
                 Some(handler) => {
                     Ok(driver.call_added(session, &handler, payload).await.map_err(Box::new))
                 }

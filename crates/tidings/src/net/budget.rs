@@ -37,7 +37,7 @@ impl TurnBudget {
     /// Counts a message. Whether it must wait for the next turn.
     #[inline]
     pub(super) fn is_spent(&mut self) -> bool {
-        self.messages += 1;
+        self.messages = self.messages.saturating_add(1);
         if self.messages > TURN_MESSAGES_MAX {
             return true;
         }
@@ -47,7 +47,12 @@ impl TurnBudget {
             return false;
         }
         self.pushes = pushes;
-        self.started.is_some_and(|started| started.elapsed() >= TURN_TIME_MAX)
+        let is_spent = self.started.is_some_and(|started| started.elapsed() >= TURN_TIME_MAX);
+        if is_spent {
+            // Until the next turn, whoever asks.
+            self.messages = TURN_MESSAGES_MAX;
+        }
+        is_spent
     }
 }
 
@@ -107,6 +112,9 @@ mod tests {
         budget.start(now.checked_sub(TURN_TIME_MAX).unwrap_or(now));
         let handled = (0..).take_while(|_| !budget.is_spent()).count();
         assert!(handled < 16, "{handled}");
+        assert!(budget.is_spent(), "until the next turn");
+        budget.reset();
+        assert!(!budget.is_spent());
     }
 
     #[test]
