@@ -7,12 +7,14 @@
 //!
 //! A target takes octets, and panics when something that always has to hold does not. A campaign
 //! replays what is kept in `corpus/TARGET`, and then tries inputs that are made up, mutated or pure
-//! noise, until its time is over. An input that panics, takes too long or too much memory is written
-//! to a file, which the second form tries again.
+//! noise, until its time is over; `all` runs as many campaigns at a time as there are processors. An
+//! input that panics, takes too long or too much memory is written to a file, which the second form
+//! tries again.
 
 mod campaign;
 mod mutation;
 mod random;
+mod side_by_side;
 mod splits;
 mod target;
 mod targets;
@@ -56,6 +58,7 @@ fn run(arguments: &[&str]) -> Result<(), String> {
         return Err(usage());
     }
     let mut campaign = Campaign { time: Duration::from_secs(10), seed: random::any_seed() };
+    let all_options = options;
     let mut options = options.iter();
     while let Some(option) = options.next() {
         let value = options.next().ok_or_else(usage)?;
@@ -67,5 +70,8 @@ fn run(arguments: &[&str]) -> Result<(), String> {
             _ => return Err(usage()),
         }
     }
-    targets.into_iter().try_for_each(|target| campaign.run(target))
+    match targets[..] {
+        [target] => campaign.run(target),
+        _ => side_by_side::run(&targets, all_options),
+    }
 }
