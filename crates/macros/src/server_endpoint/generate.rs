@@ -200,10 +200,12 @@ fn encode_by(codec: &Type, ty: &Type, value: &TokenStream) -> TokenStream {
             }
         };
     }
+    // Not of the type's place: in a macro of the application, that may not see our names.
+    let session = quote!(session);
     quote_spanned! {ty.span()=> {
         #[allow(unused_imports)]
         use ::tidings::__private::WithoutEncoder as _;
-        ::tidings::__private::Encoded::<#codec, #ty>::into_reply(#value, session)
+        ::tidings::__private::Encoded::<#codec, #ty>::into_reply(#value, #session)
     }}
 }
 

@@ -9,7 +9,7 @@ use bytes::Bytes;
 use tidings_websocket::{CloseCode, CloseReason, FrameStart, Message, Opcode};
 use tokio::sync::oneshot;
 
-use super::{IntoMessage, SendError, SendObjectError, Session, SessionId};
+use super::{Encoder, IntoMessage, SendError, SendObjectError, Session, SessionId};
 use crate::net::{EndOfBatch, Payload, PushError, SharedMessage};
 
 impl Session {
@@ -49,6 +49,26 @@ impl Session {
     pub async fn send_object(&self, value: impl IntoMessage + Send) -> Result<(), SendObjectError> {
         let message = value.into_message().map_err(SendObjectError::Encode)?;
         self.send(message).await.map_err(SendObjectError::Send)
+    }
+
+    /// Sends a value that the endpoint's codec, a `C`, encodes.
+    ///
+    /// # Errors
+    ///
+    /// [`SendObjectError::Encode`] when the codec cannot, or the session has no `C`, in which case nothing is
+    /// sent; [`SendObjectError::Send`] as for [`send`](Self::send).
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn send_encoded<C, T>(&self, value: T) -> Result<(), SendObjectError>
+    where
+        C: Encoder<T> + 'static,
+        T: Send,
+    {
+        let encoded = self.with_codec(|codec: &mut C| codec.encode(value));
+        let message = encoded.unwrap_or_else(|| Err("the session has no such codec".into()));
+        self.send(message.map_err(SendObjectError::Encode)?).await.map_err(SendObjectError::Send)
     }
 
     /// Sends a message at once if there is room for it.

@@ -5,13 +5,20 @@
 mod support;
 
 mod cases;
+mod codecs;
 mod configurator;
 mod deploying;
+mod failures;
 mod guards;
+mod handlers;
 mod handshake;
 mod instances;
 mod lifecycle;
+mod limits;
+mod parts;
 mod path_parameters;
 mod receiving;
+mod replies;
 mod styles;
 mod uri_matching;
+mod ways;

@@ -1,312 +1,242 @@
-//! How an annotated endpoint receives messages, and what its methods may return.
+//! As what whole messages are received: text, octets, values.
 
-use std::sync::atomic::{AtomicU32, Ordering};
+use std::fmt::Display;
+use std::marker::PhantomData;
+use std::str::FromStr;
 
 use bytes::Bytes;
-use tidings::client::Client;
 use tidings::endpoint::{
-    BinaryStream, Broadcast, Close, CloseCode, CloseInfo, CloseInitiator, Either, EndpointError,
-    Json, Message, Part, Pong, Session, Several, TextStream,
+    BoxError, CloseCode, Either, Endpoint, EndpointError, Flow, FromMessage, IntoMessage, Json,
+    Message, PayloadKind, Session,
 };
-use tidings::{App, client_endpoint, server_endpoint};
-use tokio::io::AsyncWriteExt;
-use tokio::sync::mpsc;
+use tidings::server_endpoint;
 
-use super::support::{connect, frame, serve};
+use super::ways::{Teller, annotated, annotated_only, in_every_way};
 
-#[derive(Default)]
-struct Parts {
-    text: String,
-    octets: Vec<u8>,
-}
+const PONG: u8 = 0x8a;
 
-#[server_endpoint("/")]
-impl Parts {
+annotated!(TextOfServer, TextOfClient, Teller, [];
     #[on_message]
-    fn text(&mut self, part: Part<String>) -> Option<String> {
-        self.text.push_str(&part.data);
-        part.last.then(|| std::mem::take(&mut self.text))
-    }
-
-    #[on_message]
-    fn binary(&mut self, part: Part<Bytes>, session: &Session) -> Option<Vec<u8>> {
-        assert!(session.is_open());
-        self.octets.extend_from_slice(&part.data);
-        part.last.then(|| std::mem::take(&mut self.octets))
-    }
-}
-
-/// 75, 76, 77
-#[tokio::test]
-async fn parts_joined_are_the_message_and_the_last_says_so() {
-    let (_server, mut client) = connect(Parts::default).await;
-    let text = "zwölf €";
-    for cut in 0..=text.len() {
-        let (first, second) = text.as_bytes().split_at(cut);
-        client.stream.write_all(&frame(0x01, first)).await.unwrap();
-        client.stream.write_all(&frame(0x80, second)).await.unwrap();
-        assert_eq!(client.text().await, text, "cut at {cut}");
-    }
-    client.stream.write_all(&frame(0x02, &[1, 2])).await.unwrap();
-    client.stream.write_all(&frame(0x80, &[3])).await.unwrap();
-    assert_eq!(client.message().await, Message::from(vec![1, 2, 3]));
-}
-
-struct Streams;
-
-#[server_endpoint("/")]
-impl Streams {
-    #[on_message]
-    async fn text(&self, text: TextStream) -> Result<String, EndpointError> {
-        text.read_to_string().await.map_err(|error| EndpointError::Handler(error.into()))
-    }
-
-    /// Reads the first part only.
-    #[on_message]
-    async fn binary(&self, mut octets: BinaryStream) -> Option<Vec<u8>> {
-        Some(octets.next().await?.ok()?.into())
-    }
-}
-
-/// 72
-#[tokio::test]
-async fn a_stream_reads_the_whole_message_while_it_arrives() {
-    let (_server, mut client) = connect(|| Streams).await;
-    for _ in 0..2 {
-        for (first, part) in [(0x01, "one "), (0x00, "two "), (0x80, "three")] {
-            client.stream.write_all(&frame(first, part.as_bytes())).await.unwrap();
-        }
-        assert_eq!(client.text().await, "one two three");
-    }
-}
-
-#[tokio::test]
-async fn what_a_handler_leaves_of_a_stream_is_skipped() {
-    let (_server, mut client) = connect(|| Streams).await;
-    client.stream.write_all(&frame(0x02, b"first")).await.unwrap();
-    assert_eq!(client.message().await, Message::from(b"first".to_vec()));
-    client.stream.write_all(&frame(0x00, b"skipped")).await.unwrap();
-    client.stream.write_all(&frame(0x80, b"skipped too")).await.unwrap();
-    client.stream.write_all(&frame(0x82, b"second")).await.unwrap();
-    assert_eq!(client.message().await, Message::from(b"second".to_vec()));
-}
-
-struct Pongs;
-
-#[server_endpoint("/")]
-impl Pongs {
-    #[on_open]
-    fn opened(&self, session: &Session) -> Result<(), EndpointError> {
-        Ok(session.ping(())?)
-    }
-
-    #[on_message]
-    fn pong(&self, pong: Pong) -> Bytes {
-        pong.0
-    }
-}
-
-/// 78
-#[tokio::test]
-async fn pongs_are_delivered_asked_for_or_not() {
-    let (_server, mut client) = connect(|| Pongs).await;
-    assert!(matches!(client.event().await, tidings_websocket::Event::Ping(_)));
-    assert_eq!(client.message().await, Message::from(Vec::new()), "the answer to the ping");
-    client.stream.write_all(&frame(0x8a, b"unasked")).await.unwrap();
-    assert_eq!(client.message().await, Message::from(b"unasked".to_vec()));
-}
-
-struct Limited(mpsc::UnboundedSender<String>);
-
-#[server_endpoint("/")]
-impl Limited {
-    #[on_message(max_size = 5)]
-    fn text(&self, text: String) -> String {
-        text
-    }
-
-    #[on_message(max_size = "1KiB")]
-    fn binary(&self, octets: Bytes) -> Bytes {
-        octets
+    fn text(&self, text: String, session: &Session) -> String {
+        format!("{text}, open: {}", session.is_open())
     }
 
     #[on_error]
     fn failed(&self, error: EndpointError) {
-        self.0.send(error.to_string()).unwrap();
+        self.0.tell(error);
+    }
+);
+
+struct Text(Teller);
+
+impl Endpoint for Text {
+    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        let added = session.add_message_handler(async |session: Session, text: String| {
+            format!("{text}, open: {}", session.is_open())
+        });
+        added.map(drop).map_err(|error| EndpointError::Handler(error.into()))
+    }
+
+    async fn on_error(&mut self, _: &Session, error: EndpointError) -> Flow {
+        self.0.tell(error);
+        Flow::Continue
+    }
+}
+
+#[tokio::test]
+async fn text_comes_as_a_string_with_the_session_beside_it() {
+    in_every_way(TextOfServer, TextOfClient, Text, async |mut scene| {
+        scene.peer.send("zwölf €").await;
+        scene.expect_text("zwölf €, open: true").await;
+        scene.peer.send("").await;
+        scene.expect_text(", open: true").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_or_pong_that_no_method_takes_is_ignored() {
+    in_every_way(TextOfServer, TextOfClient, Text, async |mut scene| {
+        scene.peer.send(vec![1]).await;
+        scene.write_frame(PONG, b"pong").await;
+        scene.peer.send("still here").await;
+        scene.expect_text("still here, open: true").await;
+        assert!(scene.told_to_the_end().await.is_empty());
+    })
+    .await;
+}
+
+annotated!(StrictOfServer, StrictOfClient, Teller, [strict];
+    #[on_message]
+    fn text(&self, text: String) -> String {
+        text
     }
 
     #[on_close]
-    fn closed(&self, info: &CloseInfo) {
-        assert_eq!((info.initiator, info.clean), (CloseInitiator::Local, false));
-        self.0.send(info.reason.code().to_string()).unwrap();
+    fn closed(&self) {
+        self.0.tell("closed");
     }
-}
+);
 
-/// 81, 83
 #[tokio::test]
-async fn a_message_over_the_limit_of_its_method_closes_with_1009_and_is_an_error() {
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let (server, mut client) = connect(move || Limited(told.clone())).await;
-    client.send("12345").await;
-    assert_eq!(client.text().await, "12345");
-    client.send(vec![7; 1024]).await;
-    assert_eq!(client.message().await.len(), 1024);
-    client.send("123456").await;
-    assert_eq!(client.closed().await.code(), CloseCode::MESSAGE_TOO_BIG);
-    assert_eq!(heard.recv().await.unwrap(), "message of at least 6 octets is longer than 5");
-    assert_eq!(heard.recv().await.unwrap(), "1009");
-
-    let mut client = server.websocket("/").await;
-    let fragments = [frame(0x01, b"123"), frame(0x80, b"456")].concat();
-    client.stream.write_all(&fragments).await.unwrap();
-    assert_eq!(client.closed().await.code(), CloseCode::MESSAGE_TOO_BIG);
+async fn an_endpoint_that_is_strict_refuses_messages_that_no_method_takes() {
+    annotated_only(StrictOfServer, StrictOfClient, async |mut scene| {
+        scene.write_frame(PONG, b"pong").await;
+        scene.peer.send("still here").await;
+        scene.expect_text("still here").await;
+        scene.peer.send(vec![1]).await;
+        assert_eq!(scene.peer.closed().await.code(), CloseCode::UNSUPPORTED_DATA);
+    })
+    .await;
 }
 
-struct TextOnly;
+/// Sends a value of any type back.
+struct EchoOf<T>(Teller, PhantomData<fn() -> T>);
 
 #[server_endpoint("/")]
-impl TextOnly {
+impl<T> EchoOf<T>
+where
+    T: FromMessage + IntoMessage + Send + 'static,
+{
     #[on_message]
-    fn text(&self, text: String) -> String {
-        text
+    fn echo(&mut self, value: T) -> T {
+        value
+    }
+
+    #[on_error]
+    fn failed(&mut self, error: EndpointError) {
+        self.0.tell(describe(&error));
     }
 }
 
-struct StrictlyTextOnly;
+/// What could not be decoded as what.
+fn describe(error: &EndpointError) -> String {
+    let EndpointError::Decode { message, .. } = error else { return format!("{error:?}") };
+    format!("{error}: {message:?}")
+}
 
-#[server_endpoint("/", strict)]
-impl StrictlyTextOnly {
-    #[on_message]
-    fn text(&self, text: String) -> String {
-        text
+/// The same, programmatic.
+struct PlainEchoOf<T>(EchoOf<T>);
+
+impl<T> Endpoint for PlainEchoOf<T>
+where
+    T: FromMessage + IntoMessage + Send + 'static,
+{
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        let value = T::from_message(message)?;
+        session.send(value.into_message().map_err(EndpointError::Encode)?).await?;
+        Ok(())
+    }
+
+    async fn on_error(&mut self, _: &Session, error: EndpointError) -> Flow {
+        self.0.0.tell(describe(&error));
+        Flow::Continue
     }
 }
 
-/// 79, 80
+async fn check_echo<T>(sent: impl Into<Message>, expected: impl Into<Message>)
+where
+    T: FromMessage + IntoMessage + Send + 'static,
+{
+    let (sent, expected) = (sent.into(), expected.into());
+    let annotated = |teller| EchoOf::<T>(teller, PhantomData);
+    let programmatic = |teller| PlainEchoOf(EchoOf::<T>(teller, PhantomData));
+    in_every_way(annotated, annotated, programmatic, async |mut scene| {
+        scene.peer.send(sent.clone()).await;
+        assert_eq!(scene.peer.message().await, expected, "{:?}", scene.way);
+    })
+    .await;
+}
+
+async fn check_value<T>(text: &str)
+where
+    T: FromMessage + IntoMessage + FromStr + Display + Send + 'static,
+{
+    check_echo::<T>(text, text).await;
+}
+
 #[tokio::test]
-async fn what_no_method_takes_is_ignored_or_if_strict_refused() {
-    let (_server, mut client) = connect(|| TextOnly).await;
-    client.send(vec![1]).await;
-    client.stream.write_all(&frame(0x8a, b"pong")).await.unwrap();
-    client.send("still here").await;
-    assert_eq!(client.text().await, "still here");
-
-    let (_server, mut client) = connect(|| StrictlyTextOnly).await;
-    client.stream.write_all(&frame(0x8a, b"pong")).await.unwrap();
-    client.send("still here").await;
-    assert_eq!(client.text().await, "still here");
-    client.send(vec![1]).await;
-    assert_eq!(client.closed().await.code(), CloseCode::UNSUPPORTED_DATA);
+async fn text_comes_as_a_number_a_truth_value_or_a_character() {
+    check_value::<bool>("true").await;
+    check_value::<i8>("-128").await;
+    check_value::<i16>("-32768").await;
+    check_value::<i32>("-2147483648").await;
+    check_value::<i64>("-9223372036854775808").await;
+    check_value::<f32>("0.5").await;
+    check_value::<f64>("-1.25").await;
+    check_value::<char>("€").await;
 }
 
-struct Decoders;
+#[tokio::test]
+async fn text_that_is_no_number_is_an_error_with_that_text_and_the_session_goes_on() {
+    let annotated = |teller| EchoOf::<i32>(teller, PhantomData);
+    let programmatic = |teller| PlainEchoOf(EchoOf::<i32>(teller, PhantomData));
+    in_every_way(annotated, annotated, programmatic, async |mut scene| {
+        scene.peer.send("abc").await;
+        scene.expect_told(r#"message is not a valid i32: Text("abc")"#).await;
+        scene.peer.send("7").await;
+        scene.expect_text("7").await;
+    })
+    .await;
+}
 
-#[server_endpoint("/")]
-impl Decoders {
-    #[on_message]
-    fn text(&self, value: Either<i64, Json<Vec<i64>>>) -> i64 {
-        match value {
-            Either::First(number) => number,
-            Either::Second(Json(list)) => list.iter().sum(),
-        }
+/// A value with a binary form of its own.
+#[derive(Debug, PartialEq)]
+struct Colour([u8; 3]);
+
+impl FromMessage for Colour {
+    const KIND: PayloadKind = PayloadKind::Binary;
+
+    fn from_message(message: Message) -> Result<Self, EndpointError> {
+        let octets = message.as_octets().try_into();
+        octets.map(Self).map_err(|error: std::array::TryFromSliceError| EndpointError::Decode {
+            expected: "colour",
+            message: Box::new(message),
+            source: error.into(),
+        })
     }
 }
 
-/// 88
+impl IntoMessage for Colour {
+    fn into_message(self) -> Result<Message, BoxError> {
+        Ok(self.0.to_vec().into())
+    }
+}
+
+#[tokio::test]
+async fn text_comes_as_a_value_of_a_type_that_is_read_from_json() {
+    check_echo::<Json<Vec<(u8, String)>>>(r#"[ [1, "a"] ]"#, r#"[[1,"a"]]"#).await;
+}
+
+#[tokio::test]
+async fn a_binary_message_comes_as_octets_or_as_a_value_made_of_them() {
+    check_echo::<Bytes>(vec![0, 255], vec![0, 255]).await;
+    check_echo::<Vec<u8>>(vec![], vec![]).await;
+    check_echo::<Colour>(vec![1, 2, 3], vec![1, 2, 3]).await;
+}
+
 #[tokio::test]
 async fn the_second_decoder_is_used_when_the_first_refuses() {
-    let (_server, mut client) = connect(|| Decoders).await;
-    client.send("7").await;
-    assert_eq!(client.text().await, "7");
-    client.send("[1, 2, 3]").await;
-    assert_eq!(client.text().await, "6");
-}
-
-struct Replies;
-
-#[server_endpoint("/")]
-impl Replies {
-    #[on_message]
-    fn text(&self, text: String) -> Result<Several<String>, EndpointError> {
-        Ok(Several(text.split(' ').map(str::to_owned).collect()))
+    /// A number, or a list of which the sum counts.
+    struct Sum(Either<i64, Json<Vec<i64>>>);
+    impl FromMessage for Sum {
+        const KIND: PayloadKind = PayloadKind::Text;
+        fn from_message(message: Message) -> Result<Self, EndpointError> {
+            FromMessage::from_message(message).map(Self)
+        }
     }
-
-    #[on_message]
-    fn binary(&self, octets: Vec<u8>) -> Close<Broadcast<Vec<u8>>> {
-        Close { reply: Broadcast(octets), reason: CloseCode::GOING_AWAY.into() }
+    impl IntoMessage for Sum {
+        fn into_message(self) -> Result<Message, BoxError> {
+            match self.0 {
+                Either::First(number) => number.into_message(),
+                Either::Second(Json(list)) => list.iter().sum::<i64>().into_message(),
+            }
+        }
     }
-}
-
-#[tokio::test]
-async fn a_method_may_return_several_replies_broadcast_and_close() {
-    let (server, mut client) = connect(|| Replies).await;
-    let mut other = server.websocket("/").await;
-    client.send("a b c").await;
-    for expected in ["a", "b", "c"] {
-        assert_eq!(client.text().await, expected);
-    }
-    client.send(vec![9]).await;
-    assert_eq!(client.message().await, Message::from(vec![9]));
-    assert_eq!(client.closed().await.code(), CloseCode::GOING_AWAY);
-    assert_eq!(other.message().await, Message::from(vec![9]));
-}
-
-#[derive(Default)]
-struct Counter(AtomicU32);
-
-#[server_endpoint("/", shared)]
-impl Counter {
-    #[on_message]
-    async fn count(&self, _text: String) -> u32 {
-        self.0.fetch_add(1, Ordering::Relaxed) + 1
-    }
-
-    #[on_close]
-    async fn closed(&self, session: &Session) {
-        assert!(!session.is_open());
-    }
-}
-
-/// 48
-#[tokio::test]
-async fn a_shared_endpoint_is_one_value_for_all_sessions() {
-    let app = App::builder().shared_endpoint(Counter::default()).build().unwrap();
-    let server = serve(app).await;
-    let mut one = server.websocket("/").await;
-    let mut other = server.websocket("/").await;
-    one.send("").await;
-    assert_eq!(one.text().await, "1");
-    other.send("").await;
-    assert_eq!(other.text().await, "2");
-}
-
-struct Visitor(mpsc::UnboundedSender<String>);
-
-#[client_endpoint]
-impl Visitor {
-    #[on_open]
-    fn opened(&self) -> &'static str {
-        "hello"
-    }
-
-    #[on_message]
-    fn answered(&self, text: String, session: &Session) {
-        self.0.send(text).unwrap();
-        session.close(CloseCode::NORMAL_CLOSURE.into());
-    }
-
-    #[on_close]
-    fn closed(&self, info: CloseInfo) {
-        self.0.send(format!("{} {:?}", info.reason.code(), info.initiator)).unwrap();
-    }
-}
-
-#[tokio::test]
-async fn an_annotated_client_endpoint_behaves_as_one_of_a_server() {
-    let server = serve(App::builder().endpoint(|| TextOnly).build().unwrap()).await;
-    let (told, mut heard) = mpsc::unbounded_channel();
-    let url = format!("ws://{}/", server.http);
-    Client::default().connect(&url, Visitor(told)).await.unwrap();
-    assert_eq!(heard.recv().await.unwrap(), "hello");
-    assert_eq!(heard.recv().await.unwrap(), "1000 Local");
+    check_echo::<Sum>("7", "7").await;
+    check_echo::<Sum>("[1, 2, 3]", "6").await;
 }

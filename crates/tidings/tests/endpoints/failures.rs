@@ -1,0 +1,198 @@
+//! What fails in a method, or because of it.
+
+use std::io;
+use std::sync::{Arc, Mutex};
+
+use tidings::endpoint::{
+    BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, FromMessage,
+    Message, SendObjectError, Session,
+};
+
+use super::replies::{Pair, Secret, tell_error};
+use super::ways::{Teller, annotated, in_every_way};
+
+/// What endpoints do that send by themselves.
+async fn act(session: &Session, text: &str) -> Result<String, EndpointError> {
+    match text {
+        "secret" => match session.send_object(Secret).await {
+            Err(SendObjectError::Encode(error)) => Ok(format!("not encoded: {error}")),
+            other => Ok(format!("{other:?}")),
+        },
+        "pair" => match session.send_object(Pair(3, 4)).await {
+            Ok(()) => Ok("sent".to_owned()),
+            Err(error) => Ok(error.to_string()),
+        },
+        _ => {
+            session.close(CloseReason::truncated(CloseCode::GOING_AWAY, "told to"));
+            Ok("too late".to_owned())
+        }
+    }
+}
+
+annotated!(ActsOfServer, ActsOfClient, Teller, [];
+    #[on_message]
+    async fn said(&self, text: &str, session: &Session) -> Result<String, EndpointError> {
+        act(session, text).await
+    }
+
+    #[on_message]
+    fn pair(&self, Pair(first, second): Pair) -> Pair {
+        Pair(second, first)
+    }
+
+    #[on_error]
+    fn failed(&self, error: EndpointError) -> Flow {
+        tell_error(&self.0, &error)
+    }
+
+    #[on_close]
+    fn closed(&self, reason: &CloseReason) {
+        self.0.tell(reason);
+    }
+);
+
+struct Acts(Teller);
+
+impl Endpoint for Acts {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        let reply: Message = match message {
+            Message::Text(text) => act(session, &text).await?.into(),
+            binary => {
+                let Pair(first, second) = Pair::from_message(binary)?;
+                vec![second, first].into()
+            }
+        };
+        Ok(session.send(reply).await?)
+    }
+
+    async fn on_error(&mut self, _: &Session, error: EndpointError) -> Flow {
+        tell_error(&self.0, &error)
+    }
+
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        self.0.tell(&info.reason);
+    }
+}
+
+#[tokio::test]
+async fn sending_what_cannot_be_encoded_fails_at_the_call_and_sends_nothing() {
+    in_every_way(ActsOfServer, ActsOfClient, Acts, async |mut scene| {
+        scene.peer.send("secret").await;
+        scene.expect_text("not encoded: it is secret").await;
+        scene.peer.send("pair").await;
+        assert_eq!(scene.peer.message().await, Message::from(vec![3, 4]));
+        scene.expect_text("sent").await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_message_that_cannot_be_decoded_is_an_error_and_the_method_is_not_called() {
+    in_every_way(ActsOfServer, ActsOfClient, Acts, async |mut scene| {
+        scene.peer.send(vec![1, 2, 3]).await;
+        scene.expect_told("decode: message is not a valid pair").await;
+        scene.peer.send(vec![1, 2]).await;
+        assert_eq!(scene.peer.message().await, Message::from(vec![2, 1]));
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn what_is_returned_after_the_session_was_closed_is_an_error_and_is_not_sent() {
+    in_every_way(ActsOfServer, ActsOfClient, Acts, async |mut scene| {
+        scene.peer.send("close").await;
+        assert_eq!(scene.peer.closed().await.code(), CloseCode::GOING_AWAY);
+        scene.expect_told("closed: message could not be sent").await;
+        scene.expect_told("1001 (told to)").await;
+    })
+    .await;
+}
+
+annotated!(FailsOfServer, FailsOfClient, Teller, [];
+    #[on_message]
+    fn said(&self, _: &str) -> Result<(), BoxError> {
+        Err("first".into())
+    }
+
+    #[on_message]
+    fn panics(&self, _: Vec<u8>) {
+        panic!("first");
+    }
+
+    #[on_error]
+    fn failed(&self, error: EndpointError) -> Result<(), BoxError> {
+        self.0.tell(&error);
+        match error {
+            EndpointError::Panic(_) => panic!("second"),
+            _ => Err("second".into()),
+        }
+    }
+
+    #[on_close]
+    fn closed(&self, reason: &CloseReason) {
+        self.0.tell(reason.code());
+    }
+);
+
+/// The same, programmatic: there, on_error cannot fail but by a panic.
+struct Fails(Teller);
+
+impl Endpoint for Fails {
+    async fn on_message(&mut self, _: &Session, message: Message) -> Result<(), EndpointError> {
+        match message {
+            Message::Text(_) => Err(EndpointError::Handler("first".into())),
+            Message::Binary(_) => panic!("first"),
+        }
+    }
+
+    async fn on_error(&mut self, _: &Session, error: EndpointError) -> Flow {
+        self.0.tell(error);
+        panic!("second");
+    }
+
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        self.0.tell(info.reason.code());
+    }
+}
+
+/// What was logged.
+#[derive(Clone, Default)]
+struct Log(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for Log {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn an_on_error_that_fails_is_logged_once_and_closes_with_1011() {
+    let log = Log::default();
+    let writer = log.clone();
+    let subscriber =
+        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
+    let _logging = tracing::subscriber::set_default(subscriber);
+    for (message, error) in
+        [(Message::from("text"), "first"), (Message::from(vec![1]), "handler panicked: first")]
+    {
+        in_every_way(FailsOfServer, FailsOfClient, Fails, async |mut scene| {
+            log.0.lock().unwrap().clear();
+            scene.peer.send(message.clone()).await;
+            assert_eq!(scene.peer.closed().await.code(), CloseCode::INTERNAL_ERROR);
+            let way = scene.way;
+            assert_eq!(scene.told_to_the_end().await, [error, "1011"], "{way:?}");
+            let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            assert_eq!(log.matches("on_error failed").count(), 1, "{way:?}: {log}");
+        })
+        .await;
+    }
+}
