@@ -6,6 +6,11 @@ use std::process::Command;
 
 use crate::run::run;
 
+/// What building the examples needs beside a C compiler, which Rust has to have anyway.
+pub(crate) fn build_tools() -> Result<(), String> {
+    if is_installed("make") { Ok(()) } else { debian_packages(&["make"]) }
+}
+
 /// Debian's Chromium and Node, and Python's virtual environments.
 pub(crate) fn programs() -> Result<(), String> {
     let wanted = [

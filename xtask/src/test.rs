@@ -56,6 +56,10 @@ pub(crate) fn run_parts(root: &Path, parts: &[Part]) -> ExitCode {
 }
 
 fn rust(root: &Path, report: &mut Report) {
+    if let Err(why) = prepare::build_tools() {
+        // The build says what it lacks.
+        eprintln!("    make could not be installed: {why}");
+    }
     report.step("format", &mut cargo(root, &["fmt", "--all", "--check"]));
     let clippy = ["clippy", "--workspace", "--all-targets", "--quiet", "--", "-D", "warnings"];
     report.step("clippy", &mut cargo(root, &clippy));
