@@ -13,9 +13,12 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use stats_alloc::{INSTRUMENTED_SYSTEM, StatsAlloc};
-use tidings::endpoint::{Message, Session};
+use tidings::endpoint::{
+    ConnectionOptions, ContextTakeover, DeflateMode, DeflateOptions, Limits, Message, Session,
+};
 use tidings::server::Server;
 use tidings::{App, server_endpoint};
+use tidings_websocket::{Encoder, FrameStart, MaskingKey, Opcode, encode_frame};
 use tokio::runtime::Handle;
 
 #[global_allocator]
@@ -39,8 +42,17 @@ const GONE_SESSION_OCTETS_MAX: usize = 512;
 /// What a message that is not finished takes beyond its octets that have come, in multiples of them.
 const UNFINISHED_MESSAGE_FACTOR: usize = 4;
 
+/// What taking over a client's context takes, beyond what a message does.
+const INFLATER_OCTETS_MAX: usize = 64 * 1024;
+
+/// What is allocated to inflate a message up to its limit and no further, one allocation after the
+/// other, in multiples of the limit; what it takes to serve and to wait for it is counted too.
+const INFLATING_FACTOR: usize = 12;
+
+/// Only some of the servers compress, and answer the offer.
 const HANDSHAKE: &str = "GET /echo HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\n\
      Upgrade: websocket\r\nSec-WebSocket-Version: 13\r\n\
+     Sec-WebSocket-Extensions: permessage-deflate\r\n\
      Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n";
 
 struct Echo;
@@ -62,11 +74,15 @@ struct Counted {
 
 impl Counted {
     fn serve() -> Self {
+        Self::serve_with(ConnectionOptions::default())
+    }
+
+    fn serve_with(options: ConnectionOptions) -> Self {
         static ALONE: Mutex<()> = Mutex::new(());
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
-        let app = App::builder().endpoint(|| Echo).build().unwrap();
+        let app = App::builder().connection_options(options).endpoint(|| Echo).build().unwrap();
         let server = runtime.block_on(Server::new(app).listen("127.0.0.1:0")).unwrap();
         let addr = server.http_addrs()[0];
         // The server never stops: its thread ends with the process.
@@ -186,6 +202,46 @@ fn fragments(frames: usize) -> Vec<u8> {
     out
 }
 
+/// A server that takes compressed messages of up to `message_octets_max`.
+fn inflating(takeover: ContextTakeover, message_octets_max: usize) -> Counted {
+    let deflate = DeflateOptions { peer_context_takeover: takeover, ..DeflateOptions::default() };
+    let server = Counted::serve_with(ConnectionOptions {
+        deflate: Some(deflate),
+        limits: Limits { message_octets_max, ..Limits::default() },
+        ..ConnectionOptions::default()
+    });
+    // What the connections of a thread share.
+    let mut peer = server.open();
+    peer.write_all(&compressed_frame(FrameStart::last(Opcode::Binary), 1_000)).unwrap();
+    server.settle();
+    drop(peer);
+    server.settle();
+    server
+}
+
+/// The payload of a compressed message of zeros.
+fn compressed(octets: usize) -> Vec<u8> {
+    let options = DeflateOptions { mode: DeflateMode::Dedicated, ..DeflateOptions::default() };
+    let (agreed, _) = options.accept(&[options.offer()]).unwrap();
+    let mut encoder = Encoder::new_server().with_deflate(&options, &agreed);
+    let mut frame = Vec::new();
+    encoder.encode(&Message::from(vec![0; octets]), &mut frame);
+    let header_octets = match frame[1] {
+        127 => 10,
+        126 => 4,
+        _ => 2,
+    };
+    frame.split_off(header_octets)
+}
+
+/// The frame of a compressed message, or of its first fragment.
+fn compressed_frame(start: FrameStart, octets: usize) -> Vec<u8> {
+    let mut frame = Vec::new();
+    let payload = compressed(octets);
+    encode_frame(start.compressed(), &payload, Some(MaskingKey([0; 4])), &mut frame);
+    frame
+}
+
 #[test]
 fn before_a_request_is_whole_its_peer_holds_little() {
     let server = Counted::serve();
@@ -261,4 +317,40 @@ fn pings_whose_pongs_are_not_read_hold_little() {
     ping.extend_from_slice(&[b'x'; 125]);
     let octets = server.octets_per_session(&ping.repeat(5_000));
     check("pings", octets, IDLE_SESSION_OCTETS_MAX + 16 * 1024);
+}
+
+#[test]
+fn row_08_a_bomb_holds_no_more_than_a_message() {
+    const LIMIT: usize = 256 * 1024;
+    for takeover in [ContextTakeover::Allow, ContextTakeover::Refuse] {
+        let server = inflating(takeover, LIMIT);
+        let kept = match takeover {
+            ContextTakeover::Allow => INFLATER_OCTETS_MAX,
+            ContextTakeover::Refuse => 0,
+        };
+        let whole = compressed_frame(FrameStart::last(Opcode::Binary), 1_000);
+        let max = IDLE_SESSION_OCTETS_MAX + kept;
+        check("inflated", server.octets_per_session(&whole), max);
+        let begun = compressed_frame(FrameStart::unfinished(Opcode::Binary), LIMIT);
+        let max = IDLE_SESSION_OCTETS_MAX + INFLATER_OCTETS_MAX + UNFINISHED_MESSAGE_FACTOR * LIMIT;
+        check("inflated to the limit", server.octets_per_session(&begun), max);
+        let beyond = compressed_frame(FrameStart::unfinished(Opcode::Binary), 8 * LIMIT);
+        let max = IDLE_SESSION_OCTETS_MAX;
+        check("inflated beyond the limit", server.octets_per_session(&beyond), max);
+    }
+}
+
+#[test]
+fn row_08_a_bomb_is_stopped_while_it_is_inflated() {
+    const LIMIT: usize = 1024 * 1024;
+    let server = inflating(ContextTakeover::Refuse, LIMIT);
+    let bomb = compressed_frame(FrameStart::last(Opcode::Binary), 64 * 1024 * 1024);
+    let mut peer = server.open();
+    server.settle();
+    let before = ALLOCATOR.stats().bytes_allocated;
+    // The server may hang up before it has read all.
+    let _ = peer.write_all(&bomb);
+    server.settle();
+    let allocated = ALLOCATOR.stats().bytes_allocated - before;
+    check(&format!("a bomb of {} octets", bomb.len()), allocated, INFLATING_FACTOR * LIMIT);
 }

@@ -192,9 +192,10 @@ impl Decoder {
         Ok(None)
     }
 
-    /// Forgets what is not finished.
+    /// Forgets what is not finished, and the context of messages that will not come.
     pub(crate) fn clear(&mut self) {
         self.unfinished = None;
+        self.inflater = None;
     }
 
     #[cfg(test)]
