@@ -3,7 +3,7 @@ mod generate;
 mod kinds;
 mod options;
 
-use deployed::{generate_bare, generate_client, generate_server};
+use deployed::{generate_bare, generate_server};
 use generate::generate_endpoint;
 use options::{Deployment, Instances, Options, max_size};
 use proc_macro2::{Span, TokenStream};
@@ -116,10 +116,9 @@ pub(crate) fn expand_client(arguments: TokenStream, item: TokenStream) -> TokenS
         }
     }
     check_subprotocols(&options, &mut mistakes);
-    let client = generate_client(&block, &options);
-    let endpoint = generate_endpoint(&block, &methods, &[], &options);
+    let endpoint = generate_endpoint(&block, &methods, Deployed::Client, &[], &options);
     let bare = generate_bare(&block, Deployed::Client, Instances::PerConnection);
-    mistakes.finish(quote!(#block #client #endpoint), quote!(#block #bare))
+    mistakes.finish(quote!(#block #endpoint), quote!(#block #bare))
 }
 
 pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
@@ -139,7 +138,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
         check_subprotocols(&deployment.options, &mut mistakes);
         check_variables(&methods, &variables, &mut mistakes);
         let server = generate_server(&block, &deployment, &methods, &variables);
-        let endpoint = generate_endpoint(&block, &methods, &variables, &deployment.options);
+        let options = &deployment.options;
+        let endpoint = generate_endpoint(&block, &methods, Deployed::Server, &variables, options);
         quote!(#server #endpoint)
     });
     let bare = generate_bare(&block, Deployed::Server, instances);

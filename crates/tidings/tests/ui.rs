@@ -16,6 +16,11 @@ fn controller() {
     check("controller");
 }
 
+#[test]
+fn session() {
+    trybuild::TestCases::new().compile_fail("tests/ui/session/fail/*.rs");
+}
+
 fn check(attribute: &str) {
     let cases = trybuild::TestCases::new();
     cases.pass(format!("tests/ui/{attribute}/pass/*.rs"));

@@ -1,4 +1,4 @@
-//! The code of an endpoint's deployment: `ServerEndpoint`, `ClientEndpoint`.
+//! The code of an endpoint's deployment: `ServerEndpoint`, and what clients offer.
 
 use proc_macro2::TokenStream;
 use quote::quote;
@@ -23,9 +23,7 @@ pub(super) fn generate_bare(
                 const PATH: &'static str = "/";
             }
         },
-        Deployed::Client => quote! {
-            impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {}
-        },
+        Deployed::Client => quote!(),
     };
     let the_trait = instances.the_trait();
     quote! {
@@ -61,16 +59,16 @@ pub(super) fn generate_server(
     }
 }
 
-/// The implementation of `ClientEndpoint`.
-pub(super) fn generate_client(block: &ItemImpl, options: &Options) -> TokenStream {
-    let ty = &block.self_ty;
-    let (impl_generics, _, where_clause) = block.generics.split_for_impl();
+/// The method of `Endpoint` that says what a client offers.
+pub(super) fn generate_subprotocols(options: &Options) -> Option<TokenStream> {
     let subprotocols = &options.subprotocols;
-    quote! {
-        impl #impl_generics ::tidings::endpoint::ClientEndpoint for #ty #where_clause {
-            const SUBPROTOCOLS: &'static [&'static str] = &[#(#subprotocols),*];
+    (!subprotocols.is_empty()).then(|| {
+        quote! {
+            fn subprotocols(&self) -> &'static [&'static str] {
+                &[#(#subprotocols),*]
+            }
         }
-    }
+    })
 }
 
 fn generate_config(options: &Options) -> TokenStream {

@@ -5,9 +5,10 @@ use quote::{quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{ItemImpl, Type};
 
+use super::deployed::generate_subprotocols;
 use super::kinds::{all_checks, generate_kinds, kind, octets_max};
 use super::options::{Instances, Options, Unknown};
-use super::{MessageMethod, Methods};
+use super::{Deployed, MessageMethod, Methods};
 use crate::argument::{Argument, Kind, Method, Passing, binding, parse_as, within};
 
 impl Instances {
@@ -32,6 +33,7 @@ impl Instances {
 pub(super) fn generate_endpoint(
     block: &ItemImpl,
     methods: &Methods,
+    deployed: Deployed,
     variables: &[String],
     options: &Options,
 ) -> TokenStream {
@@ -45,10 +47,15 @@ pub(super) fn generate_endpoint(
     let on_error =
         methods.on_error.as_ref().map(|method| generate_on_error(method, variables, options));
     let kinds = generate_kinds(block, &methods.on_message, options);
+    let subprotocols = match deployed {
+        Deployed::Server => None,
+        Deployed::Client => generate_subprotocols(options),
+    };
     quote! {
         #kinds
 
         impl #impl_generics #the_trait for #ty #where_clause {
+            #subprotocols
             #on_open
             #on_message
             #on_close

@@ -8,7 +8,7 @@ use http::Response;
 use http::header::{HeaderMap, HeaderName, HeaderValue, ORIGIN};
 
 use super::{Client, Credentials, ObservedFrame, Proxy};
-use crate::endpoint::{ConnectionOptions, DeflateOptions, Limits};
+use crate::endpoint::{ConnectionOptions, DeflateOptions, EndpointConfig, Limits};
 use crate::net::FrameObserver;
 #[cfg(feature = "tls")]
 use crate::net::TlsClient;
@@ -21,6 +21,7 @@ type AfterResponse = Arc<dyn Fn(&Response<()>) + Send + Sync>;
 pub struct ClientBuilder {
     opening: OpeningOptions,
     connection: ConnectionOptions,
+    config: EndpointConfig,
 }
 
 /// What a client does until its connection is open.
@@ -90,12 +91,14 @@ impl Client {
         ClientBuilder {
             opening: OpeningOptions::default(),
             connection: ConnectionOptions::default(),
+            config: EndpointConfig::default(),
         }
     }
 }
 
 impl ClientBuilder {
-    /// Offers subprotocols, the favourite first. Default: none.
+    /// Offers subprotocols, the favourite first. Default: those of the
+    /// [endpoint](crate::endpoint::Endpoint::subprotocols).
     pub fn subprotocols<S: Into<String>>(
         mut self,
         subprotocols: impl IntoIterator<Item = S>,
@@ -224,10 +227,17 @@ impl ClientBuilder {
         self
     }
 
+    /// Keeps a value that each session has a copy of in its
+    /// [user properties](crate::endpoint::UserProperties).
+    pub fn property<T: Clone + Send + Sync + 'static>(mut self, value: T) -> Self {
+        self.config = self.config.property(value);
+        self
+    }
+
     /// Puts the client together.
     pub fn build(mut self) -> Client {
         self.opening.deflate = self.connection.deflate;
-        Client::from_options(self.opening, self.connection)
+        Client::from_options(self.opening, self.connection, self.config)
     }
 }
 

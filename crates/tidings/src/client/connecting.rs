@@ -11,7 +11,8 @@ use super::masking::masking_key;
 use super::opening::Opening;
 use crate::WebSocket;
 use crate::endpoint::{
-    self, CloseInfo, ConnectionOptions, Deployed, Endpoint, Handshake, PathParams, Session,
+    self, CloseInfo, ConnectionOptions, Deployed, Endpoint, EndpointConfig, Handshake, PathParams,
+    Session,
 };
 use crate::net::{Framing, Link, Observed, Stream, Terms, WebSocketSource, in_turns};
 
@@ -66,8 +67,12 @@ struct Inner {
 }
 
 impl Client {
-    pub(super) fn from_options(opening: OpeningOptions, connection: ConnectionOptions) -> Self {
-        let deployed = Arc::default();
+    pub(super) fn from_options(
+        opening: OpeningOptions,
+        connection: ConnectionOptions,
+        config: EndpointConfig,
+    ) -> Self {
+        let deployed = Arc::new(Deployed { config, ..Deployed::default() });
         Self(Arc::new(Inner { opening, terms: Terms::new(connection), deployed }))
     }
 
@@ -120,7 +125,7 @@ impl Client {
         url: &str,
         endpoint: E,
     ) -> Result<(Session, JoinHandle<CloseInfo>), ConnectError> {
-        let opening = self.0.opening.open(url).await?;
+        let opening = self.0.opening.open(url, endpoint.subprotocols()).await?;
         Ok(self.start(opening, endpoint))
     }
 

@@ -32,10 +32,19 @@ pub(super) struct Opening {
 }
 
 impl OpeningOptions {
-    /// Connects to `url`, within the timeout.
-    pub(super) async fn open(&self, url: &str) -> Result<Opening, ConnectError> {
+    /// Connects to `url`, within the timeout. The subprotocols of the endpoint are offered unless there are
+    /// others.
+    pub(super) async fn open(
+        &self,
+        url: &str,
+        of_endpoint: &[&str],
+    ) -> Result<Opening, ConnectError> {
         let url: WebSocketUrl = url.parse()?;
-        let opening = Attempt::new(self, url).run();
+        let subprotocols = match &*self.subprotocols {
+            [] => of_endpoint.iter().copied().map(str::to_owned).collect(),
+            subprotocols => subprotocols.to_vec(),
+        };
+        let opening = Attempt::new(self, url, subprotocols).run();
         let timeout = self.connect_timeout;
         let opened = tokio::time::timeout(timeout, opening).await;
         opened.unwrap_or(Err(ConnectError::Timeout(timeout)))
@@ -45,6 +54,7 @@ impl OpeningOptions {
 /// One call of `connect`: where it has been, and what it has answered.
 struct Attempt<'a> {
     options: &'a OpeningOptions,
+    subprotocols: Vec<String>,
     first: WebSocketUrl,
     /// The last is where it is going now.
     redirections: Vec<WebSocketUrl>,
@@ -53,9 +63,16 @@ struct Attempt<'a> {
 }
 
 impl<'a> Attempt<'a> {
-    fn new(options: &'a OpeningOptions, url: WebSocketUrl) -> Self {
+    fn new(options: &'a OpeningOptions, url: WebSocketUrl, subprotocols: Vec<String>) -> Self {
         let (redirections, dialogue) = (Vec::new(), Dialogue::default());
-        Self { options, first: url, redirections, dialogue, version: options.http_version }
+        Self {
+            options,
+            subprotocols,
+            first: url,
+            redirections,
+            dialogue,
+            version: options.http_version,
+        }
     }
 
     fn url(&self) -> &WebSocketUrl {
@@ -66,7 +83,7 @@ impl<'a> Attempt<'a> {
         loop {
             let mut nonce = [0; 16];
             getrandom::fill(&mut nonce).expect("the operating system provides randomness");
-            let opening = OpeningHandshake::new(nonce, self.options.subprotocols.clone())?
+            let opening = OpeningHandshake::new(nonce, self.subprotocols.clone())?
                 .with_deflate(self.options.deflate);
             let (reply, version) = self.exchange(&opening).await?;
             match reply {

@@ -18,7 +18,7 @@ use super::{
 ///
 /// The same type serves a plain WebSocket and every SockJS transport.
 ///
-/// `#[server_endpoint]` generates this implementation from annotated methods.
+/// `#[server_endpoint]` and `#[client_endpoint]` generate this implementation from annotated methods.
 ///
 /// ```
 /// use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
@@ -37,6 +37,13 @@ pub trait Endpoint: Send + 'static {
     /// messages always come whole.
     fn receptions(&self) -> Receptions {
         Receptions::default()
+    }
+
+    /// The subprotocols that a client offers for this endpoint, the favourite first, unless it was
+    /// [built](crate::client::ClientBuilder::subprotocols) with others. What a server speaks is in its
+    /// [`EndpointConfig`].
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &[]
     }
 
     /// The connection is open. No message is delivered before this returns.
@@ -193,12 +200,6 @@ pub trait ServerEndpoint: 'static {
         let _ = (call, response);
         async { Ok(()) }
     }
-}
-
-/// An [`Endpoint`] for clients, as `#[client_endpoint]` makes it.
-pub trait ClientEndpoint: Endpoint {
-    /// The subprotocols to offer, the favourite first, unless the client was built with others.
-    const SUBPROTOCOLS: &'static [&'static str] = &[];
 }
 
 /// A pong: RFC 6455, section 5.5.3.

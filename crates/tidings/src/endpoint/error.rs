@@ -1,5 +1,6 @@
 use std::error::Error;
 use std::fmt;
+use std::io;
 
 use tidings_websocket::{CloseReason, Message, ProtocolError};
 
@@ -159,6 +160,18 @@ impl fmt::Display for SendError {
 
 impl Error for SendError {}
 
+/// For those who write or copy by the traits of tokio.
+impl From<SendError> for io::Error {
+    fn from(error: SendError) -> Self {
+        let kind = match error {
+            SendError::Closed(_) => io::ErrorKind::BrokenPipe,
+            SendError::Timeout => io::ErrorKind::TimedOut,
+            SendError::Full => io::ErrorKind::WouldBlock,
+        };
+        Self::new(kind, error)
+    }
+}
+
 /// Why a value was not sent.
 #[derive(Debug)]
 pub enum SendObjectError {
@@ -181,6 +194,33 @@ impl Error for SendObjectError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Encode(error) => Some(error.as_ref()),
+            Self::Send(error) => Some(error),
+        }
+    }
+}
+
+/// Why what a reader gives was not [sent](super::Session::send_from) to its end.
+#[derive(Debug)]
+pub enum SendFromError {
+    /// The reader failed.
+    Read(io::Error),
+    /// The message could not be sent.
+    Send(SendError),
+}
+
+impl fmt::Display for SendFromError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Read(_) => "what is to be sent could not be read",
+            Self::Send(_) => "message could not be sent",
+        })
+    }
+}
+
+impl Error for SendFromError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        match self {
+            Self::Read(error) => Some(error),
             Self::Send(error) => Some(error),
         }
     }

@@ -2,13 +2,15 @@
 
 use std::error::Error;
 use std::fmt;
+use std::io;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
-use std::task::{Context, Poll, Waker};
+use std::task::{Context, Poll, Waker, ready};
 
 use bytes::Bytes;
 use futures_util::Stream;
 use tidings_websocket::{MessageKind, MessagePart};
+use tokio::io::{AsyncRead, ReadBuf};
 
 /// A message on its way in, as [`Endpoint::on_stream`](super::Endpoint::on_stream) gets it.
 #[derive(Debug)]
@@ -27,6 +29,9 @@ pub enum MessageStream {
 pub struct TextStream(Parts);
 
 /// The parts of a binary message. It behaves as [`TextStream`].
+///
+/// As an [`AsyncRead`], it gives the octets wherever the parts are cut, and fails with
+/// [`UnexpectedEof`](io::ErrorKind::UnexpectedEof) when the session ends before the message.
 #[derive(Debug)]
 pub struct BinaryStream(Parts);
 
@@ -41,6 +46,12 @@ impl fmt::Display for MessageCutOff {
 }
 
 impl Error for MessageCutOff {}
+
+impl From<MessageCutOff> for io::Error {
+    fn from(error: MessageCutOff) -> Self {
+        Self::new(io::ErrorKind::UnexpectedEof, error)
+    }
+}
 
 impl TextStream {
     /// The next part; `None` at the end of the message.
@@ -67,6 +78,11 @@ impl TextStream {
             text.push_str(&part?);
         }
         Ok(text)
+    }
+
+    /// The same text as octets, for those who read by [`AsyncRead`].
+    pub fn into_octets(self) -> BinaryStream {
+        BinaryStream(self.0)
     }
 }
 
@@ -114,11 +130,28 @@ impl Stream for BinaryStream {
     type Item = Result<Bytes, MessageCutOff>;
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
-        self.0.poll_take(cx).map(|part| match part? {
-            Ok(MessagePart::Binary { data, .. }) => Some(Ok(data)),
-            Ok(MessagePart::Text { .. }) => None,
-            Err(cut_off) => Some(Err(cut_off)),
-        })
+        self.0.poll_take_octets(cx)
+    }
+}
+
+impl AsyncRead for BinaryStream {
+    fn poll_read(
+        self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        room: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        // An empty part is not the end.
+        while room.remaining() > 0 {
+            let Some(part) = ready!(self.0.poll_take_octets(cx)) else { break };
+            let mut part = part?;
+            let taken = part.split_to(part.len().min(room.remaining()));
+            self.0.put_back(part);
+            if !taken.is_empty() {
+                room.put_slice(&taken);
+                break;
+            }
+        }
+        Poll::Ready(Ok(()))
     }
 }
 
@@ -137,6 +170,8 @@ struct Slot(Mutex<State>);
 #[derive(Debug, Default)]
 struct State {
     part: Option<MessagePart>,
+    /// Of a part that was taken: what its reader had no room for.
+    rest: Bytes,
     end: End,
     reader: Option<Waker>,
     feeder: Option<Waker>,
@@ -216,6 +251,24 @@ impl Parts {
     }
 }
 
+impl Parts {
+    fn poll_take_octets(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, MessageCutOff>>> {
+        let rest = std::mem::take(&mut self.0.lock().rest);
+        if !rest.is_empty() {
+            return Poll::Ready(Some(Ok(rest)));
+        }
+        self.poll_take(cx).map(|part| match part? {
+            Ok(MessagePart::Binary { data, .. }) => Some(Ok(data)),
+            Ok(MessagePart::Text { data, .. }) => Some(Ok(data.into())),
+            Err(cut_off) => Some(Err(cut_off)),
+        })
+    }
+
+    fn put_back(&self, rest: Bytes) {
+        self.0.lock().rest = rest;
+    }
+}
+
 impl Slot {
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
@@ -260,6 +313,41 @@ mod tests {
         wanted(&feeder).await;
         feeder.put(last("c"));
         assert_eq!(reading.await.unwrap().as_deref(), Ok("abc"));
+    }
+
+    #[tokio::test]
+    async fn octets_are_read_wherever_the_parts_are_cut() {
+        use tokio::io::AsyncReadExt;
+        for room in 1..5 {
+            let (feeder, stream) = text_stream(part("ab"));
+            let reading = tokio::spawn(async move {
+                let (mut stream, mut read) = (stream.into_octets(), Vec::new());
+                let mut buffer = vec![0; room];
+                loop {
+                    match stream.read(&mut buffer).await {
+                        Ok(0) => return (read, None),
+                        Ok(len) => read.extend_from_slice(&buffer[..len]),
+                        Err(error) => return (read, Some(error.kind())),
+                    }
+                }
+            });
+            for part in [part(""), part("c")] {
+                wanted(&feeder).await;
+                feeder.put(part);
+            }
+            wanted(&feeder).await;
+            let expected = match room {
+                1 => {
+                    feeder.cut_off();
+                    Some(io::ErrorKind::UnexpectedEof)
+                }
+                _ => {
+                    feeder.put(last(""));
+                    None
+                }
+            };
+            assert_eq!(reading.await.unwrap(), (b"abc".to_vec(), expected), "room for {room}");
+        }
     }
 
     #[tokio::test]

@@ -14,6 +14,7 @@ mod handlers;
 mod handshake;
 mod json;
 mod message_stream;
+mod message_writer;
 mod open_sessions;
 mod parameters;
 mod path_params;
@@ -39,8 +40,8 @@ pub use configurator::{
     SubprotocolPolicy,
 };
 pub(crate) use configurator::{OriginVerdict, Verdict};
-pub use endpoint::{ClientEndpoint, Endpoint, Flow, Pong, ServerEndpoint};
-pub use error::{BoxError, EndpointError, MissingState, SendError, SendObjectError};
+pub use endpoint::{Endpoint, Flow, Pong, ServerEndpoint};
+pub use error::{BoxError, EndpointError, MissingState, SendError, SendFromError, SendObjectError};
 pub use extract::{
     Call, Either, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, Part, Payload,
     PayloadKind,
@@ -50,6 +51,7 @@ pub use handshake::Handshake;
 pub use json::Json;
 pub use message_stream::{BinaryStream, MessageCutOff, MessageStream, TextStream};
 pub(crate) use message_stream::{Feeder, message_stream};
+pub use message_writer::{BinaryWriter, TextWriter};
 pub use open_sessions::Peers;
 pub use parameters::{ParametersError, Path, Query};
 pub use path_params::{PathParamError, PathParams};
@@ -57,9 +59,7 @@ pub use principal::{Principal, User};
 pub use reception::{Delivery, Receptions};
 pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Several};
 pub(crate) use sending::SendOrWait;
-pub use sending::{
-    Batch, BinaryWriter, ControlPayload, ControlPayloadTooLong, SendTicket, TextWriter,
-};
+pub use sending::{Batch, ControlPayload, ControlPayloadTooLong, SendTicket};
 pub use session::{Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{

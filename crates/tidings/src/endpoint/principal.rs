@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Instant;
 
 /// Who a peer is: the `Principal` of Jakarta WebSocket, with the roles that the application gives it.
 ///
@@ -13,12 +14,13 @@ pub struct Principal(Arc<Identity>);
 struct Identity {
     name: Box<str>,
     roles: Vec<Box<str>>,
+    expires_at: Option<Instant>,
 }
 
 impl Principal {
-    /// A principal without roles.
+    /// A principal without roles, whose login does not expire.
     pub fn new(name: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Identity { name: name.into(), roles: Vec::new() }))
+        Self(Arc::new(Identity { name: name.into(), roles: Vec::new(), expires_at: None }))
     }
 
     /// Adds a role.
@@ -26,6 +28,19 @@ impl Principal {
     pub fn with_role(mut self, role: impl Into<Box<str>>) -> Self {
         Arc::make_mut(&mut self.0).roles.push(role.into());
         self
+    }
+
+    /// Says when the login is over. The session is closed with 1008 then, unless its login is
+    /// [prolonged](super::Session::expire_at) before.
+    #[must_use]
+    pub fn expiring_at(mut self, at: Instant) -> Self {
+        Arc::make_mut(&mut self.0).expires_at = Some(at);
+        self
+    }
+
+    /// When the login is over, if ever.
+    pub fn expires_at(&self) -> Option<Instant> {
+        self.0.expires_at
     }
 
     /// The name.

@@ -14,7 +14,7 @@ use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart, Recept
 use super::handlers::Handler;
 use super::{
     CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload,
-    Receptions, Session, message_stream,
+    Principal, Receptions, Session, message_stream,
 };
 use crate::net::{Alarm, Incoming, Source};
 
@@ -95,6 +95,9 @@ enum Rest {
 impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn open(&mut self) {
         let Self { endpoint, session, driver } = self;
+        if let Some(at) = session.principal().and_then(Principal::expires_at) {
+            session.expire_at(at);
+        }
         let opened = {
             let on_open = pin!(endpoint.on_open(session));
             guarded(driver.call(session, on_open)).await.map_err(|panic| *panic).flatten()

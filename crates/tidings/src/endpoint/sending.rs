@@ -4,9 +4,10 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 use std::task::{Context, Poll, ready};
+use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_websocket::{CloseCode, CloseReason, FrameStart, Message, Opcode};
+use tidings_websocket::{CloseCode, CloseReason, Message, Opcode};
 use tokio::sync::oneshot;
 
 use super::{Encoder, IntoMessage, SendError, SendObjectError, Session, SessionId};
@@ -80,7 +81,7 @@ impl Session {
         self.push_or_wait(message.into())
     }
 
-    async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
+    pub(super) async fn send_payload(&self, payload: Payload) -> Result<(), SendError> {
         match self.push_or_wait(payload) {
             Ok(()) => Ok(()),
             Err(SendOrWait::Refused(error)) => Err(error),
@@ -106,18 +107,39 @@ impl Session {
             self.in_time(self.link().drained()).await?;
             match self.link().push(&payload) {
                 Err(PushError::Full) => {}
+                Err(PushError::Closed(_)) if self.link().is_given_up() => {
+                    return Err(SendError::Timeout);
+                }
                 pushed => return Ok(pushed?),
             }
         }
     }
 
     /// Waits for something that the peer has to do. Gives the session up if that takes too long.
-    async fn in_time(&self, wait: impl Future<Output = ()>) -> Result<(), SendError> {
-        if tokio::time::timeout(self.link().send_timeout(), wait).await.is_err() {
+    pub(super) async fn in_time(&self, wait: impl Future<Output = ()>) -> Result<(), SendError> {
+        let Some(timeout) = self.send_timeout() else {
+            wait.await;
+            return Ok(());
+        };
+        if tokio::time::timeout(timeout, wait).await.is_err() {
             self.link().give_up();
             return Err(SendError::Timeout);
         }
         Ok(())
+    }
+
+    /// How long a send waits for room, and the stream may take none of what is offered to it, before the peer
+    /// is given up; `None` for ever.
+    pub fn send_timeout(&self) -> Option<Duration> {
+        self.link().send_timeout()
+    }
+
+    /// Changes the [send timeout](Self::send_timeout) of this session, for sends that begin from now on;
+    /// `None` and zero are for ever. Does nothing over SockJS.
+    pub fn set_send_timeout(&self, timeout: Option<Duration>) {
+        if let Some(outbox) = self.link().websocket() {
+            outbox.set_send_timeout(timeout);
+        }
     }
 
     /// Sends a whole message if the outbox has room for it now.
@@ -154,44 +176,6 @@ impl Session {
             self.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
         }
         pushed.map_err(SendError::from)
-    }
-
-    /// Starts a text message that is written in parts.
-    ///
-    /// Waits while another message is being written in parts.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub async fn start_text(&self) -> Result<TextWriter, SendError> {
-        Ok(TextWriter(self.start_message(Opcode::Text).await?))
-    }
-
-    /// Starts a binary message that is written in parts.
-    ///
-    /// Waits while another message is being written in parts.
-    ///
-    /// # Errors
-    ///
-    /// As for [`send`](Self::send).
-    pub async fn start_binary(&self) -> Result<BinaryWriter, SendError> {
-        Ok(BinaryWriter(self.start_message(Opcode::Binary).await?))
-    }
-
-    async fn start_message(&self, opcode: Opcode) -> Result<MessageWriter, SendError> {
-        let written = match self.link().websocket() {
-            None => Written::Whole(Vec::new()),
-            Some(outbox) => {
-                while let Err(error) = outbox.begin_message() {
-                    match error {
-                        PushError::Closed(reason) => return Err(SendError::Closed(reason)),
-                        PushError::Full => outbox.message_ended().await,
-                    }
-                }
-                Written::Nothing
-            }
-        };
-        Ok(MessageWriter { session: self.clone(), opcode, written })
     }
 
     /// Gathers what `send` sends into one write: nothing leaves before [`flush`](Self::flush), the end
@@ -284,148 +268,6 @@ impl Future for SendTicket {
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let written = ready!(Pin::new(&mut self.written).poll(cx));
         Poll::Ready(written.map_err(|_| SendError::Closed(self.session.link().close_reason())))
-    }
-}
-
-/// A message that is written in parts, each of them a frame: RFC 6455, section 5.4.
-#[derive(Debug)]
-struct MessageWriter {
-    session: Session,
-    opcode: Opcode,
-    written: Written,
-}
-
-#[derive(Debug)]
-enum Written {
-    Nothing,
-    Parts,
-    /// Where there are no frames: all parts so far.
-    Whole(Vec<u8>),
-    Finished,
-}
-
-impl MessageWriter {
-    async fn write(&mut self, part: &[u8]) -> Result<(), SendError> {
-        if let Written::Whole(whole) = &mut self.written {
-            whole.extend_from_slice(part);
-            return Ok(());
-        }
-        let opcode = self.next_opcode();
-        self.push(FrameStart::unfinished(opcode), part).await?;
-        self.written = Written::Parts;
-        Ok(())
-    }
-
-    async fn finish(mut self, part: &[u8]) -> Result<(), SendError> {
-        match std::mem::replace(&mut self.written, Written::Finished) {
-            Written::Whole(mut whole) => {
-                whole.extend_from_slice(part);
-                let payload = Payload::new(self.opcode, whole.into());
-                self.session.send_payload(payload).await
-            }
-            written => {
-                self.written = written;
-                let opcode = self.next_opcode();
-                self.push(FrameStart::last(opcode), part).await?;
-                self.written = Written::Finished;
-                Ok(())
-            }
-        }
-    }
-
-    fn next_opcode(&self) -> Opcode {
-        match self.written {
-            Written::Parts => Opcode::Continuation,
-            _ => self.opcode,
-        }
-    }
-
-    async fn push(&self, start: FrameStart, part: &[u8]) -> Result<(), SendError> {
-        let Some(outbox) = self.session.link().websocket() else { return Ok(()) };
-        loop {
-            match outbox.push_fragment(start, part) {
-                Ok(()) => return Ok(()),
-                Err(PushError::Closed(reason)) => return Err(SendError::Closed(reason)),
-                Err(PushError::Full) => {
-                    Box::pin(self.session.in_time(outbox.fragment_drained())).await?;
-                }
-            }
-        }
-    }
-}
-
-impl Drop for MessageWriter {
-    fn drop(&mut self) {
-        let Some(outbox) = self.session.link().websocket() else { return };
-        if let Written::Parts = self.written {
-            let reason = "a message was not finished";
-            self.session.close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, reason));
-        }
-        outbox.end_message();
-    }
-}
-
-/// Writes a text message in parts: what [`Session::start_text`] gives.
-///
-/// Only one can be open in a session, and whole messages that are sent meanwhile, from wherever, wait
-/// behind it: the parts of different messages cannot mix. Over SockJS, which has no frames, the parts
-/// are gathered and sent as one message in the end.
-///
-/// One that is dropped after it has written, but before [`finish`](Self::finish), leaves half a message
-/// behind: the session is closed with 1011. One that has written nothing leaves no message.
-#[derive(Debug)]
-pub struct TextWriter(MessageWriter);
-
-impl TextWriter {
-    /// Writes a part, which may be empty.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Session::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future has either queued the part as a whole or not at all.
-    pub async fn write(&mut self, part: &str) -> Result<(), SendError> {
-        self.0.write(part.as_bytes()).await
-    }
-
-    /// Ends the message.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Session::send`].
-    pub async fn finish(self) -> Result<(), SendError> {
-        self.0.finish(&[]).await
-    }
-}
-
-/// Writes a binary message in parts: what [`Session::start_binary`] gives. It behaves as
-/// [`TextWriter`].
-#[derive(Debug)]
-pub struct BinaryWriter(MessageWriter);
-
-impl BinaryWriter {
-    /// Writes a part, which may be empty.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Session::send`].
-    ///
-    /// # Cancel safety
-    ///
-    /// A dropped future has either queued the part as a whole or not at all.
-    pub async fn write(&mut self, part: &[u8]) -> Result<(), SendError> {
-        self.0.write(part).await
-    }
-
-    /// Ends the message.
-    ///
-    /// # Errors
-    ///
-    /// As for [`Session::send`].
-    pub async fn finish(self) -> Result<(), SendError> {
-        self.0.finish(&[]).await
     }
 }
 

@@ -182,7 +182,7 @@ impl Session {
     }
 
     /// Closes the session with 1008 at that moment, unless it ends before: the user's login is over then.
-    /// Another call moves the moment.
+    /// Another call moves the moment, as it does that of the [principal](Principal::expiring_at).
     pub fn expire_at(&self, at: Instant) {
         let reason = CloseReason::truncated(CloseCode::POLICY_VIOLATION, "login has expired");
         self.vitals().set_expiry(Some(Expiry { at, farewell: None, reason }));

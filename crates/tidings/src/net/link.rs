@@ -141,12 +141,17 @@ impl Link {
         }
     }
 
-    /// How long a send waits for room.
-    pub(crate) fn send_timeout(&self) -> Duration {
+    /// How long a send waits for room; `None` for ever.
+    pub(crate) fn send_timeout(&self) -> Option<Duration> {
         match self {
-            Self::Stream { outbox, .. } => outbox.terms().send_timeout,
-            Self::Http(_) => ConnectionOptions::default().send_timeout,
+            Self::Stream { outbox, .. } => outbox.send_timeout(),
+            Self::Http(_) => Some(ConnectionOptions::default().send_timeout),
         }
+    }
+
+    /// Whether the peer was given up because it kept this end waiting.
+    pub(crate) fn is_given_up(&self) -> bool {
+        self.outbox().is_some_and(|outbox| outbox.is_given_up())
     }
 
     /// Why nothing can be sent any more.

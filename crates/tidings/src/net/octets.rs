@@ -54,8 +54,8 @@ impl OctetSource {
             Phase::Finished(info) => return Poll::Ready(*info),
             Phase::Broken(info) => return Poll::Ready(*info),
         }
-        let send_timeout = self.outbox.terms().send_timeout;
-        self.alarm.set(driven.blocked_since.map(|since| since + send_timeout));
+        let deadline = driven.blocked_since.and_then(|since| self.outbox.blocked_deadline(since));
+        self.alarm.set(deadline);
         if self.alarm.poll(cx).is_ready() {
             tracing::debug!("peer does not read: connection dropped");
             self.stream.abandon(&self.outbox);

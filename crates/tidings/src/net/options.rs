@@ -34,7 +34,7 @@ pub struct ConnectionOptions {
     pub deflate: Option<DeflateOptions>,
 
     /// How long the stream may take none of what is offered to it, and how long a send waits for room,
-    /// before the peer is given up. Default: 20 s.
+    /// before the peer is given up; zero is for ever. Default: 20 s.
     pub send_timeout: Duration,
 
     /// How long the peer may take to answer a close frame, and to read what was sent before it.

@@ -89,3 +89,19 @@ fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
     encode_frame(opcode, payload, None, &mut frame);
     frame.into()
 }
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_message_for_many_is_encoded_once() {
+        let message = SharedMessage::new("to all");
+        let frame = || match message.websocket() {
+            Outgoing::Shared { opcode, payload, frames } => frames.plain(opcode, payload).clone(),
+            other => panic!("not shared: {other:?}"),
+        };
+        assert_eq!(frame(), b"\x81\x06to all"[..]);
+        assert_eq!(frame().as_ptr(), frame().as_ptr(), "the same octets");
+    }
+}

@@ -180,7 +180,7 @@ impl WebSocketSource {
             return Poll::Pending;
         }
         let closing = closing_since.map(|since| close_deadline(since, &self.outbox));
-        let blocked = blocked_since.map(|since| since + self.outbox.terms().send_timeout);
+        let blocked = blocked_since.and_then(|since| self.outbox.blocked_deadline(since));
         let alarm = &mut self.work().alarm;
         alarm.set(closing.into_iter().chain(blocked).min());
         if alarm.poll(cx).is_pending() {
@@ -188,6 +188,8 @@ impl WebSocketSource {
         }
         tracing::debug!("peer does not answer or read: connection dropped");
         let info = self.local_end().unwrap_or_else(CloseInfo::timed_out);
+        // Whoever waits to send is told that it was a timeout.
+        self.outbox.give_up(info.clone());
         self.stream.abandon(&self.outbox);
         Poll::Ready(info)
     }

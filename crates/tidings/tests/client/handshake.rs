@@ -3,9 +3,9 @@ use std::time::Duration;
 
 use http::header::{HeaderValue, SEC_WEBSOCKET_KEY, USER_AGENT};
 use http::{HeaderMap, HeaderName, StatusCode};
-use tidings::App;
 use tidings::client::{Client, ConnectError, HandshakeError, UrlError};
 use tidings::endpoint::{Endpoint, EndpointError, Session};
+use tidings::{App, client_endpoint};
 use tokio::net::TcpListener;
 
 use super::peer::{Peer, accept, accept_with, say, status};
@@ -100,6 +100,37 @@ async fn a_subprotocol_is_agreed_on_or_there_is_none() {
         assert_eq!(session.handshake().subprotocol(), agreed);
         assert_eq!(peer.requests().await[0].header("sec-websocket-protocol"), Some("a, b"));
     }
+}
+
+struct Offers;
+
+#[client_endpoint(subprotocols = ["a", "b"])]
+impl Offers {}
+
+/// The same, programmatic.
+struct PlainOffers;
+
+impl Endpoint for PlainOffers {
+    fn subprotocols(&self) -> &'static [&'static str] {
+        &["a", "b"]
+    }
+}
+
+async fn check_offer(client: &Client, endpoint: impl Endpoint, expected: &str) {
+    let peer = Peer::start([accept_with("Sec-WebSocket-Protocol: b\r\n", b"")]).await;
+    let session = client.connect(&peer.url("/"), endpoint).await.unwrap();
+    assert_eq!(session.subprotocol(), Some("b"));
+    assert_eq!(peer.requests().await[0].header("sec-websocket-protocol"), Some(expected));
+}
+
+#[tokio::test]
+async fn the_subprotocols_of_the_endpoint_are_offered_unless_the_client_has_its_own() {
+    let client = Client::default();
+    check_offer(&client, Offers, "a, b").await;
+    check_offer(&client, PlainOffers, "a, b").await;
+    let client = Client::builder().subprotocols(["c", "b"]).build();
+    check_offer(&client, Offers, "c, b").await;
+    check_offer(&client, PlainOffers, "c, b").await;
 }
 
 #[tokio::test]

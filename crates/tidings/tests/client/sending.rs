@@ -39,10 +39,11 @@ async fn parts_are_the_frames_of_one_message() {
 }
 
 #[tokio::test]
-async fn a_writer_that_writes_nothing_leaves_no_message_and_one_that_finishes_an_empty_one() {
+async fn a_last_part_without_others_is_a_single_frame() {
     let (socket, mut stream) = pair().await;
     drop(socket.session().start_text().await.unwrap());
     socket.session().start_text().await.unwrap().finish().await.unwrap();
+    socket.session().start_text().await.unwrap().finish_with("").await.unwrap();
     assert_eq!(read_frame(&mut stream).await, (0x81, vec![]));
 }
 

@@ -1,11 +1,12 @@
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU32, Ordering};
 
-use tidings::App;
 use tidings::client::Client;
 use tidings::endpoint::{
     CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, Message, SendError, Session,
+    UserProperties,
 };
+use tidings::{App, client_endpoint};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::sync::mpsc;
 
@@ -232,6 +233,51 @@ async fn the_client_counts_its_open_sessions_as_peers() {
         sockets.push(socket);
     }
     assert_eq!(sockets[0].session().peers().iter().count(), 3);
+}
+
+/// Says how often it was here.
+struct Visits;
+
+#[client_endpoint]
+impl Visits {
+    #[on_open]
+    fn opened(&self, properties: UserProperties) -> u32 {
+        visits(&properties)
+    }
+}
+
+/// The same, programmatic.
+struct PlainVisits;
+
+impl Endpoint for PlainVisits {
+    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        Ok(session.send(visits(session.user_properties()).to_string()).await?)
+    }
+}
+
+fn visits(properties: &UserProperties) -> u32 {
+    let before = properties.get::<u32>().unwrap_or_default();
+    properties.insert(before + 1);
+    before
+}
+
+#[tokio::test]
+async fn each_session_has_a_copy_of_the_clients_user_properties() {
+    let (heard, mut messages) = mpsc::unbounded_channel();
+    let app = App::builder().endpoint_at("/", move || Told(heard.clone())).build().unwrap();
+    let server = serve(app).await;
+    let url = format!("ws://{}/", server.http);
+    let client = Client::builder().property(7_u32).build();
+    for _ in 0..2 {
+        let annotated = client.connect(&url, Visits).await.unwrap();
+        assert_eq!(messages.recv().await, Some(Call::Open));
+        assert_eq!(messages.recv().await, Some(Call::Message("7".into())));
+        assert_eq!(annotated.user_properties().get::<u32>(), Some(8));
+        let programmatic = client.connect(&url, PlainVisits).await.unwrap();
+        assert_eq!(messages.recv().await, Some(Call::Open));
+        assert_eq!(messages.recv().await, Some(Call::Message("7".into())));
+        assert_eq!(programmatic.user_properties().get::<u32>(), Some(8));
+    }
 }
 
 #[tokio::test]

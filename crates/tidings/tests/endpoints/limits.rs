@@ -218,7 +218,7 @@ async fn the_limit_is_for_what_a_compressed_message_inflates_to() {
     let limits = Limits { message_octets_max: 999, ..Limits::default() };
     let app = App::builder()
         .connection_options(ConnectionOptions { limits, ..compressing() })
-        .endpoint_at("/takes", || Plain(Teller::nobody()))
+        .endpoint_at("/takes", || Plain(Teller::new().0))
         .build()
         .unwrap();
     let server = serve(app).await;

@@ -5,6 +5,7 @@
 mod support;
 
 mod cases;
+mod closing;
 mod codecs;
 mod configurator;
 mod deploying;
@@ -17,8 +18,11 @@ mod lifecycle;
 mod limits;
 mod parts;
 mod path_parameters;
+mod pressure;
 mod receiving;
 mod replies;
+mod sending;
 mod styles;
+mod timeouts;
 mod uri_matching;
 mod ways;

@@ -4,7 +4,7 @@ use std::fmt::Display;
 
 use tidings::App;
 use tidings::client::Client;
-use tidings::endpoint::{Endpoint, Session};
+use tidings::endpoint::{ConnectionOptions, Endpoint, Session};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc;
@@ -49,9 +49,10 @@ pub struct Teller {
 }
 
 impl Teller {
-    /// For an endpoint to which nobody listens.
-    pub fn nobody() -> Self {
-        teller().0
+    pub fn new() -> (Self, Ears) {
+        let (told, heard) = mpsc::unbounded_channel();
+        let (sessions, handed_over) = mpsc::unbounded_channel();
+        (Self { told, sessions }, Ears { told: heard, sessions: handed_over })
     }
 
     pub fn tell(&self, what: impl Display) {
@@ -68,16 +69,39 @@ impl Teller {
 pub struct Scene {
     pub way: Way,
     pub peer: WebSocket,
+    pub ears: Ears,
+    server: Option<Running>,
+}
+
+/// Where what the endpoint tells arrives.
+pub struct Ears {
     told: mpsc::UnboundedReceiver<String>,
     sessions: mpsc::UnboundedReceiver<Session>,
-    server: Option<Running>,
+}
+
+impl Ears {
+    /// What the endpoint tells next.
+    pub async fn told(&mut self) -> String {
+        let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
+        told.expect("nothing was told").expect("nothing more is told")
+    }
+
+    /// Whether nothing has been told.
+    pub fn are_idle(&self) -> bool {
+        self.told.is_empty()
+    }
+
+    /// The session, if the endpoint hands it over.
+    pub async fn session(&mut self) -> Session {
+        let session = tokio::time::timeout(PATIENCE, self.sessions.recv()).await;
+        session.expect("no session was handed over").unwrap()
+    }
 }
 
 impl Scene {
     /// What the endpoint tells next.
     pub async fn told(&mut self) -> String {
-        let told = tokio::time::timeout(PATIENCE, self.told.recv()).await;
-        told.expect("nothing was told").expect("nothing more is told")
+        self.ears.told().await
     }
 
     pub async fn expect_told(&mut self, expected: &str) {
@@ -90,8 +114,7 @@ impl Scene {
 
     /// The session, if the endpoint hands it over.
     pub async fn session(&mut self) -> Session {
-        let session = tokio::time::timeout(PATIENCE, self.sessions.recv()).await;
-        session.expect("no session was handed over").unwrap()
+        self.ears.session().await
     }
 
     /// A frame as the peer has to send it: that of a client is masked.
@@ -113,14 +136,14 @@ impl Scene {
 
     /// Ends the session, if that has not ended; what is told until nobody is left who could.
     pub async fn told_to_the_end(self) -> Vec<String> {
-        let Self { peer, mut told, server, .. } = self;
+        let Self { peer, mut ears, server, .. } = self;
         drop(peer);
         if let Some(server) = server {
             server.stop().await.unwrap();
         }
         let mut rest = Vec::new();
         let all = async {
-            while let Some(told) = told.recv().await {
+            while let Some(told) = ears.told.recv().await {
                 rest.push(told);
             }
         };
@@ -136,9 +159,22 @@ pub async fn in_every_way<S: Endpoint, C: Endpoint, P: Endpoint>(
     programmatic: impl Fn(Teller) -> P + Clone + Send + Sync + 'static,
     scenario: impl AsyncFn(Scene),
 ) {
-    annotated_only(of_server, of_client, &scenario).await;
-    scenario(at_server(Way::ProgrammaticServer, programmatic.clone()).await).await;
-    scenario(at_client(Way::ProgrammaticClient, programmatic).await).await;
+    let options = ConnectionOptions::default();
+    in_every_way_with(&options, of_server, of_client, programmatic, scenario).await;
+}
+
+/// The same with options of the connections.
+pub async fn in_every_way_with<S: Endpoint, C: Endpoint, P: Endpoint>(
+    options: &ConnectionOptions,
+    of_server: impl Fn(Teller) -> S + Send + Sync + 'static,
+    of_client: impl Fn(Teller) -> C,
+    programmatic: impl Fn(Teller) -> P + Clone + Send + Sync + 'static,
+    scenario: impl AsyncFn(Scene),
+) {
+    scenario(at_server(Way::AnnotatedServer, options, of_server).await).await;
+    scenario(at_client(Way::AnnotatedClient, options, of_client).await).await;
+    scenario(at_server(Way::ProgrammaticServer, options, programmatic.clone()).await).await;
+    scenario(at_client(Way::ProgrammaticClient, options, programmatic).await).await;
 }
 
 /// Plays a scenario that annotated endpoints only know.
@@ -147,38 +183,38 @@ pub async fn annotated_only<S: Endpoint, C: Endpoint>(
     of_client: impl Fn(Teller) -> C,
     scenario: impl AsyncFn(Scene),
 ) {
-    scenario(at_server(Way::AnnotatedServer, of_server).await).await;
-    scenario(at_client(Way::AnnotatedClient, of_client).await).await;
-}
-
-type Ears = (mpsc::UnboundedReceiver<String>, mpsc::UnboundedReceiver<Session>);
-
-fn teller() -> (Teller, Ears) {
-    let ((told, heard), (sessions, received)) =
-        (mpsc::unbounded_channel(), mpsc::unbounded_channel());
-    (Teller { told, sessions }, (heard, received))
+    let options = ConnectionOptions::default();
+    scenario(at_server(Way::AnnotatedServer, &options, of_server).await).await;
+    scenario(at_client(Way::AnnotatedClient, &options, of_client).await).await;
 }
 
 /// A server with the endpoint, and a client of it.
-pub async fn at_server<E: Endpoint>(
+async fn at_server<E: Endpoint>(
     way: Way,
+    options: &ConnectionOptions,
     endpoint: impl Fn(Teller) -> E + Send + Sync + 'static,
 ) -> Scene {
-    let (teller, (told, sessions)) = teller();
-    let app = App::builder().endpoint_at("/", move || endpoint(teller.clone())).build().unwrap();
-    let server = serve(app).await;
+    let (teller, ears) = Teller::new();
+    let app = App::builder()
+        .connection_options(options.clone())
+        .endpoint_at("/", move || endpoint(teller.clone()));
+    let server = serve(app.build().unwrap()).await;
     let peer = server.websocket("/").await;
-    Scene { way, peer, told, sessions, server: Some(server) }
+    Scene { way, peer, ears, server: Some(server) }
 }
 
 /// A client with the endpoint, and the server that it is connected to.
-pub async fn at_client<E: Endpoint>(way: Way, endpoint: impl Fn(Teller) -> E) -> Scene {
-    let (teller, (told, sessions)) = teller();
+async fn at_client<E: Endpoint>(
+    way: Way,
+    options: &ConnectionOptions,
+    endpoint: impl Fn(Teller) -> E,
+) -> Scene {
+    let (teller, ears) = Teller::new();
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let url = format!("ws://{}/", listener.local_addr().unwrap());
-    let client = Client::default();
+    let client = Client::builder().connection_options(options.clone()).build();
     let connecting = client.connect(&url, endpoint(teller));
     let (peer, connected) = tokio::join!(WebSocket::accept(&listener), connecting);
     connected.unwrap();
-    Scene { way, peer, told, sessions, server: None }
+    Scene { way, peer, ears, server: None }
 }

@@ -17,6 +17,8 @@ pub(super) struct Extras {
     open_message: OpenMessage,
     /// Of this session instead of the door's.
     pub(super) idle_timeout: Option<Option<Duration>>,
+    /// Of this session instead of the door's.
+    pub(super) send_timeout: Option<Option<Duration>>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]

@@ -1,6 +1,7 @@
 use std::future::poll_fn;
 use std::pin::pin;
 use std::task::Poll;
+use std::time::Duration;
 
 use tokio::io::AsyncReadExt;
 
@@ -188,4 +189,69 @@ async fn what_a_connection_sends_in_its_turn_is_written_by_its_driver_or_at_the_
         assert!(outbox.push_short(Opcode::Text, b"2"));
     }
     assert_eq!(drive(&outbox, 1000).await, "?\u{1}2");
+}
+
+/// Waits until the next deadline is later than this one, however coarse the clock is.
+async fn later(outbox: &Arc<Outbox>, deadline: Instant, mut act: impl AsyncFnMut()) {
+    for _ in 0..1_000_000 {
+        act().await;
+        if outbox.next_deadline().is_some_and(|next| next > deadline) {
+            return;
+        }
+    }
+    panic!("the deadline does not move");
+}
+
+#[tokio::test]
+async fn whatever_is_sent_or_received_puts_the_idle_timeout_off() {
+    let second = Duration::from_secs(1);
+    let outbox = outbox_with(|options| {
+        options.outbox_octets_max = 1000;
+        options.keepalive = None;
+    });
+    assert_eq!(outbox.next_deadline(), None);
+    outbox.set_max_idle_timeout(Some(second));
+    let deadline = || outbox.next_deadline().unwrap();
+    let last = outbox.last_read().max(outbox.last_write());
+    assert_eq!(deadline(), last + second);
+
+    for opcode in [Opcode::Ping, Opcode::Pong] {
+        later(&outbox, deadline(), async || {
+            outbox.push_ping(opcode, b"").unwrap();
+            drive(&outbox, 1000).await;
+        })
+        .await;
+    }
+    later(&outbox, deadline(), async || {
+        push(&outbox, "message").unwrap();
+        drive(&outbox, 1000).await;
+    })
+    .await;
+    // Pings, pongs and messages alike: what counts is that octets came.
+    later(&outbox, deadline(), async || {
+        outbox.note_read();
+    })
+    .await;
+
+    outbox.set_max_idle_timeout(Some(second * 2));
+    assert_eq!(deadline(), outbox.last_read().max(outbox.last_write()) + second * 2);
+    for never in [None, Some(Duration::ZERO), Some(Duration::MAX)] {
+        outbox.set_max_idle_timeout(never);
+        assert_eq!(outbox.next_deadline(), None, "{never:?}");
+    }
+}
+
+#[tokio::test]
+async fn a_send_timeout_of_zero_or_none_is_for_ever() {
+    let second = Duration::from_secs(1);
+    let (outbox, now) = (outbox_with(|options| options.send_timeout = second), Instant::now());
+    assert_eq!(outbox.blocked_deadline(now), Some(now + second));
+    for never in [None, Some(Duration::ZERO), Some(Duration::MAX)] {
+        outbox.set_send_timeout(never);
+        assert_eq!(outbox.blocked_deadline(now), None, "{never:?}");
+    }
+    outbox.set_send_timeout(Some(second * 2));
+    assert_eq!(outbox.blocked_deadline(now), Some(now + second * 2));
+    let zero = outbox_with(|options| options.send_timeout = Duration::ZERO);
+    assert_eq!(zero.blocked_deadline(now), None);
 }

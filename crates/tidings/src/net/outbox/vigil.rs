@@ -15,7 +15,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return None;
         }
-        let idle = self.idle_timeout(&state).map(|timeout| state.last_activity() + timeout);
+        let idle = self.idle_deadline(&state);
         let keepalive = self.terms.keepalive.map(|keepalive| match state.asked {
             Some(asked) if asked >= state.last_read => Instant::from(asked) + keepalive.timeout,
             _ => Instant::from(state.last_read) + keepalive.every,
@@ -41,10 +41,32 @@ impl Outbox {
         self.terms.keep(self);
     }
 
+    /// How long the stream may take nothing of what is offered to it; `None` for ever.
+    pub(crate) fn send_timeout(&self) -> Option<Duration> {
+        let own = self.lock().extras.as_ref().and_then(|extras| extras.send_timeout);
+        own.unwrap_or(Some(self.terms.send_timeout)).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// Changes how long the stream may take nothing.
+    pub(crate) fn set_send_timeout(&self, timeout: Option<Duration>) {
+        self.lock().extras().send_timeout = Some(timeout);
+        self.wake_driver();
+    }
+
+    /// Whether the peer was given up because it kept this end waiting.
+    pub(crate) fn is_given_up(&self) -> bool {
+        let state = self.lock();
+        matches!(&state.phase, Phase::Broken(info) if info.initiator == CloseInitiator::Timeout)
+    }
+
+    /// When a stream is given up that has taken nothing since then.
+    pub(crate) fn blocked_deadline(&self, since: Instant) -> Option<Instant> {
+        since.checked_add(self.send_timeout()?)
+    }
+
     fn end_idle(&self, now: Instant) {
         let mut state = self.lock();
-        let Some(timeout) = self.idle_timeout(&state) else { return };
-        if state.last_activity() + timeout <= now {
+        if self.idle_deadline(&state).is_some_and(|deadline| deadline <= now) {
             let reason = CloseReason::truncated(CloseCode::ABNORMAL_CLOSURE, "idle timeout");
             self.close_locked(&mut state, CloseInfo::new(reason, CloseInitiator::Timeout));
         }
@@ -70,6 +92,11 @@ impl Outbox {
             }
             _ => {}
         }
+    }
+
+    /// A timeout that is beyond all time is none.
+    fn idle_deadline(&self, state: &State) -> Option<Instant> {
+        state.last_activity().checked_add(self.idle_timeout(state)?)
     }
 
     fn idle_timeout(&self, state: &State) -> Option<Duration> {

@@ -1,5 +1,5 @@
 use tidings::client_endpoint;
-use tidings::endpoint::{ClientEndpoint, CloseInfo, EndpointError, Flow, Pong, Session, TextStream};
+use tidings::endpoint::{CloseInfo, Endpoint, EndpointError, Flow, Pong, Session, TextStream};
 
 struct Visitor;
 
@@ -38,5 +38,5 @@ impl Visitor {
 }
 
 fn main() {
-    assert_eq!(Visitor::SUBPROTOCOLS, ["chat.v2", "chat.v1"]);
+    assert_eq!(Visitor.subprotocols(), ["chat.v2", "chat.v1"]);
 }
