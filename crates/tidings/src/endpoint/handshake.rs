@@ -7,20 +7,19 @@ use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
 use tidings_websocket::Extension;
 
+use super::packed_request::PackedRequest;
 use super::{PathParams, Principal, form};
 use crate::server::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 
 /// What the opening handshake of a session told: Jakarta WebSocket's `HandshakeRequest`.
 ///
-/// Cheap to clone. Kept for the whole session, so headers are held in one compact block instead of a
-/// map.
+/// Cheap to clone. Kept for the whole session, so what the request told is held in one compact block.
 #[derive(Clone, Debug, Default)]
 pub struct Handshake(Arc<Facts>);
 
 #[derive(Clone, Debug, Default)]
 struct Facts {
-    uri: Box<str>,
-    headers: Box<[u8]>,
+    request: PackedRequest,
     path_params: PathParams,
     remote_addr: Option<SocketAddr>,
     local_addr: Option<LocalAddr>,
@@ -55,8 +54,7 @@ impl Handshake {
         remote_addr: Option<SocketAddr>,
     ) -> Self {
         Self(Arc::new(Facts {
-            uri: uri.to_string().into(),
-            headers: pack(headers),
+            request: PackedRequest::new(uri, headers),
             path_params,
             remote_addr,
             ..Facts::default()
@@ -104,8 +102,7 @@ impl Handshake {
         let tells = principal.is_some() || security != Security::Plain;
         let agreed = Agreed { principal, security, ..Agreed::default() };
         Self(Arc::new(Facts {
-            uri: request.uri.to_string().into(),
-            headers: pack(&request.headers),
+            request: PackedRequest::new(&request.uri, &request.headers),
             path_params,
             remote_addr: extensions.get().map(|RemoteAddr(addr)| *addr),
             local_addr: extensions.get().cloned(),
@@ -121,7 +118,7 @@ impl Handshake {
     /// The request target, with its query; of a client's session the whole URI. Empty for a connection
     /// without HTTP request.
     pub fn uri(&self) -> &str {
-        &self.0.uri
+        self.0.request.uri()
     }
 
     /// The whole URI of the request, with the scheme `ws` or `wss` and the query, if there was a request
@@ -167,11 +164,7 @@ impl Handshake {
 
     /// Every header of the request: its lower-case name and the octets of its value.
     pub fn headers(&self) -> impl Iterator<Item = (&str, &[u8])> {
-        self.0.headers.split(|octet| *octet == b'\n').filter_map(|line| {
-            let colon = line.iter().position(|octet| *octet == b':')?;
-            let name = std::str::from_utf8(&line[..colon]).ok()?;
-            Some((name, &line[colon + 1..]))
-        })
+        self.0.request.headers()
     }
 
     /// The language that the client likes best, as `Accept-Language` says it: RFC 9110, section 12.5.4.
@@ -246,18 +239,6 @@ impl Handshake {
     pub fn local_addr(&self) -> Option<SocketAddr> {
         self.0.local_addr.as_ref().map(LocalAddr::addr)
     }
-}
-
-/// `name:value\n` for each header; neither can hold a line feed.
-fn pack(headers: &HeaderMap) -> Box<[u8]> {
-    let mut block = Vec::new();
-    for (name, value) in headers {
-        block.extend_from_slice(name.as_str().as_bytes());
-        block.push(b':');
-        block.extend_from_slice(value.as_bytes());
-        block.push(b'\n');
-    }
-    block.into_boxed_slice()
 }
 
 #[cfg(test)]

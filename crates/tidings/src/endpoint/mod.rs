@@ -16,6 +16,7 @@ mod json;
 mod message_stream;
 mod message_writer;
 mod open_sessions;
+mod packed_request;
 mod parameters;
 mod path_params;
 mod path_template;
