@@ -30,6 +30,10 @@ impl TurnBudget {
         self.started.get_or_insert(now);
     }
 
+    pub(super) fn is_started(&self) -> bool {
+        self.started.is_some()
+    }
+
     pub(super) fn reset(&mut self) {
         *self = Self::default();
     }

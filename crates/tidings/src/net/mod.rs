@@ -15,6 +15,7 @@ mod outbox;
 mod payload;
 mod segments;
 mod shared_message;
+mod socket;
 mod source;
 mod stream;
 #[cfg(feature = "tls")]

@@ -12,6 +12,7 @@ use super::input::Input;
 use super::keeper::Terms;
 use super::moment::Moment;
 use super::outbox::{Driven, Outbox};
+use super::socket;
 
 /// The reading side of a connection, with the writing side too where its outbox cannot write by
 /// itself.
@@ -58,36 +59,23 @@ impl Stream {
         cx: &mut Context<'_>,
         input: &mut Input,
     ) -> Poll<io::Result<usize>> {
-        let mut pending = false;
-        let read = |buffer: &mut [u8]| match self.poll_read_into(cx, buffer) {
-            Poll::Ready(read) => read,
-            Poll::Pending => {
-                pending = true;
-                Ok(0)
-            }
-        };
-        let read = input.fill_with(read);
-        if pending { Poll::Pending } else { Poll::Ready(read) }
+        match &mut self.io {
+            Io::Tcp(reader) => loop {
+                ready!(socket::poll_readable(reader.as_ref(), cx))?;
+                match input.fill_with(|buffer| socket::try_read(reader.as_ref(), buffer)) {
+                    Err(error) if error.kind() == io::ErrorKind::WouldBlock => {}
+                    read => return Poll::Ready(read),
+                }
+            },
+            Io::Other(io) => poll_fill_from(io.as_mut().as_mut(), cx, input),
+            Io::Gone => Poll::Ready(Ok(0)),
+        }
     }
 
     /// Reads once, and drops what came. Returns how many octets that were; 0 is the end.
     pub(super) fn poll_discard(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<usize>> {
         let mut input = Input::default();
         self.poll_fill(cx, &mut input)
-    }
-
-    fn poll_read_into(
-        &mut self,
-        cx: &mut Context<'_>,
-        buffer: &mut [u8],
-    ) -> Poll<io::Result<usize>> {
-        let mut buffer = ReadBuf::new(buffer);
-        match &mut self.io {
-            Io::Tcp(reader) => ready!(Pin::new(reader).poll_read(cx, &mut buffer))?,
-            Io::Other(io) => ready!(io.as_mut().as_mut().poll_read(cx, &mut buffer))?,
-            Io::Gone => {}
-        }
-        Poll::Ready(Ok(buffer.filled().len()))
     }
 
     /// Lets the outbox write what it could not write by itself, and says how it stands.
@@ -137,4 +125,23 @@ impl Stream {
         outbox.release();
         self.io = Io::Gone;
     }
+}
+
+fn poll_fill_from(
+    mut stream: Pin<&mut dyn ReadWrite>,
+    cx: &mut Context<'_>,
+    input: &mut Input,
+) -> Poll<io::Result<usize>> {
+    let mut pending = false;
+    let read = input.fill_with(|buffer| {
+        let mut buffer = ReadBuf::new(buffer);
+        match stream.as_mut().poll_read(cx, &mut buffer) {
+            Poll::Ready(read) => read.map(|()| buffer.filled().len()),
+            Poll::Pending => {
+                pending = true;
+                Ok(0)
+            }
+        }
+    });
+    if pending { Poll::Pending } else { Poll::Ready(read) }
 }

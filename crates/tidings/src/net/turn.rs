@@ -71,11 +71,10 @@ impl Drop for TurnGuard {
 }
 
 fn flush_touched() {
-    let mut touched = TOUCHED.take();
-    if touched.is_empty() {
-        TOUCHED.set(touched);
+    if TOUCHED.with_borrow(Vec::is_empty) {
         return;
     }
+    let mut touched = TOUCHED.take();
     for outbox in touched.drain(..) {
         outbox.flush();
     }

@@ -403,10 +403,15 @@ impl Source for WebSocketSource {
                 }
             }
             self.answer_pings();
-            if let Poll::Ready(info) = self.poll_output(cx) {
+            // What a turn begins with is most often octets, and nothing to send yet.
+            let begins = !self.work().budget.is_started();
+            if !begins && let Poll::Ready(info) = self.poll_output(cx) {
                 return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
             if self.poll_read(cx).is_pending() {
+                if begins && let Poll::Ready(info) = self.poll_output(cx) {
+                    return Poll::Ready(Incoming::Closed(Box::new(info)));
+                }
                 self.rest();
                 return Poll::Pending;
             }

@@ -10,7 +10,7 @@ use tokio::io::AsyncWrite;
 use super::{Flush, Outbox, Phase, State, wake};
 use crate::endpoint::CloseInfo;
 use crate::net::moment::Moment;
-use crate::net::turn;
+use crate::net::{socket, turn};
 
 /// How an outbox stands after its driver has done its part, unless it is open and its stream takes octets.
 #[derive(Debug)]
@@ -94,7 +94,7 @@ impl Outbox {
                 break;
             }
             let write = |slices: &[IoSlice<'_>]| match slices {
-                [one] => socket.try_write(one),
+                [one] => socket::try_write(socket.as_ref(), one),
                 several => socket.try_write_vectored(several),
             };
             match state.segments.write_once(write) {
