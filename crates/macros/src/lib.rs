@@ -26,6 +26,7 @@ use proc_macro::TokenStream;
 /// | `codec = Type` | each session has a `Type` that decodes arguments and encodes replies: see `Decoder` |
 /// | `max_text = "64KiB"`, `max_binary = "64KiB"` | the longest messages, unless a method says something else |
 /// | `require_tls`, `require_roles = ["admin"]` | who may come: clients over TLS, users who have one of these roles |
+/// | `challenge = "Bearer"` | what a client that is answered with status 401 is asked for, in `WWW-Authenticate` |
 /// | `sessions_max = 1000` | how many sessions there may be at a time |
 /// | `path_errors = "on_error"` | a path parameter that does not convert is told to `#[on_error]` at each call that needs it; otherwise it is answered with status 400 before the upgrade |
 ///

@@ -9,6 +9,7 @@ use std::task::{Context, Poll};
 
 pub use bytes::Bytes;
 pub use futures_util::future::Either;
+pub use http::HeaderValue;
 
 use http::StatusCode;
 

@@ -1,7 +1,7 @@
 //! The code of an endpoint's deployment: `ServerEndpoint`, and what clients offer.
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{quote, quote_spanned};
 use syn::ItemImpl;
 
 use super::generate::{extract_by, generate_arguments};
@@ -83,11 +83,17 @@ fn generate_config(options: &Options) -> TokenStream {
     let tls = (options.security == Security::Tls).then(|| quote!(.require_tls()));
     let roles = &options.roles;
     let roles = (!roles.is_empty()).then(|| quote!(.require_roles([#(#roles),*])));
+    let challenge = options.challenge.as_ref().map(|challenge| {
+        let value = quote_spanned!(challenge.span()=> const {
+            ::tidings::__private::HeaderValue::from_static(#challenge)
+        });
+        quote!(.challenge(#value))
+    });
     let sessions_max = options.sessions_max.as_ref().map(|max| quote!(.sessions_max(#max)));
     quote! {
         fn config() -> ::tidings::endpoint::EndpointConfig {
             ::tidings::endpoint::EndpointConfig::new()
-                #subprotocols #configurator #text #binary #tls #roles #sessions_max
+                #subprotocols #configurator #text #binary #tls #roles #challenge #sessions_max
         }
     }
 }

@@ -27,6 +27,7 @@ pub(super) struct Options {
     pub(super) binary_octets_max: Option<usize>,
     pub(super) security: Security,
     pub(super) roles: Vec<LitStr>,
+    pub(super) challenge: Option<LitStr>,
     pub(super) sessions_max: Option<LitInt>,
 }
 
@@ -114,6 +115,7 @@ impl Options {
             ("configurator", Deployed::Server) => self.configurator = Some(value(input)?),
             ("require_tls", Deployed::Server) => self.security = Security::Tls,
             ("require_roles", Deployed::Server) => self.roles = list(input)?,
+            ("challenge", Deployed::Server) => self.challenge = Some(value(input)?),
             ("sessions_max", Deployed::Server) => {
                 let number: LitInt = value(input)?;
                 number.base10_parse::<usize>()?;
@@ -131,8 +133,8 @@ impl Options {
                     Deployed::Server => {
                         "expected `subprotocols = […]`, `shared`, `strict`, `codec = Type`, \
                          `configurator = value`, `path_errors = \"on_error\"`, `max_text = \"64KiB\"`, \
-                         `max_binary = \"64KiB\"`, `require_tls`, `require_roles = […]` or \
-                         `sessions_max = 1000`"
+                         `max_binary = \"64KiB\"`, `require_tls`, `require_roles = […]`, \
+                         `challenge = \"Bearer\"` or `sessions_max = 1000`"
                     }
                     Deployed::Client => "expected `subprotocols = […]`, `strict` or `codec = Type`",
                 };

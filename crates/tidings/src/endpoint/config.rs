@@ -1,6 +1,7 @@
 use std::sync::{Arc, OnceLock};
 
-use http::Extensions;
+use http::header::{HeaderValue, WWW_AUTHENTICATE};
+use http::{Extensions, HeaderMap, StatusCode};
 
 use super::configurator::AnyConfigurator;
 use super::{
@@ -37,6 +38,7 @@ struct Inner {
     user_properties: UserProperties,
     security: Security,
     required_roles: Vec<Box<str>>,
+    challenge: HeaderValue,
     sessions_max: Option<usize>,
 }
 
@@ -61,6 +63,7 @@ impl EndpointConfig {
             user_properties: UserProperties::default(),
             security: Security::Any,
             required_roles: Vec::new(),
+            challenge: HeaderValue::from_static("Bearer"),
             sessions_max: None,
         }))
     }
@@ -132,6 +135,16 @@ impl EndpointConfig {
         self
     }
 
+    /// What a client that is answered with status 401 is asked for, in `WWW-Authenticate`, unless a
+    /// [`Reject`](super::Reject) says something else: RFC 9110, section 11.6.1. Default: `Bearer`.
+    ///
+    /// A browser asks its user for a name and a password when it is challenged by `Basic` or `Digest`.
+    #[must_use]
+    pub fn challenge(mut self, challenge: HeaderValue) -> Self {
+        self.inner().challenge = challenge;
+        self
+    }
+
     /// How many sessions there may be at a time. Further clients are answered with status 503, and those
     /// who come at the same moment are closed with 1013. Default: any number.
     #[must_use]
@@ -163,6 +176,13 @@ impl EndpointConfig {
     pub(crate) fn allows_user(&self, handshake: &Handshake) -> bool {
         let roles = &self.0.required_roles;
         roles.is_empty() || roles.iter().any(|role| handshake.is_user_in_role(role))
+    }
+
+    /// Has a refusal say how the client can make itself known, where that is what it lacks.
+    pub(crate) fn add_challenge(&self, status: StatusCode, headers: &mut HeaderMap) {
+        if status == StatusCode::UNAUTHORIZED {
+            headers.entry(WWW_AUTHENTICATE).or_insert_with(|| self.0.challenge.clone());
+        }
     }
 
     /// Whether there may be more sessions than so many.

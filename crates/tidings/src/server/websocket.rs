@@ -48,7 +48,11 @@ impl WebSocketDoor {
         match accept_request(request) {
             Ok(accepted) => {
                 let opened = self.open_accepted(request, &accepted, path_params, origins).await;
-                opened.unwrap_or_else(|refusal| *refusal)
+                opened.unwrap_or_else(|refusal| {
+                    let mut refusal = *refusal;
+                    self.config.add_challenge(refusal.status(), refusal.headers_mut());
+                    refusal
+                })
             }
             Err(error) => Self::refusal(NotUpgradable::Handshake(error), request.version),
         }

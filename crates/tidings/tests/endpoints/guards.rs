@@ -2,7 +2,7 @@
 
 use std::net::SocketAddr;
 
-use http::Extensions;
+use http::{Extensions, HeaderValue};
 use tidings::endpoint::{
     CloseCode, CloseInfo, Configurator, Endpoint, EndpointConfig, Handshake, HandshakeResponse,
     Principal, Reject, Session,
@@ -124,6 +124,35 @@ async fn users_without_one_of_the_required_roles_are_403_and_nobody_is_401() {
         }
     }
     assert_status(addr, "/by-role", "", 401).await;
+}
+
+struct Challenging;
+
+#[server_endpoint("/annotated", require_roles = ["admin"], challenge = r#"Basic realm="annotated""#)]
+impl Challenging {}
+
+async fn challenge(addr: SocketAddr, path: &str) -> String {
+    let head = WebSocket::connect(addr, path, "").await.err().unwrap().to_lowercase();
+    assert!(head.starts_with("http/1.1 401 "), "{head}");
+    let name = "www-authenticate: ";
+    let challenges: Vec<_> = head.lines().filter_map(|line| line.strip_prefix(name)).collect();
+    challenges.join(" and ")
+}
+
+#[tokio::test]
+async fn whoever_is_401_is_told_how_to_become_known() {
+    let config = EndpointConfig::new().require_roles(["admin"]);
+    let basic = HeaderValue::from_static(r#"Basic realm="programmatic""#);
+    let app = App::builder()
+        .endpoint(|| Challenging)
+        .endpoint_at_with("/programmatic", config.clone().challenge(basic), |_| Programmatic)
+        .endpoint_at_with("/by-default", config, |_| Programmatic);
+    let server = serve(app.build().unwrap()).await;
+    for path in BOTH {
+        let realm = path.trim_start_matches('/');
+        assert_eq!(challenge(server.http, path).await, format!("basic realm=\"{realm}\""));
+    }
+    assert_eq!(challenge(server.http, "/by-default").await, "bearer");
 }
 
 struct Few(mpsc::UnboundedSender<()>);
