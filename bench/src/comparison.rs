@@ -56,9 +56,10 @@ pub(crate) enum Outcome {
 pub(crate) struct Figure {
     /// The median of the rounds.
     pub(crate) value: f64,
-    /// The figure divided by the limit's.
+    /// The figure divided by the limit's: the median of what it is in each round, since the machine is not
+    /// equally fast in all of them.
     pub(crate) to_limit: Option<f64>,
-    /// Ours divided by this one.
+    /// Ours divided by this one, in the same way.
     pub(crate) ours_to_it: Option<f64>,
 }
 
@@ -169,19 +170,28 @@ impl RowResult {
 
     /// What a contestant's samples come to.
     pub(crate) fn figure(&self, name: &str, metric: Metric) -> Option<Figure> {
-        let value = self.median(name, metric)?;
-        let ratio = |dividend: f64, divisor: f64| (divisor > 0.0).then(|| dividend / divisor);
-        let to_limit = self.median(LIMIT, metric).and_then(|limit| ratio(value, limit));
-        let ours_to_it = self.median(OURS, metric).and_then(|ours| ratio(ours, value));
+        let values = self.values(name, metric)?;
+        let value = median(values.clone())?;
+        let to_limit = self.values(LIMIT, metric).and_then(|limit| median_ratio(&values, &limit));
+        let ours_to_it = self.values(OURS, metric).and_then(|ours| median_ratio(&ours, &values));
         Some(Figure { value, to_limit, ours_to_it })
     }
 
-    fn median(&self, name: &str, metric: Metric) -> Option<f64> {
+    /// Round by round.
+    fn values(&self, name: &str, metric: Metric) -> Option<Vec<f64>> {
         let Outcome::Measured(samples) = self.outcome(name)? else { return None };
-        let mut values: Vec<f64> = samples.iter().map(|sample| value(sample, metric)).collect();
-        values.sort_by(f64::total_cmp);
-        values.get(values.len() / 2).copied()
+        Some(samples.iter().map(|sample| value(sample, metric)).collect())
     }
+}
+
+fn median(mut values: Vec<f64>) -> Option<f64> {
+    values.sort_by(f64::total_cmp);
+    values.get(values.len() / 2).copied()
+}
+
+fn median_ratio(dividends: &[f64], divisors: &[f64]) -> Option<f64> {
+    let rounds = dividends.iter().zip(divisors).filter(|(_, divisor)| **divisor > 0.0);
+    median(rounds.map(|(dividend, divisor)| dividend / divisor).collect())
 }
 
 fn value(sample: &Sample, metric: Metric) -> f64 {

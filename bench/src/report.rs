@@ -14,7 +14,8 @@ use crate::row::Metric;
 
 const EXPLANATION: &str = "\
 Each cell: the figure, how many times the limit's it is, and ours divided by it (below 1 we need less;
-for messages per second, above 1 we do more). `limit` is a program on epoll that moves the same octets
+for messages per second, above 1 we do more), where the ratios are medians of those within a round.
+`limit` is a program on epoll that moves the same octets
 with one recv and one send for each batch it reads, and knows no protocol. CPU is that of the server's
 process, all its threads, over the window, divided by the messages that it delivered. The server has the
 first core, the clients have the second; where the server has both, the clients take what they need of
@@ -195,8 +196,8 @@ mod tests {
         let expected = "\
 | server | echo 1 × 32 B (µs) |
 |---|---|
-| limit | 4.00 · 1.00× · 1.10 |
-| tidings | 4.40 · 1.10× |
+| limit | 4.00 · 1.00× · 1.40 |
+| tidings | 4.40 · 1.40× |
 | axum | 8.80 · 2.20× · 0.500 |
 | ws | FAILED |
 | tomcat | not measured |
