@@ -154,8 +154,8 @@ impl Peers {
     ///
     /// Does not wait: a session whose outbox is full is closed with 1013.
     pub fn broadcast(&self, message: impl Into<Message>) -> usize {
-        let message = SharedMessage::new(message);
         let _turn = TurnGuard::enter();
+        let message = SharedMessage::new(message);
         self.iter().filter(|session| session.send_shared(&message).is_ok()).count()
     }
 }

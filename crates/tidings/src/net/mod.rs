@@ -14,6 +14,7 @@ mod options;
 mod outbox;
 mod payload;
 mod segments;
+mod shared_batch;
 mod shared_message;
 mod socket;
 mod source;

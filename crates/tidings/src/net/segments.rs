@@ -5,6 +5,8 @@ use bytes::Bytes;
 use tidings_websocket::{Opcode, encode_frame, encode_header};
 
 use super::outbox::Written;
+use super::shared_batch::Stretch;
+use super::shared_message::SharedFrames;
 use super::turn;
 
 /// Payloads from this size up are written from where they are; smaller ones are copied into the
@@ -20,9 +22,51 @@ pub(super) struct Segments {
     /// What comes before the tail. Never empty.
     queue: Option<Box<Queue>>,
     /// Takes what is appended.
-    tail: Vec<u8>,
+    tail: Tail,
     /// Octets of the first segment, or of the tail if it is the first, that are already written.
     written: usize,
+}
+
+#[derive(Debug)]
+enum Tail {
+    Own(Vec<u8>),
+    /// Of what goes to many. Becomes a copy as soon as something else is appended, or it cannot be written at
+    /// once.
+    Shared(Stretch),
+}
+
+impl Default for Tail {
+    fn default() -> Self {
+        Self::Own(Vec::new())
+    }
+}
+
+impl Tail {
+    fn len(&self) -> usize {
+        match self {
+            Self::Own(octets) => octets.len(),
+            Self::Shared(stretch) => stretch.len(),
+        }
+    }
+
+    /// As octets of its own, with a buffer of the thread if it has none.
+    #[inline]
+    fn own(&mut self) -> &mut Vec<u8> {
+        match self {
+            Self::Own(octets) => {
+                if octets.capacity() == 0 {
+                    *octets = turn::take_buffer();
+                }
+                octets
+            }
+            Self::Shared(stretch) => {
+                let mut octets = turn::take_buffer();
+                stretch.look(|shared| octets.extend_from_slice(shared));
+                *self = Self::Own(octets);
+                self.own()
+            }
+        }
+    }
 }
 
 #[derive(Debug, Default)]
@@ -78,10 +122,40 @@ impl Segments {
     /// Appends what `encode` writes.
     #[inline]
     pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
-        if self.tail.capacity() == 0 {
-            self.tail = turn::take_buffer();
+        encode(self.tail.own());
+    }
+
+    /// Appends a frame that goes to many, of which it keeps no copy as long as there is nothing else.
+    pub(super) fn append_for_many(
+        &mut self,
+        opcode: Opcode,
+        payload: &Bytes,
+        frames: &SharedFrames,
+    ) {
+        let is_short = payload.len() < COPIED_OCTETS_MAX;
+        let Some(stretch) = is_short.then(|| frames.stretch(opcode, payload)).flatten() else {
+            return self.append_shared(frames.plain(opcode, payload));
+        };
+        let is_taken = match &mut self.tail {
+            Tail::Shared(before) => before.extend(stretch),
+            Tail::Own(octets) => {
+                octets.is_empty() && {
+                    self.tail = Tail::Shared(stretch.clone());
+                    true
+                }
+            }
+        };
+        if !is_taken {
+            let octets = self.tail.own();
+            stretch.look(|shared| octets.extend_from_slice(shared));
         }
-        encode(&mut self.tail);
+    }
+
+    /// Keeps a copy of what is shared with others.
+    pub(super) fn own(&mut self) {
+        if let Tail::Shared(_) = self.tail {
+            self.tail.own();
+        }
     }
 
     /// Appends octets, by reference where they are many.
@@ -122,8 +196,8 @@ impl Segments {
 
     /// Has what is appended next come after a segment.
     fn seal(&mut self) {
-        if !self.tail.is_empty() {
-            let batch = std::mem::take(&mut self.tail);
+        if self.tail.len() > 0 {
+            let batch = std::mem::take(self.tail.own());
             self.queue.get_or_insert_default().push(Segment::Batch(batch));
         }
     }
@@ -134,24 +208,21 @@ impl Segments {
         &mut self,
         write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
     ) -> io::Result<usize> {
-        let taken = if let Some(queue) = &self.queue {
-            let mut slices = [IoSlice::new(&[]); SLICES_MAX];
-            let segments = queue.segments.iter().map(Segment::as_slice).chain([&self.tail[..]]);
-            let mut used = 0;
-            for (slice, octets) in slices.iter_mut().zip(segments) {
-                let start = if used == 0 { self.written } else { 0 };
-                *slice = IoSlice::new(&octets[start..]);
-                used += 1;
+        let taken = match (&self.queue, &mut self.tail) {
+            (Some(queue), tail) => write_queue(queue, tail.own(), self.written, write),
+            (None, Tail::Own(octets)) => write(&[IoSlice::new(&octets[self.written..])]),
+            (None, Tail::Shared(stretch)) => {
+                stretch.look(|octets| write(&[IoSlice::new(&octets[self.written..])]))
             }
-            write(&slices[..used])?
-        } else {
-            write(&[IoSlice::new(&self.tail[self.written..])])?
         };
-        if taken == 0 {
-            return Err(io::ErrorKind::WriteZero.into());
-        }
-        self.advance(taken);
-        Ok(taken)
+        let taken = match taken {
+            Ok(0) => Err(io::ErrorKind::WriteZero.into()),
+            taken => taken,
+        };
+        self.advance(*taken.as_ref().unwrap_or(&0));
+        // What is left may stay for long.
+        self.own();
+        taken
     }
 
     pub(super) fn clear(&mut self) {
@@ -178,13 +249,33 @@ impl Segments {
         }
         if self.written == self.tail.len() {
             self.written = 0;
-            turn::recycle_buffer(std::mem::take(&mut self.tail));
+            if let Tail::Own(octets) = std::mem::take(&mut self.tail) {
+                turn::recycle_buffer(octets);
+            }
         }
     }
 }
 
+fn write_queue(
+    queue: &Queue,
+    tail: &[u8],
+    written: usize,
+    write: impl FnOnce(&[IoSlice<'_>]) -> io::Result<usize>,
+) -> io::Result<usize> {
+    let mut slices = [IoSlice::new(&[]); SLICES_MAX];
+    let segments = queue.segments.iter().map(Segment::as_slice).chain([tail]);
+    let mut used = 0;
+    for (slice, octets) in slices.iter_mut().zip(segments) {
+        let start = if used == 0 { written } else { 0 };
+        *slice = IoSlice::new(&octets[start..]);
+        used += 1;
+    }
+    write(&slices[..used])
+}
+
 #[cfg(test)]
 mod tests {
+    use super::super::turn::TurnGuard;
     use super::*;
 
     #[test]
@@ -201,19 +292,57 @@ mod tests {
             segments.append_shared(&Bytes::from_static(b"def"));
             assert_eq!(segments.octets(), expected.len());
 
-            let mut written = Vec::new();
-            while !segments.is_empty() {
-                let take = |slices: &[IoSlice<'_>]| {
-                    let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
-                    let taken = all.len().min(step);
-                    written.extend_from_slice(&all[..taken]);
-                    Ok(taken)
-                };
-                segments.write_once(take).unwrap();
-            }
-            assert_eq!(written, expected);
+            assert_eq!(write_all(&mut segments, step), expected);
             assert!(segments.queue.is_none(), "empty, they own no allocation");
-            assert_eq!(segments.tail.capacity(), 0);
+            assert!(matches!(&segments.tail, Tail::Own(octets) if octets.capacity() == 0));
+        }
+    }
+
+    /// Writes everything, so many octets at a time.
+    fn write_all(segments: &mut Segments, step: usize) -> Vec<u8> {
+        let mut written = Vec::new();
+        while !segments.is_empty() {
+            let take = |slices: &[IoSlice<'_>]| {
+                let all: Vec<u8> = slices.iter().flat_map(|s| s.iter().copied()).collect();
+                let taken = all.len().min(step);
+                written.extend_from_slice(&all[..taken]);
+                Ok(taken)
+            };
+            segments.write_once(take).unwrap();
+        }
+        written
+    }
+
+    #[test]
+    fn what_goes_to_many_is_in_its_place_among_the_rest() {
+        let many = || (0..5).map(|number| (Bytes::from(vec![number; 3]), SharedFrames::default()));
+        // Each bit says whether something that goes to one only comes before a message.
+        for mixture in 0..64_u32 {
+            for step in [1, 4, 7, usize::MAX] {
+                let turn = TurnGuard::enter();
+                let (mut one, mut other) = (Segments::default(), Segments::default());
+                let mut expected = Vec::new();
+                for (index, (payload, frames)) in many().enumerate() {
+                    other.append_for_many(Opcode::Binary, &payload, &frames);
+                    if mixture >> index & 1 == 1 {
+                        one.append(|batch| batch.push(b'x'));
+                        expected.push(b'x');
+                    }
+                    one.append_for_many(Opcode::Binary, &payload, &frames);
+                    encode_frame(Opcode::Binary, &payload, None, &mut expected);
+                }
+                assert!(matches!(other.tail, Tail::Shared(_)), "it holds no copy");
+                let blocked = one.write_once(|_| Err(io::ErrorKind::WouldBlock.into()));
+                assert_eq!(blocked.unwrap_err().kind(), io::ErrorKind::WouldBlock);
+                drop(turn);
+                if mixture >> 5 == 1 {
+                    one.append_ticket(tokio::sync::oneshot::channel().0);
+                }
+                one.append_shared(&Bytes::from_static(b"end"));
+                expected.extend_from_slice(b"end");
+                assert_eq!(one.octets(), expected.len());
+                assert_eq!(write_all(&mut one, step), expected, "{mixture:b}");
+            }
         }
     }
 

@@ -5,6 +5,7 @@ use tidings_websocket::{Message, Opcode, SharedEncoding, encode_frame};
 
 use super::Payload;
 use super::outbox::Outgoing;
+use super::shared_batch::Stretch;
 
 /// A message for many sessions: encoded at most once for each kind of door.
 #[derive(Debug)]
@@ -19,6 +20,8 @@ pub(crate) struct SharedMessage {
 /// The frames of one message: the same octets for all clients that are sent to in the same way.
 #[derive(Debug, Default)]
 pub(crate) struct SharedFrames {
+    /// Where there is a turn.
+    stretch: OnceLock<Option<Stretch>>,
     plain: OnceLock<Bytes>,
     /// For clients that compress, as most of them do: others have theirs encoded by itself.
     encoded: OnceLock<(SharedEncoding, Bytes)>,
@@ -27,6 +30,12 @@ pub(crate) struct SharedFrames {
 impl SharedFrames {
     pub(super) fn plain(&self, opcode: Opcode, payload: &[u8]) -> &Bytes {
         self.plain.get_or_init(|| frame(opcode, payload))
+    }
+
+    /// The same octets among others that this turn sends to many; `None` if it does not.
+    pub(super) fn stretch(&self, opcode: Opcode, payload: &[u8]) -> Option<&Stretch> {
+        let encode = || Stretch::new(|batch| encode_frame(opcode, payload, None, batch));
+        self.stretch.get_or_init(encode).as_ref()
     }
 
     pub(super) fn encoded(

@@ -9,7 +9,7 @@ use std::task::{Context, Poll};
 
 use pin_project_lite::pin_project;
 
-use super::Outbox;
+use super::{Outbox, shared_batch};
 
 /// Batch buffers that a thread keeps for its next turn, and the largest it keeps.
 const SPARE_BUFFERS_MAX: usize = 8;
@@ -66,6 +66,7 @@ impl Drop for TurnGuard {
         if depth == 0 {
             OWN.set(0);
             flush_touched();
+            shared_batch::end_turn();
         }
     }
 }
@@ -88,7 +89,7 @@ fn flush_touched() {
 /// Leaves the flush of `outbox` to its connection, whose turn it is: it [drives](Outbox::drive) the outbox
 /// before the turn ends.
 pub(super) fn own(outbox: &Arc<Outbox>) {
-    if DEPTH.get() > 0 {
+    if is_running() {
         OWN.set(Arc::as_ptr(outbox).addr());
     }
 }
@@ -114,11 +115,16 @@ pub(super) fn schedule_flush(outbox: &Arc<Outbox>) -> Schedule {
     if OWN.get() == Arc::as_ptr(outbox).addr() {
         return Schedule::AtEndOfTurn;
     }
-    if DEPTH.get() == 0 {
+    if !is_running() {
         return Schedule::Now;
     }
     TOUCHED.with_borrow_mut(|touched| touched.push(Arc::clone(outbox)));
     Schedule::AtEndOfTurn
+}
+
+/// Whether a turn is running on this thread.
+pub(super) fn is_running() -> bool {
+    DEPTH.get() > 0
 }
 
 /// Counts a push as work of the running turn.

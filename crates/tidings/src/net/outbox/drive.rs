@@ -161,6 +161,7 @@ impl Outbox {
         if state.is_held() {
             return Poll::Ready(());
         }
+        state.segments.own();
         loop {
             if state.segments.is_empty() {
                 state.promote_deferred();

@@ -453,7 +453,7 @@ impl State {
         match (outgoing, encoder) {
             (Outgoing::Octets(octets), _) => self.segments.append_shared(octets),
             (Outgoing::Shared { opcode, payload, frames }, None) => {
-                self.segments.append_shared(frames.plain(opcode, payload));
+                self.segments.append_for_many(opcode, payload, frames);
             }
             (Outgoing::Message { opcode, payload }, None) => {
                 self.segments.append_frame(opcode, payload);
