@@ -1,7 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
 
-use http::header::SEC_WEBSOCKET_EXTENSIONS;
 use tidings_websocket::{Connection, Encoder};
 use tokio::task::JoinHandle;
 
@@ -142,11 +141,8 @@ impl Client {
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
         }
-        if opened.deflate().is_some()
-            && let Some(extensions) = response.headers().get(SEC_WEBSOCKET_EXTENSIONS)
-            && let Ok(extensions) = extensions.to_str()
-        {
-            handshake.set_extensions(extensions);
+        if let Some(deflate) = opened.deflate() {
+            handshake.set_deflate(*deflate);
         }
         let terms = Arc::clone(terms);
         let mut encoder = Encoder::new_client(masking_key);

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use http::request::Parts;
 use http::uri::PathAndQuery;
 use http::{HeaderMap, Uri};
-use tidings_websocket::Extension;
+use tidings_websocket::{Extension, PerMessageDeflate};
 
 use super::packed_request::PackedRequest;
 use super::{PathParams, Principal, form};
@@ -23,6 +23,7 @@ struct Facts {
     path_params: PathParams,
     remote_addr: Option<SocketAddr>,
     local_addr: Option<LocalAddr>,
+    deflate: Option<PerMessageDeflate>,
     /// Absent where it would tell nothing.
     agreed: Option<Box<Agreed>>,
 }
@@ -31,8 +32,6 @@ struct Facts {
 #[derive(Clone, Debug, Default)]
 struct Agreed {
     subprotocol: Option<Box<str>>,
-    /// The value of `Sec-WebSocket-Extensions` in the response.
-    extensions: Option<Box<str>>,
     principal: Option<Principal>,
     security: Security,
 }
@@ -74,8 +73,8 @@ impl Handshake {
         self.agreed_mut().subprotocol = Some(subprotocol.into());
     }
 
-    pub(crate) fn set_extensions(&mut self, extensions: &str) {
-        self.agreed_mut().extensions = Some(extensions.into());
+    pub(crate) fn set_deflate(&mut self, deflate: PerMessageDeflate) {
+        Arc::make_mut(&mut self.0).deflate = Some(deflate);
     }
 
     pub(crate) fn set_principal(&mut self, principal: Principal) {
@@ -106,6 +105,7 @@ impl Handshake {
             path_params,
             remote_addr: extensions.get().map(|RemoteAddr(addr)| *addr),
             local_addr: extensions.get().cloned(),
+            deflate: None,
             agreed: tells.then(|| Box::new(agreed)),
         }))
     }
@@ -196,13 +196,9 @@ impl Handshake {
         self.agreed()?.subprotocol.as_deref()
     }
 
-    /// The extensions that were agreed on, with their parameters.
+    /// The extensions that were agreed on, with the parameters that limit something.
     pub fn extensions(&self) -> Vec<Extension> {
-        let agreed = self
-            .agreed()
-            .and_then(|agreed| agreed.extensions.as_deref())
-            .map(Extension::parse_list);
-        agreed.and_then(Result::ok).unwrap_or_default()
+        self.0.deflate.map(PerMessageDeflate::extension).into_iter().collect()
     }
 
     /// Who the peer is, if that is known.

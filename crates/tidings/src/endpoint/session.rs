@@ -98,7 +98,7 @@ impl Session {
         self.0.handshake.subprotocol()
     }
 
-    /// The extensions that were agreed on, with their parameters.
+    /// The extensions that were agreed on, with the parameters that limit something.
     pub fn extensions(&self) -> Vec<Extension> {
         self.0.handshake.extensions()
     }

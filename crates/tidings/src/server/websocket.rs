@@ -140,9 +140,8 @@ impl WebSocketDoor {
         let configurator = self.config.any_configurator();
         let wanted = configurator.extensions(&[PERMESSAGE_DEFLATE], accepted.extensions());
         let Some((agreed, answer)) = options.accept(&wanted) else { return (None, None) };
-        let answer = answer.to_string();
-        handshake.set_extensions(&answer);
-        let answer = HeaderValue::from_str(&answer);
+        handshake.set_deflate(agreed);
+        let answer = HeaderValue::from_str(&answer.to_string());
         (Some(agreed), Some(answer.expect("tokens and numbers are a valid header value")))
     }
 

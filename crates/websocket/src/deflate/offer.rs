@@ -217,6 +217,16 @@ impl PerMessageDeflate {
         answer
     }
 
+    /// The extension with the parameters that limit something.
+    pub fn extension(self) -> Extension {
+        let windows = [
+            (SERVER_MAX_WINDOW_BITS, self.server_max_window_bits),
+            (CLIENT_MAX_WINDOW_BITS, self.client_max_window_bits),
+        ];
+        let limited = windows.into_iter().filter(|(_, bits)| *bits < WINDOW_BITS_MAX);
+        limited.fold(self.answer(), |extension, (name, bits)| extension.with_value(name, bits))
+    }
+
     /// Whether messages that `sender` sends may refer to earlier ones.
     pub fn context_takeover(&self, sender: Role) -> ContextTakeover {
         let refused = match sender {
@@ -358,6 +368,27 @@ mod tests {
             let second = accept(&dedicated(), &format!("{offer}, permessage-deflate"));
             assert_eq!(second.as_deref(), Some("permessage-deflate"), "{offer}");
         }
+    }
+
+    #[test]
+    fn what_was_agreed_on_has_the_parameters_that_limit_something() {
+        let extension = |options: &DeflateOptions, offer: &str| {
+            let offered = Extension::parse_list(offer).unwrap();
+            options.accept(&offered).unwrap().0.extension().to_string()
+        };
+        let options = DeflateOptions {
+            mode: DeflateMode::Dedicated,
+            window_bits: Some(WINDOW_BITS_MAX),
+            peer_context_takeover: ContextTakeover::Allow,
+            ..DeflateOptions::default()
+        };
+        assert_eq!(extension(&options, "permessage-deflate"), "permessage-deflate");
+        let offer = "permessage-deflate; server_max_window_bits=15; client_max_window_bits=10; \
+             server_no_context_takeover";
+        assert_eq!(
+            extension(&options, offer),
+            "permessage-deflate; server_no_context_takeover; client_max_window_bits=10"
+        );
     }
 
     fn agree(options: &DeflateOptions, answer: &str) -> Result<Option<PerMessageDeflate>, ()> {
