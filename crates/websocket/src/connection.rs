@@ -186,7 +186,7 @@ impl Connection {
     /// Starts the closing handshake: RFC 6455, section 7.1.2.
     ///
     /// The close frame comes out of [`poll_transmit`](Self::poll_transmit), and the peer's answer
-    /// ends the connection. What arrives before it is dropped; pings are not answered any more,
+    /// ends the connection. What arrives before it is dropped, and not looked into; pings are not answered any more,
     /// because nothing is written after a close frame. Does nothing when the connection is closing
     /// already.
     ///
@@ -194,6 +194,7 @@ impl Connection {
     pub fn close(&mut self, reason: &CloseReason) {
         if !self.is_closing() {
             self.rare().phase = Some(Phase::Closing(Box::new(reason.clone())));
+            self.decoder.skip_messages();
             self.queue_close(reason);
         }
     }

@@ -36,6 +36,7 @@ pub(crate) struct Decoder {
     binary: SmallReception,
     /// Where compression is agreed on.
     inflater: Option<Box<Inflater>>,
+    payloads: Payloads,
     /// `None` between messages, so that an idle connection owns no memory.
     unfinished: Option<Box<Unfinished>>,
 }
@@ -62,6 +63,14 @@ impl From<SmallReception> for Reception {
             octets_max => Self::Whole { octets_max },
         }
     }
+}
+
+/// What is done with the payloads of messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Payloads {
+    Decoded,
+    /// Only control frames count any more.
+    Skipped,
 }
 
 #[derive(Debug, Default)]
@@ -112,7 +121,15 @@ struct ControlFrame {
 impl Decoder {
     pub(crate) fn new(role: Role, limits: Arc<Limits>) -> Self {
         let whole = Reception::Whole { octets_max: limits.message_octets_max }.into();
-        Self { role, limits, text: whole, binary: whole, inflater: None, unfinished: None }
+        Self {
+            role,
+            limits,
+            text: whole,
+            binary: whole,
+            inflater: None,
+            payloads: Payloads::Decoded,
+            unfinished: None,
+        }
     }
 
     pub(crate) fn role(&self) -> Role {
@@ -198,6 +215,11 @@ impl Decoder {
         self.inflater = None;
     }
 
+    /// Looks at control frames only from now on.
+    pub(crate) fn skip_messages(&mut self) {
+        self.payloads = Payloads::Skipped;
+    }
+
     #[cfg(test)]
     pub(crate) fn is_idle(&self) -> bool {
         self.unfinished.is_none()
@@ -255,7 +277,9 @@ impl Decoder {
         let encoding = if compressed { Encoding::Deflate } else { Encoding::Plain };
         let remaining = self.checked_len(payload_len, 0, reception, encoding)?;
         let is_plain = encoding == Encoding::Plain && reception != Reception::Parts;
-        if fin && input.len() >= remaining && is_plain {
+        let is_decoded = self.payloads == Payloads::Decoded;
+        if fin && input.len() >= remaining && is_plain && is_decoded {
+            self.unfinished = None;
             let payload = take(input, remaining);
             return message_of(kind, mask, payload).map(|message| Some(Item::Message(message)));
         }
@@ -282,6 +306,12 @@ impl Decoder {
         mut frame: DataFrame,
         input: &mut &mut [u8],
     ) -> Result<Option<Item>, ProtocolError> {
+        if self.payloads == Payloads::Skipped {
+            frame.remaining -= take(input, frame.remaining).len();
+            let ends = if frame.fin { MessageEnds::Here } else { MessageEnds::Later };
+            self.put_by(frame, ends);
+            return Ok(None);
+        }
         let len = match (frame.message.encoding(), frame.message.reception()) {
             (Encoding::Deflate, Reception::Parts) => frame.remaining.min(INFLATED_AT_A_TIME_MAX),
             _ => frame.remaining,

@@ -3,6 +3,8 @@ use std::fmt;
 
 use http::header::{HeaderMap, SEC_WEBSOCKET_EXTENSIONS};
 
+use crate::handshake::list::token;
+
 /// Extensions that one handshake may offer.
 const EXTENSIONS_MAX: usize = 32;
 
@@ -143,8 +145,7 @@ fn split_outside_quotes(text: &str, separator: char) -> impl Iterator<Item = &st
 }
 
 fn is_token(text: &str) -> bool {
-    let is_token = |octet: u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(&octet);
-    !text.is_empty() && text.bytes().all(is_token)
+    token(text.as_bytes()).is_some()
 }
 
 impl fmt::Display for Extension {

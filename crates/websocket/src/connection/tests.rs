@@ -107,6 +107,35 @@ fn an_idle_connection_owns_no_memory() {
 }
 
 #[test]
+fn a_header_in_two_parts_leaves_no_memory_behind() {
+    for message in [frame(0x81, b""), frame(0x82, b"octets")] {
+        for cut in 1..6 {
+            let mut server = server();
+            server.handle_input(&mut message[..cut].to_vec());
+            server.handle_input(&mut message[cut..].to_vec());
+            assert!(matches!(server.poll_event(), Some(Event::Message(_))), "{cut}");
+            assert_owns_no_memory(&server);
+        }
+    }
+}
+
+#[test]
+fn what_comes_after_the_close_of_this_end_is_not_looked_into() {
+    let mut server = server();
+    server.handle_input(&mut frame(0x01, b"begun"));
+    server.close(&reason(CloseCode::NORMAL_CLOSURE, ""));
+    let no_utf8 = [frame(0x80, &[0xff; 300]), frame(0x81, &[0xff]), frame(0x01, b"a")].concat();
+    for octet in no_utf8 {
+        server.handle_input(&mut [octet]);
+    }
+    server.handle_input(&mut [frame(0x80, &[0xff]), frame(0x88, &[0x03, 0xe8])].concat());
+    match server.poll_event() {
+        Some(Event::Closed(closed)) => assert!(closed.clean),
+        other => panic!("{other:?}"),
+    }
+}
+
+#[test]
 fn a_ping_in_two_parts_leaves_no_memory_behind() {
     let mut server = server();
     let mut ping = frame(0x89, b"ping");

@@ -183,9 +183,12 @@ impl DeflateOptions {
             return Err(DeflateAnswerError);
         }
         let client_max_window_bits = match answer.client_max_window_bits {
-            Some(bits) => bits.ok_or(DeflateAnswerError)?.min(self.window()),
+            Some(bits) => bits.ok_or(DeflateAnswerError)?,
             None => self.window(),
         };
+        if client_max_window_bits > self.window() {
+            return Err(DeflateAnswerError);
+        }
         Ok(Some(PerMessageDeflate {
             server_no_context_takeover: answer.server_no_context_takeover,
             client_no_context_takeover: answer.client_no_context_takeover
@@ -422,6 +425,8 @@ mod tests {
         let small = DeflateOptions { peer_window_bits: 10, ..dedicated() };
         assert_eq!(agree(&small, "permessage-deflate; server_max_window_bits=11"), Err(()));
         assert_eq!(agree(&small, "permessage-deflate"), Err(()), "it must limit itself");
+        let offers_12 = DeflateOptions { window_bits: Some(12), ..dedicated() };
+        assert_eq!(agree(&offers_12, "permessage-deflate; client_max_window_bits=13"), Err(()));
     }
 
     #[test]

@@ -19,7 +19,7 @@ pub(super) fn contains(headers: &HeaderMap, name: HeaderName, token: &str) -> bo
 }
 
 /// The text of a token, unless it has an octet that tokens may not have.
-pub(super) fn token(octets: &[u8]) -> Option<&str> {
+pub(crate) fn token(octets: &[u8]) -> Option<&str> {
     let is_token = |octet: &u8| octet.is_ascii_alphanumeric() || b"!#$%&'*+-.^_`|~".contains(octet);
     let valid = !octets.is_empty() && octets.iter().all(is_token);
     std::str::from_utf8(octets).ok().filter(|_| valid)

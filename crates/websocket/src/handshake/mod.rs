@@ -6,5 +6,5 @@
 
 pub mod client;
 mod key;
-mod list;
+pub(crate) mod list;
 pub mod server;
