@@ -194,6 +194,9 @@ impl ClientBuilder {
 
     /// Calls `observer` with each frame that is sent or received, once its last octet has passed: for
     /// tools that show what goes over a connection. Connections that are observed are somewhat slower.
+    ///
+    /// The observer is called while the connection writes or reads. It must not use the session, which would
+    /// wait for itself; a channel hands frames to somebody who may.
     pub fn observe_frames(
         mut self,
         observer: impl Fn(&ObservedFrame) + Send + Sync + 'static,

@@ -178,8 +178,10 @@ impl Session {
         pushed.map_err(SendError::from)
     }
 
-    /// Gathers what `send` sends into one write: nothing leaves before [`flush`](Self::flush), the end
-    /// of the batch, or the end of the session. Sends of other tasks meanwhile are part of the batch.
+    /// Gathers what `send` sends into one write: it leaves with a [`flush`](Self::flush), the end of the
+    /// batch, or the end of the session, and before that only when the outbox is full, with a ping or pong,
+    /// or behind earlier messages that the peer had not read. Sends of other tasks meanwhile are part of the
+    /// batch.
     ///
     /// Over SockJS, which gathers by itself, messages may leave earlier.
     pub fn batch(&self) -> Batch<'_> {

@@ -20,22 +20,28 @@ const UNTIMED_PUSHES_MAX: u32 = 64;
 pub(super) struct TurnBudget {
     started: Option<Instant>,
     messages: u32,
-    /// When the clock was last looked at.
+    /// The thread's pushes when the clock was last looked at.
     pushes: u32,
 }
 
 impl TurnBudget {
-    /// Says when the turn has begun, unless it goes on.
-    pub(super) fn start(&mut self, now: Instant) {
-        self.started.get_or_insert(now);
+    /// Counts a read, which is when the turn has begun unless it goes on.
+    pub(super) fn count_read(&mut self, now: Instant) {
+        match self.started {
+            None => self.started = Some(now),
+            Some(_) => {
+                self.look(now);
+            }
+        }
     }
 
-    pub(super) fn is_started(&self) -> bool {
-        self.started.is_some()
+    /// Whether nothing was read yet, and at most one message looked for.
+    pub(super) fn is_new(&self) -> bool {
+        self.started.is_none() && self.messages <= 1
     }
 
     pub(super) fn reset(&mut self) {
-        *self = Self::default();
+        *self = Self { pushes: turn::pushes(), ..Self::default() };
     }
 
     /// Counts a message. Whether it must wait for the next turn.
@@ -51,7 +57,13 @@ impl TurnBudget {
             return false;
         }
         self.pushes = pushes;
-        let is_spent = self.started.is_some_and(|started| started.elapsed() >= TURN_TIME_MAX);
+        self.look(Instant::now())
+    }
+
+    /// Whether the time is over.
+    fn look(&mut self, now: Instant) -> bool {
+        let started = *self.started.get_or_insert(now);
+        let is_spent = now.saturating_duration_since(started) >= TURN_TIME_MAX;
         if is_spent {
             // Until the next turn, whoever asks.
             self.messages = TURN_MESSAGES_MAX;
@@ -113,12 +125,31 @@ mod tests {
     fn a_turn_ends_when_its_time_is_over_however_few_its_messages() {
         let mut budget = TurnBudget::default();
         let now = Instant::now();
-        budget.start(now.checked_sub(TURN_TIME_MAX).unwrap_or(now));
+        budget.count_read(now.checked_sub(TURN_TIME_MAX).unwrap_or(now));
         let handled = (0..).take_while(|_| !budget.is_spent()).count();
         assert!(handled < 16, "{handled}");
         assert!(budget.is_spent(), "until the next turn");
         budget.reset();
         assert!(!budget.is_spent());
+    }
+
+    #[test]
+    fn a_turn_that_only_reads_ends_when_its_time_is_over() {
+        let (mut budget, now) = (TurnBudget::default(), Instant::now());
+        budget.count_read(now);
+        assert!(!budget.is_spent());
+        budget.count_read(now + TURN_TIME_MAX);
+        assert!(budget.is_spent());
+    }
+
+    #[test]
+    fn a_turn_that_reads_nothing_has_its_time_too() {
+        let mut budget = TurnBudget::default();
+        for _ in 0..UNTIMED_MESSAGES_MAX {
+            assert!(!budget.is_spent());
+        }
+        budget.count_read(budget.started.unwrap() + TURN_TIME_MAX);
+        assert!(budget.is_spent());
     }
 
     #[test]

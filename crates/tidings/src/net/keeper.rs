@@ -26,11 +26,19 @@ pub(crate) struct Terms {
 
 #[derive(Debug)]
 struct Wheel {
-    slots: Vec<Vec<Weak<Outbox>>>,
+    slots: Vec<Vec<Entry>>,
     /// The slot of the last tick.
     current: usize,
     kept: usize,
     watch: Watch,
+}
+
+/// A connection that is looked at when its slot is due.
+#[derive(Debug)]
+pub(super) struct Entry {
+    outbox: Weak<Outbox>,
+    /// Entries of earlier generations are superseded.
+    generation: u32,
 }
 
 /// Whether a task turns the wheel. It ends when the wheel is empty.
@@ -54,9 +62,10 @@ impl Terms {
 
     /// Looks after `outbox` from its next deadline on, if it has one. Must be called in a runtime.
     pub(super) fn keep(self: &Arc<Self>, outbox: &Arc<Outbox>) {
-        let Some(deadline) = outbox.next_deadline() else { return };
+        let Some((deadline, generation)) = outbox.keep_from() else { return };
         let mut wheel = self.lock();
-        wheel.insert(Arc::downgrade(outbox), deadline, Instant::now());
+        let entry = Entry { outbox: Arc::downgrade(outbox), generation };
+        wheel.insert(entry, deadline, Instant::now());
         if wheel.watch == Watch::Idle {
             wheel.watch = Watch::Running;
             tokio::spawn(watch(Arc::downgrade(self)));
@@ -67,10 +76,10 @@ impl Terms {
     fn tick(&self) -> Watch {
         let due = self.lock().advance();
         let now = Instant::now();
-        for weak in due {
-            let Some(outbox) = weak.upgrade() else { continue };
-            if let Some(deadline) = outbox.look_after(now) {
-                self.lock().insert(weak, deadline, now);
+        for entry in due {
+            let Some(outbox) = entry.outbox.upgrade() else { continue };
+            if let Some(deadline) = outbox.look_after(entry.generation, now) {
+                self.lock().insert(entry, deadline, now);
             }
         }
         let mut wheel = self.lock();
@@ -95,7 +104,7 @@ impl Deref for Terms {
 }
 
 impl Wheel {
-    fn insert(&mut self, outbox: Weak<Outbox>, deadline: Instant, now: Instant) {
+    fn insert(&mut self, entry: Entry, deadline: Instant, now: Instant) {
         if self.slots.is_empty() {
             self.slots.resize_with(SLOTS, Vec::new);
         }
@@ -103,12 +112,12 @@ impl Wheel {
         let ticks = usize::try_from(ticks).unwrap_or(SLOTS).clamp(0, SLOTS - 2) + 1;
         let slot = (self.current + ticks) % SLOTS;
         if let Some(slot) = self.slots.get_mut(slot) {
-            slot.push(outbox);
+            slot.push(entry);
             self.kept += 1;
         }
     }
 
-    fn advance(&mut self) -> Vec<Weak<Outbox>> {
+    fn advance(&mut self) -> Vec<Entry> {
         self.current = (self.current + 1) % SLOTS;
         let due = self.slots.get_mut(self.current).map(std::mem::take).unwrap_or_default();
         self.kept -= due.len();
@@ -130,6 +139,7 @@ async fn watch(terms: Weak<Terms>) {
 #[cfg(test)]
 mod tests {
     use super::super::options::KeepAlive;
+    use super::super::outbox::Reading;
     use super::*;
     use crate::endpoint::CloseInitiator;
 
@@ -151,7 +161,7 @@ mod tests {
     async fn without_timeouts_nothing_is_due() {
         let outbox = outbox(|_| ());
         assert_eq!(outbox.next_deadline(), None);
-        assert_eq!(outbox.look_after(Instant::now() + second() * 1000), None);
+        assert_eq!(outbox.look_after(0, Instant::now() + second() * 1000), None);
         assert!(outbox.is_open());
     }
 
@@ -160,8 +170,8 @@ mod tests {
         let outbox = outbox(|options| options.idle_timeout = Some(second()));
         let start = outbox.last_read();
         assert_eq!(outbox.next_deadline(), Some(start + second()));
-        assert_eq!(outbox.look_after(start), Some(start + second()), "it is not due yet");
-        assert_eq!(outbox.look_after(start + second()), None);
+        assert_eq!(outbox.look_after(0, start), Some(start + second()), "it is not due yet");
+        assert_eq!(outbox.look_after(0, start + second()), None);
         assert!(outbox.is_closing());
     }
 
@@ -171,9 +181,9 @@ mod tests {
         let start = outbox.last_read();
         let asked = start + second() * 10;
         assert_eq!(outbox.next_deadline(), Some(asked));
-        assert_eq!(outbox.look_after(asked), Some(asked + second() * 5));
+        assert_eq!(outbox.look_after(0, asked), Some(asked + second() * 5));
         assert_eq!(outbox.waiting_octets(), 2, "a ping without payload");
-        assert_eq!(outbox.look_after(asked + second() * 5), None);
+        assert_eq!(outbox.look_after(0, asked + second() * 5), None);
         assert!(outbox.is_closing());
         assert_eq!(outbox.broken().map(|info| info.initiator), Some(CloseInitiator::Timeout));
     }
@@ -183,9 +193,53 @@ mod tests {
         let at_once = KeepAlive { every: Duration::ZERO, timeout: second() };
         let outbox = outbox(|options| options.keepalive = Some(at_once));
         let asked = Instant::now();
-        outbox.look_after(asked);
+        outbox.look_after(0, asked);
         while outbox.note_read() <= asked {}
-        assert!(outbox.look_after(asked + second() * 2).is_some(), "it is asked again");
+        assert!(outbox.look_after(0, asked + second() * 2).is_some(), "it is asked again");
+        assert!(outbox.is_open());
+    }
+
+    #[tokio::test]
+    async fn a_peer_that_is_not_listened_to_is_not_silent() {
+        let outbox = outbox(|options| {
+            options.keepalive = keepalive();
+            options.idle_timeout = Some(second() * 12);
+        });
+        let start = outbox.last_read();
+        outbox.set_reading(Reading::Paused);
+        for tens in 1..5 {
+            let now = start + second() * 10 * tens;
+            assert_eq!(outbox.look_after(0, now), Some(now + second() * 10));
+        }
+        assert_eq!(outbox.waiting_octets(), 0, "it is not asked");
+        outbox.set_reading(Reading::GoesOn);
+        outbox.look_after(0, start + second() * 50);
+        assert_eq!(outbox.waiting_octets(), 2, "it is");
+    }
+
+    #[tokio::test]
+    async fn an_outbox_is_in_the_wheel_once_however_often_its_timeout_changes() {
+        let outbox = outbox(|options| options.keepalive = keepalive());
+        outbox.terms().keep(&outbox);
+        for seconds in 1..1_000 {
+            outbox.set_max_idle_timeout(Some(second() * seconds));
+        }
+        let kept = || outbox.terms().lock().kept;
+        assert_eq!(kept(), 2, "the first one is superseded");
+        outbox.set_max_idle_timeout(Some(second() / 2));
+        assert_eq!(kept(), 3, "this is earlier");
+        for generation in [0, 1] {
+            assert_eq!(outbox.look_after(generation, Instant::now()), None, "superseded");
+        }
+        assert!(outbox.look_after(2, Instant::now()).is_some());
+    }
+
+    #[tokio::test]
+    async fn a_timeout_beyond_all_time_is_none() {
+        let never = KeepAlive { every: Duration::MAX, timeout: Duration::MAX };
+        let outbox = outbox(|options| options.keepalive = Some(never));
+        assert_eq!(outbox.next_deadline(), None);
+        assert_eq!(outbox.look_after(0, Instant::now()), None);
         assert!(outbox.is_open());
     }
 

@@ -108,7 +108,7 @@ impl<S: AsyncWrite + Unpin> AsyncWrite for Observed<S> {
 /// The most octets that a frame header has.
 const HEADER_OCTETS_MAX: usize = 14;
 
-/// Finds the frames in one direction of a stream. Judges nothing: what is no frame ends the search.
+/// Finds the frames in one direction of a stream. What is no frame ends the search.
 #[derive(Debug)]
 struct FrameScanner {
     direction: Direction,

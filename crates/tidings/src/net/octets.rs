@@ -1,12 +1,13 @@
 //! A bare stream as a door: STOMP over TCP.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message};
 
+use super::budget::TurnBudget;
 use super::input::Input;
 use super::moment::Moment;
 use super::outbox::Phase;
@@ -23,6 +24,9 @@ pub(crate) struct OctetSource {
     alarm: Alarm,
     /// When octets were read that the outbox has not been told of.
     read_at: Option<Moment>,
+    budget: TurnBudget,
+    /// How it ended while a handler ran.
+    ended: Option<CloseInfo>,
     _counted: Option<Arc<Counted>>,
 }
 
@@ -36,7 +40,16 @@ impl OctetSource {
         farewell: Farewell,
         counted: Option<Arc<Counted>>,
     ) -> Self {
-        Self { stream, outbox, farewell, alarm: Alarm::default(), read_at: None, _counted: counted }
+        Self {
+            stream,
+            outbox,
+            farewell,
+            alarm: Alarm::default(),
+            read_at: None,
+            budget: TurnBudget::default(),
+            ended: None,
+            _counted: counted,
+        }
     }
 
     /// `Ready` when the connection has ended for a cause on our side.
@@ -68,18 +81,30 @@ impl OctetSource {
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         turn::own(&self.outbox);
-        if let Poll::Ready(info) = self.poll_output(cx) {
+        let ended = self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready);
+        if let Poll::Ready(info) = ended {
             return Poll::Ready(Incoming::Closed(Box::new(info)));
         }
+        if self.budget.is_spent() {
+            self.budget.reset();
+            cx.waker().wake_by_ref();
+            return Poll::Pending;
+        }
         let mut input = Input::default();
-        match ready!(self.stream.poll_fill(cx, &mut input)) {
+        let Poll::Ready(read) = self.stream.poll_fill(cx, &mut input) else {
+            self.budget.reset();
+            return Poll::Pending;
+        };
+        match read {
             Ok(0) | Err(_) => {
                 let info = CloseInfo::abnormal();
                 self.outbox.finish(info.clone(), &[]);
                 Poll::Ready(Incoming::Closed(Box::new(info)))
             }
             Ok(_) => {
-                self.read_at = Some(Moment::now());
+                let now = Instant::now();
+                self.read_at = Some(now.into());
+                self.budget.count_read(now);
                 let octets = input.take_with(|rest| {
                     let taken = std::mem::take(rest);
                     Bytes::copy_from_slice(taken)
@@ -90,7 +115,12 @@ impl Source for OctetSource {
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
-        let _ = self.stream.poll_drive(cx, &self.outbox);
+        if self.ended.is_some() {
+            let _ = self.stream.poll_drive(cx, &self.outbox);
+        } else if let Poll::Ready(info) = self.poll_output(cx) {
+            self.ended = Some(info);
+        }
+        self.budget.reset();
     }
 
     fn last_received(&self) -> Instant {

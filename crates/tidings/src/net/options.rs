@@ -22,7 +22,8 @@ pub struct ConnectionOptions {
     pub limits: Limits,
 
     /// Octets that may wait to be written, before `overflow` says what happens. One message may go
-    /// beyond it. Default: 1 MiB.
+    /// beyond it, and over TLS, Unix sockets and HTTP/2 as much again until it is first offered to the stream.
+    /// Default: 1 MiB.
     pub outbox_octets_max: usize,
 
     /// What happens to a message for which the outbox has no room. Default: the sender waits.

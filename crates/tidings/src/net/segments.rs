@@ -119,6 +119,11 @@ impl Segments {
         self.octets() == 0
     }
 
+    /// Octets of memory that are held for the segments beside their own octets.
+    pub(super) fn overhead(&self) -> usize {
+        self.queue.as_ref().map_or(0, |queue| queue.segments.len() * size_of::<Segment>())
+    }
+
     /// Appends what `encode` writes.
     #[inline]
     pub(super) fn append(&mut self, encode: impl FnOnce(&mut Vec<u8>)) {
@@ -344,6 +349,21 @@ mod tests {
                 assert_eq!(write_all(&mut one, step), expected, "{mixture:b}");
             }
         }
+    }
+
+    #[test]
+    fn more_segments_than_one_write_takes_leave_in_order() {
+        let mut segments = Segments::default();
+        let mut expected = Vec::new();
+        for number in 0..3 * SLICES_MAX {
+            let octets = number.to_string().into_bytes();
+            segments.append(|batch| batch.extend_from_slice(&octets));
+            segments.append_ticket(tokio::sync::oneshot::channel().0);
+            expected.extend_from_slice(&octets);
+        }
+        segments.append(|batch| batch.extend_from_slice(b"end"));
+        expected.extend_from_slice(b"end");
+        assert_eq!(write_all(&mut segments, usize::MAX), expected);
     }
 
     #[test]

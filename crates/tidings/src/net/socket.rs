@@ -29,7 +29,7 @@ pub(super) fn try_read(socket: &TcpStream, buffer: &mut [u8]) -> io::Result<usiz
         if read == 0 || read == room {
             return Ok(read);
         }
-        // There is no more now. To tell tokio so saves another call that would find it out.
+        // Nothing more is there, or the next edge of epoll tells of it: tokio need not ask to know.
         last = Some(read);
         Err(io::ErrorKind::WouldBlock.into())
     });

@@ -74,10 +74,13 @@ impl From<Message> for Incoming {
 
 /// When a connection that has been closing `since` is given up. A peer that reads what is left for it
 /// may take longer, but no longer than to be sent anything else.
-pub(super) fn close_deadline(since: Instant, outbox: &Outbox) -> Instant {
-    let terms = outbox.terms();
-    let progress = outbox.last_write().max(since) + terms.close_timeout;
-    progress.min(since + terms.send_timeout.max(terms.close_timeout))
+///
+/// `None` is never.
+pub(super) fn close_deadline(since: Instant, outbox: &Outbox) -> Option<Instant> {
+    let close_timeout = outbox.terms().close_timeout;
+    let progress = outbox.last_write().max(since).checked_add(close_timeout);
+    let longest = outbox.send_timeout().and_then(|it| since.checked_add(it.max(close_timeout)));
+    progress.into_iter().chain(longest).min()
 }
 
 /// Octets read after the last ones were written, so that unread input does not turn the close into
@@ -92,10 +95,18 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 pub(super) async fn linger(stream: &mut Stream, outbox: &Arc<Outbox>) {
     let since = Instant::now();
     let mut written = false;
-    while !written && close_deadline(since, outbox) > Instant::now() {
-        let deadline = close_deadline(since, outbox);
+    while !written {
         let flush = poll_fn(|cx| stream.poll_flush(cx, outbox));
-        written = tokio::time::timeout_at(deadline.into(), flush).await.is_ok();
+        match close_deadline(since, outbox) {
+            Some(deadline) if deadline <= Instant::now() => break,
+            Some(deadline) => {
+                written = tokio::time::timeout_at(deadline.into(), flush).await.is_ok()
+            }
+            None => {
+                flush.await;
+                written = true;
+            }
+        }
     }
     if written {
         let shutdown_and_discard = async {
@@ -114,6 +125,8 @@ async fn discard_input(stream: &mut Stream) {
             Ok(0) | Err(_) => break,
             Ok(len) => discarded += len,
         }
+        // Others come first.
+        tokio::task::yield_now().await;
     }
 }
 

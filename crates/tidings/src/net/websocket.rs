@@ -13,7 +13,7 @@ use tidings_websocket::{
 use super::budget::{ControlFrames, TurnBudget};
 use super::input::Input;
 use super::moment::Moment;
-use super::outbox::{Driven, Phase};
+use super::outbox::{Driven, Phase, Reading};
 use super::source::{Alarm, Incoming, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
@@ -48,6 +48,8 @@ struct Work {
     /// The end, read ahead: it waits until what came before it is handled and answered.
     read_end: Option<Box<Closed>>,
     pongs: Pongs,
+    /// What the outbox has been told.
+    reading: Reading,
 }
 
 /// Whether pongs are due that the peer would not read now.
@@ -68,6 +70,7 @@ impl Work {
             && self.read_end.is_none()
             && self.read_at.is_none()
             && self.pongs == Pongs::None
+            && self.reading == Reading::GoesOn
     }
 }
 
@@ -179,7 +182,7 @@ impl WebSocketSource {
             self.work().alarm.set(None);
             return Poll::Pending;
         }
-        let closing = closing_since.map(|since| close_deadline(since, &self.outbox));
+        let closing = closing_since.and_then(|since| close_deadline(since, &self.outbox));
         let blocked = blocked_since.and_then(|since| self.outbox.blocked_deadline(since));
         let alarm = &mut self.work().alarm;
         alarm.set(closing.into_iter().chain(blocked).min());
@@ -302,16 +305,31 @@ impl WebSocketSource {
             Poll::Ready(Ok(_)) => {
                 let now = Instant::now();
                 work.read_at = Some(now.into());
-                work.budget.start(now);
+                work.budget.count_read(now);
             }
         }
         Poll::Ready(())
     }
 
+    fn set_reading(&mut self, reading: Reading) {
+        if self.work().reading != reading {
+            self.work().reading = reading;
+            self.outbox.set_reading(reading);
+        }
+    }
+
     /// Finds pings among what arrives while a handler runs, and keeps the messages for later.
     fn read_ahead(&mut self, cx: &mut Context<'_>) {
         let mut ahead = self.work().queue.iter().map(Incoming::octets).sum::<usize>();
-        while ahead < AHEAD_OCTETS_MAX && self.work().read_end.is_none() {
+        while self.work().read_end.is_none() {
+            if ahead >= AHEAD_OCTETS_MAX {
+                self.set_reading(Reading::Paused);
+                break;
+            }
+            if self.work().budget.is_spent() {
+                cx.waker().wake_by_ref();
+                break;
+            }
             match self.decode() {
                 Some(Event::Closed(closed)) => self.work().read_end = Some(closed),
                 Some(event) => {
@@ -321,6 +339,8 @@ impl WebSocketSource {
                     queue.extend(incoming);
                     ahead += queue.range(before..).map(Incoming::octets).sum::<usize>();
                 }
+                // The end has been told already.
+                None if self.connection.is_closed() => break,
                 None => {
                     self.answer_pings();
                     if self.poll_read(cx).is_pending() {
@@ -404,10 +424,11 @@ impl Source for WebSocketSource {
             }
             self.answer_pings();
             // What a turn begins with is most often octets, and nothing to send yet.
-            let begins = !self.work().budget.is_started();
+            let begins = self.work().budget.is_new();
             if !begins && let Poll::Ready(info) = self.poll_output(cx) {
                 return Poll::Ready(Incoming::Closed(Box::new(info)));
             }
+            self.set_reading(Reading::GoesOn);
             if self.poll_read(cx).is_pending() {
                 if begins && let Poll::Ready(info) = self.poll_output(cx) {
                     return Poll::Ready(Incoming::Closed(Box::new(info)));
@@ -418,6 +439,9 @@ impl Source for WebSocketSource {
             turn::own(&self.outbox);
             if !self.connection.is_closing() {
                 return Poll::Ready(Incoming::Octets);
+            }
+            if self.work().budget.is_spent() {
+                return self.yield_now(cx);
             }
         }
     }

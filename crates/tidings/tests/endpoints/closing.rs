@@ -331,6 +331,37 @@ impl Lingers {
 /// The same, programmatic.
 struct PlainLingers(Lingers);
 
+#[tokio::test]
+async fn an_on_close_may_wait_although_the_peer_is_gone() {
+    for goodbye in [&[][..], &[CLOSE, 0x82, 0, 0, 0, 0, 0x03, 0xe8]] {
+        let (teller, mut ears) = Teller::new();
+        let may_go = Arc::new(Semaphore::new(0));
+        let lingers = {
+            let may_go = Arc::clone(&may_go);
+            move || Lingers(teller.clone(), Arc::clone(&may_go))
+        };
+        let plain = lingers.clone();
+        let app = App::builder()
+            .endpoint(lingers)
+            .endpoint_at("/programmatic", move || PlainLingers(plain()));
+        let server = serve(app.build().unwrap()).await;
+        for path in ["/annotated", "/programmatic"] {
+            let mut client = server.websocket(path).await;
+            assert_eq!(ears.told().await, "open");
+            client.stream.write_all(goodbye).await.unwrap();
+            drop(client);
+            let code = if goodbye.is_empty() { "1006" } else { "1000" };
+            assert_eq!(ears.told().await, code, "{path}");
+            // Whoever is served by the same thread goes on.
+            drop(server.websocket(path).await);
+            assert_eq!(ears.told().await, "open");
+            assert_eq!(ears.told().await, "1006");
+            may_go.add_permits(2);
+            assert_eq!([ears.told().await, ears.told().await], ["gone", "gone"]);
+        }
+    }
+}
+
 impl Endpoint for PlainLingers {
     async fn on_open(&mut self, _: &Session) -> Result<(), EndpointError> {
         self.0.0.tell("open");

@@ -191,6 +191,32 @@ async fn a_batch_leaves_when_it_is_flushed_or_ends_or_the_session_does() {
     .await;
 }
 
+struct Pours;
+
+#[tidings::server_endpoint("/pours")]
+impl Pours {
+    #[on_message]
+    fn pour(&self, octets: usize, session: &Session) -> usize {
+        let taken = (0..20).map(|_| session.peers().broadcast(vec![0; octets]));
+        taken.sum()
+    }
+}
+
+#[tokio::test]
+async fn an_outbox_is_not_full_before_its_peer_was_offered_anything() {
+    let options = ConnectionOptions { outbox_octets_max: 1_000, ..ConnectionOptions::default() };
+    let app = App::builder().connection_options(options).endpoint(|| Pours).build().unwrap();
+    let server = serve(app).await;
+    for octets in [10, 1_000, 3_000] {
+        let mut client = server.websocket("/pours").await;
+        client.send(octets.to_string()).await;
+        for _ in 0..20 {
+            assert_eq!(client.message().await, Message::from(vec![0; octets]));
+        }
+        assert_eq!(client.text().await, "20");
+    }
+}
+
 #[tokio::test]
 async fn a_ticket_knows_its_session_and_whether_the_message_was_written() {
     in_every_session(ConnectionOptions::default(), async |mut scene, session| {

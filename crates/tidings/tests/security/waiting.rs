@@ -13,7 +13,7 @@ use tidings::App;
 use tidings::endpoint::ConnectionOptions;
 use tidings_websocket::{Event, Opcode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 
 use crate::support::{PATIENCE, Raw};
 use crate::{Target, UPGRADE, handshake, impatient, masked, served};
@@ -121,6 +121,18 @@ impl AsyncWrite for Counting {
     }
 }
 
+/// Serves an application over a stream; the other end of it, and how often it was asked for anything.
+async fn counted(app: App) -> (DuplexStream, Arc<AtomicUsize>) {
+    let (mut peer, stream) = tokio::io::duplex(16 * 1024);
+    let polls = Arc::<AtomicUsize>::default();
+    let stream = Counting { stream, polls: Arc::clone(&polls) };
+    let service = TowerToHyperService::new(app);
+    let http = hyper::server::conn::http1::Builder::new();
+    tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
+    peer.write_all(&handshake(UPGRADE.as_bytes())).await.unwrap();
+    (peer, polls)
+}
+
 /// How often the server asks the stream of a peer that sends `octets` and nothing more, until it
 /// gives that peer up.
 async fn polls_until_given_up(octets: &[u8]) -> usize {
@@ -129,14 +141,7 @@ async fn polls_until_given_up(octets: &[u8]) -> usize {
     let (sender, mut told) = mpsc::unbounded_channel();
     let app = App::builder().connection_options(options);
     let app = app.endpoint(move || Target(sender.clone())).build().unwrap();
-    let (mut peer, stream) = tokio::io::duplex(16 * 1024);
-    let polls = Arc::<AtomicUsize>::default();
-    let stream = Counting { stream, polls: Arc::clone(&polls) };
-    let service = TowerToHyperService::new(app);
-    let http = hyper::server::conn::http1::Builder::new();
-    tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
-
-    peer.write_all(&handshake(UPGRADE.as_bytes())).await.unwrap();
+    let (mut peer, polls) = counted(app).await;
     peer.write_all(octets).await.unwrap();
     while !told.recv().await.unwrap().starts_with("closed ") {}
     polls.load(Ordering::Relaxed)
@@ -155,5 +160,43 @@ async fn row_15_waiting_for_a_peer_takes_no_cpu() {
         let polls = tokio::time::timeout(PATIENCE, polls_until_given_up(&octets)).await;
         let polls = polls.expect("the peer is never given up");
         assert!(polls < 50, "{polls} polls for a peer that sent {octets:x?}");
+    }
+}
+
+/// Does not come to an end before it may.
+struct Lingers(mpsc::UnboundedSender<()>, Arc<Semaphore>);
+
+#[tidings::server_endpoint("/target")]
+impl Lingers {
+    #[on_close]
+    async fn closed(&self) {
+        self.0.send(()).unwrap();
+        self.1.acquire().await.unwrap().forget();
+        self.0.send(()).unwrap();
+    }
+}
+
+#[tokio::test]
+async fn row_15_an_on_close_that_waits_takes_no_cpu_although_the_peer_is_gone() {
+    let mut close = Vec::new();
+    masked(Opcode::Close, &1000_u16.to_be_bytes(), &mut close);
+    for goodbye in [vec![], close] {
+        let (sender, mut told) = mpsc::unbounded_channel();
+        let may_go = Arc::new(Semaphore::new(0));
+        let permits = Arc::clone(&may_go);
+        let app = App::builder().endpoint(move || Lingers(sender.clone(), Arc::clone(&permits)));
+        let (mut peer, polls) = counted(app.build().unwrap()).await;
+        let switched = peer.read(&mut [0; 1024]).await.unwrap();
+        assert!(switched > 0);
+        peer.write_all(&goodbye).await.unwrap();
+        drop(peer);
+        told.recv().await.unwrap();
+        for _ in 0..1_000 {
+            tokio::task::yield_now().await;
+        }
+        may_go.add_permits(1);
+        told.recv().await.unwrap();
+        let polls = polls.load(Ordering::Relaxed);
+        assert!(polls < 50, "{polls} polls for a peer that is gone, after {goodbye:x?}");
     }
 }

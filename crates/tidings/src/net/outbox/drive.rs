@@ -7,7 +7,7 @@ use std::time::Instant;
 
 use tokio::io::AsyncWrite;
 
-use super::{Flush, Outbox, Phase, State, wake};
+use super::{Flush, Outbox, Phase, Reading, State, wake};
 use crate::endpoint::CloseInfo;
 use crate::net::moment::Moment;
 use crate::net::{socket, turn};
@@ -44,6 +44,7 @@ impl Outbox {
         let mut state = self.lock();
         if let Some(at) = read_at {
             state.last_read = at;
+            state.reading = Reading::GoesOn;
         }
         let _ = self.poll_locked(&mut state, cx, writer, read_at);
         let is_usual = matches!(state.phase, Phase::Open) && state.blocked.is_none();
@@ -84,6 +85,7 @@ impl Outbox {
             }
             return;
         }
+        let before = self.left(state);
         let mut written = Ok(0);
         loop {
             if state.segments.is_empty() {
@@ -109,9 +111,12 @@ impl Outbox {
                 }
             }
         }
+        if state.segments.is_empty() {
+            state.note_empty();
+        }
         match written {
             Ok(0) => {}
-            Ok(written) => self.note_written(state, written, now),
+            Ok(_) => self.note_written(state, before, now),
             Err(error) => self.fail(state, &error),
         }
     }
@@ -169,6 +174,7 @@ impl Outbox {
             if state.segments.is_empty() {
                 break;
             }
+            let before = self.left(state);
             let mut pending = false;
             let written = state.segments.write_once(|slices| {
                 match writer.as_mut().poll_write_vectored(cx, slices) {
@@ -180,9 +186,9 @@ impl Outbox {
                 }
             });
             match written {
-                Ok(written) => {
+                Ok(_) => {
                     state.blocked = None;
-                    self.note_written(state, written, None);
+                    self.note_written(state, before, None);
                 }
                 Err(_) if pending => {
                     state.blocked.get_or_insert_with(Moment::now);
@@ -193,6 +199,7 @@ impl Outbox {
         }
         state.flush = Flush::Idle;
         state.blocked = None;
+        state.note_empty();
         match writer.poll_flush(cx) {
             Poll::Ready(Err(error)) => {
                 self.fail(state, &error);
@@ -203,14 +210,21 @@ impl Outbox {
         }
     }
 
-    /// The stream took octets.
-    fn note_written(&self, state: &mut State, written: usize, now: Option<Moment>) {
+    /// The stream took octets: whoever waits for room is told as soon as there is half of it.
+    fn note_written(&self, state: &mut State, before: Option<Left>, now: Option<Moment>) {
         state.last_write = now.unwrap_or_else(Moment::now);
-        let left = state.octets();
+        let (Some(before), Some(left)) = (before, self.left(state)) else { return };
         let half = self.terms.outbox_octets_max / 2;
-        if left <= half && left + written > half {
+        let falls = |before, left| left <= half && before > half;
+        if falls(before.weight, left.weight) || falls(before.segments, left.segments) {
             self.tell_waiters();
         }
+    }
+
+    /// `None` as long as nobody has ever waited.
+    fn left(&self, state: &State) -> Option<Left> {
+        self.room.get()?;
+        Some(Left { weight: state.weight(), segments: state.segments.octets() })
     }
 
     fn fail(&self, state: &mut State, error: &io::Error) {
@@ -230,4 +244,11 @@ impl Outbox {
         self.set_phase(state, Phase::Broken(info));
         wake(&mut state.driver);
     }
+}
+
+/// What is left to write. Those who send wait for all of it to fall, those who write a message in parts for
+/// what is before them.
+struct Left {
+    weight: usize,
+    segments: usize,
 }

@@ -1,5 +1,5 @@
 use std::collections::VecDeque;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_websocket::{Encoder, Opcode};
@@ -19,6 +19,16 @@ pub(super) struct Extras {
     pub(super) idle_timeout: Option<Option<Duration>>,
     /// Of this session instead of the door's.
     pub(super) send_timeout: Option<Option<Duration>>,
+    pub(super) kept: Kept,
+}
+
+/// How the outbox is kept, where its timeouts have changed.
+#[derive(Debug, Default)]
+pub(super) struct Kept {
+    /// Of the entry that counts.
+    pub(super) generation: u32,
+    /// The deadline that it was made for.
+    pub(super) until: Option<Instant>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -27,6 +37,8 @@ enum Batching {
     Off,
     /// Nothing is written until asked for.
     Held,
+    /// What there is now is written, and then nothing more until asked for.
+    Flushing,
 }
 
 /// Whether a message is being written in parts.
@@ -123,8 +135,23 @@ impl Extras {
         self.open_message = OpenMessage::None;
     }
 
+    /// Holds back what comes; what is there already goes.
     pub(super) fn hold(&mut self) {
-        self.batching = Batching::Held;
+        self.batching = Batching::Flushing;
+    }
+
+    /// Lets what there is go.
+    pub(super) fn flush_held(&mut self) {
+        if self.batching == Batching::Held {
+            self.batching = Batching::Flushing;
+        }
+    }
+
+    /// Nothing is there any more.
+    pub(super) fn note_empty(&mut self) {
+        if self.batching == Batching::Flushing {
+            self.batching = Batching::Held;
+        }
     }
 
     pub(super) fn is_held(&self) -> bool {

@@ -47,6 +47,11 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(PushError::Closed(state.phase.reason()));
         }
+        // What waits behind the open message cannot go before it ends.
+        if state.segments.octets() >= self.terms.outbox_octets_max {
+            state.flush_held();
+            self.flush_locked(&mut state, None);
+        }
         if state.segments.octets() >= self.terms.outbox_octets_max {
             return Err(PushError::Full);
         }

@@ -55,6 +55,8 @@ struct State {
     socket: Option<OwnedWriteHalf>,
     driver: Option<Waker>,
     last_read: Moment,
+    /// Whether nothing has been read since, however much there is.
+    reading: Reading,
     last_write: Moment,
     /// When the peer was last sent a ping to find out whether it is still there.
     asked: Option<Moment>,
@@ -73,6 +75,15 @@ pub(crate) enum Phase {
     Finished(Box<CloseInfo>),
     /// Nothing more can be written: the stream failed, or the peer was given up.
     Broken(Box<CloseInfo>),
+}
+
+/// Whether the connection reads what its peer sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) enum Reading {
+    #[default]
+    GoesOn,
+    /// There is enough for the handler that runs: that nothing is read is not the peer's silence.
+    Paused,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -130,6 +141,7 @@ impl Outbox {
             socket,
             driver: None,
             last_read: now,
+            reading: Reading::GoesOn,
             last_write: now,
             asked: None,
             extras: encoder.map(|encoder| Box::new(Extras::with_encoder(encoder))),
@@ -181,7 +193,7 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(PushError::Closed(state.phase.reason()));
         }
-        if state.octets() >= self.terms.outbox_octets_max {
+        if !self.has_room(&mut state) {
             return self.overflow(state, outgoing, ticket);
         }
         if state.must_defer(self.terms.overflow) {
@@ -191,6 +203,26 @@ impl Outbox {
         }
         self.schedule(state);
         Ok(())
+    }
+
+    /// Whether there is room for a message, also if what is there has to be written for it: an outbox is
+    /// full when its peer does not read, and not when nobody has offered it what there is.
+    fn has_room(&self, state: &mut State) -> bool {
+        let max = self.terms.outbox_octets_max;
+        if state.weight() < max {
+            return true;
+        }
+        state.flush_held();
+        if state.blocked.is_some() {
+            return false;
+        }
+        if state.socket.is_some() {
+            self.flush_locked(state, None);
+            return state.weight() < max;
+        }
+        // The driver is going to write it; until then there is as much room again.
+        wake(&mut state.driver);
+        state.weight() < max.saturating_mul(2)
     }
 
     /// A message for which there is no room.
@@ -227,6 +259,7 @@ impl Outbox {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
             state.segments.append(|batch| batch.extend_from_slice(octets));
+            state.flush_held();
             self.schedule(state);
         }
     }
@@ -241,10 +274,11 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(PushError::Closed(state.phase.reason()));
         }
-        if state.octets() >= self.terms.outbox_octets_max {
+        if !self.has_room(&mut state) {
             return Err(PushError::Full);
         }
         state.append_frame(opcode, payload);
+        state.flush_held();
         self.schedule(state);
         Ok(())
     }
@@ -313,6 +347,11 @@ impl Outbox {
         }
     }
 
+    /// Says whether anything is read if there is something.
+    pub(crate) fn set_reading(&self, reading: Reading) {
+        self.lock().reading = reading;
+    }
+
     /// When the stream last took octets.
     pub(crate) fn last_write(&self) -> Instant {
         self.lock().last_write.into()
@@ -325,7 +364,7 @@ impl Outbox {
 
     /// Whether more than half of the room is taken by octets that the peer has not read.
     pub(crate) fn is_backlogged(&self) -> bool {
-        self.lock().octets() > self.terms.outbox_octets_max / 2
+        self.lock().weight() > self.terms.outbox_octets_max / 2
     }
 
     /// Waits until the outbox is no longer open.
@@ -367,7 +406,7 @@ impl Outbox {
             let notified = self.room().notified();
             {
                 let state = self.lock();
-                let backlogged = state.octets() > self.terms.outbox_octets_max / 2;
+                let backlogged = state.weight() > self.terms.outbox_octets_max / 2;
                 if !backlogged || state.phase != Phase::Open {
                     return;
                 }
@@ -378,7 +417,9 @@ impl Outbox {
 
     /// Leaves what is pushed unwritten until [`flush_batch`](Self::flush_batch).
     pub(crate) fn hold(&self) {
-        self.lock().extras().hold();
+        let mut state = self.lock();
+        state.hold();
+        self.flush_locked(&mut state, None);
     }
 
     /// Writes what was held back, and holds nothing back any more if `end`.
@@ -387,8 +428,9 @@ impl Outbox {
         if state.phase != Phase::Open {
             return Err(PushError::Closed(state.phase.reason()));
         }
-        if end == EndOfBatch::Ends {
-            state.release_hold();
+        match end {
+            EndOfBatch::Ends => state.release_hold(),
+            EndOfBatch::GoesOn => state.flush_held(),
         }
         self.flush_locked(&mut state, None);
         Ok(())
@@ -434,6 +476,11 @@ impl State {
     fn octets(&self) -> usize {
         let deferred = self.extras.as_ref().map_or(0, |extras| extras.deferred_octets());
         self.segments.octets() + deferred
+    }
+
+    /// What counts against the limit.
+    fn weight(&self) -> usize {
+        self.octets() + self.segments.overhead()
     }
 
     fn extras(&mut self) -> &mut Extras {
@@ -493,6 +540,26 @@ impl State {
         {
             let ticket = deferred.ticket.take();
             self.append(deferred.as_outgoing(), ticket);
+        }
+    }
+
+    fn hold(&mut self) {
+        self.extras().hold();
+        if self.octets() == 0 {
+            self.note_empty();
+        }
+    }
+
+    fn flush_held(&mut self) {
+        let has_something = self.octets() > 0;
+        if let Some(extras) = self.extras.as_mut().filter(|_| has_something) {
+            extras.flush_held();
+        }
+    }
+
+    fn note_empty(&mut self) {
+        if let Some(extras) = &mut self.extras {
+            extras.note_empty();
         }
     }
 

@@ -100,6 +100,7 @@ async fn a_stream_that_fails_ends_the_waiting_too() {
 async fn a_full_outbox_may_close_the_session() {
     let outbox = outbox_with(|options| options.overflow = OverflowPolicy::Close);
     push(&outbox, "0123456789").unwrap();
+    push(&outbox, "0123456789").expect("the driver has not been there");
     let Err(PushError::Closed(reason)) = push(&outbox, "x") else { panic!("it takes more") };
     assert_eq!(reason.code(), CloseCode::TRY_AGAIN_LATER);
     assert!(outbox.is_closing());
@@ -168,6 +169,74 @@ async fn nothing_is_written_while_a_batch_is_held() {
     outbox.flush_batch(EndOfBatch::Ends).unwrap();
     push(&outbox, "2").unwrap();
     assert_eq!(drive(&outbox, 1000).await, "12");
+}
+
+#[tokio::test]
+async fn a_batch_that_goes_on_holds_back_only_what_comes_after_a_flush() {
+    let outbox = outbox_with(|options| options.outbox_octets_max = 1000);
+    push(&outbox, "before").unwrap();
+    outbox.hold();
+    assert_eq!(drive(&outbox, 1000).await, "before");
+    for flushed in ["1", "2"] {
+        push(&outbox, flushed).unwrap();
+        assert_eq!(drive(&outbox, 1000).await, "");
+        outbox.flush_batch(EndOfBatch::GoesOn).unwrap();
+        assert_eq!(drive(&outbox, 1000).await, flushed);
+    }
+    outbox.flush_batch(EndOfBatch::GoesOn).unwrap();
+    push(&outbox, "3").unwrap();
+    assert_eq!(drive(&outbox, 1000).await, "", "there was nothing to flush");
+    outbox.push_control(b"pong");
+    assert_eq!(drive(&outbox, 1000).await, "3pong", "a pong does not wait");
+    push(&outbox, "4").unwrap();
+    assert_eq!(drive(&outbox, 1000).await, "");
+}
+
+#[tokio::test]
+async fn a_batch_that_fills_the_outbox_is_written() {
+    let outbox = outbox();
+    outbox.hold();
+    push(&outbox, "0123456789").unwrap();
+    assert_eq!(drive(&outbox, 1000).await, "");
+    push(&outbox, "more").unwrap();
+    assert_eq!(drive(&outbox, 1000).await, "0123456789more");
+    push(&outbox, "held").unwrap();
+    assert_eq!(drive(&outbox, 1000).await, "");
+}
+
+#[tokio::test]
+async fn whoever_writes_in_parts_goes_on_whatever_waits_behind() {
+    let outbox = outbox();
+    outbox.begin_message().unwrap();
+    push(&outbox, "behind").unwrap();
+    outbox.push_fragment(FrameStart::unfinished(Opcode::Text), b"0123456789").unwrap();
+    let waiting = Arc::clone(&outbox);
+    let mut waiting = pin!(async move { waiting.fragment_drained().await });
+    poll_fn(|cx| {
+        assert!(waiting.as_mut().poll(cx).is_pending());
+        Poll::Ready(())
+    })
+    .await;
+    drive(&outbox, 1000).await;
+    tokio::time::timeout(Duration::from_secs(60), waiting).await.expect("nobody told it");
+}
+
+#[test]
+fn tickets_count_against_the_limit() {
+    let outbox = outbox_with(|options| options.outbox_octets_max = 10_000);
+    let mut tickets = Vec::new();
+    loop {
+        let (written, ticket) = oneshot::channel();
+        let nothing = Outgoing::Message { opcode: Opcode::Text, payload: &Bytes::new() };
+        match outbox.push_with_ticket(nothing, Some(written)) {
+            Ok(()) => tickets.push(ticket),
+            Err(error) => {
+                assert_eq!(error, PushError::Full);
+                break;
+            }
+        }
+    }
+    assert!((100..1_000).contains(&tickets.len()), "{}", tickets.len());
 }
 
 #[tokio::test]

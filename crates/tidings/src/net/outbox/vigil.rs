@@ -5,8 +5,9 @@ use std::time::{Duration, Instant};
 
 use tidings_websocket::{CloseCode, CloseReason, Opcode};
 
-use super::{Outbox, Phase, State};
+use super::{Outbox, Phase, Reading, State};
 use crate::endpoint::{CloseInfo, CloseInitiator};
+use crate::net::moment::Moment;
 
 impl Outbox {
     /// When [`look_after`](Self::look_after) has something to do, if nothing happens before.
@@ -17,17 +18,40 @@ impl Outbox {
         }
         let idle = self.idle_deadline(&state);
         let keepalive = self.terms.keepalive.map(|keepalive| match state.asked {
-            Some(asked) if asked >= state.last_read => Instant::from(asked) + keepalive.timeout,
-            _ => Instant::from(state.last_read) + keepalive.every,
+            Some(asked) if asked >= state.last_read => after(asked, keepalive.timeout),
+            _ => after(state.last_read, keepalive.every),
         });
-        idle.into_iter().chain(keepalive).min()
+        idle.into_iter().chain(keepalive.flatten()).min()
     }
 
-    /// Does what is due, and says when to come back.
-    pub(crate) fn look_after(self: &Arc<Self>, now: Instant) -> Option<Instant> {
+    /// From when on this has to be looked after, and by which generation of entries; `None` if it needs not,
+    /// or is already.
+    pub(crate) fn keep_from(&self) -> Option<(Instant, u32)> {
+        let deadline = self.next_deadline()?;
+        let mut state = self.lock();
+        let Some(extras) = &mut state.extras else { return Some((deadline, 0)) };
+        if extras.kept.until.is_some_and(|until| until <= deadline) {
+            return None;
+        }
+        extras.kept.generation = extras.kept.generation.wrapping_add(1);
+        extras.kept.until = Some(deadline);
+        Some((deadline, extras.kept.generation))
+    }
+
+    /// Does what is due, and says when to come back; `None` also if another entry has superseded this one.
+    pub(crate) fn look_after(self: &Arc<Self>, generation: u32, now: Instant) -> Option<Instant> {
+        let counts = self.lock().extras.as_ref().map_or(0, |extras| extras.kept.generation);
+        if counts != generation {
+            return None;
+        }
+        self.note_paused(now);
         self.end_idle(now);
         self.ask(now);
-        self.next_deadline().map(|deadline| deadline.max(now))
+        let deadline = self.next_deadline().map(|deadline| deadline.max(now));
+        if let Some(extras) = &mut self.lock().extras {
+            extras.kept.until = deadline;
+        }
+        deadline
     }
 
     /// How long the session may be idle.
@@ -64,9 +88,17 @@ impl Outbox {
         since.checked_add(self.send_timeout()?)
     }
 
+    /// A peer is not silent because it is not listened to.
+    fn note_paused(&self, now: Instant) {
+        let mut state = self.lock();
+        if state.reading == Reading::Paused {
+            state.last_read = now.into();
+        }
+    }
+
     fn end_idle(&self, now: Instant) {
         let mut state = self.lock();
-        if self.idle_deadline(&state).is_some_and(|deadline| deadline <= now) {
+        if is_over(self.idle_deadline(&state), now) {
             let reason = CloseReason::truncated(CloseCode::ABNORMAL_CLOSURE, "idle timeout");
             self.close_locked(&mut state, CloseInfo::new(reason, CloseInitiator::Timeout));
         }
@@ -80,14 +112,15 @@ impl Outbox {
         }
         match state.asked {
             Some(asked)
-                if asked >= state.last_read && now < Instant::from(asked) + keepalive.timeout => {}
+                if asked >= state.last_read && !is_over(after(asked, keepalive.timeout), now) => {}
             Some(asked) if asked >= state.last_read => {
                 tracing::debug!("peer does not answer pings: connection dropped");
                 self.give_up_locked(&mut state, CloseInfo::timed_out());
             }
-            _ if Instant::from(state.last_read) + keepalive.every <= now => {
+            _ if is_over(after(state.last_read, keepalive.every), now) => {
                 state.asked = Some(now.into());
                 state.append_frame(Opcode::Ping, &[]);
+                state.flush_held();
                 self.schedule(state);
             }
             _ => {}
@@ -103,6 +136,15 @@ impl Outbox {
         let own = state.extras.as_ref().and_then(|extras| extras.idle_timeout);
         own.unwrap_or(self.terms.idle_timeout).filter(|timeout| !timeout.is_zero())
     }
+}
+
+/// So long after a moment; `None` if that is beyond all time.
+fn after(moment: Moment, duration: Duration) -> Option<Instant> {
+    Instant::from(moment).checked_add(duration)
+}
+
+fn is_over(deadline: Option<Instant>, now: Instant) -> bool {
+    deadline.is_some_and(|deadline| deadline <= now)
 }
 
 impl State {
