@@ -183,12 +183,10 @@ impl DeflateOptions {
             return Err(DeflateAnswerError);
         }
         let client_max_window_bits = match answer.client_max_window_bits {
-            Some(bits) => bits.ok_or(DeflateAnswerError)?,
+            // It may be greater than that of the offer, which is a promise: RFC 7692, section 7.1.2.2.
+            Some(bits) => bits.ok_or(DeflateAnswerError)?.min(self.window()),
             None => self.window(),
         };
-        if client_max_window_bits > self.window() {
-            return Err(DeflateAnswerError);
-        }
         Ok(Some(PerMessageDeflate {
             server_no_context_takeover: answer.server_no_context_takeover,
             client_no_context_takeover: answer.client_no_context_takeover
@@ -406,6 +404,9 @@ mod tests {
         assert_eq!(agreed.max_window_bits(Role::Client), 10);
         assert_eq!(agreed.max_window_bits(Role::Server), 15);
         assert_eq!(agreed.context_takeover(Role::Server), ContextTakeover::Allow);
+        let promises_12 = DeflateOptions { window_bits: Some(12), ..dedicated() };
+        let agreed = agree(&promises_12, "permessage-deflate; client_max_window_bits=13");
+        assert_eq!(agreed.unwrap().unwrap().max_window_bits(Role::Client), 12);
     }
 
     #[test]
@@ -425,8 +426,6 @@ mod tests {
         let small = DeflateOptions { peer_window_bits: 10, ..dedicated() };
         assert_eq!(agree(&small, "permessage-deflate; server_max_window_bits=11"), Err(()));
         assert_eq!(agree(&small, "permessage-deflate"), Err(()), "it must limit itself");
-        let offers_12 = DeflateOptions { window_bits: Some(12), ..dedicated() };
-        assert_eq!(agree(&offers_12, "permessage-deflate; client_max_window_bits=13"), Err(()));
     }
 
     #[test]
