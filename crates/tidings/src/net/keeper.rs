@@ -26,7 +26,7 @@ pub(crate) struct Terms {
 
 #[derive(Debug)]
 struct Wheel {
-    slots: Vec<Vec<Entry>>,
+    slots: Vec<Slot>,
     /// The slot of the last tick.
     current: usize,
     kept: usize,
@@ -35,10 +35,36 @@ struct Wheel {
 
 /// A connection that is looked at when its slot is due.
 #[derive(Debug)]
-pub(super) struct Entry {
+struct Entry {
     outbox: Weak<Outbox>,
     /// Entries of earlier generations are superseded.
     generation: u32,
+}
+
+/// What is due at one tick.
+#[derive(Debug, Default)]
+struct Slot {
+    /// The entries of generation 0, which are almost all there are.
+    first: Vec<Weak<Outbox>>,
+    later: Vec<Entry>,
+}
+
+impl Slot {
+    fn push(&mut self, entry: Entry) {
+        match entry.generation {
+            0 => self.first.push(entry.outbox),
+            _ => self.later.push(entry),
+        }
+    }
+
+    fn len(&self) -> usize {
+        self.first.len() + self.later.len()
+    }
+
+    fn into_entries(self) -> impl Iterator<Item = Entry> {
+        let first = self.first.into_iter().map(|outbox| Entry { outbox, generation: 0 });
+        first.chain(self.later)
+    }
 }
 
 /// Whether a task turns the wheel. It ends when the wheel is empty.
@@ -76,7 +102,7 @@ impl Terms {
     fn tick(&self) -> Watch {
         let due = self.lock().advance();
         let now = Instant::now();
-        for entry in due {
+        for entry in due.into_entries() {
             let Some(outbox) = entry.outbox.upgrade() else { continue };
             if let Some(deadline) = outbox.look_after(entry.generation, now) {
                 self.lock().insert(entry, deadline, now);
@@ -106,7 +132,7 @@ impl Deref for Terms {
 impl Wheel {
     fn insert(&mut self, entry: Entry, deadline: Instant, now: Instant) {
         if self.slots.is_empty() {
-            self.slots.resize_with(SLOTS, Vec::new);
+            self.slots.resize_with(SLOTS, Slot::default);
         }
         let ticks = deadline.saturating_duration_since(now).as_millis() / TICK.as_millis();
         let ticks = usize::try_from(ticks).unwrap_or(SLOTS).clamp(0, SLOTS - 2) + 1;
@@ -117,7 +143,7 @@ impl Wheel {
         }
     }
 
-    fn advance(&mut self) -> Vec<Entry> {
+    fn advance(&mut self) -> Slot {
         self.current = (self.current + 1) % SLOTS;
         let due = self.slots.get_mut(self.current).map(std::mem::take).unwrap_or_default();
         self.kept -= due.len();

@@ -15,20 +15,18 @@ pub(super) struct Extras {
     deferred_octets: usize,
     batching: Batching,
     open_message: OpenMessage,
-    /// Of this session instead of the door's.
-    pub(super) idle_timeout: Option<Option<Duration>>,
-    /// Of this session instead of the door's.
-    pub(super) send_timeout: Option<Option<Duration>>,
-    pub(super) kept: Kept,
+    own_timeouts: Option<Box<OwnTimeouts>>,
 }
 
-/// How the outbox is kept, where its timeouts have changed.
+/// Those of this session instead of the door's.
 #[derive(Debug, Default)]
-pub(super) struct Kept {
-    /// Of the entry that counts.
+pub(super) struct OwnTimeouts {
+    pub(super) idle: Option<Option<Duration>>,
+    pub(super) send: Option<Option<Duration>>,
+    /// Of the entry that keeps the outbox.
     pub(super) generation: u32,
-    /// The deadline that it was made for.
-    pub(super) until: Option<Instant>,
+    /// The deadline that the entry was made for.
+    pub(super) kept_until: Option<Instant>,
 }
 
 #[derive(Debug, Default, PartialEq, Eq)]
@@ -75,6 +73,14 @@ impl Deferred {
 impl Extras {
     pub(super) fn with_encoder(encoder: Encoder) -> Self {
         Self { encoder: Some(encoder), ..Self::default() }
+    }
+
+    pub(super) fn own_timeouts(&self) -> Option<&OwnTimeouts> {
+        self.own_timeouts.as_deref()
+    }
+
+    pub(super) fn own_timeouts_mut(&mut self) -> &mut Option<Box<OwnTimeouts>> {
+        &mut self.own_timeouts
     }
 
     pub(super) fn encoder(&mut self) -> Option<&mut Encoder> {

@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use tidings_websocket::{CloseCode, CloseReason, Opcode};
 
+use super::extras::OwnTimeouts;
 use super::{Outbox, Phase, Reading, State};
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::net::moment::Moment;
@@ -29,18 +30,18 @@ impl Outbox {
     pub(crate) fn keep_from(&self) -> Option<(Instant, u32)> {
         let deadline = self.next_deadline()?;
         let mut state = self.lock();
-        let Some(extras) = &mut state.extras else { return Some((deadline, 0)) };
-        if extras.kept.until.is_some_and(|until| until <= deadline) {
+        let Some(own) = state.own_timeouts_mut() else { return Some((deadline, 0)) };
+        if own.kept_until.is_some_and(|until| until <= deadline) {
             return None;
         }
-        extras.kept.generation = extras.kept.generation.wrapping_add(1);
-        extras.kept.until = Some(deadline);
-        Some((deadline, extras.kept.generation))
+        own.generation = own.generation.wrapping_add(1);
+        own.kept_until = Some(deadline);
+        Some((deadline, own.generation))
     }
 
     /// Does what is due, and says when to come back; `None` also if another entry has superseded this one.
     pub(crate) fn look_after(self: &Arc<Self>, generation: u32, now: Instant) -> Option<Instant> {
-        let counts = self.lock().extras.as_ref().map_or(0, |extras| extras.kept.generation);
+        let counts = self.lock().own_timeouts().map_or(0, |own| own.generation);
         if counts != generation {
             return None;
         }
@@ -48,8 +49,8 @@ impl Outbox {
         self.end_idle(now);
         self.ask(now);
         let deadline = self.next_deadline().map(|deadline| deadline.max(now));
-        if let Some(extras) = &mut self.lock().extras {
-            extras.kept.until = deadline;
+        if let Some(own) = self.lock().own_timeouts_mut() {
+            own.kept_until = deadline;
         }
         deadline
     }
@@ -61,19 +62,19 @@ impl Outbox {
 
     /// Changes how long the session may be idle.
     pub(crate) fn set_max_idle_timeout(self: &Arc<Self>, timeout: Option<Duration>) {
-        self.lock().extras().idle_timeout = Some(timeout);
+        self.lock().make_own_timeouts().idle = Some(timeout);
         self.terms.keep(self);
     }
 
     /// How long the stream may take nothing of what is offered to it; `None` for ever.
     pub(crate) fn send_timeout(&self) -> Option<Duration> {
-        let own = self.lock().extras.as_ref().and_then(|extras| extras.send_timeout);
+        let own = self.lock().own_timeouts().and_then(|own| own.send);
         own.unwrap_or(Some(self.terms.send_timeout)).filter(|timeout| !timeout.is_zero())
     }
 
     /// Changes how long the stream may take nothing.
     pub(crate) fn set_send_timeout(&self, timeout: Option<Duration>) {
-        self.lock().extras().send_timeout = Some(timeout);
+        self.lock().make_own_timeouts().send = Some(timeout);
         self.wake_driver();
     }
 
@@ -133,7 +134,7 @@ impl Outbox {
     }
 
     fn idle_timeout(&self, state: &State) -> Option<Duration> {
-        let own = state.extras.as_ref().and_then(|extras| extras.idle_timeout);
+        let own = state.own_timeouts().and_then(|own| own.idle);
         own.unwrap_or(self.terms.idle_timeout).filter(|timeout| !timeout.is_zero())
     }
 }
@@ -148,6 +149,18 @@ fn is_over(deadline: Option<Instant>, now: Instant) -> bool {
 }
 
 impl State {
+    fn own_timeouts(&self) -> Option<&OwnTimeouts> {
+        self.extras.as_ref()?.own_timeouts()
+    }
+
+    fn own_timeouts_mut(&mut self) -> Option<&mut OwnTimeouts> {
+        self.extras.as_mut()?.own_timeouts_mut().as_deref_mut()
+    }
+
+    fn make_own_timeouts(&mut self) -> &mut OwnTimeouts {
+        self.extras().own_timeouts_mut().get_or_insert_default()
+    }
+
     fn last_activity(&self) -> Instant {
         self.last_read.max(self.last_write).into()
     }
