@@ -4,7 +4,10 @@ use std::str::FromStr;
 
 /// The variables of a path template with the values a request gave them, percent-decoded.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct PathParams(Box<[(Box<str>, Box<str>)]>);
+pub struct PathParams(Option<Box<Pairs>>);
+
+/// Boxed once more, since most sessions have none. Never empty.
+type Pairs = Box<[(Box<str>, Box<str>)]>;
 
 impl PathParams {
     /// Returns the value of the variable `name`.
@@ -27,13 +30,16 @@ impl PathParams {
 
     /// Names and values, in the order of the template.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.0.iter().map(|(name, value)| (&**name, &**value))
+        let pairs = self.0.iter().flat_map(|pairs| pairs.iter());
+        pairs.map(|(name, value)| (&**name, &**value))
     }
 }
 
 impl<N: Into<Box<str>>, V: Into<Box<str>>> FromIterator<(N, V)> for PathParams {
     fn from_iter<I: IntoIterator<Item = (N, V)>>(pairs: I) -> Self {
-        Self(pairs.into_iter().map(|(name, value)| (name.into(), value.into())).collect())
+        let pairs = pairs.into_iter().map(|(name, value)| (name.into(), value.into()));
+        let pairs = Pairs::from_iter(pairs);
+        Self((!pairs.is_empty()).then(|| Box::new(pairs)))
     }
 }
 
