@@ -249,9 +249,7 @@ impl Parts {
             }
         }
     }
-}
 
-impl Parts {
     fn poll_take_octets(&self, cx: &mut Context<'_>) -> Poll<Option<Result<Bytes, MessageCutOff>>> {
         let rest = std::mem::take(&mut self.0.lock().rest);
         if !rest.is_empty() {

@@ -27,12 +27,7 @@ pub(super) struct TurnBudget {
 impl TurnBudget {
     /// Counts a read, which is when the turn has begun unless it goes on.
     pub(super) fn count_read(&mut self, now: Instant) {
-        match self.started {
-            None => self.started = Some(now),
-            Some(_) => {
-                self.look(now);
-            }
-        }
+        self.look(now);
     }
 
     /// Whether nothing was read yet, and at most one message looked for.

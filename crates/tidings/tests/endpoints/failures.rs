@@ -1,14 +1,12 @@
 //! What fails in a method, or because of it.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use tidings::endpoint::{
     BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, FromMessage,
     Message, SendObjectError, Session,
 };
 
 use super::replies::{Pair, Secret, tell_error};
+use super::support::Log;
 use super::ways::{Teller, annotated, in_every_way};
 
 /// What endpoints do that send by themselves.
@@ -159,38 +157,19 @@ impl Endpoint for Fails {
     }
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn an_on_error_that_fails_is_logged_once_and_closes_with_1011() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber =
-        tracing_subscriber::fmt().with_ansi(false).with_writer(move || writer.clone()).finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let log = Log::capture();
     for (message, error) in
         [(Message::from("text"), "first"), (Message::from(vec![1]), "handler panicked: first")]
     {
         in_every_way(FailsOfServer, FailsOfClient, Fails, async |mut scene| {
-            log.0.lock().unwrap().clear();
+            log.take();
             scene.peer.send(message.clone()).await;
             assert_eq!(scene.peer.closed().await.code(), CloseCode::INTERNAL_ERROR);
             let way = scene.way;
             assert_eq!(scene.told_to_the_end().await, [error, "1011"], "{way:?}");
-            let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+            let log = log.take();
             assert_eq!(log.matches("on_error failed").count(), 1, "{way:?}: {log}");
         })
         .await;

@@ -2,52 +2,15 @@
 
 use bytes::Bytes;
 use tidings::endpoint::{
-    AddHandlerError, CloseCode, Endpoint, EndpointError, Message, Part, PayloadKind, Pong, Session,
+    AddHandlerError, CloseCode, ConnectionOptions, Message, Part, PayloadKind, Pong, Session,
     TextStream, UnknownHandler,
 };
 
-use super::ways::{Scene, Teller, annotated, in_every_way};
+use super::echo::in_every_session;
 
 const TEXT_BEGINS: u8 = 0x01;
 const TEXT_ENDS: u8 = 0x80;
 const PONG: u8 = 0x8a;
-
-annotated!(EchoOfServer, EchoOfClient, Teller, [];
-    #[on_open]
-    fn opened(&self, session: &Session) {
-        self.0.hand_over(session);
-    }
-
-    #[on_message]
-    fn echo(&self, message: Message) -> Message {
-        message
-    }
-);
-
-struct Echo(Teller);
-
-impl Endpoint for Echo {
-    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
-        self.0.hand_over(session);
-        Ok(())
-    }
-
-    async fn on_message(
-        &mut self,
-        session: &Session,
-        message: Message,
-    ) -> Result<(), EndpointError> {
-        Ok(session.send(message).await?)
-    }
-}
-
-async fn in_every_session(scenario: impl AsyncFn(Scene, Session)) {
-    in_every_way(EchoOfServer, EchoOfClient, Echo, async |mut scene| {
-        let session = scene.session().await;
-        scenario(scene, session).await;
-    })
-    .await;
-}
 
 async fn upper(_: Session, text: String) -> String {
     text.to_uppercase()
@@ -62,7 +25,7 @@ fn kind_of_duplicate<T: std::fmt::Debug>(added: Result<T, AddHandlerError>) -> P
 
 #[tokio::test]
 async fn a_second_handler_for_the_same_messages_is_refused() {
-    in_every_session(async |_scene, session| {
+    in_every_session(ConnectionOptions::default(), async |_scene, session| {
         session.add_message_handler(upper).unwrap();
         let again = session.add_message_handler(upper);
         assert_eq!(kind_of_duplicate(again), PayloadKind::Text);
@@ -87,7 +50,7 @@ async fn a_second_handler_for_the_same_messages_is_refused() {
 
 #[tokio::test]
 async fn a_handler_takes_its_messages_from_the_endpoint_until_it_is_removed() {
-    in_every_session(async |mut scene, session| {
+    in_every_session(ConnectionOptions::default(), async |mut scene, session| {
         let id = session.add_message_handler(upper).unwrap();
         scene.peer.send("a").await;
         scene.expect_text("A").await;
@@ -110,7 +73,7 @@ async fn a_handler_takes_its_messages_from_the_endpoint_until_it_is_removed() {
 
 #[tokio::test]
 async fn a_message_that_has_begun_is_served_to_its_end_by_the_same_handler() {
-    in_every_session(async |mut scene, session| {
+    in_every_session(ConnectionOptions::default(), async |mut scene, session| {
         let id = session
             .add_message_handler(async |_, part: Part<String>| format!("first {}", part.data))
             .unwrap();
@@ -131,7 +94,7 @@ async fn a_message_that_has_begun_is_served_to_its_end_by_the_same_handler() {
 
 #[tokio::test]
 async fn the_list_of_handlers_is_a_copy() {
-    in_every_session(async |mut scene, session| {
+    in_every_session(ConnectionOptions::default(), async |mut scene, session| {
         let id = session.add_message_handler(upper).unwrap();
         let mut list = session.message_handlers();
         assert_eq!(
@@ -151,7 +114,7 @@ async fn the_list_of_handlers_is_a_copy() {
 
 #[tokio::test]
 async fn a_handler_may_be_for_pongs() {
-    in_every_session(async |mut scene, session| {
+    in_every_session(ConnectionOptions::default(), async |mut scene, session| {
         session.add_message_handler(async |_, pong: Pong| pong.0).unwrap();
         scene.write_frame(PONG, b"unasked").await;
         assert_eq!(scene.peer.message().await, Message::from(b"unasked".to_vec()));
@@ -161,7 +124,7 @@ async fn a_handler_may_be_for_pongs() {
 
 #[tokio::test]
 async fn no_handler_is_added_to_a_session_that_is_closed() {
-    in_every_session(async |mut scene, session| {
+    in_every_session(ConnectionOptions::default(), async |mut scene, session| {
         session.close(CloseCode::GOING_AWAY.into());
         let refused = session.add_message_handler(upper).unwrap_err();
         assert_eq!(refused, AddHandlerError::Closed(CloseCode::GOING_AWAY.into()));

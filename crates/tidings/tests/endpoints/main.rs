@@ -9,6 +9,7 @@ mod closing;
 mod codecs;
 mod configurator;
 mod deploying;
+mod echo;
 mod failures;
 mod guards;
 mod handlers;

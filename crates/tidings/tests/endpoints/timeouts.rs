@@ -10,62 +10,12 @@ use tidings::endpoint::{
 };
 use tokio::io::AsyncReadExt;
 
+use super::echo::{Echo, annotated_echo, in_every_session, tell_end};
 use super::support::serve;
-use super::ways::{Ears, Scene, Teller, annotated, in_every_way_with};
+use super::ways::{Ears, Scene, Teller};
 
 const TICK: Duration = Duration::from_millis(1);
 const HOUR: Duration = Duration::from_secs(3600);
-
-fn tell_end(teller: &Teller, info: &CloseInfo) {
-    let CloseInfo { reason, initiator, clean, .. } = info;
-    teller.tell(format!("{reason} {initiator:?}, clean: {clean}"));
-}
-
-annotated!(EchoOfServer, EchoOfClient, Teller, [];
-    #[on_open]
-    fn opened(&self, session: &Session) {
-        self.0.hand_over(session);
-    }
-
-    #[on_message]
-    fn said(&self, message: Message) -> Message {
-        message
-    }
-
-    #[on_close]
-    fn closed(&self, info: &CloseInfo) {
-        tell_end(&self.0, info);
-    }
-);
-
-struct Echo(Teller);
-
-impl Endpoint for Echo {
-    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
-        self.0.hand_over(session);
-        Ok(())
-    }
-
-    async fn on_message(
-        &mut self,
-        session: &Session,
-        message: Message,
-    ) -> Result<(), EndpointError> {
-        Ok(session.send(message).await?)
-    }
-
-    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
-        tell_end(&self.0, info);
-    }
-}
-
-async fn in_every_session(options: ConnectionOptions, scenario: impl AsyncFn(Scene, Session)) {
-    in_every_way_with(&options, EchoOfServer, EchoOfClient, Echo, async |mut scene| {
-        let session = scene.session().await;
-        scenario(scene, session).await;
-    })
-    .await;
-}
 
 fn idle_timeout(timeout: Option<Duration>) -> ConnectionOptions {
     ConnectionOptions { idle_timeout: timeout, ..ConnectionOptions::default() }
@@ -179,7 +129,7 @@ async fn a_principal_may_say_when_its_login_expires() {
     let (annotated, programmatic) = (teller.clone(), teller.clone());
     let config = EndpointConfig::new().configurator(Gate);
     let app = App::builder()
-        .endpoint_at_with("/annotated", config.clone(), move |_| EchoOfServer(annotated.clone()))
+        .endpoint_at_with("/annotated", config.clone(), move |_| annotated_echo(annotated.clone()))
         .endpoint_at_with("/programmatic", config.clone(), move |_| Echo(programmatic.clone()))
         .endpoint_at_with("/prolonged", config, move |_| Prolongs(teller.clone()));
     let server = serve(app.build().unwrap()).await;

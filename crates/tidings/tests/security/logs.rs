@@ -1,13 +1,10 @@
 //! Handlers that fail, and what is said of it.
 
-use std::io;
-use std::sync::{Arc, Mutex};
-
 use tidings::endpoint::{BoxError, Session};
 use tidings::{App, server_endpoint};
 use tokio::sync::mpsc;
 
-use crate::support::{WebSocket, serve};
+use crate::support::{Log, WebSocket, serve};
 
 /// Fails in every way there is.
 struct Careless(mpsc::UnboundedSender<String>);
@@ -25,31 +22,9 @@ impl Careless {
     }
 }
 
-/// What was logged.
-#[derive(Clone, Default)]
-struct Log(Arc<Mutex<Vec<u8>>>);
-
-impl io::Write for Log {
-    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
-        self.0.lock().unwrap().extend_from_slice(octets);
-        Ok(octets.len())
-    }
-
-    fn flush(&mut self) -> io::Result<()> {
-        Ok(())
-    }
-}
-
 #[tokio::test]
 async fn also_no_log_line_holds_a_session_id_a_cookie_or_a_token() {
-    let log = Log::default();
-    let writer = log.clone();
-    let subscriber = tracing_subscriber::fmt()
-        .with_max_level(tracing::Level::TRACE)
-        .with_ansi(false)
-        .with_writer(move || writer.clone())
-        .finish();
-    let _logging = tracing::subscriber::set_default(subscriber);
+    let log = Log::capture();
     let (sender, mut ids) = mpsc::unbounded_channel();
     let app = App::builder().endpoint(move || Careless(sender.clone())).build().unwrap();
     let server = serve(app).await;
@@ -61,7 +36,7 @@ async fn also_no_log_line_holds_a_session_id_a_cookie_or_a_token() {
     client.send("fail").await;
     client.send("panic").await;
     client.closed().await;
-    let log = String::from_utf8(log.0.lock().unwrap().clone()).unwrap();
+    let log = log.take();
     assert!(log.contains("as asked"), "nothing was logged: {log}");
     for secret in known {
         assert!(!log.contains(&secret), "{secret} is in the log:\n{log}");

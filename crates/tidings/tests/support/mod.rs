@@ -1,7 +1,9 @@
 //! A running server, and clients that speak to it over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+use std::io;
 use std::net::SocketAddr;
+use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use http::{Method, Version};
@@ -14,6 +16,7 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
+use tracing::subscriber::DefaultGuard;
 
 /// Nothing in these tests takes long; this only ends a test that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -219,6 +222,44 @@ pub async fn http(addr: SocketAddr, request: &str) -> String {
     let mut raw = Raw::connect(addr).await;
     raw.write(request).await;
     raw.read_to_end().await
+}
+
+/// What this thread logs, at every level, until it is dropped.
+pub struct Log {
+    written: Arc<Mutex<Vec<u8>>>,
+    _capturing: DefaultGuard,
+}
+
+impl Log {
+    pub fn capture() -> Self {
+        let written = Arc::new(Mutex::new(Vec::new()));
+        let writer = LogWriter(Arc::clone(&written));
+        let subscriber = tracing_subscriber::fmt()
+            .with_max_level(tracing::Level::TRACE)
+            .with_ansi(false)
+            .with_writer(move || writer.clone())
+            .finish();
+        Self { written, _capturing: tracing::subscriber::set_default(subscriber) }
+    }
+
+    /// What has been logged since this was last asked.
+    pub fn take(&self) -> String {
+        String::from_utf8(std::mem::take(&mut *self.written.lock().unwrap())).unwrap()
+    }
+}
+
+#[derive(Clone)]
+struct LogWriter(Arc<Mutex<Vec<u8>>>);
+
+impl io::Write for LogWriter {
+    fn write(&mut self, octets: &[u8]) -> io::Result<usize> {
+        self.0.lock().unwrap().extend_from_slice(octets);
+        Ok(octets.len())
+    }
+
+    fn flush(&mut self) -> io::Result<()> {
+        Ok(())
+    }
 }
 
 async fn read_head(stream: &mut TcpStream) -> String {

@@ -15,7 +15,7 @@ pub(super) struct Extras {
     deferred_octets: usize,
     batching: Batching,
     open_message: OpenMessage,
-    own_timeouts: Option<Box<OwnTimeouts>>,
+    pub(super) own_timeouts: Option<Box<OwnTimeouts>>,
 }
 
 /// Those of this session instead of the door's.
@@ -73,14 +73,6 @@ impl Deferred {
 impl Extras {
     pub(super) fn with_encoder(encoder: Encoder) -> Self {
         Self { encoder: Some(encoder), ..Self::default() }
-    }
-
-    pub(super) fn own_timeouts(&self) -> Option<&OwnTimeouts> {
-        self.own_timeouts.as_deref()
-    }
-
-    pub(super) fn own_timeouts_mut(&mut self) -> &mut Option<Box<OwnTimeouts>> {
-        &mut self.own_timeouts
     }
 
     pub(super) fn encoder(&mut self) -> Option<&mut Encoder> {

@@ -150,15 +150,15 @@ fn is_over(deadline: Option<Instant>, now: Instant) -> bool {
 
 impl State {
     fn own_timeouts(&self) -> Option<&OwnTimeouts> {
-        self.extras.as_ref()?.own_timeouts()
+        self.extras.as_ref()?.own_timeouts.as_deref()
     }
 
     fn own_timeouts_mut(&mut self) -> Option<&mut OwnTimeouts> {
-        self.extras.as_mut()?.own_timeouts_mut().as_deref_mut()
+        self.extras.as_mut()?.own_timeouts.as_deref_mut()
     }
 
     fn make_own_timeouts(&mut self) -> &mut OwnTimeouts {
-        self.extras().own_timeouts_mut().get_or_insert_default()
+        self.extras().own_timeouts.get_or_insert_default()
     }
 
     fn last_activity(&self) -> Instant {
