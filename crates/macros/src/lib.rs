@@ -45,7 +45,8 @@ use proc_macro::TokenStream;
 /// `Path<T>`, the query as `Query<T>`, both by serde; `State<S>`, which the application was given; `User<P>`;
 /// `EndpointConfig` and `UserProperties`. A reply is `()`, text, octets, `Json<T>`, a number, what implements
 /// `IntoMessage`, or an `Option`, `Result`, `Several`, `Broadcast` or `Close` of these; an `Err` goes to
-/// `#[on_error]`.
+/// `#[on_error]`. Without that method the error is logged as a warning, by the crate `tracing`, and the session
+/// goes on.
 ///
 /// `#[on_message(max_size = "64KiB")]` limits the whole messages of one method; a longer one closes the
 /// session with 1009, as soon as it is announced.

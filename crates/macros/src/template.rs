@@ -15,7 +15,7 @@ pub(crate) enum Syntax {
 pub(crate) fn variables(template: &LitStr, syntax: Syntax, mistakes: &mut Mistakes) -> Vec<String> {
     let text = template.value();
     let path = text.strip_prefix('/').unwrap_or_else(|| {
-        mistakes.add(template, format!("the path must begin with `/`: \"/{text}\""));
+        mistakes.add(template, format!("the path must begin with `/`, as in \"/{text}\""));
         &text
     });
     let mut variables: Vec<String> = Vec::new();
@@ -55,6 +55,10 @@ fn broken_rule(segment: &str, syntax: Syntax, place: Place) -> Option<String> {
         "." | ".." => "the path must not hold `.` or `..` segments".to_owned(),
         "**" if syntax == Syntax::Mapping && place == Place::Before => {
             "`**` must be the last segment".to_owned()
+        }
+        segment if syntax == Syntax::Path && segment.starts_with(':') => {
+            let name = segment.trim_start_matches(':');
+            format!("a variable is written `{{{name}}}`, not `{segment}`")
         }
         segment if segment.contains(['{', '}']) => {
             format!("a variable must be a whole segment, but `{segment}` is not")

@@ -149,6 +149,7 @@ fn parse_segment(segment: &str) -> Result<Segment, Kind> {
         "" => Err(Kind::EmptySegment),
         "." | ".." => Err(Kind::DotSegment),
         literal if literal.contains(['{', '}']) => Err(Kind::PartialVariable),
+        literal if literal.starts_with(':') => Err(Kind::ColonVariable),
         literal if literal.contains(['?', '#']) => Err(Kind::NoPath),
         literal => Ok(Segment::Literal(literal.into())),
     }
@@ -171,6 +172,7 @@ enum Kind {
     EmptySegment,
     DotSegment,
     PartialVariable,
+    ColonVariable,
     VariableName,
     DuplicateVariable,
     NoPath,
@@ -183,6 +185,7 @@ impl fmt::Display for PathTemplateError {
             Kind::EmptySegment => "must not hold an empty segment (`//` or a `/` at the end)",
             Kind::DotSegment => "must not hold a `.` or `..` segment",
             Kind::PartialVariable => "must use a variable for a whole segment: `/{name}/`",
+            Kind::ColonVariable => "must write a variable as `{name}`, not as `:name`",
             Kind::VariableName => "needs letters, digits, `_`, `-` or `.` as a variable's name",
             Kind::DuplicateVariable => "must not use a variable twice",
             Kind::NoPath => "must be a path, without query and fragment",
@@ -246,7 +249,9 @@ mod tests {
 
     #[test]
     fn templates_that_break_a_rule_are_refused() {
-        for text in ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{}", "/a?b"] {
+        for text in
+            ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{}", "/a?b", "/:a"]
+        {
             assert!(PathTemplate::parse(text).is_err(), "{text}");
         }
         assert!(PathTemplate::parse("/").is_ok());

@@ -12,6 +12,10 @@ use super::{
 ///
 /// The calls for one session come one at a time and in order, as those of an [`Endpoint`]; those for
 /// different sessions come together.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is not an endpoint of which one value serves all connections",
+    note = "write `#[server_endpoint(\"/path\", shared)]` above its `impl`, with methods that take `&self`"
+)]
 pub trait SharedEndpoint: Send + Sync + 'static {
     /// As [`Endpoint::receptions`].
     fn receptions(&self) -> Receptions {
