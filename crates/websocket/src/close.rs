@@ -101,8 +101,7 @@ impl Error for CloseCodeOutOfRange {}
 /// # Examples
 ///
 /// ```
-/// use tidings_websocket::{CloseCode, CloseReason};
-///
+/// # use tidings_websocket::{CloseCode, CloseReason};
 /// let reason = CloseReason::new(CloseCode::GOING_AWAY, "back at noon")?;
 /// assert_eq!(reason.to_string(), "1001 (back at noon)");
 /// # Ok::<(), tidings_websocket::CloseReasonError>(())
@@ -114,7 +113,8 @@ pub struct CloseReason {
 }
 
 impl CloseReason {
-    /// A code with a text.
+    /// A code with a text. What is [not sendable](CloseCode::is_sendable) does not reach the peer, nor does its
+    /// text.
     ///
     /// # Errors
     ///

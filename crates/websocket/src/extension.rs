@@ -16,7 +16,7 @@ const PARAMS_MAX: usize = 16;
 /// # Examples
 ///
 /// ```
-/// use tidings_websocket::Extension;
+/// # use tidings_websocket::Extension;
 ///
 /// let offered = Extension::parse_list("permessage-deflate; server_max_window_bits=10, x-other")?;
 /// assert_eq!(offered[0].name(), "permessage-deflate");

@@ -5,7 +5,7 @@
 /// # Examples
 ///
 /// ```
-/// use tidings_websocket::Limits;
+/// # use tidings_websocket::Limits;
 ///
 /// let limits = Limits { message_octets_max: 16 * 1024, ..Limits::default() };
 /// ```

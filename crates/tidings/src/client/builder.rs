@@ -99,6 +99,10 @@ impl Client {
 impl ClientBuilder {
     /// Offers subprotocols, the favourite first. Default: those of the
     /// [endpoint](crate::endpoint::Endpoint::subprotocols).
+    ///
+    /// A server that speaks none of them may agree to the connection all the same (RFC 6455, section 4.1):
+    /// [`Session::subprotocol`](crate::endpoint::Session::subprotocol) is `None` then. Browsers give up
+    /// such a connection.
     pub fn subprotocols<S: Into<String>>(
         mut self,
         subprotocols: impl IntoIterator<Item = S>,

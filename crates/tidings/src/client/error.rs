@@ -5,6 +5,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use http::Response;
+use http::header::CONTENT_TYPE;
 use tidings_websocket::handshake::client::{HandshakeError, InvalidSubprotocol};
 
 use super::UrlError;
@@ -99,11 +100,18 @@ impl fmt::Display for ConnectError {
                 }
                 _ => f.write_str("connection failed"),
             },
+            Self::Tls(error) if error.to_string().contains("InvalidContentType") => {
+                f.write_str("no secure connection: the server may speak ws:// at this port")
+            }
             Self::Tls(_) => f.write_str("no secure connection"),
             Self::Proxy(error) => error.fmt(f),
             Self::Timeout(timeout) => write!(f, "no connection within {timeout:?}"),
             Self::Http(response) => {
-                write!(f, "server answered with status {} instead of 101", response.status())
+                write!(f, "server answered with status {} instead of 101", response.status())?;
+                match explanation(response) {
+                    Some(explanation) => write!(f, ": {explanation}"),
+                    None => Ok(()),
+                }
             }
             Self::ResponseHeadTooLong { octets_max } => {
                 write!(f, "head of the answer has more than {octets_max} octets or 100 fields")
@@ -130,6 +138,20 @@ impl Error for ConnectError {
             _ => None,
         }
     }
+}
+
+/// Characters of a server's explanation that are shown.
+const EXPLANATION_CHARS_MAX: usize = 200;
+
+/// What the server says in its own words: the first line of a plain text, without control characters, which
+/// could make a terminal show something else.
+fn explanation(response: &Response<Bytes>) -> Option<String> {
+    let content_type = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
+    let is_text = content_type.trim_start().to_ascii_lowercase().starts_with("text/plain");
+    let body = String::from_utf8_lossy(response.body());
+    let line = body.lines().map(str::trim).find(|line| !line.is_empty()).filter(|_| is_text)?;
+    let shown = line.chars().filter(|char| !char.is_control());
+    Some(shown.take(EXPLANATION_CHARS_MAX).collect())
 }
 
 /// Why a proxy could not be used.
@@ -206,5 +228,26 @@ impl From<HandshakeError> for ConnectError {
 impl From<ProxyError> for ConnectError {
     fn from(error: ProxyError) -> Self {
         Self::Proxy(error)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn told(content_type: &str, body: &'static str) -> String {
+        let response = Response::builder().status(403).header(CONTENT_TYPE, content_type);
+        ConnectError::Http(Box::new(response.body(Bytes::from(body)).unwrap())).to_string()
+    }
+
+    #[test]
+    fn a_refusal_is_told_in_the_words_of_the_server() {
+        let plain = "server answered with status 403 Forbidden instead of 101";
+        let text = "text/plain; charset=utf-8";
+        assert_eq!(told(text, "\n say ?name=you \nmore"), format!("{plain}: say ?name=you"));
+        assert_eq!(told(text, ""), plain);
+        assert_eq!(told("text/html", "<h1>no"), plain);
+        assert_eq!(told(text, "\x1b[2Jcleared"), format!("{plain}: [2Jcleared"));
+        assert_eq!(told(text, "x".repeat(999).leak()).len(), plain.len() + 2 + 200);
     }
 }

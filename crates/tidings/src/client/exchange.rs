@@ -66,12 +66,17 @@ pub(super) async fn exchange(
             }
         }
     };
-    let response = match (response, ended.as_ref()) {
-        (Ok(response), _) => response,
-        (Err(error), Some(Err(_))) if error.is_canceled() => {
-            return Err(ended.and_then(Result::err).map_or_else(|| failed(error), failed));
+    let response = match response {
+        Ok(response) => response,
+        // Only the connection knows why.
+        Err(error) if error.is_canceled() => {
+            let parts = match ended {
+                Some(parts) => parts,
+                None => connection.await,
+            };
+            return Err(failed(parts.err().unwrap_or(error)));
         }
-        (Err(error), _) => return Err(failed(error)),
+        Err(error) => return Err(failed(error)),
     };
 
     let status = response.status();

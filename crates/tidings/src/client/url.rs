@@ -30,7 +30,7 @@ pub enum UrlError {
     Malformed,
     /// Its scheme, given here, is neither `ws` nor `wss`.
     Scheme(String),
-    /// It has no host, or port 0.
+    /// It has no host, or a port that is not from 1 to 65535.
     Host,
     /// It has a fragment: RFC 6455, section 3, allows none.
     Fragment,
@@ -44,14 +44,16 @@ pub enum UrlError {
 impl fmt::Display for UrlError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Malformed => f.write_str("URL is malformed"),
+            Self::Malformed => {
+                f.write_str("URL is malformed: spaces and the like have to be percent-encoded")
+            }
             Self::Scheme(scheme) if scheme.is_empty() => {
                 f.write_str("URL has no scheme; begin it with ws:// or wss://")
             }
             Self::Scheme(scheme) => {
                 write!(f, "scheme of the URL is `{scheme}`; begin it with ws:// or wss://")
             }
-            Self::Host => f.write_str("URL has no host, or port 0"),
+            Self::Host => f.write_str("URL has no host, or a port that is not from 1 to 65535"),
             Self::Fragment => f.write_str("URL has a fragment (#); leave it out"),
             Self::UserInfo => f.write_str("URL has a user or password; give credentials apart"),
             Self::WithoutTls => f.write_str("wss:// needs the library's feature `tls`"),

@@ -64,8 +64,10 @@ impl EndpointError {
 impl fmt::Display for EndpointError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Decode { expected, .. } => write!(f, "message is not a valid {expected}"),
-            Self::Encode(_) => f.write_str("reply could not be encoded"),
+            Self::Decode { expected, source, .. } => {
+                write!(f, "message is not a valid {expected}: {source}")
+            }
+            Self::Encode(source) => write!(f, "reply could not be encoded: {source}"),
             Self::PathParam(_) => f.write_str("path parameter did not convert"),
             Self::Parameters(_) => f.write_str("path or query did not convert"),
             Self::MissingState(error) => error.fmt(f),
@@ -81,7 +83,8 @@ impl fmt::Display for EndpointError {
 impl Error for EndpointError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
-            Self::Decode { source, .. } | Self::Encode(source) => Some(source.as_ref()),
+            // What they say themselves is part of the text already.
+            Self::Decode { source, .. } | Self::Encode(source) => source.source(),
             Self::PathParam(error) => Some(error),
             Self::Parameters(error) => Some(error),
             Self::Handler(error) => error.source(),

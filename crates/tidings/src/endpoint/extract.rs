@@ -6,6 +6,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidings_websocket::{CloseReason, Message, MessagePart};
 
+use super::json::JsonError;
 use super::{
     AppState, BinaryStream, CloseInfo, Delivery, EndpointError, Handshake, Json, MessageStream,
     MissingState, Pong, Receptions, Session, TextStream,
@@ -399,7 +400,7 @@ impl<T: DeserializeOwned> FromMessage for Json<T> {
     const KIND: PayloadKind = PayloadKind::Text;
 
     fn from_message(message: Message) -> Result<Self, EndpointError> {
-        let decoded = serde_json::from_slice(message.as_octets());
+        let decoded = serde_json::from_slice(message.as_octets()).map_err(JsonError);
         decode("JSON document of the expected shape", decoded, message).map(Json)
     }
 }
@@ -448,7 +449,7 @@ mod tests {
     #[test]
     fn what_does_not_convert_says_what_was_expected() {
         let error = i32::from_message("seven".into()).unwrap_err();
-        assert_eq!(error.to_string(), "message is not a valid i32");
+        assert_eq!(error.to_string(), "message is not a valid i32: invalid digit found in string");
         let EndpointError::Decode { message, .. } = error else { panic!("{error:?}") };
         assert_eq!(*message, "seven".into());
         assert!(Json::<u8>::from_message("{".into()).is_err());

@@ -4,7 +4,7 @@ use std::borrow::Cow;
 use std::error::Error;
 use std::fmt;
 
-use serde::de::value::{Error as DeError, MapDeserializer, SeqDeserializer};
+use serde::de::value::{MapDeserializer, SeqDeserializer};
 use serde::de::{DeserializeOwned, Deserializer, IntoDeserializer, Visitor};
 use serde::forward_to_deserialize_any;
 
@@ -56,12 +56,53 @@ pub struct Query<T>(
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct ParametersError {
     part: &'static str,
-    expected: &'static str,
+    problem: Problem,
+}
+
+/// What is wrong, as far as that can be said without the peer's words.
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Problem {
+    Missing(&'static str),
+    Unknown,
+    Twice(&'static str),
+    Value,
 }
 
 impl fmt::Display for ParametersError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "the {} does not make a {}", self.part, self.expected)
+        write!(f, "the {} {}", self.part, self.problem)
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Missing(name) => write!(f, "lacks `{name}`"),
+            Self::Unknown => f.write_str("has a name that is not expected"),
+            Self::Twice(name) => write!(f, "has `{name}` more than once"),
+            Self::Value => f.write_str("has a value that is not of the expected type"),
+        }
+    }
+}
+
+impl Error for Problem {}
+
+impl serde::de::Error for Problem {
+    /// What it would say may repeat the value.
+    fn custom<T: fmt::Display>(_: T) -> Self {
+        Self::Value
+    }
+
+    fn missing_field(field: &'static str) -> Self {
+        Self::Missing(field)
+    }
+
+    fn unknown_field(_: &str, _: &'static [&'static str]) -> Self {
+        Self::Unknown
+    }
+
+    fn duplicate_field(field: &'static str) -> Self {
+        Self::Twice(field)
     }
 }
 
@@ -105,15 +146,14 @@ fn from_pairs<T: DeserializeOwned>(
     pairs: Vec<Pair<'_>>,
     part: &'static str,
 ) -> Result<T, ParametersError> {
-    let expected = std::any::type_name::<T>();
-    T::deserialize(Pairs(pairs)).map_err(|_| ParametersError { part, expected })
+    T::deserialize(Pairs(pairs)).map_err(|problem| ParametersError { part, problem })
 }
 
 struct Pairs<'a>(Vec<Pair<'a>>);
 
 impl<'a> Pairs<'a> {
     /// The value, if there is one.
-    fn only(mut self) -> Result<Value<'a>, DeError> {
+    fn only(mut self) -> Result<Value<'a>, Problem> {
         match (self.0.pop(), self.0.is_empty()) {
             (Some((_, values)), true) => Ok(Value(values)),
             _ => Err(serde::de::Error::custom("not one value")),
@@ -127,21 +167,21 @@ impl<'a> Pairs<'a> {
 
 macro_rules! only {
     ($($method:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
             self.only()?.$method(visitor)
         }
     )*};
 }
 
 impl<'de> Deserializer<'de> for Pairs<'_> {
-    type Error = DeError;
+    type Error = Problem;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         let pairs = self.0.into_iter().map(|(name, values)| (name, Value(values)));
         visitor.visit_map(MapDeserializer::new(pairs))
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_seq(SeqDeserializer::new(self.values()))
     }
 
@@ -149,7 +189,7 @@ impl<'de> Deserializer<'de> for Pairs<'_> {
         self,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         if self.0.len() != len {
             return Err(serde::de::Error::invalid_length(self.0.len(), &visitor));
         }
@@ -161,7 +201,7 @@ impl<'de> Deserializer<'de> for Pairs<'_> {
         _: &'static str,
         len: usize,
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         self.deserialize_tuple(len, visitor)
     }
 
@@ -169,11 +209,11 @@ impl<'de> Deserializer<'de> for Pairs<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_unit<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_unit()
     }
 
@@ -182,11 +222,11 @@ impl<'de> Deserializer<'de> for Pairs<'_> {
         name: &'static str,
         variants: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         self.only()?.deserialize_enum(name, variants, visitor)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_some(self)
     }
 
@@ -206,7 +246,7 @@ impl<'de> Deserializer<'de> for Pairs<'_> {
 struct Value<'a>(Vec<Cow<'a, str>>);
 
 impl<'a> Value<'a> {
-    fn only(mut self) -> Result<Cow<'a, str>, DeError> {
+    fn only(mut self) -> Result<Cow<'a, str>, Problem> {
         match (self.0.pop(), self.0.is_empty()) {
             (Some(value), true) => Ok(value),
             _ => Err(serde::de::Error::custom("not one value")),
@@ -214,7 +254,7 @@ impl<'a> Value<'a> {
     }
 }
 
-impl<'de> IntoDeserializer<'de, DeError> for Value<'_> {
+impl<'de> IntoDeserializer<'de, Problem> for Value<'_> {
     type Deserializer = Self;
 
     fn into_deserializer(self) -> Self {
@@ -224,7 +264,7 @@ impl<'de> IntoDeserializer<'de, DeError> for Value<'_> {
 
 macro_rules! parsed {
     ($($method:ident $visit:ident)*) => {$(
-        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+        fn $method<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
             let value = self.only()?.parse();
             visitor.$visit(value.map_err(|_| serde::de::Error::custom("does not parse"))?)
         }
@@ -232,13 +272,13 @@ macro_rules! parsed {
 }
 
 impl<'de> Deserializer<'de> for Value<'_> {
-    type Error = DeError;
+    type Error = Problem;
 
-    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_any<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_str(&self.only()?)
     }
 
-    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_option<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         visitor.visit_some(self)
     }
 
@@ -246,11 +286,11 @@ impl<'de> Deserializer<'de> for Value<'_> {
         self,
         _: &'static str,
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         visitor.visit_newtype_struct(self)
     }
 
-    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, DeError> {
+    fn deserialize_seq<V: Visitor<'de>>(self, visitor: V) -> Result<V::Value, Problem> {
         let values = self.0.into_iter().map(|value| Value(vec![value]));
         visitor.visit_seq(SeqDeserializer::new(values))
     }
@@ -260,7 +300,7 @@ impl<'de> Deserializer<'de> for Value<'_> {
         _: &'static str,
         _: &'static [&'static str],
         visitor: V,
-    ) -> Result<V::Value, DeError> {
+    ) -> Result<V::Value, Problem> {
         visitor.visit_enum(self.only()?.into_deserializer())
     }
 
@@ -330,7 +370,9 @@ mod tests {
         assert!(two.deserialize::<(String,)>().is_err());
         assert!(two.deserialize::<(String, u8, u8)>().is_err());
         let error = two.deserialize::<(u8, u8)>().unwrap_err();
-        assert_eq!(error.to_string(), "the path does not make a (u8, u8)");
+        assert_eq!(error.to_string(), "the path has a value that is not of the expected type");
+        let error = params([("name", "secret")]).deserialize::<Room>().unwrap_err();
+        assert_eq!(error.to_string(), "the path lacks `seat`");
     }
 
     #[test]

@@ -65,9 +65,9 @@ async fn a_codec_takes_the_place_of_the_usual_form_of_a_number() {
 async fn what_a_codec_cannot_decode_or_encode_is_an_error() {
     annotated_only(NumbersOfServer, NumbersOfClient, async |mut scene| {
         scene.peer.send("not hexadecimal").await;
-        scene.expect_told("message is not a valid i32").await;
+        scene.expect_told("message is not a valid i32: invalid digit found in string").await;
         scene.peer.send("-2").await;
-        scene.expect_told("reply could not be encoded").await;
+        scene.expect_told("reply could not be encoded: below zero").await;
         scene.peer.send("a").await;
         scene.expect_text("b").await;
     })

@@ -92,7 +92,7 @@ async fn sending_what_cannot_be_encoded_fails_at_the_call_and_sends_nothing() {
 async fn a_message_that_cannot_be_decoded_is_an_error_and_the_method_is_not_called() {
     in_every_way(ActsOfServer, ActsOfClient, Acts, async |mut scene| {
         scene.peer.send(vec![1, 2, 3]).await;
-        scene.expect_told("decode: message is not a valid pair").await;
+        scene.expect_told("decode: message is not a valid pair: not two octets").await;
         scene.peer.send(vec![1, 2]).await;
         assert_eq!(scene.peer.message().await, Message::from(vec![2, 1]));
     })

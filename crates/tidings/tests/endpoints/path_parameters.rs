@@ -181,7 +181,7 @@ async fn every_method_gets_the_parameters_also_after_errors_and_at_the_end() {
             "said 1 blue 7",
             "said -1 blue 7",
             "error negative blue 7",
-            "error message is not a valid i32 blue 7",
+            "error message is not a valid i32: invalid digit found in string blue 7",
             "close 1000 blue 7",
         ] {
             assert_eq!(next(&mut told).await, expected, "{path}");

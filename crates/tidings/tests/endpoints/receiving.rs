@@ -177,7 +177,9 @@ async fn text_that_is_no_number_is_an_error_with_that_text_and_the_session_goes_
     let programmatic = |teller| PlainEchoOf(EchoOf::<i32>(teller, PhantomData));
     in_every_way(annotated, annotated, programmatic, async |mut scene| {
         scene.peer.send("abc").await;
-        scene.expect_told(r#"message is not a valid i32: Text("abc")"#).await;
+        let digit = "invalid digit found in string";
+        let told = format!("message is not a valid i32: {digit}: Text(\"abc\")");
+        scene.expect_told(&told).await;
         scene.peer.send("7").await;
         scene.expect_text("7").await;
     })
