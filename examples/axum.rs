@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 
 use axum::Router;
-use axum::extract::{Request, State};
+use axum::extract::{ConnectInfo, Request, State};
 use axum::middleware::{self, Next};
 use axum::response::Response;
 use axum::routing::{get, post};
@@ -11,6 +11,7 @@ use http::StatusCode;
 use tidings::App;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
 use tidings::messaging::Messenger;
+use tidings::server::RemoteAddr;
 
 struct Echo;
 
@@ -41,6 +42,12 @@ async fn log(request: Request, next: Next) -> Response {
     response
 }
 
+/// Tells Tidings who connects, as only axum knows it.
+async fn tell_address(ConnectInfo(addr): ConnectInfo<SocketAddr>, mut request: Request) -> Request {
+    request.extensions_mut().insert(RemoteAddr(addr));
+    request
+}
+
 #[tokio::main]
 async fn main() -> std::io::Result<()> {
     let app = App::builder()
@@ -53,10 +60,16 @@ async fn main() -> std::io::Result<()> {
         .route("/", get(|| async { "POST to /news; subscribe to /topic/news at /stomp\n" }))
         .route("/news", post(publish))
         .with_state(app.messenger().clone())
-        .fallback_service(app)
+        .fallback_service(app.clone())
+        .layer(middleware::map_request(tell_address))
         .layer(middleware::from_fn(log));
 
     let listener = tokio::net::TcpListener::bind("127.0.0.1:8080").await?;
     println!("http://127.0.0.1:8080/");
-    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>()).await
+    axum::serve(listener, router.into_make_service_with_connect_info::<SocketAddr>())
+        .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or(()) })
+        .await?;
+    // axum does not wait for what has become a WebSocket.
+    app.shut_down().await;
+    Ok(())
 }

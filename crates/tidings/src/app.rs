@@ -170,8 +170,31 @@ impl App {
         self.0.stomp.serve_tcp(stream, caller);
     }
 
-    /// Closes every session with 1001, and waits until all have ended.
-    pub(crate) async fn shut_down(&self) {
+    /// Closes every session with 1001, and waits until all have ended. Clients that come later are answered with
+    /// status 503; an application that was shut down stays so.
+    ///
+    /// [`Server`](crate::server::Server) does it when it stops. Whoever serves the application otherwise, in
+    /// an axum router for example, does it beside the shutdown of that server, which does not wait for
+    /// connections that have become WebSockets:
+    ///
+    /// ```no_run
+    /// # async fn serve(
+    /// #     app: tidings::App,
+    /// #     listener: tokio::net::TcpListener,
+    /// #     router: axum::Router,
+    /// # ) -> std::io::Result<()> {
+    /// axum::serve(listener, router)
+    ///     .with_graceful_shutdown(async { tokio::signal::ctrl_c().await.unwrap_or(()) })
+    ///     .await?;
+    /// app.shut_down().await;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Cancel safety
+    ///
+    /// A dropped future has told every session; only nobody waits for them.
+    pub async fn shut_down(&self) {
         let Ground { tasks, sessions, .. } = &self.0.ground;
         tasks.close();
         sessions.end(&going_away("server is shutting down"));

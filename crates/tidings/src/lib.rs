@@ -18,6 +18,9 @@ mod routes;
 pub mod server;
 mod socket;
 
+/// The crate of HTTP's types that parts of the interface are made of: statuses, headers, URIs.
+pub use http;
+
 pub use app::App;
 pub use build_error::BuildError;
 pub use builder::AppBuilder;

@@ -131,3 +131,24 @@ async fn as_a_tower_service_without_a_connection() {
     let response = app().oneshot(request).await.unwrap();
     assert_eq!(response.status(), StatusCode::UPGRADE_REQUIRED, "nothing to upgrade here");
 }
+
+#[tokio::test]
+async fn an_application_in_another_server_is_shut_down_by_itself() {
+    let app = app();
+    let router = Router::new().fallback_service(app.clone());
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let addr = listener.local_addr().unwrap();
+    let serving = tokio::spawn(async move { axum::serve(listener, router).await });
+    let mut client = WebSocket::connect(addr, "/ws", "").await.unwrap();
+    let (reason, ()) = tokio::join!(client.closed(), app.shut_down());
+    assert_eq!(reason.code(), CloseCode::GOING_AWAY);
+    let Err(refusal) = WebSocket::connect(addr, "/ws", "").await else { panic!("let in") };
+    assert!(refusal.starts_with("HTTP/1.1 503 "), "{refusal}");
+    serving.abort();
+}
+
+#[tokio::test]
+async fn a_server_that_listens_nowhere_does_not_run() {
+    let error = tidings::server::Server::new(app()).run().await.unwrap_err();
+    assert_eq!(error.to_string(), "server listens nowhere: call `listen` before `run`");
+}

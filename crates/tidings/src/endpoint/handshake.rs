@@ -226,7 +226,9 @@ impl Handshake {
         certificates.into_iter().flat_map(ClientCertificates::iter)
     }
 
-    /// The address of the peer, where the transport has one.
+    /// The address of the peer, where the transport has one. An application that is mounted elsewhere than in
+    /// our [`Server`](crate::server::Server) is told it by an extension of the request,
+    /// [`RemoteAddr`](crate::server::RemoteAddr).
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.0.remote_addr
     }

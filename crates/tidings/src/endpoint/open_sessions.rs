@@ -3,7 +3,7 @@ use std::sync::{Arc, Mutex, MutexGuard, OnceLock, PoisonError, Weak};
 
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
-use super::{Session, SessionId};
+use super::{BoxError, IntoMessage, Session, SessionId};
 use crate::net::{SharedMessage, TurnGuard};
 
 /// The sessions of one endpoint that are open now.
@@ -40,6 +40,11 @@ impl OpenSessions {
         for session in self.snapshot().iter() {
             session.close(reason.clone());
         }
+    }
+
+    /// Whether the endpoint is out of service.
+    pub(crate) fn are_ended(&self) -> bool {
+        self.ended.get().is_some()
     }
 
     fn lock(&self) -> MutexGuard<'_, Arc<Vec<Session>>> {
@@ -150,7 +155,56 @@ impl Peers {
         Self { without: self.of, ..self }
     }
 
-    /// Sends one message to all of them, encoded once. Returns how many took it.
+    /// Those that `keep` is true for: the sessions of one room, for example.
+    ///
+    /// ```
+    /// use tidings::endpoint::{Message, Session};
+    /// use tidings::server_endpoint;
+    ///
+    /// struct Rooms;
+    ///
+    /// #[server_endpoint("/rooms/{room}")]
+    /// impl Rooms {
+    ///     #[on_message]
+    ///     fn said(&self, session: &Session, message: Message) {
+    ///         let room = session.path_param("room");
+    ///         session.peers().filter(|peer| peer.path_param("room") == room).broadcast(message);
+    ///     }
+    /// }
+    /// ```
+    #[must_use]
+    pub fn filter(self, mut keep: impl FnMut(&Session) -> bool) -> Self {
+        let kept = self.iter().filter(|session| keep(session)).cloned().collect();
+        Self { sessions: Arc::new(kept), ..self }
+    }
+
+    /// Sends one value as a message to all of them, encoded once. Returns how many took it.
+    ///
+    /// Does not wait: a session whose outbox is full is closed with 1013.
+    ///
+    /// # Errors
+    ///
+    /// Why the value cannot be encoded; nothing was sent then.
+    ///
+    /// ```
+    /// use tidings::endpoint::{BoxError, Json, Session};
+    ///
+    /// #[derive(serde::Serialize)]
+    /// struct Left<'a> {
+    ///     name: &'a str,
+    /// }
+    ///
+    /// fn tell(session: &Session, name: &str) -> Result<usize, BoxError> {
+    ///     session.peers().others().broadcast_object(Json(Left { name }))
+    /// }
+    /// # let _ = tell;
+    /// ```
+    pub fn broadcast_object(&self, value: impl IntoMessage) -> Result<usize, BoxError> {
+        Ok(self.broadcast(value.into_message()?))
+    }
+
+    /// Sends one message to all of them, encoded once. Returns how many took it. For JSON and other values
+    /// there is [`broadcast_object`](Self::broadcast_object).
     ///
     /// Does not wait: a session whose outbox is full is closed with 1013.
     pub fn broadcast(&self, message: impl Into<Message>) -> usize {

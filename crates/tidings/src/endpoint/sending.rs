@@ -14,7 +14,7 @@ use super::{Encoder, IntoMessage, SendError, SendObjectError, Session, SessionId
 use crate::net::{EndOfBatch, Payload, PushError, SharedMessage};
 
 impl Session {
-    /// Sends a whole message.
+    /// Sends a whole message. For JSON and other values there is [`send_object`](Self::send_object).
     ///
     /// Returns once the message is in the session's outbox, and waits while that is full (unless the
     /// [overflow policy](super::OverflowPolicy) says otherwise). Messages of one task arrive in the order of
@@ -37,7 +37,8 @@ impl Session {
         self.send_payload(message.into()).await
     }
 
-    /// Sends a value of any type that makes a message: Jakarta WebSocket's `sendObject`.
+    /// Sends a value of any type that makes a message, such as [`Json`](super::Json): Jakarta WebSocket's
+    /// `sendObject`.
     ///
     /// # Errors
     ///

@@ -73,7 +73,7 @@ impl Session {
     }
 
     /// The whole URI of the request that the session came about with, with the scheme `ws` or `wss`;
-    /// `None` if there was no request.
+    /// `None` if there was no request. A router that nests the application may have taken a prefix off it.
     pub fn uri(&self) -> Option<Uri> {
         self.0.handshake.full_uri()
     }
@@ -133,7 +133,9 @@ impl Session {
 
     /// Starts the closing handshake. Later calls do nothing: the first reason holds.
     ///
-    /// What was sent before still goes out; sends fail from now on.
+    /// What was sent before still goes out; sends fail from now on. Of a code that must not be sent
+    /// ([`CloseCode::is_sendable`](super::CloseCode::is_sendable): 1005, 1006, 1015, and those that nobody has defined) the
+    /// peer hears nothing, nor of its reason.
     pub fn close(&self, reason: CloseReason) {
         self.0.link.close(reason);
     }
@@ -195,7 +197,9 @@ impl Session {
         self.deployed().state.app()
     }
 
-    /// The open sessions of the same endpoint, this one among them.
+    /// The open sessions of the same endpoint, whatever the values of their path parameters;
+    /// [`Peers::filter`] leaves those of one room. This one is among them, but no longer when `#[on_close]`
+    /// is called.
     pub fn peers(&self) -> Peers {
         self.0.deployed.open_sessions.peers_of(self)
     }

@@ -159,15 +159,19 @@ where
     F: Clone + Send + Sync + 'static,
     F::Future: Send,
 {
-    /// Serves until Ctrl-C; then as [`run_until`](Self::run_until).
+    /// Serves until Ctrl-C, or on Unix SIGTERM; then as [`run_until`](Self::run_until).
     ///
     /// # Errors
     ///
-    /// When the process cannot listen for Ctrl-C.
+    /// When the server listens nowhere, or the process cannot listen for signals.
     pub async fn run(self) -> io::Result<()> {
+        if self.listeners.is_empty() {
+            let text = "server listens nowhere: call `listen` before `run`";
+            return Err(io::Error::new(io::ErrorKind::InvalidInput, text));
+        }
         let (interrupt, interrupted) = tokio::sync::oneshot::channel();
         let wait = tokio::spawn(async move {
-            let _ = interrupt.send(tokio::signal::ctrl_c().await);
+            let _ = interrupt.send(stop_signal().await);
         });
         let mut result = Ok(());
         let signal = async { result = interrupted.await.unwrap_or(Ok(())) };
@@ -176,9 +180,9 @@ where
         result
     }
 
-    /// Serves until `signal` completes. Then nothing new is accepted, every session is closed with
-    /// 1001, and what has not ended after the
-    /// [shutdown timeout](ServerOptions::shutdown_timeout) is left to the runtime.
+    /// Serves until `signal` completes. Then nothing new is accepted, the application is
+    /// [shut down](App::shut_down), for other servers too that it is served by, and what has not ended after
+    /// the [shutdown timeout](ServerOptions::shutdown_timeout) is left to the runtime.
     pub async fn run_until(self, signal: impl Future<Output = ()>) {
         let Self { app, fallback, options, listeners } = self;
         let options = Arc::new(options);
@@ -210,6 +214,24 @@ where
             tracing::debug!("some peers did not answer: stopping without them");
         }
     }
+}
+
+/// Waits until somebody wants the process to stop.
+#[cfg(unix)]
+async fn stop_signal() -> io::Result<()> {
+    use tokio::signal::unix::{SignalKind, signal};
+
+    let mut terminate = signal(SignalKind::terminate())?;
+    tokio::select! {
+        interrupted = tokio::signal::ctrl_c() => interrupted,
+        _ = terminate.recv() => Ok(()),
+    }
+}
+
+/// Waits until somebody wants the process to stop.
+#[cfg(not(unix))]
+async fn stop_signal() -> io::Result<()> {
+    tokio::signal::ctrl_c().await
 }
 
 /// Accepts the connections of one listener in a task of its own.

@@ -4,7 +4,7 @@ use std::error::Error;
 use std::sync::Arc;
 use std::time::Duration;
 
-use http::header::{CONNECTION, HeaderMap, HeaderValue, SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
+use http::header::{CONNECTION, HeaderMap, HeaderValue, ORIGIN, SEC_WEBSOCKET_EXTENSIONS, UPGRADE};
 use http::request::Parts;
 use http::{Method, Response, StatusCode, Version};
 use hyper::ext::Protocol;
@@ -51,6 +51,7 @@ impl WebSocketDoor {
                 opened.unwrap_or_else(|refusal| {
                     let mut refusal = *refusal;
                     self.config.add_challenge(refusal.status(), refusal.headers_mut());
+                    log_refusal(request, refusal.status());
                     refusal
                 })
             }
@@ -100,6 +101,10 @@ impl WebSocketDoor {
         if !self.config.allows_connection(&handshake) {
             let text = "Only connections over TLS may come here.\n";
             return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
+        }
+        if self.deployment.open_sessions().are_ended() {
+            let text = "This endpoint is out of service.\n";
+            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
         }
         if !self.config.has_room_beside(self.deployment.open_sessions().len()) {
             let text = "There are too many sessions; try again later.\n";
@@ -264,6 +269,13 @@ fn accept_request(request: &Parts) -> Result<Accepted, HandshakeError> {
     }
 }
 
+/// Tells developers what a browser keeps from their pages. Without the query, which may hold a secret.
+fn log_refusal(request: &Parts, status: StatusCode) {
+    let origin = request.headers.get(ORIGIN).and_then(|origin| origin.to_str().ok());
+    let path = request.uri.path();
+    tracing::info!(status = status.as_u16(), path, origin, "handshake refused");
+}
+
 /// Adds the application's headers to a response, but for those of the handshake itself.
 fn add_headers(response: &mut HeaderMap, headers: HeaderMap) {
     let mut name = None;
@@ -290,7 +302,8 @@ fn name_host(request: &mut Parts) {
 }
 
 pub(crate) fn forbidden_origin() -> Response<Body> {
-    plain(StatusCode::FORBIDDEN, "This origin may not connect here.\n")
+    let text = "This origin may not connect here: it is not among the allowed_origins.\n";
+    plain(StatusCode::FORBIDDEN, text)
 }
 
 /// The answer to a handshake that lacks what the endpoint asks for.

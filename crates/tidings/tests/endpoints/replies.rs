@@ -186,7 +186,7 @@ async fn a_returned_value_that_cannot_be_encoded_is_an_error_and_is_not_sent() {
         || Secret,
         async |mut scene| {
             scene.peer.send("what?").await;
-            scene.expect_told("encode: reply could not be encoded").await;
+            scene.expect_told("encode: reply could not be encoded: it is secret").await;
             scene.write_frame(0x89, b"done").await;
             expect_pong(&mut scene.peer, b"done").await;
         },
@@ -243,4 +243,38 @@ async fn a_broadcast_reply_goes_to_all_sessions_of_the_endpoint() {
     assert_eq!(client.message().await, Message::from(vec![9]));
     assert_eq!(client.closed().await.code(), CloseCode::GOING_AWAY);
     assert_eq!(other.message().await, Message::from(vec![9]));
+}
+
+/// Has everybody else in the room hear what is said, as JSON.
+struct Rooms;
+
+#[server_endpoint("/rooms/{room}")]
+impl Rooms {
+    #[on_message]
+    fn said(&self, session: &Session, text: String) -> Result<(), BoxError> {
+        let room = session.path_param("room");
+        let peers = session.peers().others().filter(|peer| peer.path_param("room") == room);
+        let heard = peers.broadcast_object(Json(text))?;
+        session.try_send(format!("heard by {heard} of {}", peers.len()))?;
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_broadcast_may_go_to_some_sessions_only() {
+    let server = serve(App::builder().endpoint(|| Rooms).build().unwrap()).await;
+    let mut ann = server.websocket("/rooms/a").await;
+    let mut bob = server.websocket("/rooms/a").await;
+    let mut eve = server.websocket("/rooms/e").await;
+    eve.send("alone").await;
+    assert_eq!(eve.text().await, "heard by 0 of 0");
+    // Bob is there once he is answered.
+    bob.send("first").await;
+    assert!(bob.text().await.starts_with("heard by "));
+    ann.send("second").await;
+    let (heard, told) = (ann.text().await, bob.text().await);
+    let heard = if heard == "\"first\"" { ann.text().await } else { heard };
+    assert_eq!((heard.as_str(), told.as_str()), ("heard by 1 of 1", "\"second\""));
+    eve.send("still alone").await;
+    assert_eq!(eve.text().await, "heard by 0 of 0");
 }
