@@ -6,8 +6,7 @@ use std::sync::Arc;
 
 use crate::build_error::Mistake;
 use crate::endpoint::{
-    AppState, Endpoint, EndpointConfig, Handshake, MissingState, PathTemplate, ServerEndpoint,
-    Shared, SharedEndpoint,
+    Endpoint, EndpointConfig, Handshake, PathTemplate, ServerEndpoint, Shared, SharedEndpoint,
 };
 use crate::ground::Ground;
 use crate::net::{ConnectionOptions, Terms};
@@ -19,7 +18,7 @@ use crate::socket::{SocketHandler, SocketOutcome, WebSocket};
 /// Its methods are those of the [`AppBuilder`](crate::AppBuilder).
 pub struct Endpoints {
     pub(crate) ground: Ground,
-    candidates: Vec<Candidate>,
+    candidates: Vec<EndpointRoute>,
     mistakes: Vec<Mistake>,
 }
 
@@ -32,12 +31,6 @@ pub(crate) struct EndpointRoute {
     type_name: &'static str,
     /// Of annotated endpoints, which have only one path.
     annotated: Option<TypeId>,
-}
-
-/// An endpoint that will be deployed if nothing speaks against it.
-struct Candidate {
-    check_state: fn(&AppState) -> Result<(), MissingState>,
-    route: EndpointRoute,
 }
 
 impl Endpoints {
@@ -61,7 +54,8 @@ impl Endpoints {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        self.add(E::PATH, config, Manners::of::<E>(), factory);
+        let (admission, annotated) = (Admission::of::<E>(), Some(TypeId::of::<E>()));
+        self.add(E::PATH, config, Manners { admission, annotated }, factory);
         self
     }
 
@@ -95,7 +89,7 @@ impl Endpoints {
         path: &str,
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
-        self.endpoint_at_with(path, EndpointConfig::new(), move |_| factory())
+        self.endpoint_at_with(path, (E::admission().config)(), move |_| factory())
     }
 
     /// As [`AppBuilder::endpoint_at_with`](crate::AppBuilder::endpoint_at_with).
@@ -106,7 +100,8 @@ impl Endpoints {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        self.add(path, config, Manners::programmatic::<E>(), factory);
+        let manners = Manners { admission: E::admission(), annotated: None };
+        self.add(path, config, manners, factory);
         self
     }
 
@@ -136,7 +131,7 @@ impl Endpoints {
     {
         let (handler, tasks) = (Arc::new(handler), self.ground.tasks.clone());
         let factory = move |_: &_| SocketHandler::new(Arc::clone(&handler), tasks.clone());
-        self.add(path, config, Manners::programmatic::<F>(), factory);
+        self.add(path, config, Manners::default(), factory);
         self
     }
 
@@ -158,10 +153,10 @@ impl Endpoints {
             Ok(template) => template,
             Err(error) => return self.mistakes.push(Mistake::Path(error)),
         };
-        let Manners { type_name, annotated, admission, check_state } = manners;
+        let Manners { admission, annotated } = manners;
         let door = self.ground.door(config, admission, factory);
-        let route = EndpointRoute { template, door, path: path.to_owned(), type_name, annotated };
-        self.candidates.push(Candidate { check_state, route });
+        let (path, type_name) = (path.to_owned(), type_name::<E>());
+        self.candidates.push(EndpointRoute { template, door, path, type_name, annotated });
     }
 
     /// The routes that can be deployed beside what has `taken` its paths, and the mistakes that speak against
@@ -169,8 +164,8 @@ impl Endpoints {
     pub(crate) fn check(self, taken: &mut TakenPaths) -> (Vec<EndpointRoute>, Vec<Mistake>) {
         let Self { ground, candidates, mut mistakes } = self;
         let mut routes = Vec::new();
-        for Candidate { check_state, route } in candidates {
-            if let Err(missing) = check_state(&ground.state) {
+        for route in candidates {
+            if let Err(missing) = (route.door.admission.check_state)(&ground.state) {
                 mistakes.push(Mistake::State { endpoint: route.type_name, missing });
             }
             match taken.claim(route.template.shape(), route.owner()) {
@@ -187,7 +182,7 @@ impl Endpoints {
 
 impl fmt::Debug for Endpoints {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let paths: Vec<_> = self.candidates.iter().map(|it| &it.route.path).collect();
+        let paths: Vec<_> = self.candidates.iter().map(|it| &it.path).collect();
         f.debug_struct("Endpoints").field("paths", &paths).finish_non_exhaustive()
     }
 }
@@ -200,31 +195,11 @@ impl EndpointRoute {
 }
 
 /// What is to be known of an endpoint's type.
-pub(crate) struct Manners {
-    type_name: &'static str,
+#[derive(Default)]
+struct Manners {
+    admission: Admission,
+    /// Of annotated endpoints at their own path.
     annotated: Option<TypeId>,
-    pub(crate) admission: Admission,
-    pub(crate) check_state: fn(&AppState) -> Result<(), MissingState>,
-}
-
-impl Manners {
-    pub(crate) fn of<E: ServerEndpoint>() -> Self {
-        Self {
-            type_name: type_name::<E>(),
-            annotated: Some(TypeId::of::<E>()),
-            admission: Admission::of::<E>(),
-            check_state: E::check_state,
-        }
-    }
-
-    fn programmatic<E>() -> Self {
-        Self {
-            type_name: type_name::<E>(),
-            annotated: None,
-            admission: Admission::default(),
-            check_state: |_| Ok(()),
-        }
-    }
 }
 
 /// Which paths are taken, by the shapes of their templates.

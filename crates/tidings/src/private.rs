@@ -11,6 +11,8 @@ pub use bytes::Bytes;
 pub use futures_util::future::Either;
 pub use http::HeaderValue;
 
+pub use crate::server::Admission;
+
 use http::StatusCode;
 
 use crate::endpoint::{

@@ -47,15 +47,19 @@ pub(super) fn generate_endpoint(
     let on_error =
         methods.on_error.as_ref().map(|method| generate_on_error(method, variables, options));
     let kinds = generate_kinds(block, &methods.on_message, options);
-    let subprotocols = match deployed {
-        Deployed::Server => None,
+    let of_deployment = match deployed {
+        Deployed::Server => Some(quote! {
+            fn admission() -> ::tidings::__private::Admission {
+                ::tidings::__private::Admission::of::<Self>()
+            }
+        }),
         Deployed::Client => generate_subprotocols(options),
     };
     quote! {
         #kinds
 
         impl #impl_generics #the_trait for #ty #where_clause {
-            #subprotocols
+            #of_deployment
             #on_open
             #on_message
             #on_close

@@ -7,6 +7,7 @@ use super::{
     AppState, CloseInfo, EndpointConfig, EndpointError, Handshake, HandshakeResponse,
     MessageStream, MissingState, OnHandshake, Payload, Receptions, Reject, Session,
 };
+use crate::server::Admission;
 
 /// What an application does with one connection: the programmatic style of Jakarta WebSocket's
 /// `Endpoint`.
@@ -153,6 +154,12 @@ pub trait Endpoint: Send + 'static {
     ) -> impl Future<Output = Flow> + Send {
         tracing::warn!(session = %session.log_id(), %error, "endpoint failed");
         async { Flow::Continue }
+    }
+
+    /// What an annotated endpoint asks of a handshake, wherever it is deployed.
+    #[doc(hidden)]
+    fn admission() -> Admission {
+        Admission::default()
     }
 }
 

@@ -6,6 +6,7 @@ use super::{
     HandshakeResponse, MissingState, OnHandshake, Payload, Receptions, Reject, ServerEndpoint,
     Session,
 };
+use crate::server::Admission;
 
 /// An endpoint of which one value serves all connections, at the same time: what
 /// `#[server_endpoint("/path", shared)]` generates from methods that take `&self`.
@@ -61,6 +62,12 @@ pub trait SharedEndpoint: Send + Sync + 'static {
         tracing::warn!(session = %session.log_id(), %error, "endpoint failed");
         async { Flow::Continue }
     }
+
+    /// What an annotated endpoint asks of a handshake, wherever it is deployed.
+    #[doc(hidden)]
+    fn admission() -> Admission {
+        Admission::default()
+    }
 }
 
 /// One connection's part of a [`SharedEndpoint`].
@@ -103,6 +110,10 @@ impl<E: SharedEndpoint> Endpoint for Shared<E> {
 
     async fn on_error(&mut self, session: &Session, error: EndpointError) -> Flow {
         self.0.on_error(session, error).await
+    }
+
+    fn admission() -> Admission {
+        E::admission()
     }
 }
 

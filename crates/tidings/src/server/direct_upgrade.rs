@@ -4,11 +4,9 @@ use std::fmt;
 use http::{Request, Response};
 use tidings_websocket::handshake::server::HandshakeError;
 
-use super::{Admission, Body, WebSocketDoor};
+use super::{Body, WebSocketDoor};
 use crate::App;
-use crate::endpoint::{
-    Endpoint, EndpointConfig, Handshake, MissingState, PathParams, ServerEndpoint,
-};
+use crate::endpoint::{Endpoint, EndpointConfig, Handshake, MissingState, PathParams};
 
 /// Upgrades requests that somebody else's routes have found, with path parameters that they have found too:
 /// Jakarta WebSocket's `upgradeHttpToWebSocket`.
@@ -40,10 +38,10 @@ use crate::endpoint::{
 /// }
 ///
 /// let app = App::builder().build()?;
-/// let upgrade = DirectUpgrade::new(&app, EndpointConfig::new(), |_| Chat);
+/// let upgrade = DirectUpgrade::new(&app, EndpointConfig::new(), |_| Chat)?;
 /// let router = axum::Router::new().route("/rooms/{room}", any(chat)).with_state(upgrade);
 /// # let _: axum::Router = router;
-/// # Ok::<(), tidings::BuildError>(())
+/// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 #[derive(Clone)]
 pub struct DirectUpgrade {
@@ -52,29 +50,21 @@ pub struct DirectUpgrade {
 }
 
 impl DirectUpgrade {
-    /// Upgrades to programmatic endpoints. `factory` makes one for each session, and knows its handshake.
+    /// Upgrades to the endpoints that `factory` makes, one for each session, whose handshake it knows. The own
+    /// path of an annotated endpoint does not count; `config` is best
+    /// [theirs](crate::endpoint::ServerEndpoint::config).
+    ///
+    /// # Errors
+    ///
+    /// When the application was not given the state that an annotated endpoint asks for.
     pub fn new<E: Endpoint>(
         app: &App,
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
-    ) -> Self {
-        let door = app.0.ground.door(config, Admission::default(), factory);
-        Self { app: app.clone(), door }
-    }
-
-    /// Upgrades to annotated endpoints, whose own path does not count; `config` is best
-    /// [theirs](ServerEndpoint::config).
-    ///
-    /// # Errors
-    ///
-    /// When the application was not given the state that the endpoint asks for.
-    pub fn annotated<E: ServerEndpoint + Endpoint>(
-        app: &App,
-        config: EndpointConfig,
-        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Result<Self, MissingState> {
-        E::check_state(&app.0.ground.state)?;
-        let door = app.0.ground.door(config, Admission::of::<E>(), factory);
+        let admission = E::admission();
+        (admission.check_state)(&app.0.ground.state)?;
+        let door = app.0.ground.door(config, admission, factory);
         Ok(Self { app: app.clone(), door })
     }
 

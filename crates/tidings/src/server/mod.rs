@@ -1,5 +1,6 @@
 //! The server: accepting connections, and the doors that sessions come in by.
 
+mod admission;
 mod body;
 mod deployment;
 mod direct_upgrade;
@@ -20,6 +21,8 @@ mod tls;
 mod upgrade;
 mod websocket;
 
+#[doc(hidden)]
+pub use admission::Admission;
 pub use body::Body;
 pub use deployment::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 pub use direct_upgrade::{DirectUpgrade, NoHandshake};
@@ -34,4 +37,4 @@ pub use tidings_sockjs::SessionOptions as SockJsOptions;
 pub(crate) use deployment::{Deployment, Door};
 pub(crate) use http::Caller;
 pub(crate) use per_addr::Counted;
-pub(crate) use websocket::{Admission, WebSocketDoor, plain};
+pub(crate) use websocket::{WebSocketDoor, plain};

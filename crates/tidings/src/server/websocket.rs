@@ -17,10 +17,10 @@ use tidings_websocket::{Connection, Encoder, PerMessageDeflate};
 
 use super::deployment::{Deployment, Door};
 use super::direct_upgrade::NotUpgradable;
-use super::{AllowedOrigins, Body, Counted, upgrade};
+use super::{Admission, AllowedOrigins, Body, Counted, upgrade};
 use crate::endpoint::{
     EndpointConfig, EndpointError, Handshake, HandshakeResponse, OnHandshake, Origin, PathParams,
-    Reject, ServerEndpoint, Session, SubprotocolOffer, UserProperties, Verdict,
+    Reject, Session, SubprotocolOffer, UserProperties,
 };
 use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 
@@ -110,7 +110,8 @@ impl WebSocketDoor {
             let text = "There are too many sessions; try again later.\n";
             return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
         }
-        (self.admission.check)(&handshake).map_err(|error| Box::new(bad_request(&error)))?;
+        (self.admission.check_handshake)(&handshake)
+            .map_err(|error| Box::new(bad_request(&error)))?;
         let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
             return Err(Box::new(Self::refusal(NotUpgradable::Connection, request.version)));
         };
@@ -228,36 +229,6 @@ struct Opening {
     deflate: Option<PerMessageDeflate>,
     user_properties: UserProperties,
     counted: Option<Arc<Counted>>,
-}
-
-/// What an endpoint has to say to a client before there is a session.
-#[derive(Clone, Copy)]
-pub(crate) struct Admission {
-    check: fn(&Handshake) -> Result<(), EndpointError>,
-    on_handshake: Option<OnHandshakeFn>,
-}
-
-type OnHandshakeFn = for<'a> fn(OnHandshake<'a>, &'a mut HandshakeResponse) -> Verdict<'a>;
-
-impl Admission {
-    /// That of an annotated endpoint.
-    pub(crate) fn of<E: ServerEndpoint>() -> Self {
-        Self { check: E::check_handshake, on_handshake: Some(on_handshake::<E>) }
-    }
-}
-
-/// Nothing to say.
-impl Default for Admission {
-    fn default() -> Self {
-        Self { check: |_| Ok(()), on_handshake: None }
-    }
-}
-
-fn on_handshake<'a, E: ServerEndpoint>(
-    call: OnHandshake<'a>,
-    response: &'a mut HandshakeResponse,
-) -> Verdict<'a> {
-    Box::pin(E::on_handshake(call, response))
 }
 
 /// Checks that a request is an opening handshake.

@@ -200,8 +200,8 @@ async fn room(
 
 /// Both styles beneath routes of axum.
 async fn serve_rooms(app: &App) -> SocketAddr {
-    let annotated = DirectUpgrade::annotated(app, Annotated::config(), |_| Annotated).unwrap();
-    let programmatic = DirectUpgrade::new(app, EndpointConfig::new(), |_| Programmatic);
+    let annotated = DirectUpgrade::new(app, Annotated::config(), |_| Annotated).unwrap();
+    let programmatic = DirectUpgrade::new(app, EndpointConfig::new(), |_| Programmatic).unwrap();
     let router = axum::Router::new()
         .route("/rooms/a/{room}", any(room).with_state(annotated))
         .route("/rooms/p/{room}", any(room).with_state(programmatic));
@@ -261,7 +261,7 @@ async fn a_request_that_is_no_handshake_comes_back_as_it_was_and_nothing_is_answ
 #[tokio::test]
 async fn a_connection_that_cannot_be_upgraded_is_no_handshake() {
     let app = App::builder().build().unwrap();
-    let upgrade = DirectUpgrade::new(&app, EndpointConfig::new(), |_| Programmatic);
+    let upgrade = DirectUpgrade::new(&app, EndpointConfig::new(), |_| Programmatic).unwrap();
     let request = http::Request::get("/")
         .header("connection", "upgrade")
         .header("upgrade", "websocket")
@@ -288,11 +288,13 @@ async fn a_direct_upgrade_has_the_applications_state_and_shutdown() {
     }
 
     let without = App::builder().build().unwrap();
-    let missing = DirectUpgrade::annotated(&without, Asking::config(), |_| Asking).unwrap_err();
+    let elsewhere = App::builder().endpoint_at("/elsewhere", || Asking).build();
+    assert!(elsewhere.unwrap_err().to_string().contains("Asking"));
+    let missing = DirectUpgrade::new(&without, Asking::config(), |_| Asking).unwrap_err();
     assert!(missing.to_string().contains("&str"), "{missing}");
 
     let app = App::builder().state("the state").build().unwrap();
-    let upgrade = DirectUpgrade::annotated(&app, Asking::config(), |_| Asking).unwrap();
+    let upgrade = DirectUpgrade::new(&app, Asking::config(), |_| Asking).unwrap();
     let router = axum::Router::new().route("/{room}", any(room)).with_state(upgrade);
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let addr = listener.local_addr().unwrap();
@@ -304,4 +306,32 @@ async fn a_direct_upgrade_has_the_applications_state_and_shutdown() {
     assert_eq!(client.closed().await.code(), CloseCode::GOING_AWAY);
     drop(client);
     stopped.await.unwrap();
+}
+
+/// Lets nobody in.
+struct Guarded;
+
+#[server_endpoint("/guarded", subprotocols = ["chat"])]
+impl Guarded {
+    #[on_handshake]
+    fn refuse() -> Result<(), Reject> {
+        Err(Reject::new(StatusCode::PAYMENT_REQUIRED))
+    }
+}
+
+#[tokio::test]
+async fn an_annotated_endpoint_keeps_its_guards_wherever_it_is_deployed() {
+    let app = App::builder()
+        .endpoint(|| Guarded)
+        .endpoint_at("/elsewhere", || Guarded)
+        .endpoint_at_with("/configured", EndpointConfig::new(), |_| Guarded)
+        .endpoint_at("/annotated/{room}/again", || Annotated);
+    let server = serve(app.build().unwrap()).await;
+    for path in ["/guarded", "/elsewhere", "/configured"] {
+        assert_eq!(status(&server, path).await.as_deref(), Some("402"), "{path}");
+    }
+    assert_eq!(status(&server, "/annotated/x/again").await.as_deref(), Some("400"));
+    let offer = "Sec-WebSocket-Protocol: chat\r\n";
+    let client = WebSocket::connect(server.http, "/annotated/7/again", offer).await.unwrap();
+    assert!(client.head.to_lowercase().contains("sec-websocket-protocol: chat\r\n"));
 }
