@@ -3,12 +3,12 @@ use std::fmt;
 
 use http::StatusCode;
 
-use crate::{DecodeError, MESSAGES_MAX, decode_messages};
+use crate::{DecodeError, decode_messages};
 
 /// The messages in the body of an `xhr_send` request.
 ///
 /// `content_type` is the header's value, if there is one; its parameters and the case of its
-/// letters do not matter. The caller limits how long a body may be.
+/// letters do not matter. There are no more than `messages_max`; the caller limits how long a body may be.
 ///
 /// # Errors
 ///
@@ -20,14 +20,53 @@ use crate::{DecodeError, MESSAGES_MAX, decode_messages};
 /// ```
 /// use tidings_sockjs::{SendBodyError, parse_send};
 ///
-/// assert_eq!(parse_send(Some(b"text/plain"), br#"["a","b"]"#).unwrap(), ["a", "b"]);
-/// assert_eq!(parse_send(None, b""), Err(SendBodyError::PayloadExpected));
+/// assert_eq!(parse_send(Some(b"text/plain"), br#"["a","b"]"#, 100).unwrap(), ["a", "b"]);
+/// assert_eq!(parse_send(None, b"", 100), Err(SendBodyError::PayloadExpected));
 /// ```
-pub fn parse_send(content_type: Option<&[u8]>, body: &[u8]) -> Result<Vec<String>, SendBodyError> {
+pub fn parse_send(
+    content_type: Option<&[u8]>,
+    body: &[u8],
+    messages_max: usize,
+) -> Result<Vec<String>, SendBodyError> {
     if body.is_empty() || !is_accepted(content_type.unwrap_or_default()) {
         return Err(SendBodyError::PayloadExpected);
     }
-    Ok(decode_messages(body)?)
+    Ok(decode_messages(body, messages_max)?)
+}
+
+/// The messages in the body of a `jsonp_send` request: the field `d` of a form, or the body itself if it is
+/// plain text.
+///
+/// # Errors
+///
+/// [`SendBodyError`], as for [`parse_send`].
+///
+/// # Examples
+///
+/// ```
+/// use tidings_sockjs::parse_jsonp_send;
+///
+/// let form = Some(&b"application/x-www-form-urlencoded"[..]);
+/// assert_eq!(parse_jsonp_send(form, b"d=%5B%22a+b%22%5D", 100).unwrap(), ["a b"]);
+/// assert_eq!(parse_jsonp_send(Some(b"text/plain"), b"[\"%61\"]", 100).unwrap(), ["%61"]);
+/// ```
+pub fn parse_jsonp_send(
+    content_type: Option<&[u8]>,
+    body: &[u8],
+    messages_max: usize,
+) -> Result<Vec<String>, SendBodyError> {
+    let media_type = media_type(content_type.unwrap_or_default());
+    if media_type.eq_ignore_ascii_case(b"application/x-www-form-urlencoded") {
+        let field = form_urlencoded::parse(body).find(|(name, _)| name == "d");
+        let field = field.map(|(_, value)| value).filter(|value| !value.is_empty());
+        let field = field.ok_or(SendBodyError::PayloadExpected)?;
+        return Ok(decode_messages(field.as_bytes(), messages_max)?);
+    }
+    let is_text = media_type.is_empty() || media_type.eq_ignore_ascii_case(b"text/plain");
+    if body.is_empty() || !is_text {
+        return Err(SendBodyError::PayloadExpected);
+    }
+    Ok(decode_messages(body, messages_max)?)
 }
 
 /// Why a request brings no messages.
@@ -38,7 +77,7 @@ pub enum SendBodyError {
     PayloadExpected,
     /// The body is not JSON.
     BrokenJson,
-    /// The array has more than [`MESSAGES_MAX`] elements.
+    /// The array has more elements than it may.
     TooManyMessages,
 }
 
@@ -66,7 +105,7 @@ impl fmt::Display for SendBodyError {
         match self {
             Self::PayloadExpected => f.write_str("body without a JSON array"),
             Self::BrokenJson => f.write_str("body with broken JSON"),
-            Self::TooManyMessages => write!(f, "body with more than {MESSAGES_MAX} messages"),
+            Self::TooManyMessages => f.write_str("body with too many messages"),
         }
     }
 }
@@ -85,16 +124,30 @@ impl From<DecodeError> for SendBodyError {
 
 /// The types that clients have sent over the years; one of them is really called `T`.
 fn is_accepted(content_type: &[u8]) -> bool {
-    let media_type = content_type.split(|octet| *octet == b';').next().unwrap_or_default();
-    let media_type = media_type.trim_ascii();
+    let media_type = media_type(content_type);
     [&b""[..], b"text/plain", b"t", b"application/json", b"application/xml", b"text/xml"]
         .iter()
         .any(|accepted| media_type.eq_ignore_ascii_case(accepted))
 }
 
+fn media_type(content_type: &[u8]) -> &[u8] {
+    content_type.split(|octet| *octet == b';').next().unwrap_or_default().trim_ascii()
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    fn parse_send(content_type: Option<&[u8]>, body: &[u8]) -> Result<Vec<String>, SendBodyError> {
+        super::parse_send(content_type, body, 2)
+    }
+
+    fn parse_jsonp_send(
+        content_type: Option<&[u8]>,
+        body: &[u8],
+    ) -> Result<Vec<String>, SendBodyError> {
+        super::parse_jsonp_send(content_type, body, 2)
+    }
 
     #[test]
     fn every_content_type_of_the_suite_is_read() {
@@ -149,8 +202,38 @@ mod tests {
 
     #[test]
     fn too_many_messages_are_too_large_a_payload() {
-        let body = format!("[{}0]", "0,".repeat(MESSAGES_MAX));
-        let error = parse_send(None, body.as_bytes()).unwrap_err();
+        let error = parse_send(None, b"[0,0,0]").unwrap_err();
         assert_eq!((error, error.status().as_u16()), (SendBodyError::TooManyMessages, 413));
+    }
+
+    #[test]
+    fn a_form_brings_messages_in_its_field_d() {
+        let form = Some(&b"application/x-www-form-urlencoded; charset=UTF-8"[..]);
+        for (body, messages) in [
+            (&b"d=%5B%22x%22%5D"[..], Ok(vec!["x".to_owned()])),
+            (b"a=1&d=[\"%2b+\"]&d=x", Ok(vec!["+ ".to_owned()])),
+            (b"d=[]", Ok(vec![])),
+            (b"", Err(SendBodyError::PayloadExpected)),
+            (b"d=", Err(SendBodyError::PayloadExpected)),
+            (b"d", Err(SendBodyError::PayloadExpected)),
+            (b"D=[]", Err(SendBodyError::PayloadExpected)),
+            (b"d=%5B%22x", Err(SendBodyError::BrokenJson)),
+            (b"d={}", Err(SendBodyError::PayloadExpected)),
+        ] {
+            let body_text = String::from_utf8_lossy(body);
+            assert_eq!(parse_jsonp_send(form, body), messages, "{body_text}");
+        }
+    }
+
+    #[test]
+    fn plain_text_of_jsonp_is_not_decoded() {
+        for content_type in [Some(&b"text/plain"[..]), Some(b"Text/Plain;charset=utf-8"), None] {
+            let messages = parse_jsonp_send(content_type, b"[\"%61bc\"]");
+            assert_eq!(messages.unwrap(), ["%61bc"]);
+            let nothing = parse_jsonp_send(content_type, b"");
+            assert_eq!(nothing, Err(SendBodyError::PayloadExpected));
+        }
+        let json = parse_jsonp_send(Some(b"application/json"), b"[\"x\"]");
+        assert_eq!(json, Err(SendBodyError::PayloadExpected));
     }
 }

@@ -2,7 +2,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::json::{Reader, SyntaxError};
-use crate::{DecodeError, decode_messages, encode_message};
+use crate::{DecodeError, MESSAGES_MAX, decode_messages, encode_message};
 
 /// A frame from server to client.
 ///
@@ -60,7 +60,7 @@ impl Frame {
         match letter {
             'o' => Ok(Self::Open),
             'h' => Ok(Self::Heartbeat),
-            'a' => Ok(Self::Array(decode_messages(payload.as_bytes())?)),
+            'a' => Ok(Self::Array(decode_messages(payload.as_bytes(), MESSAGES_MAX)?)),
             'm' => Ok(Self::Array(vec![decode_string(payload)?])),
             'c' => decode_close(payload),
             _ => Err(FrameError::UnknownLetter(letter)),

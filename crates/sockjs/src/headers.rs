@@ -8,7 +8,7 @@ use http::header::{
     CACHE_CONTROL, EXPIRES, HeaderMap, HeaderValue, LAST_MODIFIED, ORIGIN, VARY,
 };
 
-use crate::date::http_date;
+use crate::Cors;
 
 const YEAR: Duration = Duration::from_secs(31_536_000);
 
@@ -23,7 +23,9 @@ pub fn no_cache(response: &mut HeaderMap) {
 /// Lets everybody cache the answer for one year from `now`.
 pub fn cache_one_year(now: SystemTime, response: &mut HeaderMap) {
     response.insert(CACHE_CONTROL, HeaderValue::from_static("public, max-age=31536000"));
-    let expires = http_date(now.checked_add(YEAR).unwrap_or(now));
+    // There are no dates before that, whatever the clock says.
+    let expires = now.checked_add(YEAR).unwrap_or(now).max(SystemTime::UNIX_EPOCH);
+    let expires = httpdate::fmt_http_date(expires);
     let expires = HeaderValue::try_from(expires).expect("a date is a valid header value");
     response.insert(EXPIRES, expires);
 }
@@ -32,8 +34,13 @@ pub fn cache_one_year(now: SystemTime, response: &mut HeaderMap) {
 ///
 /// Any origin that asks is allowed, with credentials. Whether it may ask at all is for the caller
 /// to decide beforehand.
-pub fn cors(request: &HeaderMap, response: &mut HeaderMap) {
-    match request.get(ORIGIN) {
+pub fn cors(policy: Cors, request: &HeaderMap, response: &mut HeaderMap) {
+    let origin = match policy {
+        Cors::Applies => request.get(ORIGIN),
+        Cors::WithoutPreflight => request.get(ORIGIN).filter(|origin| *origin != "null"),
+        Cors::Omitted => return,
+    };
+    match origin {
         Some(origin) => {
             response.insert(ACCESS_CONTROL_ALLOW_ORIGIN, origin.clone());
             let credentials = HeaderValue::from_static("true");
@@ -58,7 +65,7 @@ pub fn preflight(
     now: SystemTime,
     response: &mut HeaderMap,
 ) {
-    cors(request, response);
+    cors(Cors::Applies, request, response);
     cache_one_year(now, response);
     response.insert(ACCESS_CONTROL_ALLOW_METHODS, HeaderValue::from_static(allow));
     response.insert(ACCESS_CONTROL_MAX_AGE, HeaderValue::from(YEAR.as_secs()));
@@ -75,7 +82,7 @@ mod tests {
 
     fn cors_answer<const N: usize>(request: [(&'static str, &'static str); N]) -> HeaderMap {
         let mut response = HeaderMap::new();
-        cors(&map(request), &mut response);
+        cors(Cors::Applies, &map(request), &mut response);
         response
     }
 
@@ -103,6 +110,18 @@ mod tests {
             ]);
             assert_eq!(cors_answer([("origin", origin)]), expected);
         }
+    }
+
+    #[test]
+    fn a_page_without_an_origin_is_anybody_to_eventsource() {
+        let answer = |policy| {
+            let mut response = HeaderMap::new();
+            cors(policy, &map([("origin", "null")]), &mut response);
+            response
+        };
+        let anybody = map([("access-control-allow-origin", "*"), ("vary", "Origin")]);
+        assert_eq!(answer(Cors::WithoutPreflight), anybody);
+        assert_eq!(answer(Cors::Omitted), HeaderMap::new());
     }
 
     #[test]

@@ -3,6 +3,8 @@ use std::fmt;
 
 use serde_json::{Value, json};
 
+use crate::{TransportType, Transports};
+
 /// What a service can do, as `/info` tells it.
 ///
 /// # Examples
@@ -25,6 +27,9 @@ pub struct Info {
     /// To be drawn for every answer from a strong source, for clients that have none. The default
     /// is 0.
     pub entropy: u32,
+    /// The transports that are on. The default is all of them, also for an answer that does not tell, as
+    /// those of the standard don't.
+    pub transports: Transports,
     /// Where the transports are to be found, if not where `/info` was. The default is `None`.
     pub base_url: Option<String>,
 }
@@ -36,6 +41,7 @@ impl Info {
             "websocket": self.websocket,
             "cookie_needed": self.cookie_needed,
             "entropy": self.entropy,
+            "transports": self.transports.iter().map(TransportType::name).collect::<Vec<_>>(),
         });
         if !self.origins.is_empty() {
             object["origins"] = json!(self.origins);
@@ -58,7 +64,8 @@ impl Info {
         };
         let default = Self::default();
         let flag = |name| object.get(name).and_then(Value::as_bool);
-        let origins = object.get("origins").and_then(Value::as_array);
+        let array = |name| object.get(name).and_then(Value::as_array);
+        let (origins, transports) = (array("origins"), array("transports"));
         Ok(Self {
             websocket: flag("websocket").unwrap_or(default.websocket),
             cookie_needed: flag("cookie_needed").unwrap_or(default.cookie_needed),
@@ -66,6 +73,10 @@ impl Info {
                 origins.iter().filter_map(Value::as_str).map(str::to_owned).collect()
             }),
             entropy: object.get("entropy").and_then(entropy).unwrap_or(default.entropy),
+            transports: transports.map_or(default.transports, |names| {
+                let is_named = |it: &TransportType| names.iter().any(|name| *name == it.name());
+                Transports::only(TransportType::ALL.into_iter().filter(is_named))
+            }),
             base_url: object.get("base_url").and_then(Value::as_str).map(str::to_owned),
         })
     }
@@ -78,6 +89,7 @@ impl Default for Info {
             cookie_needed: false,
             origins: vec!["*:*".to_owned()],
             entropy: 0,
+            transports: Transports::default(),
             base_url: None,
         }
     }
@@ -114,6 +126,15 @@ mod tests {
             "cookie_needed": false,
             "origins": ["*:*"],
             "entropy": 4_294_967_295_u32,
+            "transports": [
+                "websocket",
+                "websocket-raw",
+                "xhr-streaming",
+                "eventsource",
+                "htmlfile",
+                "xhr-polling",
+                "jsonp-polling",
+            ],
         });
         assert_eq!(json, expected);
     }
@@ -132,10 +153,19 @@ mod tests {
     fn what_is_missing_or_strange_counts_as_its_default() {
         let none = Info { origins: Vec::new(), ..Info::default() };
         assert_eq!(Info::from_json(b"{}"), Ok(none.clone()));
-        let flags = br#"{"websocket":0,"cookie_needed":"","transports":[]}"#;
+        let flags = br#"{"websocket":0,"cookie_needed":"","transports":{}}"#;
         assert_eq!(Info::from_json(flags), Ok(none.clone()));
         let others = br#"{"origins":1,"entropy":"x","base_url":{}}"#;
         assert_eq!(Info::from_json(others), Ok(none));
+    }
+
+    #[test]
+    fn transports_that_are_off_are_not_listed() {
+        let transports = Transports::only([TransportType::XhrPolling, TransportType::WebSocket]);
+        let info = Info { transports, ..Info::default() };
+        assert_eq!(Info::from_json(info.to_json().as_bytes()), Ok(info));
+        let unknown = Info::from_json(br#"{"transports":["xhr-polling","telegraph"]}"#).unwrap();
+        assert_eq!(unknown.transports, Transports::only([TransportType::XhrPolling]));
     }
 
     #[test]

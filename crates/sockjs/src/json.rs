@@ -200,6 +200,37 @@ fn code_unit(text: &str) -> Option<(u32, &str)> {
     Some((unit, rest))
 }
 
+/// Where a string literal is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Inside {
+    /// A text of its own.
+    Text,
+    /// An element of a page, which `</script>` would end.
+    Script,
+}
+
+/// Appends UTF-8 text as a string literal of JSON and of JavaScript. What line ends JavaScript has beyond
+/// those of JSON must be escaped in the text already.
+pub(crate) fn write_literal(text: &[u8], inside: Inside, out: &mut Vec<u8>) {
+    let suspect = |octet: &u8| match octet {
+        b'"' | b'\\' | ..0x20 => true,
+        b'<' => inside == Inside::Script,
+        _ => false,
+    };
+    out.push(b'"');
+    let mut rest = text;
+    while let Some(at) = rest.iter().position(suspect) {
+        out.extend_from_slice(&rest[..at]);
+        match rest[at] {
+            octet @ (b'"' | b'\\') => out.extend_from_slice(&[b'\\', octet]),
+            octet => out.extend_from_slice(format!("\\u{octet:04x}").as_bytes()),
+        }
+        rest = &rest[at + 1..];
+    }
+    out.extend_from_slice(rest);
+    out.push(b'"');
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

@@ -3,7 +3,7 @@ use std::fmt;
 
 use crate::json::{Reader, SyntaxError};
 
-/// The most messages that one body, frame or WebSocket message may hold: 65,536.
+/// The most messages that one frame or WebSocket message may hold, and by default one body: 65,536.
 ///
 /// A few octets make a message on the wire, and many more in memory.
 pub const MESSAGES_MAX: usize = 65_536;
@@ -35,7 +35,7 @@ pub fn encode_message(text: &str, out: &mut Vec<u8>) {
     out.push(b'"');
 }
 
-/// The messages of a JSON array, as a client sends it.
+/// The messages of a JSON array, as a client sends it: no more than `messages_max`.
 ///
 /// Octets that are not UTF-8, and surrogates without their other half, become U+FFFD. An element
 /// that is not a string becomes its JSON text.
@@ -47,14 +47,14 @@ pub fn encode_message(text: &str, out: &mut Vec<u8>) {
 /// # Examples
 ///
 /// ```
-/// let messages = tidings_sockjs::decode_messages(br#"["a", "\u0062", {"c": 1}]"#);
+/// let messages = tidings_sockjs::decode_messages(br#"["a", "\u0062", {"c": 1}]"#, 3);
 /// assert_eq!(messages.unwrap(), ["a", "b", r#"{"c": 1}"#]);
 /// ```
-pub fn decode_messages(json: &[u8]) -> Result<Vec<String>, DecodeError> {
+pub fn decode_messages(json: &[u8], messages_max: usize) -> Result<Vec<String>, DecodeError> {
     let text = String::from_utf8_lossy(json);
     let mut reader = Reader::new(&text);
     if reader.peek() == Some('[') {
-        let messages = elements(&mut reader)?;
+        let messages = elements(&mut reader, messages_max)?;
         reader.finish()?;
         return Ok(messages);
     }
@@ -78,7 +78,7 @@ pub fn decode_websocket_text(text: &str) -> Result<Vec<String>, DecodeError> {
     }
     let mut reader = Reader::new(text);
     let messages = match reader.peek() {
-        Some('[') => elements(&mut reader)?,
+        Some('[') => elements(&mut reader, MESSAGES_MAX)?,
         _ => vec![element(&mut reader)?],
     };
     reader.finish()?;
@@ -96,7 +96,7 @@ pub enum DecodeError {
     },
     /// It is JSON, but not an array.
     NotAnArray,
-    /// The array has more than [`MESSAGES_MAX`] elements.
+    /// The array has more elements than it may.
     TooManyMessages,
 }
 
@@ -105,7 +105,7 @@ impl fmt::Display for DecodeError {
         match self {
             Self::Syntax { offset } => write!(f, "broken JSON at octet {offset}"),
             Self::NotAnArray => f.write_str("not a JSON array"),
-            Self::TooManyMessages => write!(f, "more than {MESSAGES_MAX} messages in one array"),
+            Self::TooManyMessages => f.write_str("too many messages in one array"),
         }
     }
 }
@@ -118,21 +118,22 @@ impl From<SyntaxError> for DecodeError {
     }
 }
 
-fn elements(reader: &mut Reader<'_>) -> Result<Vec<String>, DecodeError> {
+fn elements(reader: &mut Reader<'_>, messages_max: usize) -> Result<Vec<String>, DecodeError> {
     let mut messages = Vec::new();
     reader.punctuation('[')?;
     if reader.peek() == Some(']') {
         reader.punctuation(']')?;
         return Ok(messages);
     }
-    messages.push(element(reader)?);
-    while reader.more(']')? {
-        if messages.len() == MESSAGES_MAX {
+    loop {
+        if messages.len() == messages_max {
             return Err(DecodeError::TooManyMessages);
         }
         messages.push(element(reader)?);
+        if !reader.more(']')? {
+            return Ok(messages);
+        }
     }
-    Ok(messages)
 }
 
 fn element(reader: &mut Reader<'_>) -> Result<String, SyntaxError> {
@@ -238,43 +239,50 @@ mod tests {
 
     #[test]
     fn elements_are_messages_in_their_order() {
-        assert_eq!(decode_messages(b"[]"), Ok(vec![]));
-        assert_eq!(decode_messages(br#" [ "a" , "b" ] "#).unwrap(), ["a", "b"]);
+        assert_eq!(decode_messages(b"[]", MESSAGES_MAX), Ok(vec![]));
+        assert_eq!(decode_messages(br#" [ "a" , "b" ] "#, MESSAGES_MAX).unwrap(), ["a", "b"]);
     }
 
     #[test]
     fn elements_that_are_not_strings_become_their_json_text() {
-        let messages = decode_messages(br#"[1,null,true,{"a":"b"},["c"]]"#).unwrap();
+        let messages = decode_messages(br#"[1,null,true,{"a":"b"},["c"]]"#, MESSAGES_MAX).unwrap();
         assert_eq!(messages, ["1", "null", "true", r#"{"a":"b"}"#, r#"["c"]"#]);
     }
 
     #[test]
     fn invalid_utf8_and_lone_surrogates_become_replacement_characters() {
-        assert_eq!(decode_messages(b"[\"a\xff\"]").unwrap(), ["a\u{fffd}"]);
-        assert_eq!(decode_messages(br#"["\udc00"]"#).unwrap(), ["\u{fffd}"]);
+        assert_eq!(decode_messages(b"[\"a\xff\"]", MESSAGES_MAX).unwrap(), ["a\u{fffd}"]);
+        assert_eq!(decode_messages(br#"["\udc00"]"#, MESSAGES_MAX).unwrap(), ["\u{fffd}"]);
     }
 
     #[test]
     fn noncharacters_are_messages_too() {
-        assert_eq!(decode_messages(br#"["\ufffe\uffff"]"#).unwrap(), ["\u{fffe}\u{ffff}"]);
+        assert_eq!(
+            decode_messages(br#"["\ufffe\uffff"]"#, MESSAGES_MAX).unwrap(),
+            ["\u{fffe}\u{ffff}"]
+        );
     }
 
     #[test]
     fn only_whole_json_is_told_to_be_no_array() {
         for json in [&b"{}"[..], b"\"a\"", b"null", b"1"] {
-            assert_eq!(decode_messages(json), Err(DecodeError::NotAnArray));
+            assert_eq!(decode_messages(json, MESSAGES_MAX), Err(DecodeError::NotAnArray));
         }
-        assert_eq!(decode_messages(b"{\"a"), Err(DecodeError::Syntax { offset: 3 }));
-        assert_eq!(decode_messages(b"null null"), Err(DecodeError::Syntax { offset: 5 }));
-        assert_eq!(decode_messages(b"[\"a"), Err(DecodeError::Syntax { offset: 3 }));
+        assert_eq!(decode_messages(b"{\"a", MESSAGES_MAX), Err(DecodeError::Syntax { offset: 3 }));
+        assert_eq!(
+            decode_messages(b"null null", MESSAGES_MAX),
+            Err(DecodeError::Syntax { offset: 5 })
+        );
+        assert_eq!(decode_messages(b"[\"a", MESSAGES_MAX), Err(DecodeError::Syntax { offset: 3 }));
     }
 
     #[test]
     fn an_array_holds_no_more_messages_than_the_limit() {
         let array = |len| format!("[{}0]", "0,".repeat(len - 1));
-        assert_eq!(decode_messages(array(MESSAGES_MAX).as_bytes()).unwrap().len(), MESSAGES_MAX);
+        assert_eq!(decode_messages(array(4).as_bytes(), 4).unwrap().len(), 4);
+        let excess = decode_messages(array(5).as_bytes(), 4);
+        assert_eq!(excess, Err(DecodeError::TooManyMessages));
         let excess = array(MESSAGES_MAX + 1);
-        assert_eq!(decode_messages(excess.as_bytes()), Err(DecodeError::TooManyMessages));
         assert_eq!(decode_websocket_text(&excess), Err(DecodeError::TooManyMessages));
     }
 

@@ -6,7 +6,7 @@
 use http::header::{ALLOW, CONTENT_TYPE, HeaderValue};
 use http::{Response, StatusCode};
 
-use crate::SendBodyError;
+use crate::{CallbackError, SendBodyError};
 
 /// 404: there is no such URL, no such session, or the transport is off.
 pub fn not_found() -> Response<&'static str> {
@@ -27,9 +27,14 @@ pub fn not_a_websocket_request() -> Response<&'static str> {
     text(StatusCode::BAD_REQUEST, "Not a valid websocket request")
 }
 
-/// 500, or 413: the body of an `xhr_send` request brings no messages.
+/// 500, or 413: the body of an `xhr_send` or `jsonp_send` request brings no messages.
 pub fn send_body(error: &SendBodyError) -> Response<&'static str> {
     text(error.status(), error.text())
+}
+
+/// 500: a request by `htmlfile` or `jsonp` does not name the function to call.
+pub fn callback(error: CallbackError) -> Response<&'static str> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, error.text())
 }
 
 /// 500: the server failed, for reasons that are not the client's business.
@@ -57,6 +62,8 @@ mod tests {
             (send_body(&SendBodyError::PayloadExpected), 500, "Payload expected."),
             (send_body(&SendBodyError::BrokenJson), 500, "Broken JSON encoding."),
             (send_body(&SendBodyError::TooManyMessages), 413, "Too many messages."),
+            (callback(CallbackError::Required), 500, "\"callback\" parameter required"),
+            (callback(CallbackError::Invalid), 500, "invalid \"callback\" parameter"),
             (internal_server_error(), 500, "500 - Internal Server Error"),
         ] {
             assert_eq!(response.status().as_u16(), status);

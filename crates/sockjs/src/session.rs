@@ -4,7 +4,7 @@ use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 
-use crate::{Transport, encode_close};
+use crate::{Receive, encode_close};
 
 mod options;
 mod output;
@@ -52,8 +52,7 @@ impl Session {
         }
     }
 
-    /// Answers a receive request, by a transport of
-    /// [`TransportKind::Receive`](crate::TransportKind::Receive).
+    /// Answers a receive request. `callback` is the function that it names, empty where none is asked for.
     ///
     /// If another receiver is attached, that one stays, and the new one is told code 2010. But a
     /// client that gave up on one response and asks anew at once is not to be refused just because
@@ -62,10 +61,17 @@ impl Session {
     /// [`handle_receiver_aborted`](Self::handle_receiver_aborted) before it attaches the next.
     ///
     /// A closed session repeats its close frame.
-    pub fn attach(&mut self, now: Instant, receiver: ReceiverId, transport: &'static Transport) {
+    pub fn attach(
+        &mut self,
+        now: Instant,
+        receiver: ReceiverId,
+        receive: &'static Receive,
+        callback: &str,
+    ) {
         let heartbeat_at = self.options.heartbeat_after(now);
         let limit = self.options.response_limit;
-        let receiver = Receiver::start(receiver, transport, limit, heartbeat_at, &mut self.outputs);
+        let receiver =
+            Receiver::start(receiver, receive, callback, limit, heartbeat_at, &mut self.outputs);
         match &self.state {
             State::New => {
                 self.state = State::Attached(receiver);

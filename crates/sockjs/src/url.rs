@@ -1,3 +1,4 @@
+use crate::iframe::is_iframe;
 use crate::{Transport, transport};
 
 /// What a request asks a SockJS service for.
@@ -8,6 +9,8 @@ pub enum Route<'a> {
     Greeting,
     /// `/info`: what the service can do, as [`Info`](crate::Info).
     Info,
+    /// `/iframe*.html`: the page of [`IframePage`](crate::IframePage).
+    Iframe,
     /// `/websocket`: a WebSocket without the framing of SockJS.
     RawWebSocket,
     /// `/{server}/{session}/{transport}`.
@@ -37,7 +40,7 @@ pub enum Route<'a> {
 ///     panic!("it is the URL of a session");
 /// };
 /// assert_eq!(session_id, "k3wq2p1x");
-/// assert_eq!(transport.name, "xhr-streaming");
+/// assert_eq!(transport.path, "xhr_streaming");
 ///
 /// assert!(route("/000/../xhr_streaming").is_none());
 /// ```
@@ -52,6 +55,7 @@ pub fn route(path_after_prefix: &str) -> Option<Route<'_>> {
         (None, ..) => match first {
             "info" => Some(Route::Info),
             "websocket" => Some(Route::RawWebSocket),
+            _ if is_iframe(first) => Some(Route::Iframe),
             _ => None,
         },
         (Some(session_id), Some(path), None) if is_id(first) && is_id(session_id) => {
@@ -88,6 +92,16 @@ mod tests {
         assert!(matches!(route("/websocket"), Some(Route::RawWebSocket)));
         assert!(matches!(route("/websocket/"), Some(Route::RawWebSocket)));
         assert_eq!(session("/a/b/xhr/"), Some(("a", "b", "xhr")));
+    }
+
+    #[test]
+    fn the_page_of_the_iframe_has_many_names() {
+        for path in ["/iframe.html", "/iframe-1.6.1.html", "/iframe.html/"] {
+            assert!(matches!(route(path), Some(Route::Iframe)), "{path}");
+        }
+        for path in ["/iframe-/.html", "/iframe", "/a/iframe.html"] {
+            assert!(route(path).is_none(), "{path}");
+        }
     }
 
     #[test]

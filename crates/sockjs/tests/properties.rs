@@ -2,11 +2,13 @@
 
 use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use proptest::collection::vec;
 use proptest::prelude::*;
 use tidings_sockjs::{
-    Closed, Frame, Output, ReceiverId, SendError, Session, SessionOptions, Transport, XHR,
-    XHR_STREAMING, decode_messages, decode_websocket_text, encode_array, encode_message,
+    Closed, EVENTSOURCE, Frame, HTMLFILE, JSONP, MESSAGES_MAX, Output, Receive, ReceiverId,
+    ResponseEnds, SendError, Session, SessionOptions, Transport, XHR, XHR_STREAMING,
+    decode_messages, decode_websocket_text, encode_array, encode_message, parse_jsonp_send,
     parse_send, route,
 };
 
@@ -58,7 +60,7 @@ proptest! {
         encode_array(&messages, &mut array);
         let array = String::from_utf8(array).unwrap();
         prop_assert_eq!(Frame::decode(&array), Ok(Frame::Array(messages.clone())));
-        prop_assert_eq!(decode_messages(&array.as_bytes()[1..]), Ok(messages.clone()));
+        prop_assert_eq!(decode_messages(&array.as_bytes()[1..], MESSAGES_MAX), Ok(messages.clone()));
         prop_assert_eq!(decode_websocket_text(&array[1..]), Ok(messages));
     }
 
@@ -108,8 +110,9 @@ proptest! {
 
     #[test]
     fn no_input_is_too_strange(octets in vec(any::<u8>(), 0..64), text in ".{0,40}") {
-        let _ = parse_send(None, &octets);
-        let _ = parse_send(Some(&octets), b"[]");
+        let _ = parse_send(None, &octets, MESSAGES_MAX);
+        let _ = parse_jsonp_send(Some(b"application/x-www-form-urlencoded"), &octets, 100);
+        let _ = parse_send(Some(&octets), b"[]", MESSAGES_MAX);
         let _ = decode_websocket_text(&text);
         for letter in ["", "a", "m", "c", "a[", "m\"", "c[1000,\"", "a[\"\\u", "a[\"\\ud800\\u"] {
             let _ = Frame::decode(&format!("{letter}{text}"));
@@ -134,11 +137,15 @@ enum Event {
     Close,
 }
 
+const RECEIVING: [&Transport; 5] = [&XHR, &XHR_STREAMING, &EVENTSOURCE, &HTMLFILE, &JSONP];
+
+const CALLBACK: &str = "_jp.a1";
+
 fn event() -> impl Strategy<Value = Event> {
     let wait = prop_oneof![4 => 0..4_999u64, 1 => 4_990..5_010u64, 1 => 20_000..60_000u64];
     prop_oneof![
         8 => text().prop_map(Event::Send),
-        6 => prop::sample::select(vec![&XHR, &XHR_STREAMING]).prop_map(Event::Attach),
+        6 => prop::sample::select(RECEIVING.to_vec()).prop_map(Event::Attach),
         1 => Just(Event::Block),
         2 => Just(Event::Unblock),
         3 => wait.prop_map(|milliseconds| Event::Wait(Duration::from_millis(milliseconds))),
@@ -167,27 +174,60 @@ struct ResponseSeen {
 
 impl ResponseSeen {
     fn frames(&self) -> impl Iterator<Item = Frame> {
-        let prelude = usize::from(!self.transport.prelude.is_empty());
+        let prelude = usize::from(self.prelude().is_some());
         self.chunks.iter().skip(prelude).map(|chunk| {
-            let frame = chunk.strip_suffix('\n').expect("a chunk is a line");
-            assert!(!frame.contains('\n'), "a chunk is one line");
-            Frame::decode(frame).expect("a line is a frame")
+            let frame = frame_of(self.transport, chunk).expect("a chunk is a frame");
+            Frame::decode(&frame).expect("it is one of SockJS")
         })
     }
 
+    fn prelude(&self) -> Option<Bytes> {
+        self.receive().prelude.chunk(CALLBACK)
+    }
+
+    fn receive(&self) -> &'static Receive {
+        self.transport.receive().expect("it brings frames")
+    }
+
     fn check(&self, options: &SessionOptions) {
-        if let Some(first) = self.chunks.first().filter(|_| !self.transport.prelude.is_empty()) {
-            assert_eq!(first.as_bytes(), self.transport.prelude);
+        if let (Some(first), Some(prelude)) = (self.chunks.first(), self.prelude()) {
+            assert_eq!(first.as_bytes(), prelude);
         }
         let frames: Vec<_> = self.frames().collect();
         let is_close = |frame: &Frame| matches!(frame, Frame::Close { .. });
         if let Some(at) = frames.iter().position(is_close) {
             assert!(at + 1 == frames.len() && self.ended, "a close frame is the last");
-        } else if self.transport.path == XHR.path {
+        } else if self.receive().ends == ResponseEnds::AfterOneFrame {
             assert_eq!(self.ended, frames.len() == 1, "a poll is one frame");
         } else {
             let octets: usize = self.chunks.iter().skip(1).map(String::len).sum();
             assert_eq!(self.ended, octets >= options.response_limit);
+        }
+    }
+}
+
+/// The frame inside a chunk, as a client of the transport takes it out.
+fn frame_of(transport: &Transport, chunk: &str) -> Option<String> {
+    match transport.path {
+        "eventsource" => {
+            let data = chunk.strip_prefix("data: ")?.strip_suffix("\r\n\r\n")?;
+            assert!(!data.contains(['\r', '\n', '\0']), "an event is one line");
+            Some(data.replace("%25", "%"))
+        }
+        "htmlfile" => {
+            let call = chunk.strip_prefix("<script>\np(")?.strip_suffix(");\n</script>\r\n")?;
+            assert!(!call.contains('<'), "nothing may end the script");
+            serde_json::from_str(call).ok()
+        }
+        "jsonp" => {
+            let call = chunk.strip_prefix("/**/_jp.a1(")?.strip_suffix(");\r\n")?;
+            assert!(!call.contains(['\u{2028}', '\u{2029}']), "it is a script of old");
+            serde_json::from_str(call).ok()
+        }
+        _ => {
+            let frame = chunk.strip_suffix('\n')?;
+            assert!(!frame.contains('\n'), "a chunk is one line");
+            Some(frame.to_owned())
         }
     }
 }
@@ -255,7 +295,8 @@ impl Model {
     fn attach(&mut self, transport: &'static Transport) {
         let receiver = ReceiverId(self.responses.len() as u64);
         self.responses.push(ResponseSeen { transport, chunks: Vec::new(), ended: false });
-        self.session.attach(self.now, receiver, transport);
+        let receive = transport.receive().expect("it brings frames");
+        self.session.attach(self.now, receiver, receive, CALLBACK);
         self.drain();
         let response = self.responses.last().expect("one was just pushed");
         if !response.ended {

@@ -1,6 +1,8 @@
 use std::error::Error;
 use std::fmt;
 
+use tidings_sockjs::SockJsUrlError;
+
 use crate::endpoint::{MissingState, PathTemplateError};
 use crate::messaging::AmbiguousMapping;
 
@@ -16,9 +18,14 @@ pub(crate) enum Mistake {
     Conflict { first: String, second: String },
     State { endpoint: &'static str, missing: MissingState },
     Mapping(AmbiguousMapping),
+    SockJsUrl(SockJsUrlError),
 }
 
 impl BuildError {
+    pub(crate) fn of(mistake: Mistake) -> Self {
+        Self { mistakes: vec![mistake] }
+    }
+
     /// The error that all these mistakes make, if there are any.
     pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
         if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
@@ -36,6 +43,7 @@ impl fmt::Display for BuildError {
                 }
                 Mistake::State { endpoint, missing } => write!(f, "; {endpoint}: {missing}")?,
                 Mistake::Mapping(error) => write!(f, "; {error}")?,
+                Mistake::SockJsUrl(error) => write!(f, "; {error}")?,
             }
         }
         Ok(())

@@ -3,6 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::Extensions;
+use tidings_sockjs::SockJsUrlError;
 use tidings_websocket::Limits;
 
 use crate::app::{App, Inner, TrailingSlash};
@@ -29,8 +30,8 @@ const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
 /// Mistakes are gathered, and told all at once by [`build`](Self::build).
 pub struct AppBuilder {
     endpoints: Endpoints,
-    sockjs: Vec<(String, Deployment, SockJsOptions)>,
-    stomp_paths: Vec<String>,
+    sockjs: Vec<(String, WebSocketDoor, SockJsOptions)>,
+    stomp_paths: Vec<(String, SockJsOptions)>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     application_prefix: String,
@@ -208,7 +209,7 @@ impl AppBuilder {
         self.sockjs_with_options(prefix, SockJsOptions::default(), factory)
     }
 
-    /// As [`sockjs`](Self::sockjs), with delays and limits other than the defaults.
+    /// As [`sockjs`](Self::sockjs), with options.
     #[must_use]
     pub fn sockjs_with_options<E: Endpoint>(
         mut self,
@@ -217,8 +218,11 @@ impl AppBuilder {
         factory: impl Fn() -> E + Send + Sync + 'static,
     ) -> Self {
         let ground = &self.endpoints.ground;
-        let deployment = ground.deployment(EndpointConfig::new(), move |_| factory());
-        let add = |builder: &mut Self, prefix| builder.sockjs.push((prefix, deployment, options));
+        let admission = E::admission();
+        let config = options.endpoint.clone().unwrap_or_else(admission.config);
+        let deployment = ground.deployment(config.clone(), move |_| factory());
+        let door = WebSocketDoor { admission, ..sockjs_door(deployment, config) };
+        let add = |builder: &mut Self, prefix| builder.sockjs.push((prefix, door, options));
         self.add_prefix(prefix, add);
         self
     }
@@ -226,8 +230,15 @@ impl AppBuilder {
     /// Opens a STOMP door at `path`: an upgrade of the path itself is STOMP over WebSocket, and
     /// beneath it is STOMP over SockJS.
     #[must_use]
-    pub fn stomp(mut self, path: &str) -> Self {
-        self.add_prefix(path, |builder, path| builder.stomp_paths.push(path));
+    pub fn stomp(self, path: &str) -> Self {
+        self.stomp_with_options(path, SockJsOptions::default())
+    }
+
+    /// As [`stomp`](Self::stomp), with options of the SockJS service. Upgrades of the path itself are let in
+    /// by the same rules.
+    #[must_use]
+    pub fn stomp_with_options(mut self, path: &str, options: SockJsOptions) -> Self {
+        self.add_prefix(path, |builder, path| builder.stomp_paths.push((path, options)));
         self
     }
 
@@ -306,8 +317,14 @@ impl AppBuilder {
         let (routes, of_endpoints) = endpoints.check(&mut taken);
         mistakes.extend(of_endpoints);
         let mut prefixes = TakenPaths::default();
+        for (_, door, _) in &sockjs {
+            if let Err(missing) = (door.admission.check_state)(&ground.state) {
+                mistakes.push(Mistake::State { endpoint: "SockJS service", missing });
+            }
+        }
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
-        for (prefix, service) in services.chain(stomp_paths.iter().map(|path| (path, "STOMP"))) {
+        let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
+        for (prefix, service) in services.chain(stomp_services) {
             mistakes.extend(taken.claim_prefix(prefix, service).err());
             let _ = prefixes.claim_prefix(prefix, service);
         }
@@ -322,10 +339,12 @@ impl AppBuilder {
 
         let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
         let stomp = StompDoor::new(&ground, Hub::new(), controllers, listeners, prefix);
+        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp)
+            .map_err(|error| BuildError::of(Mistake::SockJsUrl(error)))?;
         Ok(App::new(Inner {
             routes: Routes::new(routes),
             prefixes,
-            sockjs: sockjs_services(sockjs, &stomp_paths, &stomp),
+            sockjs,
             messenger: stomp.messenger().clone(),
             stomp,
             origins: self.origins,
@@ -336,25 +355,23 @@ impl AppBuilder {
 }
 
 fn sockjs_services(
-    plain: Vec<(String, Deployment, SockJsOptions)>,
-    stomp_paths: &[String],
+    plain: Vec<(String, WebSocketDoor, SockJsOptions)>,
+    stomp_paths: Vec<(String, SockJsOptions)>,
     stomp: &StompDoor,
-) -> Vec<SockJsService> {
-    let plain = plain.into_iter().map(|(prefix, deployment, options)| {
-        SockJsService::new(&prefix, options, sockjs_door(deployment), None)
-    });
-    let of_stomp = stomp_paths.iter().map(|path| {
+) -> Result<Vec<SockJsService>, SockJsUrlError> {
+    let plain = plain
+        .into_iter()
+        .map(|(prefix, door, options)| SockJsService::new(&prefix, options, door, None));
+    let of_stomp = stomp_paths.into_iter().map(|(path, options)| {
+        let door = |config| sockjs_door(stomp.deployment().clone(), config);
+        let subprotocols = SUBPROTOCOLS.iter().copied();
+        let config = options.endpoint.clone().unwrap_or_default();
         let upgrade = WebSocketDoor {
             framing: Framing::WebSocket,
-            config: EndpointConfig::new().subprotocols(SUBPROTOCOLS.iter().copied()),
-            ..sockjs_door(stomp.deployment().clone())
+            ..door(config.clone().subprotocols(subprotocols))
         };
-        SockJsService::new(
-            path,
-            SockJsOptions::default(),
-            sockjs_door(stomp.deployment().clone()),
-            Some(upgrade),
-        )
+        let framed = door(config);
+        SockJsService::new(&path, options, framed, Some(upgrade))
     });
     plain.chain(of_stomp).collect()
 }
@@ -365,13 +382,19 @@ impl fmt::Debug for AppBuilder {
     }
 }
 
-fn sockjs_door(deployment: Deployment) -> WebSocketDoor {
-    let limits = Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
-    let terms = Terms::new(ConnectionOptions { limits, ..ConnectionOptions::default() });
+fn sockjs_door(deployment: Deployment, config: EndpointConfig) -> WebSocketDoor {
+    let terms = Terms::new(match config.own_connection_options() {
+        Some(options) => options.clone(),
+        None => {
+            let limits =
+                Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
+            ConnectionOptions { limits, ..ConnectionOptions::default() }
+        }
+    });
     WebSocketDoor {
         deployment,
         framing: Framing::SockJs,
-        config: EndpointConfig::new(),
+        config,
         admission: Admission::default(),
         terms,
         heartbeat_delay: None,

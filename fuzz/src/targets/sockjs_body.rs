@@ -1,6 +1,8 @@
-//! The body of an `xhr_send` request, and a message of the `websocket` transport.
+//! The body of an `xhr_send` or `jsonp_send` request, and a message of the `websocket` transport.
 
-use tidings_sockjs::{Frame, MESSAGES_MAX, decode_websocket_text, encode_array, parse_send};
+use tidings_sockjs::{
+    Frame, MESSAGES_MAX, decode_websocket_text, encode_array, parse_jsonp_send, parse_send,
+};
 
 use crate::random::Random;
 use crate::target::{DECODING, Target};
@@ -21,6 +23,9 @@ pub(crate) const TARGET: Target = Target {
         b"\",\"",
         b"{\"a\":",
         b"null",
+        b"d=",
+        b"%5B%22",
+        b"&",
         b"1e9",
         b"\xff",
     ],
@@ -30,7 +35,11 @@ pub(crate) const TARGET: Target = Target {
 const REPLACEMENT_OCTETS: usize = 3;
 
 fn check(input: &[u8]) {
-    if let Ok(messages) = parse_send(Some(b"text/plain"), input) {
+    if let Ok(messages) = parse_send(Some(b"text/plain"), input, MESSAGES_MAX) {
+        check_messages(&messages, input.len());
+    }
+    let form = Some(&b"application/x-www-form-urlencoded"[..]);
+    if let Ok(messages) = parse_jsonp_send(form, input, MESSAGES_MAX) {
         check_messages(&messages, input.len());
     }
     let text = String::from_utf8_lossy(input);

@@ -4,6 +4,7 @@ import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
 import { once } from "node:events";
 import net from "node:net";
+import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const BINARY =
@@ -48,6 +49,35 @@ export class Server {
     assert.deepEqual([code, killedBy], [0, null], this.stderr);
     assert.ok(performance.now() - begun < 5000, "stopping took five seconds or more");
     assert.doesNotMatch(this.stderr, /ERROR|panicked/);
+  }
+}
+
+/// One of the library's examples, on a free port.
+export class Example {
+  static async start(name) {
+    const example = new Example();
+    const binary = path.join(path.dirname(BINARY), "examples", name);
+    example.process = spawn(binary, ["--listen", "127.0.0.1:0"]);
+    example.output = "";
+    for (const stream of [example.process.stdout, example.process.stderr]) {
+      stream.setEncoding("utf8").on("data", (text) => (example.output += text));
+    }
+    while (!(example.http = example.output.match(/^listening on (\S+)$/m)?.[1])) {
+      await within(once(example.process.stdout, "data"), `${name} says nothing`);
+    }
+    return example;
+  }
+
+  get port() {
+    return Number(this.http.split(":").at(-1));
+  }
+
+  /// Stops it; it must not have complained.
+  async stop() {
+    this.process.kill("SIGINT");
+    const [code, killedBy] = await within(once(this.process, "exit"), "the example does not stop");
+    assert.deepEqual([code, killedBy], [0, null], this.output);
+    assert.doesNotMatch(this.output, /ERROR|panicked/);
   }
 }
 

@@ -1,16 +1,16 @@
 use std::collections::VecDeque;
 use std::time::Instant;
 
-use bytes::Bytes;
-
 use super::{Output, ReceiverId};
-use crate::{ResponseEnds, Transport};
+use crate::{Receive, ResponseEnds};
 
 /// A response that frames are written to.
 #[derive(Debug)]
 pub(super) struct Receiver {
     id: ReceiverId,
-    transport: &'static Transport,
+    receive: &'static Receive,
+    /// The function of the page that frames are handed to, or nothing.
+    callback: Box<str>,
     /// Octets of frames that it may still get before it ends.
     room: usize,
     flow: Flow,
@@ -34,20 +34,20 @@ impl Receiver {
     /// Begins the response, with the prelude of its transport.
     pub(super) fn start(
         id: ReceiverId,
-        transport: &'static Transport,
+        receive: &'static Receive,
+        callback: &str,
         response_limit: usize,
         heartbeat_at: Option<Instant>,
         outputs: &mut VecDeque<Output>,
     ) -> Self {
-        if !transport.prelude.is_empty() {
-            let chunk = Bytes::from_static(transport.prelude);
+        if let Some(chunk) = receive.prelude.chunk(callback) {
             outputs.push_back(Output::Write { receiver: id, chunk });
         }
-        let room = match transport.ends {
+        let room = match receive.ends {
             ResponseEnds::AfterOneFrame => 1,
             ResponseEnds::AtResponseLimit => response_limit,
         };
-        Self { id, transport, room, flow: Flow::Writable, heartbeat_at }
+        Self { id, receive, callback: callback.into(), room, flow: Flow::Writable, heartbeat_at }
     }
 
     pub(super) fn id(&self) -> ReceiverId {
@@ -69,7 +69,7 @@ impl Receiver {
     /// Writes a frame, and ends the response once it holds enough.
     pub(super) fn write(&mut self, frame: &[u8], outputs: &mut VecDeque<Output>) -> Response {
         let mut chunk = Vec::new();
-        (self.transport.write_frame)(frame, &mut chunk);
+        (self.receive.write_frame)(frame, &self.callback, &mut chunk);
         self.room = self.room.saturating_sub(chunk.len());
         outputs.push_back(Output::Write { receiver: self.id, chunk: chunk.into() });
         if self.room > 0 {

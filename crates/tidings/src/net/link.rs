@@ -8,7 +8,7 @@ use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
 use super::{ConnectionOptions, Framing, Outbox, Payload, SharedMessage};
 use crate::endpoint::{CloseInfo, CloseInitiator};
-use crate::server::sockjs::{BODY_OCTETS_MAX, HttpSession};
+use crate::server::sockjs::HttpSession;
 
 /// The way from a session to its peer.
 #[derive(Debug)]
@@ -117,7 +117,7 @@ impl Link {
     pub(crate) fn message_octets_max(&self) -> usize {
         match self {
             Self::Stream { outbox, .. } => outbox.terms().limits.message_octets_max,
-            Self::Http(_) => BODY_OCTETS_MAX,
+            Self::Http(session) => session.octets_max(),
         }
     }
 

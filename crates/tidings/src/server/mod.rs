@@ -4,6 +4,7 @@ mod admission;
 mod body;
 mod deployment;
 mod direct_upgrade;
+mod hixie76;
 mod http;
 mod listen;
 mod listener;
@@ -32,7 +33,10 @@ pub use not_found::NotFound;
 pub use open_files::raise_open_file_limit;
 pub use options::ServerOptions;
 pub use origin::AllowedOrigins;
-pub use tidings_sockjs::SessionOptions as SockJsOptions;
+pub use sockjs::{SessionBinding, SockJsOptions};
+pub use tidings_sockjs::{
+    CookieError, IFRAME_SCRIPT_HASH, SameSite, StickyCookie, TransportType, Transports,
+};
 
 pub(crate) use deployment::{Deployment, Door};
 pub(crate) use http::Caller;

@@ -1,4 +1,4 @@
-use http::header::{HOST, ORIGIN};
+use http::header::{HOST, HeaderValue, ORIGIN, REFERER};
 use http::uri::Authority;
 use http::{HeaderMap, Uri};
 
@@ -32,6 +32,10 @@ impl AllowedOrigins {
         if origins.next().is_some() {
             return false;
         }
+        self.allow_origin(origin, headers)
+    }
+
+    fn allow_origin(&self, origin: &str, headers: &HeaderMap) -> bool {
         match self {
             Self::Any => true,
             Self::SameOrigin => is_same_origin(origin, headers),
@@ -41,6 +45,47 @@ impl AllowedOrigins {
             }
         }
     }
+}
+
+/// What scripts and pages that another page loads tell of it, since they have no `Origin`.
+impl AllowedOrigins {
+    /// Whether a page may load what such a request is for: Fetch Metadata, and where a browser does not send
+    /// that, its `Referer`.
+    pub(crate) fn allow_loading(&self, headers: &HeaderMap) -> bool {
+        let is_of_this_origin = match headers.get("sec-fetch-site") {
+            Some(site) => site == "same-origin" || site == "none",
+            None => !headers.contains_key(REFERER),
+        };
+        *self == Self::Any || is_of_this_origin || {
+            let referer = headers.get(REFERER).and_then(|referer| referer.to_str().ok());
+            referer.and_then(origin_of).is_some_and(|origin| self.allow_origin(&origin, headers))
+        }
+    }
+
+    /// Whose pages may hold a page of this server: CSP 3, section 6.4.2. `None` for everybody's.
+    pub(crate) fn frame_ancestors(&self) -> Option<HeaderValue> {
+        let ancestors = match self {
+            Self::Any => return None,
+            Self::SameOrigin => "frame-ancestors 'self'".to_owned(),
+            Self::List(origins) => {
+                // What could be another directive is no origin.
+                let is_origin = |origin: &&String| !origin.contains([';', ',', ' ']);
+                origins
+                    .iter()
+                    .filter(is_origin)
+                    .fold("frame-ancestors 'self'".to_owned(), |all, one| all + " " + one)
+            }
+        };
+        Some(HeaderValue::from_str(&ancestors).unwrap_or(NOBODY))
+    }
+}
+
+const NOBODY: HeaderValue = HeaderValue::from_static("frame-ancestors 'none'");
+
+/// The origin of a URL.
+fn origin_of(url: &str) -> Option<String> {
+    let url: Uri = url.parse().ok()?;
+    Some(format!("{}://{}", url.scheme_str()?, url.authority()?))
 }
 
 /// Whether the origin is the one that is listed, or beneath it.
@@ -81,8 +126,6 @@ fn is_same_origin(origin: &str, headers: &HeaderMap) -> bool {
 
 #[cfg(test)]
 mod tests {
-    use http::HeaderValue;
-
     use super::*;
 
     fn headers(origin: Option<&str>, host: &str) -> HeaderMap {
@@ -163,5 +206,46 @@ mod tests {
         let mut binary = headers(None, "example.org");
         binary.insert(ORIGIN, HeaderValue::from_bytes(&[0xff]).unwrap());
         assert!(!AllowedOrigins::Any.allow(&binary));
+    }
+
+    #[test]
+    fn pages_of_others_load_nothing_unless_they_are_allowed() {
+        let listed = AllowedOrigins::List(vec!["https://example.org".into()]);
+        let loads = |origins: &AllowedOrigins, site: Option<&str>, referer: Option<&str>| {
+            let mut headers = headers(None, "here");
+            let fields = [("sec-fetch-site", site), ("referer", referer)];
+            for (name, value) in fields.into_iter().filter_map(|(name, value)| Some((name, value?)))
+            {
+                headers.insert(name, HeaderValue::from_str(value).unwrap());
+            }
+            origins.allow_loading(&headers)
+        };
+        for (site, referer, same, list) in [
+            (None, None, true, true),
+            (Some("none"), None, true, true),
+            (Some("same-origin"), Some("http://here/a"), true, true),
+            (Some("same-site"), None, false, false),
+            (Some("cross-site"), Some("http://evil/https://example.org"), false, false),
+            (Some("cross-site"), Some("https://example.org/a?b"), false, true),
+            (None, Some("http://here/page"), true, true),
+            (None, Some("http://evil/here"), false, false),
+            (None, Some("https://example.org/"), false, true),
+            (None, Some("about:blank"), false, false),
+        ] {
+            let seen = (site, referer);
+            assert_eq!(loads(&AllowedOrigins::SameOrigin, site, referer), same, "{seen:?}");
+            assert_eq!(loads(&listed, site, referer), list, "{seen:?}");
+            assert!(loads(&AllowedOrigins::Any, site, referer), "{seen:?}");
+        }
+    }
+
+    #[test]
+    fn frames_are_for_those_who_are_allowed() {
+        let list =
+            AllowedOrigins::List(vec!["https://*.example.org".into(), "x; script-src *".into()]);
+        assert_eq!(list.frame_ancestors().unwrap(), "frame-ancestors 'self' https://*.example.org");
+        let same = AllowedOrigins::SameOrigin.frame_ancestors();
+        assert_eq!(same.unwrap(), "frame-ancestors 'self'");
+        assert_eq!(AllowedOrigins::Any.frame_ancestors(), None);
     }
 }

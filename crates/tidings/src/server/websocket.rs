@@ -48,15 +48,17 @@ impl WebSocketDoor {
         match accept_request(request) {
             Ok(accepted) => {
                 let opened = self.open_accepted(request, &accepted, path_params, origins).await;
-                opened.unwrap_or_else(|refusal| {
-                    let mut refusal = *refusal;
-                    self.config.add_challenge(refusal.status(), refusal.headers_mut());
-                    log_refusal(request, refusal.status());
-                    refusal
-                })
+                opened.unwrap_or_else(|refusal| self.refuse(request, *refusal))
             }
             Err(error) => Self::refusal(NotUpgradable::Handshake(error), request.version),
         }
+    }
+
+    /// Completes the answer to a client that is not let in.
+    pub(super) fn refuse(&self, request: &Parts, mut refusal: Response<Body>) -> Response<Body> {
+        self.config.add_challenge(refusal.status(), refusal.headers_mut());
+        log_refusal(request, refusal.status());
+        refusal
     }
 
     /// Tells whether a request can be upgraded, whatever the application says to it.
@@ -92,33 +94,14 @@ impl WebSocketDoor {
         origins: &AllowedOrigins,
     ) -> Result<Response<Body>, Box<Response<Body>>> {
         let mut handshake = Handshake::of_request(request, path_params);
-        let verdict = origins.verdict(&request.headers);
-        let configurator = self.config.any_configurator();
-        let origin = Origin::new(handshake.header("origin"), verdict);
-        if !configurator.check_origin(origin, &handshake) {
-            return Err(Box::new(forbidden_origin()));
-        }
-        if !self.config.allows_connection(&handshake) {
-            let text = "Only connections over TLS may come here.\n";
-            return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
-        }
-        if self.deployment.open_sessions().are_ended() {
-            let text = "This endpoint is out of service.\n";
-            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
-        }
-        if !self.config.has_room_beside(self.deployment.open_sessions().len()) {
-            let text = "There are too many sessions; try again later.\n";
-            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
-        }
-        (self.admission.check_handshake)(&handshake)
-            .map_err(|error| Box::new(bad_request(&error)))?;
+        self.check_request(request, &handshake, origins)?;
         let Some(upgrade) = request.extensions.remove::<OnUpgrade>() else {
             return Err(Box::new(Self::refusal(NotUpgradable::Connection, request.version)));
         };
         let (supported, policy) = self.config.subprotocol_list();
         let requested = accepted.subprotocols();
         let offer = SubprotocolOffer::new(supported, requested, policy);
-        let subprotocol = configurator.subprotocol(&offer);
+        let subprotocol = self.config.any_configurator().subprotocol(&offer);
         let subprotocol = subprotocol.filter(|it| requested.iter().any(|known| known == it));
         if let Some(subprotocol) = subprotocol {
             handshake.set_subprotocol(subprotocol);
@@ -134,6 +117,33 @@ impl WebSocketDoor {
         }
         self.start(upgrade, Opening { handshake, deflate, user_properties, counted });
         Ok(response.map(|()| Body::empty()))
+    }
+
+    /// Whether a request is let in, as far as that is simple to tell.
+    pub(super) fn check_request(
+        &self,
+        request: &Parts,
+        handshake: &Handshake,
+        origins: &AllowedOrigins,
+    ) -> Result<(), Box<Response<Body>>> {
+        let verdict = origins.verdict(&request.headers);
+        let origin = Origin::new(handshake.header("origin"), verdict);
+        if !self.config.any_configurator().check_origin(origin, handshake) {
+            return Err(Box::new(forbidden_origin()));
+        }
+        if !self.config.allows_connection(handshake) {
+            let text = "Only connections over TLS may come here.\n";
+            return Err(Box::new(plain(StatusCode::FORBIDDEN, text)));
+        }
+        if self.deployment.open_sessions().are_ended() {
+            let text = "This endpoint is out of service.\n";
+            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
+        }
+        if !self.config.has_room_beside(self.deployment.open_sessions().len()) {
+            let text = "There are too many sessions; try again later.\n";
+            return Err(Box::new(plain(StatusCode::SERVICE_UNAVAILABLE, text)));
+        }
+        (self.admission.check_handshake)(handshake).map_err(|error| Box::new(bad_request(&error)))
     }
 
     /// Chooses among the extensions of both sides: what the connection does, and what the client is told.
@@ -152,7 +162,7 @@ impl WebSocketDoor {
     }
 
     /// Has the application decide whether the client is let in.
-    async fn admit(
+    pub(super) async fn admit(
         &self,
         handshake: &mut Handshake,
     ) -> Result<(HeaderMap, UserProperties), Box<Response<Body>>> {
@@ -248,7 +258,7 @@ fn log_refusal(request: &Parts, status: StatusCode) {
 }
 
 /// Adds the application's headers to a response, but for those of the handshake itself.
-fn add_headers(response: &mut HeaderMap, headers: HeaderMap) {
+pub(super) fn add_headers(response: &mut HeaderMap, headers: HeaderMap) {
     let mut name = None;
     for (next, value) in headers {
         name = next.or(name);

@@ -1,9 +1,15 @@
 //! SockJS over HTTP: routes, sessions, responses.
 
+mod binding;
+mod options;
+mod pages;
 mod receiver;
 mod service;
 mod session;
 mod table;
+mod transports;
 
-pub(crate) use service::{BODY_OCTETS_MAX, SockJsService};
+pub use binding::SessionBinding;
+pub use options::SockJsOptions;
+pub(crate) use service::SockJsService;
 pub(crate) use session::{HttpSession, HttpSource};

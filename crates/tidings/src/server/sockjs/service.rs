@@ -1,44 +1,38 @@
 use std::sync::Arc;
-use std::time::Duration;
+use std::time::SystemTime;
 
-use bytes::{Buf, Bytes};
-use http::header::{CONTENT_TYPE, HeaderValue};
+use bytes::Buf;
+use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
-use http_body_util::{BodyExt, LengthLimitError, Limited};
+use hyper::ext::Protocol;
 use tidings_sockjs::{
-    Info, Route, SessionOptions, Transport, TransportKind, headers, parse_send, refusal,
+    Cors, IframePage, Route, SockJsUrlError, Transport, TransportKind, TransportType,
 };
+use tidings_sockjs::{headers, hixie76, refusal, route};
 
-use super::session::HttpSource;
-use super::table::{Found, SessionTable};
-use crate::endpoint::{BoxError, Handshake, PathParams, Session};
-use crate::net::{Framing, Link};
-use crate::server::deployment::{Deployment, Door};
-use crate::server::websocket::{WebSocketDoor, forbidden_origin, plain};
+use super::SockJsOptions;
+use super::pages::{greeting, iframe, info};
+use super::table::SessionTable;
+use crate::endpoint::{BoxError, PathParams};
+use crate::net::Framing;
+use crate::server::deployment::Deployment;
+use crate::server::hixie76::open_hixie76;
+use crate::server::websocket::{WebSocketDoor, forbidden_origin};
 use crate::server::{AllowedOrigins, Body};
-
-/// Octets that the body of one request may hold: 16 MiB.
-pub(crate) const BODY_OCTETS_MAX: usize = 16 * 1024 * 1024;
-
-/// How long the body of one request may take to arrive: 20 s.
-const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
-
-/// How long a second receiver waits for the first one's disconnection to be noticed, before it is
-/// told that there is another: a client that reconnects at once must not be refused.
-const RECONNECT_GRACE: Duration = Duration::from_millis(100);
 
 /// One SockJS service: everything beneath its prefix.
 pub(crate) struct SockJsService {
     prefix: Box<str>,
-    options: SessionOptions,
-    /// Takes `prefix/server/session/websocket`.
-    framed: WebSocketDoor,
+    pub(super) options: SockJsOptions,
+    page: Option<IframePage>,
+    /// Takes `prefix/server/session/websocket`, and lets sessions of the other transports in.
+    pub(super) framed: WebSocketDoor,
     /// Takes `prefix/websocket`.
     raw: WebSocketDoor,
     /// Takes an upgrade of the prefix itself.
     upgrade: Option<WebSocketDoor>,
-    sessions: Arc<SessionTable>,
+    pub(super) sessions: Arc<SessionTable>,
 }
 
 impl SockJsService {
@@ -46,15 +40,16 @@ impl SockJsService {
     /// prefix itself, which SockJS leaves unused.
     pub(crate) fn new(
         prefix: &str,
-        options: SessionOptions,
+        options: SockJsOptions,
         framed: WebSocketDoor,
         upgrade: Option<WebSocketDoor>,
-    ) -> Self {
+    ) -> Result<Self, SockJsUrlError> {
         let raw = WebSocketDoor { framing: Framing::WebSocket, ..framed.clone() };
         let heartbeat_delay = Some(options.heartbeat_delay).filter(|delay| !delay.is_zero());
-        let framed = WebSocketDoor { heartbeat_delay, ..framed };
+        let framed = WebSocketDoor { heartbeat_delay, framing: Framing::SockJs, ..framed };
+        let page = options.sockjs_url.as_deref().map(IframePage::new).transpose()?;
         let sessions = Arc::default();
-        Self { prefix: prefix.into(), options, framed, raw, upgrade, sessions }
+        Ok(Self { prefix: prefix.into(), options, page, framed, raw, upgrade, sessions })
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -66,7 +61,7 @@ impl SockJsService {
         path.strip_prefix(&*self.prefix).filter(|rest| rest.is_empty() || rest.starts_with('/'))
     }
 
-    /// Answers a request to `rest`, the path after the prefix.
+    /// Answers a request to `rest`, the path after the prefix. `origins` are those of the application.
     pub(crate) async fn respond<B>(
         &self,
         request: Request<B>,
@@ -78,31 +73,84 @@ impl SockJsService {
         B::Data: Buf + Send,
         B::Error: Into<BoxError>,
     {
+        let origins = self.options.allowed_origins.as_ref().unwrap_or(origins);
         let (mut parts, body) = request.into_parts();
+        let route = route(rest);
+        if let Some(Route::Iframe) = route
+            && let Some(page) = &self.page
+        {
+            return iframe(&parts, page, origins);
+        }
         if !origins.allow(&parts.headers) {
             return forbidden_origin();
         }
-        match tidings_sockjs::route(rest) {
-            None => refusal::not_found().map(Body::from),
+        match route {
             Some(Route::Greeting) => match &self.upgrade {
                 Some(door) if is_upgrade(&parts) => {
                     door.open(&mut parts, PathParams::default(), origins).await
                 }
                 _ => greeting(&parts.method),
             },
-            Some(Route::Info) => info(&parts),
-            Some(Route::RawWebSocket) => self.websocket(&self.raw, &mut parts, origins).await,
-            Some(Route::Session { session_id, transport, .. }) => match transport.kind {
-                TransportKind::WebSocket => self.websocket(&self.framed, &mut parts, origins).await,
-                _ if parts.method == Method::OPTIONS => preflight(&parts, transport.allow),
-                _ if parts.method != transport.method => {
-                    refusal::method_not_allowed(transport.allow).map(Body::from)
-                }
-                TransportKind::Receive => self.receive(&parts, session_id, transport).await,
-                TransportKind::Send => self.send(&parts, session_id, body).await,
+            Some(Route::Info) => match parts.method {
+                Method::OPTIONS => self.preflight(&parts, "OPTIONS, GET"),
+                Method::GET => info(&parts, &self.options),
+                _ => refusal::method_not_allowed("OPTIONS, GET").map(Body::from),
             },
-            Some(_) => refusal::not_found().map(Body::from),
+            Some(Route::RawWebSocket) if self.allows(TransportType::RawWebSocket) => {
+                self.websocket(&self.raw, &mut parts, origins).await
+            }
+            Some(Route::Session { session_id, transport, .. })
+                if self.options.transports.allow_row(transport) =>
+            {
+                self.session_request(parts, body, session_id, transport, origins).await
+            }
+            _ => refusal::not_found().map(Body::from),
         }
+    }
+
+    fn allows(&self, transport: TransportType) -> bool {
+        self.options.transports.allow(transport)
+    }
+
+    async fn session_request<B>(
+        &self,
+        mut parts: Parts,
+        body: B,
+        session_id: &str,
+        transport: &'static Transport,
+        origins: &AllowedOrigins,
+    ) -> Response<Body>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        if let TransportKind::WebSocket = transport.kind {
+            return match hixie76::Hixie76::of_request(&parts.headers) {
+                Some(handshake) if parts.method == Method::GET => {
+                    open_hixie76(&mut parts, handshake)
+                }
+                _ => self.websocket(&self.framed, &mut parts, origins).await,
+            };
+        }
+        let mut response = match (&parts.method, transport.kind) {
+            (&Method::OPTIONS, _) if transport.cors == Cors::Applies => {
+                return self.preflight(&parts, transport.allow);
+            }
+            (method, _) if *method != transport.method => {
+                return refusal::method_not_allowed(transport.allow).map(Body::from);
+            }
+            (_, TransportKind::Receive(receive)) => {
+                self.receive(&mut parts, session_id, receive, origins).await
+            }
+            (_, TransportKind::Send(send)) => self.send(&parts, session_id, send, body).await,
+            (_, TransportKind::WebSocket) => refusal::not_found().map(Body::from),
+        };
+        let fields = response.headers_mut();
+        headers::no_cache(fields);
+        headers::cors(transport.cors, &parts.headers, fields);
+        self.add_cookie(&parts.headers, fields);
+        response
     }
 
     async fn websocket(
@@ -111,128 +159,38 @@ impl SockJsService {
         parts: &mut Parts,
         origins: &AllowedOrigins,
     ) -> Response<Body> {
-        if parts.method != Method::GET {
+        let is_extended_connect =
+            parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
+        if parts.method != Method::GET && !is_extended_connect {
             return refusal::method_not_allowed("GET").map(Body::from);
         }
-        if !is_upgrade(parts) {
+        if !is_extended_connect && !is_upgrade(parts) {
             return refusal::not_a_websocket_request().map(Body::from);
         }
         door.open(parts, PathParams::default(), origins).await
     }
 
-    /// Opens or continues a session, and streams what it has to say.
-    async fn receive(
-        &self,
-        parts: &Parts,
-        session_id: &str,
-        transport: &'static Transport,
-    ) -> Response<Body> {
-        let session = match self.sessions.find_or_create(session_id, &self.options) {
-            Found::Known(session) => {
-                session.wait_for_receiver_to_leave(RECONNECT_GRACE).await;
-                session
-            }
-            Found::New(session) => session,
-        };
-        let body = session.attach(transport);
-        if session.take_opened() {
-            let handshake = Handshake::of_request(parts, PathParams::default());
-            let link = Link::Http(Arc::clone(&session));
-            let deployed = Arc::clone(self.deployment().deployed());
-            let table = Arc::clone(&self.sessions);
-            let source = HttpSource::new(session, session_id.into(), table);
-            self.deployment().start(Session::new(handshake, link, deployed), Door::Http(source));
-        }
-        let mut response = Response::new(Body::stream(body));
-        let content_type = HeaderValue::from_static(transport.content_type);
-        response.headers_mut().insert(CONTENT_TYPE, content_type);
-        self.finish_response(parts, response)
-    }
-
-    /// Takes the messages of a send request.
-    async fn send<B>(&self, parts: &Parts, session_id: &str, body: B) -> Response<Body>
-    where
-        B: http_body::Body + Send,
-        B::Data: Buf + Send,
-        B::Error: Into<BoxError>,
-    {
-        let body = match read_body(body).await {
-            Ok(body) => body,
-            Err(refusal) => return self.finish_response(parts, refusal),
-        };
-        let content_type = parts.headers.get(CONTENT_TYPE).map(HeaderValue::as_bytes);
-        let messages = match parse_send(content_type, &body) {
-            Ok(messages) => messages,
-            Err(error) => {
-                return self.finish_response(parts, refusal::send_body(&error).map(Body::from));
-            }
-        };
-        let Some(session) = self.sessions.find(session_id) else {
-            return self.finish_response(parts, refusal::not_found().map(Body::from));
-        };
-        session.deliver(messages).await;
-        self.finish_response(parts, plain(StatusCode::NO_CONTENT, ""))
-    }
-
-    /// The headers that every answer of an HTTP transport carries.
-    fn finish_response(&self, parts: &Parts, mut response: Response<Body>) -> Response<Body> {
-        headers::no_cache(response.headers_mut());
-        headers::cors(&parts.headers, response.headers_mut());
+    fn preflight(&self, request: &Parts, allow: &'static str) -> Response<Body> {
+        let mut response = Response::new(Body::empty());
+        *response.status_mut() = StatusCode::NO_CONTENT;
+        let fields = response.headers_mut();
+        headers::preflight(&request.headers, allow, SystemTime::now(), fields);
+        self.add_cookie(&request.headers, fields);
         response
     }
-}
 
-async fn read_body<B>(body: B) -> Result<Bytes, Response<Body>>
-where
-    B: http_body::Body + Send,
-    B::Data: Buf + Send,
-    B::Error: Into<BoxError>,
-{
-    let collected = Limited::new(body, BODY_OCTETS_MAX).collect();
-    match tokio::time::timeout(BODY_READ_TIMEOUT, collected).await {
-        Ok(Ok(body)) => Ok(body.to_bytes()),
-        Ok(Err(error)) if error.is::<LengthLimitError>() => {
-            Err(plain(StatusCode::PAYLOAD_TOO_LARGE, "The body is larger than 16 MiB.\n"))
+    fn add_cookie(&self, request: &HeaderMap, response: &mut HeaderMap) {
+        if let Some(cookie) = &self.options.cookie {
+            response.append(http::header::SET_COOKIE, cookie.set_cookie(request));
         }
-        Ok(Err(_)) => Err(plain(StatusCode::BAD_REQUEST, "The body did not arrive as a whole.\n")),
-        Err(_) => Err(plain(StatusCode::REQUEST_TIMEOUT, "The body did not arrive in 20 s.\n")),
     }
 }
 
+/// Whether a request wants its connection to become a WebSocket: RFC 6455, section 4.2.1.
 fn is_upgrade(parts: &Parts) -> bool {
-    let upgrade = parts.headers.get(http::header::UPGRADE);
-    upgrade.is_some_and(|value| value.as_bytes().eq_ignore_ascii_case(b"websocket"))
-}
-
-fn greeting(method: &Method) -> Response<Body> {
-    if method == Method::GET {
-        plain(StatusCode::OK, "Welcome to SockJS!\n")
-    } else {
-        refusal::method_not_allowed("GET").map(Body::from)
-    }
-}
-
-fn info(parts: &Parts) -> Response<Body> {
-    match parts.method {
-        Method::OPTIONS => preflight(parts, "OPTIONS, GET"),
-        Method::GET => {
-            let mut entropy = [0; 4];
-            getrandom::fill(&mut entropy).expect("the operating system provides randomness");
-            let info = Info { entropy: u32::from_ne_bytes(entropy), ..Info::default() };
-            let mut response = Response::new(Body::from(Bytes::from(info.to_json())));
-            let json = HeaderValue::from_static("application/json; charset=UTF-8");
-            response.headers_mut().insert(CONTENT_TYPE, json);
-            headers::no_cache(response.headers_mut());
-            headers::cors(&parts.headers, response.headers_mut());
-            response
-        }
-        _ => refusal::method_not_allowed("OPTIONS, GET").map(Body::from),
-    }
-}
-
-fn preflight(parts: &Parts, allow: &'static str) -> Response<Body> {
-    let mut response = Response::new(Body::empty());
-    *response.status_mut() = StatusCode::NO_CONTENT;
-    headers::preflight(&parts.headers, allow, std::time::SystemTime::now(), response.headers_mut());
-    response
+    let lists = |name: HeaderName, token: &str| {
+        let values = parts.headers.get_all(name).iter().filter_map(|value| value.to_str().ok());
+        values.flat_map(|value| value.split(',')).any(|it| it.trim().eq_ignore_ascii_case(token))
+    };
+    lists(UPGRADE, "websocket") && lists(CONNECTION, "upgrade")
 }

@@ -4,15 +4,15 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_sockjs::{
-    Output, ReceiverId, SendError, Session as Machine, SessionOptions, Transport,
-};
+use tidings_sockjs::{Output, Receive, ReceiverId, SendError, Session as Machine};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::sync::Notify;
 
+use super::SockJsOptions;
+use super::binding::Owner;
 use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
-use crate::endpoint::{CloseInfo, CloseInitiator};
+use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
 use crate::net::{Alarm, Incoming, Payload, PushError, Source, application_reason};
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
@@ -33,13 +33,25 @@ const RECEIVER_OCTETS_MAX: usize = 256 * 1024;
 #[derive(Debug)]
 pub(crate) struct HttpSession {
     state: Mutex<State>,
+    owner: Owner,
+    /// Of a message that a request brings.
+    octets_max: usize,
     /// Somebody may push or deliver again.
     room: Notify,
+}
+
+/// What a session begins with.
+#[derive(Debug)]
+pub(super) struct Opening {
+    pub(super) handshake: Handshake,
+    pub(super) user_properties: UserProperties,
 }
 
 #[derive(Debug)]
 struct State {
     machine: Machine,
+    /// Until the session has opened and its endpoint was started.
+    opening: Option<Box<Opening>>,
     receiver: Option<Arc<Receiver>>,
     next_receiver: u64,
     incoming: VecDeque<String>,
@@ -55,10 +67,11 @@ struct State {
 }
 
 impl HttpSession {
-    pub(super) fn new(options: SessionOptions) -> Arc<Self> {
+    pub(super) fn new(options: &SockJsOptions, owner: Owner, opening: Opening) -> Arc<Self> {
         let now = Instant::now();
         let state = State {
-            machine: Machine::new(options),
+            machine: Machine::new(options.session()),
+            opening: Some(Box::new(opening)),
             receiver: None,
             next_receiver: 0,
             incoming: VecDeque::new(),
@@ -71,18 +84,33 @@ impl HttpSession {
             last_received: now,
             last_sent: now,
         };
-        Arc::new(Self { state: Mutex::new(state), room: Notify::new() })
+        let octets_max = options.body_octets_max;
+        Arc::new(Self { state: Mutex::new(state), owner, octets_max, room: Notify::new() })
+    }
+
+    /// How long a message may be that the client sends.
+    pub(crate) fn octets_max(&self) -> usize {
+        self.octets_max
+    }
+
+    /// Whether a request of `owner` may have to do with this session.
+    pub(super) fn belongs_to(&self, owner: &Owner) -> bool {
+        self.owner == *owner
     }
 
     /// Answers a receive request: the body streams what the session has to say.
-    pub(super) fn attach(self: &Arc<Self>, transport: &'static Transport) -> ReceiverBody {
+    pub(super) fn attach(
+        self: &Arc<Self>,
+        receive: &'static Receive,
+        callback: &str,
+    ) -> ReceiverBody {
         let mut state = self.lock();
         let id = ReceiverId(state.next_receiver);
         state.next_receiver += 1;
         let receiver = Receiver::new(id);
         // A second receiver is answered without taking the place of the first.
         let displaced = state.receiver.replace(Arc::clone(&receiver));
-        state.machine.attach(Instant::now(), id, transport);
+        state.machine.attach(Instant::now(), id, receive, callback);
         self.settle(&mut state, Some(&receiver));
         if let Some(displaced) = displaced.filter(|receiver| !receiver.is_ended()) {
             state.receiver = Some(displaced);
@@ -104,9 +132,11 @@ impl HttpSession {
         let _ = tokio::time::timeout(grace, gone).await;
     }
 
-    /// Whether the session has just opened; true once.
-    pub(super) fn take_opened(&self) -> bool {
-        std::mem::take(&mut self.lock().opened)
+    /// What the endpoint is started with, once, when the session has opened.
+    pub(super) fn take_opening(&self) -> Option<Opening> {
+        let mut state = self.lock();
+        let opened = state.opened;
+        state.opening.take_if(|_| opened).map(|opening| *opening)
     }
 
     /// Hands the messages of one request to the endpoint, in order. Waits while it has too many.
