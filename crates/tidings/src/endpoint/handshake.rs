@@ -8,7 +8,7 @@ use http::{HeaderMap, Uri};
 use tidings_websocket::{Extension, PerMessageDeflate};
 
 use super::packed_request::PackedRequest;
-use super::{PathParams, Principal, form};
+use super::{PathParams, Principal};
 use crate::server::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 
 /// What the opening handshake of a session told: Jakarta WebSocket's `HandshakeRequest`.
@@ -144,7 +144,7 @@ impl Handshake {
 
     /// The names and values of the query, decoded, in their order.
     pub fn query_pairs(&self) -> impl Iterator<Item = (Cow<'_, str>, Cow<'_, str>)> {
-        form::pairs(self.query().unwrap_or_default())
+        form_urlencoded::parse(self.query().unwrap_or_default().as_bytes())
     }
 
     /// The names and values of the path parameters, and after them those of the query: Jakarta

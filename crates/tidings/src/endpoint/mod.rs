@@ -9,7 +9,6 @@ mod configurator;
 mod endpoint;
 mod error;
 mod extract;
-mod form;
 mod handlers;
 mod handshake;
 mod json;
