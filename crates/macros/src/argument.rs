@@ -2,8 +2,8 @@ use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericArgument, Ident, ImplItemFn, ItemImpl, LitStr, Pat, PathArguments,
-    ReturnType, Type,
+    Attribute, FnArg, GenericArgument, GenericParam, Ident, ImplItemFn, ItemImpl, LitStr, Pat,
+    PathArguments, ReturnType, Safety, Type,
 };
 
 use crate::diagnostics::Mistakes;
@@ -52,6 +52,30 @@ pub(crate) enum Kind {
     Header(LitStr),
 }
 
+/// What the generated calls cannot cope with.
+fn check_shape(method: &ImplItemFn, mistakes: &mut Mistakes) {
+    let attributes = method.sig.inputs.iter().flat_map(|input| match input {
+        FnArg::Receiver(receiver) => &receiver.attrs,
+        FnArg::Typed(input) => &input.attrs,
+    });
+    for attribute in method.attrs.iter().chain(attributes) {
+        if attribute.path().is_ident("cfg") || attribute.path().is_ident("cfg_attr") {
+            let message = "the macro calls this method whether or not it is configured; put the \
+                           condition on the whole `impl`, or inside the method";
+            mistakes.add(attribute, message);
+        }
+    }
+    if let Safety::Unsafe(unsafety) = &method.sig.safety {
+        mistakes.add(unsafety, "a method that is called by the library cannot be `unsafe`");
+    }
+    for parameter in &method.sig.generics.params {
+        if !matches!(parameter, GenericParam::Lifetime(_)) {
+            let message = "a method cannot be generic: nothing says which type to call it with";
+            mistakes.add(parameter, message);
+        }
+    }
+}
+
 impl Method {
     /// Reads a method, and takes the attributes off its arguments.
     pub(crate) fn read(
@@ -60,6 +84,7 @@ impl Method {
         mistakes: &mut Mistakes,
     ) -> Self {
         check_receiver(method, dialect, mistakes);
+        check_shape(method, mistakes);
         let mut arguments = Vec::new();
         for input in &mut method.sig.inputs {
             let FnArg::Typed(input) = input else { continue };

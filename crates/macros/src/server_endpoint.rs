@@ -8,6 +8,7 @@ use generate::generate_endpoint;
 use options::{Deployment, Instances, Options, max_size};
 use proc_macro2::{Span, TokenStream};
 use quote::{ToTokens, quote};
+use syn::ext::IdentExt;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl};
 
 use crate::argument::{Dialect, Kind, Method, Passing, inherent_impl, take_attribute};
@@ -241,7 +242,7 @@ fn check_variables(methods: &Methods, variables: &[String], mistakes: &mut Mista
         match &argument.kind {
             Kind::Variable(name)
                 if argument.optional().is_none()
-                    && !variables.iter().any(|known| name == known) =>
+                    && !variables.contains(&name.unraw().to_string()) =>
             {
                 let message = format!(
                     "the path has no variable `{{{name}}}`; add it, or make this an `Option`"

@@ -1,4 +1,5 @@
 use syn::LitStr;
+use syn::ext::IdentExt;
 
 use crate::diagnostics::Mistakes;
 
@@ -30,8 +31,17 @@ pub(crate) fn variables(template: &LitStr, syntax: Syntax, mistakes: &mut Mistak
             }
             continue;
         };
-        if syn::parse_str::<syn::Ident>(name).is_err() {
-            mistakes.add(template, format!("`{{{name}}}` needs a Rust identifier as its name"));
+        let is_ident = syn::parse_str::<syn::Ident>(name).is_ok_and(|ident| ident == ident.unraw());
+        // `Path` and `Session::path_param` read what is no identifier.
+        let is_name = !name.is_empty()
+            && name.chars().all(|c| c.is_alphanumeric() || matches!(c, '_' | '-' | '.'));
+        let is_allowed = if syntax == Syntax::Path { is_name } else { is_ident };
+        if !is_allowed {
+            let what = match syntax {
+                Syntax::Path => "letters, digits, `_`, `-` or `.` as its name",
+                Syntax::Mapping => "a Rust identifier as its name",
+            };
+            mistakes.add(template, format!("`{{{name}}}` needs {what}"));
         } else if variables.iter().any(|known| known == name) {
             mistakes.add(template, format!("the variable `{{{name}}}` appears twice"));
         } else {
@@ -132,10 +142,19 @@ mod tests {
     #[test]
     fn broken_rules_are_told() {
         let broken =
-            ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{1}", "/a?b"];
+            ["", "a", "/a//b", "/a/", "/./a", "/../a", "/{a}b", "/{a}/{a}", "/{}", "/a?b", "/:a"];
         for text in broken {
             assert!(check(text, Syntax::Path).is_err(), "{text}");
         }
+    }
+
+    #[test]
+    fn a_variable_of_a_path_need_not_be_an_identifier() {
+        for text in ["/{type}", "/{guest-id}", "/{1}"] {
+            assert!(check(text, Syntax::Path).is_ok(), "{text}");
+            assert!(check(text, Syntax::Mapping).is_err(), "{text}");
+        }
+        assert!(check("/{r#type}", Syntax::Path).is_err());
     }
 
     #[test]

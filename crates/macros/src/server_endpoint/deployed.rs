@@ -3,6 +3,7 @@
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
 use syn::ItemImpl;
+use syn::ext::IdentExt;
 
 use super::generate::{extract_by, generate_arguments};
 use super::options::{Deployment, Instances, Options, PathErrors, Security};
@@ -104,12 +105,10 @@ fn generate_check_handshake(
     variables: &[String],
     options: &Options,
 ) -> Option<TokenStream> {
-    if options.path_errors == PathErrors::OnError {
-        return None;
-    }
     let check = |argument: &Argument, call: &TokenStream| match &argument.kind {
+        Kind::Variable(_) if options.path_errors == PathErrors::OnError => None,
         Kind::Variable(name) => {
-            let name = name.to_string();
+            let name = name.unraw().to_string();
             if !variables.contains(&name) {
                 return None;
             }

@@ -2,6 +2,7 @@
 
 use proc_macro2::TokenStream;
 use quote::{quote, quote_spanned};
+use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{ItemImpl, Type};
 
@@ -82,7 +83,7 @@ pub(super) fn generate_arguments(
         let binding = binding(index);
         let value = match &argument.kind {
             Kind::Variable(name) => {
-                let name = name.to_string();
+                let name = name.unraw().to_string();
                 let parse = |ty| {
                     let parse = parse_as(ty, &quote!(path_param));
                     quote!(#parse(#params, #name)?)

@@ -300,6 +300,12 @@ impl Endpoint for PlainOptional {
     }
 }
 
+#[derive(serde::Deserialize)]
+struct Limit {
+    #[serde(rename = "limit")]
+    _limit: Option<u8>,
+}
+
 /// Tells its peer about errors.
 struct Tolerant;
 
@@ -311,7 +317,7 @@ impl Tolerant {
     }
 
     #[on_message]
-    fn binary(&self, octets: Vec<u8>) -> Vec<u8> {
+    fn binary(&self, octets: Vec<u8>, Query(_query): Query<Limit>) -> Vec<u8> {
         octets
     }
 
@@ -368,6 +374,11 @@ async fn with_path_errors_on_error_each_call_that_needs_the_parameter_fails_and_
         client.send("text").await;
         assert_eq!(client.text().await, "text 30", "{path}");
     }
+    // Only path parameters are told later.
+    let Err(answer) = WebSocket::connect(server.http, "/tolerant/x?limit=y", "").await else {
+        panic!("let in")
+    };
+    assert!(answer.starts_with("HTTP/1.1 400 "), "{answer}");
 }
 
 struct Both;
