@@ -124,7 +124,8 @@ impl ClientBuilder {
     }
 
     /// Calls `hook` with the header fields of each request before it is sent: more than one if there
-    /// are redirections or challenges. Those of the handshake itself cannot be changed.
+    /// are redirections or challenges. Those of the handshake itself cannot be changed, and `Authorization`,
+    /// `Cookie` and `Proxy-Authorization` do not go along to another origin.
     pub fn before_request(mut self, hook: impl Fn(&mut HeaderMap) + Send + Sync + 'static) -> Self {
         self.opening.before_request = Some(Arc::new(hook));
         self
@@ -152,7 +153,8 @@ impl ClientBuilder {
     /// How many redirections in a row are followed; 0 for none. Default: 5.
     ///
     /// `http` and `https` in a redirection stand for `ws` and `wss`. Credentials, cookies and
-    /// `Authorization` do not go along to another origin, and none leads from `wss` to `ws`.
+    /// `Authorization` do not go along to another origin, but other [header fields](Self::header) do; none
+    /// leads from `wss` to `ws`.
     pub fn redirects_max(mut self, max: u32) -> Self {
         self.opening.redirects_max = max;
         self

@@ -138,6 +138,9 @@ impl Client {
         let Inner { opening: opening_options, terms, deployed } = &*self.0;
         let mut handshake =
             Handshake::new(&uri, response.headers(), PathParams::default(), wire.remote_addr());
+        if uri.scheme_str() == Some("wss") {
+            handshake.set_secure();
+        }
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
         }

@@ -4,6 +4,7 @@
 use std::error::Error;
 use std::io;
 use std::pin::pin;
+use std::time::Duration;
 
 use bytes::{Bytes, BytesMut};
 use http::{Method, Request, Response, StatusCode};
@@ -21,6 +22,9 @@ const HEAD_OCTETS_MIN: usize = 8 * 1024;
 
 /// Octets kept of the body of an answer that is no upgrade: 64 KiB.
 const BODY_OCTETS_MAX: usize = 64 * 1024;
+
+/// How long such a body is waited for, once the status is known: 1 s.
+const BODY_READ_TIMEOUT: Duration = Duration::from_secs(1);
 
 /// What a request came to.
 pub(super) enum Reply {
@@ -93,20 +97,30 @@ pub(super) async fn exchange(
     }
 
     let (head, body) = response.into_parts();
-    let mut reading = pin!(first_octets(body));
-    let body = loop {
-        tokio::select! {
-            biased;
-            body = &mut reading => break body,
-            parts = &mut connection, if ended.is_none() => ended = Some(parts),
+    let mut octets = BytesMut::new();
+    {
+        let mut reading = pin!(read_first_octets(body, &mut octets));
+        let mut patience = pin!(tokio::time::sleep(BODY_READ_TIMEOUT));
+        loop {
+            tokio::select! {
+                biased;
+                () = &mut reading => break,
+                parts = &mut connection, if ended.is_none() => ended = Some(parts),
+                () = &mut patience => break,
+            }
         }
-    };
-    Ok(Reply::Other(Response::from_parts(head, body)))
+    }
+    Ok(Reply::Other(Response::from_parts(head, octets.freeze())))
 }
 
-/// As much of a body as is kept; a body that breaks off counts as far as it came.
-pub(super) async fn first_octets(mut body: Incoming) -> Bytes {
+/// As much of a body as is kept; one that breaks off, or takes too long, counts as far as it came.
+pub(super) async fn first_octets(body: Incoming) -> Bytes {
     let mut octets = BytesMut::new();
+    let _ = tokio::time::timeout(BODY_READ_TIMEOUT, read_first_octets(body, &mut octets)).await;
+    octets.freeze()
+}
+
+async fn read_first_octets(mut body: Incoming, octets: &mut BytesMut) {
     while let Some(Ok(frame)) = body.frame().await {
         let Ok(data) = frame.into_data() else { continue };
         let room = BODY_OCTETS_MAX - octets.len();
@@ -115,7 +129,6 @@ pub(super) async fn first_octets(mut body: Incoming) -> Bytes {
             break;
         }
     }
-    octets.freeze()
 }
 
 impl ExchangeError {

@@ -4,7 +4,8 @@ use std::net::SocketAddr;
 
 use bytes::Bytes;
 use http::header::{
-    AUTHORIZATION, COOKIE, HOST, HeaderMap, HeaderValue, LOCATION, WWW_AUTHENTICATE,
+    AUTHORIZATION, CONNECTION, CONTENT_LENGTH, COOKIE, HOST, HeaderMap, HeaderName, HeaderValue,
+    LOCATION, PROXY_AUTHORIZATION, TRANSFER_ENCODING, UPGRADE, WWW_AUTHENTICATE,
 };
 use http::{Method, Request, Response, StatusCode, Uri, Version};
 use http_body_util::Empty;
@@ -126,6 +127,8 @@ impl<'a> Attempt<'a> {
             let request = self.request(opening);
             return Ok((exchange(wire, request, head_octets_max).await?, HttpVersion::Http1));
         }
+        // What the server has chosen holds for the answers to its challenges too.
+        self.version = HttpVersion::Http1;
         let request = self.request(opening);
         Ok((exchange(wire, request, head_octets_max).await?, HttpVersion::Http1))
     }
@@ -195,8 +198,7 @@ impl<'a> Attempt<'a> {
     fn headers(&self, required: &HeaderMap) -> HeaderMap {
         let mut headers = self.options.headers.clone();
         if self.is_elsewhere() {
-            headers.remove(AUTHORIZATION);
-            headers.remove(COOKIE);
+            remove_secrets(&mut headers);
         }
         if let Some(value) = self.dialogue.value() {
             headers.insert(AUTHORIZATION, value.clone());
@@ -204,6 +206,9 @@ impl<'a> Attempt<'a> {
         replace(&mut headers, required);
         if let Some(hook) = &self.options.before_request {
             hook(&mut headers);
+            if self.is_elsewhere() {
+                remove_secrets(&mut headers);
+            }
             replace(&mut headers, required);
         }
         headers
@@ -266,6 +271,11 @@ impl<'a> Attempt<'a> {
     }
 }
 
+fn is_of_handshake(name: &HeaderName) -> bool {
+    matches!(*name, CONNECTION | UPGRADE | HOST | TRANSFER_ENCODING | CONTENT_LENGTH)
+        || name.as_str().starts_with("sec-websocket-")
+}
+
 async fn look_up(url: &WebSocketUrl) -> Result<Vec<SocketAddr>, ConnectError> {
     let found = tokio::net::lookup_host((url.host(), url.port())).await;
     let found =
@@ -273,8 +283,20 @@ async fn look_up(url: &WebSocketUrl) -> Result<Vec<SocketAddr>, ConnectError> {
     Ok(found.collect())
 }
 
-/// Sets each of the `required` fields.
+/// What is meant for one origin does not go to another.
+fn remove_secrets(headers: &mut HeaderMap) {
+    for name in [AUTHORIZATION, COOKIE, PROXY_AUTHORIZATION] {
+        headers.remove(name);
+    }
+}
+
+/// Sets each of the `required` fields, which are the only ones of the handshake.
 fn replace(headers: &mut HeaderMap, required: &HeaderMap) {
+    let of_handshake: Vec<_> =
+        headers.keys().filter(|name| is_of_handshake(name)).cloned().collect();
+    for name in of_handshake {
+        headers.remove(name);
+    }
     for (name, value) in required {
         headers.insert(name.clone(), value.clone());
     }

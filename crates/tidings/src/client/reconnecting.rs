@@ -4,7 +4,7 @@ use std::pin::pin;
 
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::sync::watch;
-use tokio::task::JoinHandle;
+use tokio::task::{JoinError, JoinHandle};
 use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
@@ -35,7 +35,10 @@ impl Default for Policy {
     fn default() -> Self {
         Self {
             backoff: Backoff::default(),
-            on_disconnect: Box::new(|info| info.initiator != CloseInitiator::Local),
+            on_disconnect: Box::new(|info| {
+                // A peer that broke the protocol was closed by this end, but not because it wanted to.
+                info.initiator != CloseInitiator::Local || info.failure.is_some()
+            }),
             on_connect_failure: Box::new(|error| !error.is_permanent()),
         }
     }
@@ -81,7 +84,7 @@ impl<F> ReconnectBuilder<F> {
     }
 
     /// Asks `hook` when a session has ended whether to connect again. Default: unless this end closed
-    /// it.
+    /// it, other than because the peer broke the protocol or a limit.
     pub fn on_disconnect(mut self, hook: impl FnMut(&CloseInfo) -> bool + Send + 'static) -> Self {
         self.policy.on_disconnect = Box::new(hook);
         self
@@ -125,7 +128,9 @@ impl<F> ReconnectBuilder<F> {
 
 impl<F> fmt::Debug for ReconnectBuilder<F> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("ReconnectBuilder").field("url", &self.url).finish_non_exhaustive()
+        // The query may hold a secret.
+        let url = self.url.split('?').next().unwrap_or_default();
+        f.debug_struct("ReconnectBuilder").field("url", &url).finish_non_exhaustive()
     }
 }
 
@@ -164,11 +169,19 @@ impl Reconnecting {
 
     /// Waits until no more attempts are made.
     ///
+    /// # Panics
+    ///
+    /// When a hook or the factory of endpoints has panicked.
+    ///
     /// # Cancel safety
     ///
     /// A dropped future stops the connection.
     pub async fn ended(self) -> ReconnectEnd {
-        self.task.await.unwrap_or(ReconnectEnd::Stopped)
+        match self.task.await.map_err(JoinError::try_into_panic) {
+            Ok(end) => end,
+            Err(Ok(panic)) => std::panic::resume_unwind(panic),
+            Err(Err(_)) => ReconnectEnd::Stopped,
+        }
     }
 }
 
@@ -182,6 +195,16 @@ pub enum ReconnectEnd {
     Disconnected(CloseInfo),
     /// An attempt failed like this, after which none was wanted.
     Failed(ConnectError),
+}
+
+impl fmt::Display for ReconnectEnd {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Stopped => f.write_str("stopped"),
+            Self::Disconnected(info) => write!(f, "session ended: {}", info.reason),
+            Self::Failed(error) => error.fmt(f),
+        }
+    }
 }
 
 /// What an attempt gives that has succeeded, as far as keeping connected is concerned.
@@ -237,11 +260,12 @@ where
             return ReconnectEnd::Stopped;
         }
         if !goes_on || policy.backoff.is_exhausted_by(failures) {
+            tracing::info!(%end, "not connecting again");
             return end;
         }
         let random = getrandom::u32().expect("the operating system provides randomness");
         let delay = policy.backoff.delay(failures, random).max(wait_min.unwrap_or_default());
-        tracing::debug!(?end, ?delay, "connecting again");
+        tracing::debug!(%end, ?delay, "connecting again");
         tokio::select! {
             () = stop.cancelled() => return ReconnectEnd::Stopped,
             () = tokio::time::sleep(delay) => {}

@@ -110,9 +110,9 @@ impl Handshake {
         }))
     }
 
-    #[cfg(test)]
-    fn set_security(&mut self, security: Security) {
-        self.agreed_mut().security = security;
+    /// The connection is encrypted.
+    pub(crate) fn set_secure(&mut self) {
+        self.agreed_mut().security = Security::Tls(None);
     }
 
     /// The request target, with its query; of a client's session the whole URI. Empty for a connection
@@ -228,7 +228,7 @@ impl Handshake {
 
     /// The address of the peer, where the transport has one. An application that is mounted elsewhere than in
     /// our [`Server`](crate::server::Server) is told it by an extension of the request,
-    /// [`RemoteAddr`](crate::server::RemoteAddr).
+    /// [`RemoteAddr`].
     pub fn remote_addr(&self) -> Option<SocketAddr> {
         self.0.remote_addr
     }
@@ -276,7 +276,7 @@ mod tests {
         let mut handshake = handshake("/chat?x=1", &[("host", b"example.org:81")]);
         let uri = |handshake: &Handshake| handshake.full_uri().map(|uri| uri.to_string());
         assert_eq!(uri(&handshake).as_deref(), Some("ws://example.org:81/chat?x=1"));
-        handshake.set_security(Security::Tls(None));
+        handshake.set_secure();
         assert_eq!(uri(&handshake).as_deref(), Some("wss://example.org:81/chat?x=1"));
         assert_eq!(uri(&Handshake::without_request(None, None)), None);
     }

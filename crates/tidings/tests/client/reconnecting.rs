@@ -7,7 +7,7 @@ use tidings::client::{Backoff, Client, ReconnectEnd};
 use tidings::endpoint::{CloseCode, CloseReason};
 
 use super::handshake::Nothing;
-use super::peer::{Peer, accept_with, status};
+use super::peer::{Peer, accept, accept_with, status};
 use super::support::serve;
 
 fn at_once() -> Backoff {
@@ -53,4 +53,24 @@ async fn a_session_that_this_end_closes_is_the_last() {
     session.close(CloseReason::from_code(CloseCode::NORMAL_CLOSURE));
     let ReconnectEnd::Disconnected(info) = connection.ended().await else { panic!("not closed") };
     assert!(info.clean);
+}
+
+#[tokio::test]
+async fn a_server_that_breaks_the_protocol_is_connected_to_again() {
+    // A text frame that is masked, as those of servers must not be.
+    let broken = accept_with("", &[0x81, 0x80, 0, 0, 0, 0]);
+    let peer = Peer::start([broken, accept()]).await;
+    let connection =
+        Client::default().reconnecting(peer.url("/"), || Nothing).backoff(at_once()).start();
+    assert_eq!(peer.requests().await.len(), 2);
+    connection.stop().await;
+}
+
+#[tokio::test]
+#[should_panic(expected = "of the factory")]
+async fn a_panic_of_the_factory_is_not_taken_for_a_stop() {
+    let connection = Client::default()
+        .reconnecting("ws://localhost:1/", || -> Nothing { panic!("of the factory") })
+        .start();
+    connection.ended().await;
 }

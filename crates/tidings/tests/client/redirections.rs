@@ -53,6 +53,25 @@ async fn credentials_do_not_go_along_to_another_origin() {
 }
 
 #[tokio::test]
+async fn nor_does_what_a_hook_adds_to_each_request() {
+    let other = Peer::start([accept()]).await;
+    let peer = Peer::start([redirect(&other.url("/"))]).await;
+    let client = Client::builder()
+        .before_request(|headers| {
+            headers.insert(AUTHORIZATION, HeaderValue::from_static("Bearer token"));
+            headers.insert("sec-websocket-protocol", HeaderValue::from_static("not-offered"));
+            headers.insert("x-kept", HeaderValue::from_static("yes"));
+        })
+        .build();
+    client.open(&peer.url("/")).await.unwrap();
+    let request = peer.requests().await.remove(0);
+    assert_eq!(request.header("authorization"), Some("Bearer token"));
+    let request = other.requests().await.remove(0);
+    assert_eq!((request.header("authorization"), request.header("x-kept")), (None, Some("yes")));
+    assert_eq!(request.header("sec-websocket-protocol"), None, "it is of the handshake");
+}
+
+#[tokio::test]
 async fn a_circle_is_noticed() {
     let peer = Peer::start([redirect("/b"), redirect("/a")]).await;
     let error = Client::default().open(&peer.url("/a")).await.unwrap_err();

@@ -70,6 +70,7 @@ async fn a_trusted_server_is_spoken_to_securely() {
     assert_eq!(socket.next().await, Some("secret".into()));
     socket.send("answer").await.unwrap();
     assert!(socket.session().handshake().remote_addr().is_some());
+    assert!(socket.session().is_secure());
 }
 
 #[tokio::test]
