@@ -158,11 +158,19 @@ pub enum SubprotocolPolicy {
 
 /// What the answer to an opening handshake gets beside what the protocol asks for: Jakarta WebSocket's
 /// `HandshakeResponse`.
-#[derive(Debug, Default)]
+#[derive(Default)]
 pub struct HandshakeResponse {
     headers: HeaderMap,
     user_properties: UserProperties,
     principal: Option<Principal>,
+}
+
+/// Without values, which may be secrets.
+impl fmt::Debug for HandshakeResponse {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let names: Vec<_> = self.headers.keys().collect();
+        f.debug_struct("HandshakeResponse").field("headers", &names).finish_non_exhaustive()
+    }
 }
 
 impl HandshakeResponse {
@@ -197,8 +205,14 @@ impl HandshakeResponse {
 }
 
 /// A response that refuses an opening handshake.
-#[derive(Debug)]
 pub struct Reject(Box<Response<Bytes>>);
+
+/// Without headers, which may hold secrets.
+impl fmt::Debug for Reject {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_tuple("Reject").field(&self.status()).finish()
+    }
+}
 
 impl Reject {
     /// A response without a body.

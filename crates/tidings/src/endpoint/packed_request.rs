@@ -1,3 +1,5 @@
+use std::fmt;
+
 use http::{HeaderMap, Uri};
 
 /// Names that a browser's request has: one octet instead of the name.
@@ -37,8 +39,17 @@ const COMMON: u8 = 0x80;
 
 /// The target and the headers of a request, in one block of octets: lines, of which the first is the
 /// target. None of them can hold a line feed.
-#[derive(Clone, Debug, Default)]
+#[derive(Clone, Default)]
 pub(super) struct PackedRequest(Box<[u8]>);
+
+/// Without values and the query, which may hold secrets.
+impl fmt::Debug for PackedRequest {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let path = self.uri().split('?').next();
+        let names: Vec<_> = self.headers().map(|(name, _)| name).collect();
+        f.debug_struct("Request").field("path", &path).field("headers", &names).finish()
+    }
+}
 
 impl PackedRequest {
     pub(super) fn new(uri: &Uri, headers: &HeaderMap) -> Self {
