@@ -30,7 +30,7 @@ impl fmt::Debug for Receive {
     }
 }
 
-/// Whether a request has to name a function, as [`callback`](crate::callback) reads it.
+/// Whether a request has to name a function, as [`callback`](crate::callback()) reads it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Callback {
     /// It need not.

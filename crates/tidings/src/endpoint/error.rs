@@ -149,6 +149,10 @@ pub enum SendError {
     Timeout,
     /// The outbox holds as many octets as it may; only from the sends that do not wait.
     Full,
+    /// The [overflow policy](super::OverflowPolicy) has dropped the message; only from tickets.
+    Dropped,
+    /// The message that is written in parts has ended already.
+    MessageEnded,
 }
 
 impl fmt::Display for SendError {
@@ -157,6 +161,8 @@ impl fmt::Display for SendError {
             Self::Closed(reason) => write!(f, "session is closed: {reason}"),
             Self::Timeout => f.write_str("peer did not read for the whole send timeout"),
             Self::Full => f.write_str("outbox is full"),
+            Self::Dropped => f.write_str("message was dropped for later ones"),
+            Self::MessageEnded => f.write_str("message has ended; start another one"),
         }
     }
 }
@@ -170,6 +176,8 @@ impl From<SendError> for io::Error {
             SendError::Closed(_) => io::ErrorKind::BrokenPipe,
             SendError::Timeout => io::ErrorKind::TimedOut,
             SendError::Full => io::ErrorKind::WouldBlock,
+            SendError::Dropped => io::ErrorKind::Other,
+            SendError::MessageEnded => io::ErrorKind::BrokenPipe,
         };
         Self::new(kind, error)
     }

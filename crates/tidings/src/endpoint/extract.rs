@@ -345,12 +345,17 @@ impl<A: FromMessage, B: FromMessage> FromMessage for Either<A, B> {
     };
 
     fn from_message(message: Message) -> Result<Self, EndpointError> {
-        if A::KIND.takes(&Payload::Message(message.clone()))
-            && let Ok(first) = A::from_message(message.clone())
-        {
-            return Ok(Self::First(first));
+        let payload = Payload::Message(message.clone());
+        let first = match A::KIND.takes(&payload) {
+            true => A::from_message(message.clone()),
+            false => return B::from_message(message).map(Self::Second),
+        };
+        match first {
+            Ok(first) => Ok(Self::First(first)),
+            // Text is no blob because it is no command.
+            Err(error) if !B::KIND.takes(&payload) => Err(error),
+            Err(_) => B::from_message(message).map(Self::Second),
         }
-        B::from_message(message).map(Self::Second)
     }
 }
 
@@ -444,6 +449,16 @@ mod tests {
         assert_eq!(char::from_message("ö".into()).unwrap(), 'ö');
         let Json(list) = Json::<Vec<u8>>::from_message("[1, 2]".into()).unwrap();
         assert_eq!(list, [1, 2]);
+    }
+
+    #[test]
+    fn either_takes_only_what_its_types_take() {
+        type Command = Either<Json<u8>, Bytes>;
+
+        let decoded = |message: Message| Command::from_message(message);
+        assert_eq!(decoded("7".into()).unwrap(), Either::First(Json(7)));
+        assert_eq!(decoded(vec![7].into()).unwrap(), Either::Second(Bytes::from(vec![7])));
+        assert!(matches!(decoded("seven".into()), Err(EndpointError::Decode { .. })));
     }
 
     #[test]

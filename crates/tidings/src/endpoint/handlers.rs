@@ -120,7 +120,12 @@ impl Session {
                 send_reply(&session, reply).await
             })
         };
-        self.seldom().change(|receiving| receiving.handlers.add(kind, Arc::new(call)))
+        self.seldom().change(|receiving| {
+            if receiving.is_over {
+                return Err(AddHandlerError::Closed(self.link().close_reason()));
+            }
+            receiving.handlers.add(kind, Arc::new(call))
+        })
     }
 
     /// Takes a handler away: messages of its kind go to the endpoint again, from the next one on.

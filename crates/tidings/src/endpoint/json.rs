@@ -21,11 +21,7 @@ impl fmt::Display for JsonError {
     }
 }
 
-impl Error for JsonError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        Some(&self.0)
-    }
-}
+impl Error for JsonError {}
 
 #[cfg(test)]
 mod tests {

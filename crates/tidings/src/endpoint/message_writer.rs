@@ -125,6 +125,9 @@ impl MessageWriter {
     }
 
     fn poll_write(&mut self, cx: &mut Context<'_>, part: &[u8]) -> Poll<Result<(), SendError>> {
+        if self.progress == Progress::Finished {
+            return Poll::Ready(Err(SendError::MessageEnded));
+        }
         if let Some(gathered) = &mut self.gathered {
             gathered.extend_from_slice(part);
         } else {
@@ -147,8 +150,17 @@ impl MessageWriter {
                 ready!(self.poll_push(cx, FrameStart::last(self.next_opcode()), part))?;
             }
         }
-        self.progress = Progress::Finished;
+        self.end();
         Poll::Ready(Ok(()))
+    }
+
+    /// Lets those go on that wait behind the message.
+    fn end(&mut self) {
+        if std::mem::replace(&mut self.progress, Progress::Finished) != Progress::Finished
+            && let Some(outbox) = self.session.link().websocket()
+        {
+            outbox.end_message();
+        }
     }
 
     fn next_opcode(&self) -> Opcode {
@@ -211,19 +223,19 @@ impl MessageWriter {
 
 impl Drop for MessageWriter {
     fn drop(&mut self) {
-        let Some(outbox) = self.session.link().websocket() else { return };
-        if self.progress == Progress::Begun {
+        if self.progress == Progress::Begun && self.gathered.is_none() {
             let reason = "a message was not finished";
             self.session.close(CloseReason::truncated(CloseCode::INTERNAL_ERROR, reason));
         }
-        outbox.end_message();
+        self.end();
     }
 }
 
 /// Writes a text message in parts: what [`Session::start_text`] gives.
 ///
 /// Only one can be open in a session, and whole messages that are sent meanwhile, from wherever, wait
-/// behind it: the parts of different messages cannot mix. Over SockJS, which has no frames, the parts
+/// behind it: the parts of different messages cannot mix. So a task that has one open must not wait for the
+/// next one, nor for a whole message that it sends. Over SockJS, which has no frames, the parts
 /// are gathered and sent as one message in the end.
 ///
 /// If nothing is written, there is no message; of an empty part there is one, which is empty. One that is

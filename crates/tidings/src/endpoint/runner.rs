@@ -1,6 +1,7 @@
 //! Drives one endpoint over one session, from open to close.
 
 use std::any::Any;
+use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::{Pin, pin};
@@ -13,7 +14,7 @@ use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart, Recept
 
 use super::handlers::Handler;
 use super::{
-    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload,
+    CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload, Pong,
     Principal, Receptions, Session, message_stream,
 };
 use crate::net::{Alarm, Incoming, Source};
@@ -83,7 +84,12 @@ struct Rare {
     not_before: Option<Instant>,
     /// Who gets the rest of a message that has begun.
     rest: Option<Rest>,
+    /// Pongs that came between the parts of a message that is read while it arrives.
+    pongs: VecDeque<Pong>,
 }
+
+/// How many pongs wait for the end of a message that is read while it arrives: the first ones.
+const PONGS_MAX: usize = 16;
 
 /// Who gets the rest of a message that has begun: whoever got its beginning.
 enum Rest {
@@ -99,7 +105,8 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             session.expire_at(at);
         }
         let opened = {
-            let on_open = pin!(endpoint.on_open(session));
+            // Whatever the method does is inside of what is guarded, also what it does before its future.
+            let on_open = pin!(async { endpoint.on_open(session).await });
             guarded(driver.call(session, on_open)).await.map_err(|panic| *panic).flatten()
         };
         if let Err(error) = opened {
@@ -204,7 +211,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         driver.rare().rest = (!first.is_last()).then_some(Rest::Nobody);
         let (feeder, stream) = message_stream(first);
         let payload = Payload::Stream(stream);
-        match session.added_handler(&payload) {
+        let handled = match session.added_handler(&payload) {
             None => {
                 let handler = pin!(endpoint.on_payload(session, payload));
                 driver.feed(session, &feeder, handler).await
@@ -212,6 +219,23 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
             Some(handler) => {
                 let handling = pin!(async { handler(session, payload).await });
                 driver.feed(session, &feeder, handling).await
+            }
+        }?;
+        self.deliver_pongs().await;
+        Ok(handled)
+    }
+
+    /// Delivers the pongs that waited for the end of a message.
+    async fn deliver_pongs(&mut self) {
+        while let Some(pong) = self.driver.rare().pongs.pop_front() {
+            let Self { endpoint, session, driver } = self;
+            let payload = Payload::Pong(pong);
+            let handled = match session.added_handler(&payload) {
+                Some(handler) => driver.call_added(session, &handler, payload).await,
+                None => driver.call(session, pin!(endpoint.on_payload(session, payload))).await,
+            };
+            if let Err(error) = handled {
+                self.report(error).await;
             }
         }
     }
@@ -222,7 +246,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         }
         let Self { endpoint, session, driver } = self;
         let closed = {
-            let on_close = pin!(endpoint.on_close(session, info));
+            let on_close = pin!(async { endpoint.on_close(session, info).await });
             guarded(driver.call(session, on_close)).await
         };
         if let Err(panic) = closed {
@@ -237,7 +261,7 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn report(&mut self, error: EndpointError) {
         let Self { endpoint, session, driver } = self;
         let panicked = matches!(error, EndpointError::Panic(_));
-        let on_error = pin!(endpoint.on_error(session, error));
+        let on_error = pin!(async { endpoint.on_error(session, error).await });
         match guarded(driver.call(session, on_error)).await {
             Ok(Flow::Close(reason)) => session.close(reason),
             Ok(Flow::Continue) if !panicked => {}
@@ -401,6 +425,12 @@ impl<S: Source> Driver<S> {
                         feeder.cut_off();
                     }
                     // Between the parts of a message, only control frames can come.
+                    Poll::Ready(Incoming::Payload(Payload::Pong(pong))) => {
+                        let pongs = &mut self.rare().pongs;
+                        if pongs.len() < PONGS_MAX {
+                            pongs.push_back(pong);
+                        }
+                    }
                     Poll::Ready(Incoming::Payload(_) | Incoming::Octets) => {}
                 }
             }

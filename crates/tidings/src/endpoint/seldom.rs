@@ -26,6 +26,8 @@ pub(super) struct Receiving {
     text_octets_max: Option<usize>,
     binary_octets_max: Option<usize>,
     pub(super) handlers: Handlers,
+    /// Whether the session has ended.
+    pub(super) is_over: bool,
 }
 
 impl Seldom {
@@ -78,10 +80,20 @@ impl Seldom {
         self.lock()
     }
 
-    /// Handlers may hold the session that holds them.
+    /// Handlers may hold the session that holds them. No more are added.
     pub(super) fn drop_handlers(&self) {
-        let handlers = std::mem::take(&mut self.lock().handlers);
+        let mut receiving = self.lock();
+        receiving.is_over = true;
+        let handlers = std::mem::take(&mut receiving.handlers);
+        drop(receiving);
         drop(handlers);
+    }
+
+    /// So may properties.
+    pub(super) fn drop_user_properties(&self) {
+        if let Some(properties) = self.user_properties.get() {
+            properties.clear();
+        }
     }
 
     /// Whether messages may have to go another way than to the endpoint, as the door gives them.

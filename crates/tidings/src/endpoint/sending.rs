@@ -228,7 +228,7 @@ impl Session {
         match self.link().websocket() {
             Some(outbox) => Ok(outbox.push_ping(opcode, payload.as_ref())?),
             None if self.is_open() => Ok(()),
-            None => Err(SendError::Closed(CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE))),
+            None => Err(SendError::Closed(self.link().close_reason())),
         }
     }
 }
@@ -264,13 +264,18 @@ impl SendTicket {
     }
 }
 
-/// Completes once the stream has taken the message, or with [`SendError::Closed`] when it never will.
+/// Completes once the stream has taken the message, or with [`SendError::Closed`] or [`SendError::Dropped`] when
+/// it never will.
 impl Future for SendTicket {
     type Output = Result<(), SendError>;
 
     fn poll(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Self::Output> {
         let written = ready!(Pin::new(&mut self.written).poll(cx));
-        Poll::Ready(written.map_err(|_| SendError::Closed(self.session.link().close_reason())))
+        let link = self.session.link();
+        Poll::Ready(written.map_err(|_| match link.is_open() {
+            true => SendError::Dropped,
+            false => SendError::Closed(link.close_reason()),
+        }))
     }
 }
 

@@ -108,7 +108,7 @@ impl Session {
         self.0.handshake.principal()
     }
 
-    /// What the application keeps with this session.
+    /// What the application keeps with this session, until `#[on_close]` has returned.
     pub fn user_properties(&self) -> &UserProperties {
         self.seldom().user_properties(self.config().user_properties())
     }
@@ -216,11 +216,13 @@ impl Session {
         &self.0.position
     }
 
-    /// The session is over: lets go of what serves it.
+    /// The session is over: lets go of what serves it, and of what the application kept with it, which may
+    /// hold the session itself.
     pub(super) fn release(&self) {
         if let Some(seldom) = self.existing_seldom() {
             self.drop_codec();
             seldom.drop_handlers();
+            seldom.drop_user_properties();
         }
     }
 

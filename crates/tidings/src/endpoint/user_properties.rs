@@ -32,6 +32,13 @@ struct Values {
 }
 
 impl UserProperties {
+    /// Drops everything.
+    pub(super) fn clear(&self) {
+        let values = std::mem::take(&mut *self.lock());
+        // Without the lock: a value may hold the session that has these properties.
+        drop(values);
+    }
+
     /// Keeps a value, and gives back the one of the same type that it replaces.
     pub fn insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> Option<T> {
         self.lock().typed.insert(value)

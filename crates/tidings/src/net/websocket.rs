@@ -110,8 +110,9 @@ impl WebSocketSource {
     }
 
     /// Counts the connection among those of its address as long as this lives.
-    pub(crate) fn counted(self, counted: Option<Arc<Counted>>) -> Self {
-        Self { _counted: counted, ..self }
+    pub(crate) fn counted(mut self, counted: Option<Arc<Counted>>) -> Self {
+        self._counted = counted;
+        self
     }
 
     /// Moves everything on that needs no input. `Ready` when the connection is over.
@@ -365,6 +366,14 @@ impl WebSocketSource {
         self.rest();
         cx.waker().wake_by_ref();
         Poll::Pending
+    }
+}
+
+/// A session that was not served to its end, because its endpoint panicked where nobody could catch it or its
+/// runtime is gone, keeps no connection: handles of it may live on.
+impl Drop for WebSocketSource {
+    fn drop(&mut self) {
+        self.stream.abandon(&self.outbox);
     }
 }
 

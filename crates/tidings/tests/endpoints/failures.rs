@@ -1,12 +1,15 @@
 //! What fails in a method, or because of it.
 
+use std::future::Future;
+
+use tidings::App;
 use tidings::endpoint::{
     BoxError, CloseCode, CloseInfo, CloseReason, Endpoint, EndpointError, Flow, FromMessage,
     Message, SendObjectError, Session,
 };
 
 use super::replies::{Pair, Secret, tell_error};
-use super::support::Log;
+use super::support::{Log, serve};
 use super::ways::{Teller, annotated, in_every_way};
 
 /// What endpoints do that send by themselves.
@@ -174,4 +177,44 @@ async fn an_on_error_that_fails_is_logged_once_and_closes_with_1011() {
         })
         .await;
     }
+}
+
+/// Panics before there is a future.
+struct Hasty(Teller);
+
+impl Endpoint for Hasty {
+    fn on_open(
+        &mut self,
+        session: &Session,
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        self.0.hand_over(session);
+        assert!(!session.is_open(), "hasty open");
+        async { Ok(()) }
+    }
+
+    fn on_error(&mut self, _: &Session, error: EndpointError) -> impl Future<Output = Flow> + Send {
+        self.0.tell(&error);
+        assert!(!matches!(error, EndpointError::Panic(_)), "hasty error");
+        async { Flow::Continue }
+    }
+
+    fn on_close(&mut self, _: &Session, info: &CloseInfo) -> impl Future<Output = ()> + Send {
+        self.0.tell(info.reason.code());
+        assert!(info.reason.code() == CloseCode::NORMAL_CLOSURE, "hasty close");
+        async {}
+    }
+}
+
+#[tokio::test]
+async fn a_method_that_panics_before_its_future_is_caught_too() {
+    let (teller, mut ears) = Teller::new();
+    let app = App::builder().endpoint_at("/", move || Hasty(teller.clone())).build().unwrap();
+    let server = serve(app).await;
+    let mut client = server.websocket("/").await;
+    assert_eq!(client.closed().await.code(), CloseCode::INTERNAL_ERROR);
+    for told in ["handler panicked: hasty open", "1011", "handler panicked: hasty close"] {
+        assert_eq!(ears.told().await, told);
+    }
+    let session = ears.session().await;
+    assert!(!session.is_open());
 }

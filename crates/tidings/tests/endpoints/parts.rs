@@ -10,7 +10,7 @@ use tidings_websocket::Event;
 use tokio::io::AsyncWriteExt;
 
 use super::support::{frame, serve};
-use super::ways::{annotated, in_every_way};
+use super::ways::{Teller, annotated, in_every_way};
 
 const TEXT_BEGINS: u8 = 0x01;
 const BINARY_BEGINS: u8 = 0x02;
@@ -231,4 +231,41 @@ async fn pongs_are_delivered_asked_for_or_not() {
         },
     )
     .await;
+}
+
+/// Reads binary messages while they arrive, and tells of pongs.
+struct Uploads(Teller);
+
+#[server_endpoint("/")]
+impl Uploads {
+    #[on_message]
+    async fn upload(&self, octets: BinaryStream) {
+        let octets = octets.read_to_end().await.unwrap();
+        self.0.tell(format!("{octets:?}"));
+    }
+
+    #[on_message]
+    fn pong(&self, pong: Pong) {
+        self.0.tell(String::from_utf8_lossy(&pong.0));
+    }
+}
+
+#[tokio::test]
+async fn pongs_between_the_parts_of_a_stream_come_after_it() {
+    let (teller, mut ears) = Teller::new();
+    let app = App::builder().endpoint(move || Uploads(teller.clone())).build().unwrap();
+    let server = serve(app).await;
+    let mut client = server.websocket("/").await;
+    let frames = [
+        frame(BINARY_BEGINS, &[1]),
+        frame(PONG, b"a"),
+        frame(GOES_ON, &[2]),
+        frame(PONG, b"b"),
+        frame(ENDS, &[3]),
+        frame(PONG, b"c"),
+    ];
+    client.stream.write_all(&frames.concat()).await.unwrap();
+    for told in ["[1, 2, 3]", "a", "b", "c"] {
+        assert_eq!(ears.told().await, told);
+    }
 }

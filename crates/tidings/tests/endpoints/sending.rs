@@ -305,6 +305,18 @@ async fn a_message_is_written_by_the_traits_of_tokio_and_fails_as_they_do() {
         assert_eq!(scene.peer.message().await, Message::from(Bytes::from("copied and more")));
 
         let mut writer = session.start_binary().await.unwrap();
+        writer.write_all(b"ended").await.unwrap();
+        writer.shutdown().await.unwrap();
+        writer.shutdown().await.unwrap();
+        let error = writer.write_all(b"more").await.unwrap_err();
+        assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);
+        assert_eq!(writer.write(b"more").await, Err(SendError::MessageEnded));
+        session.send("nobody waits behind it").await.unwrap();
+        assert_eq!(scene.peer.message().await, Message::from(Bytes::from("ended")));
+        scene.expect_text("nobody waits behind it").await;
+        drop(writer);
+
+        let mut writer = session.start_binary().await.unwrap();
         session.close(CloseCode::NORMAL_CLOSURE.into());
         let error = writer.write_all(b"late").await.unwrap_err();
         assert_eq!(error.kind(), io::ErrorKind::BrokenPipe);

@@ -15,7 +15,7 @@ pub enum SessionBinding {
     Principal,
     /// The same, and if nobody says who it is, those from the address that opened it. Not for clients whose
     /// address changes, or behind a proxy that is not told of by
-    /// [`RemoteAddr`](crate::server::RemoteAddr).
+    /// [`RemoteAddr`].
     PrincipalOrAddress,
     /// Anybody's.
     Unbound,
