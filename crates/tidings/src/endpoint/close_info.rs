@@ -1,3 +1,5 @@
+use std::io;
+
 use tidings_websocket::{CloseCode, CloseReason, ProtocolError};
 
 /// How a session ended.
@@ -13,6 +15,8 @@ pub struct CloseInfo {
     pub clean: bool,
     /// What the peer did wrong, if that is why the session ended.
     pub failure: Option<ProtocolError>,
+    /// How the stream broke, if that is why the session ended. A stream that just ends has not broken.
+    pub broken: Option<io::ErrorKind>,
 }
 
 /// Where the end of a session came from.
@@ -31,12 +35,19 @@ pub enum CloseInitiator {
 
 impl CloseInfo {
     pub(crate) fn new(reason: CloseReason, initiator: CloseInitiator) -> Self {
-        Self { reason, initiator, clean: false, failure: None }
+        Self { reason, initiator, clean: false, failure: None, broken: None }
     }
 
     /// The stream ended without a close frame.
     pub(crate) fn abnormal() -> Self {
         Self::new(CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE), CloseInitiator::Transport)
+    }
+
+    /// The stream broke.
+    pub(crate) fn broken(error: &io::Error) -> Self {
+        // Over TLS, many just end without saying so.
+        let broken = Some(error.kind()).filter(|kind| *kind != io::ErrorKind::UnexpectedEof);
+        Self { broken, ..Self::abnormal() }
     }
 
     /// The peer was given up after it had kept this end waiting.

@@ -145,14 +145,15 @@ pub trait Endpoint: Send + 'static {
         async {}
     }
 
-    /// Another method failed or panicked. After a panic the session is closed with 1011 whatever
+    /// Another method failed or panicked, or the connection broke or its peer did something wrong, in which cases
+    /// [`on_close`](Self::on_close) comes next. After a panic the session is closed with 1011 whatever
     /// this returns. The default logs the error and keeps the session open.
     fn on_error(
         &mut self,
         session: &Session,
         error: EndpointError,
     ) -> impl Future<Output = Flow> + Send {
-        tracing::warn!(session = %session.log_id(), %error, "endpoint failed");
+        error.log(session);
         async { Flow::Continue }
     }
 

@@ -4,7 +4,7 @@ use std::io;
 
 use tidings_websocket::{CloseReason, Message, ProtocolError};
 
-use super::{ParametersError, PathParamError};
+use super::{ParametersError, PathParamError, Session};
 
 /// Any error of an application, as handlers return it.
 pub type BoxError = Box<dyn Error + Send + Sync>;
@@ -38,6 +38,8 @@ pub enum EndpointError {
     Send(SendError),
     /// The peer broke the protocol or a limit; the session is being closed with the code that says so.
     Protocol(ProtocolError),
+    /// The connection broke, by a reset for example; the session has ended with 1006.
+    Transport(io::Error),
     /// The handler panicked with this message. The session is closed with 1011.
     Panic(String),
 }
@@ -48,6 +50,16 @@ impl EndpointError {
         match error.into().downcast::<Self>() {
             Ok(error) => *error,
             Err(error) => Self::Handler(error),
+        }
+    }
+
+    /// Where an endpoint has no method for errors.
+    pub(crate) fn log(&self, session: &Session) {
+        let session = session.log_id();
+        match self {
+            // Peers go away all the time.
+            Self::Transport(_) => tracing::debug!(%session, error = %self, "connection lost"),
+            _ => tracing::warn!(%session, error = %self, "endpoint failed"),
         }
     }
 
@@ -75,6 +87,7 @@ impl fmt::Display for EndpointError {
             Self::Handler(error) => error.fmt(f),
             Self::Send(_) => f.write_str("message could not be sent"),
             Self::Protocol(error) => error.fmt(f),
+            Self::Transport(error) => write!(f, "connection broke: {error}"),
             Self::Panic(message) => write!(f, "handler panicked: {message}"),
         }
     }
@@ -89,6 +102,7 @@ impl Error for EndpointError {
             Self::Parameters(error) => Some(error),
             Self::Handler(error) => error.source(),
             Self::Send(error) => Some(error),
+            Self::Transport(error) => error.source(),
             Self::Protocol(_) | Self::Panic(_) | Self::MissingState(_) | Self::MissingUser => None,
         }
     }

@@ -244,6 +244,9 @@ impl<E: Endpoint, S: Source> Runner<E, S> {
         if let Some(failure) = info.failure {
             self.report(EndpointError::Protocol(failure)).await;
         }
+        if let Some(kind) = info.broken {
+            self.report(EndpointError::Transport(kind.into())).await;
+        }
         let Self { endpoint, session, driver } = self;
         let closed = {
             let on_close = pin!(async { endpoint.on_close(session, info).await });

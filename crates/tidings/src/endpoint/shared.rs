@@ -59,7 +59,7 @@ pub trait SharedEndpoint: Send + Sync + 'static {
         session: &Session,
         error: EndpointError,
     ) -> impl Future<Output = Flow> + Send {
-        tracing::warn!(session = %session.log_id(), %error, "endpoint failed");
+        error.log(session);
         async { Flow::Continue }
     }
 

@@ -97,7 +97,7 @@ impl Source for OctetSource {
         };
         match read {
             Ok(0) | Err(_) => {
-                let info = CloseInfo::abnormal();
+                let info = read.err().as_ref().map_or_else(CloseInfo::abnormal, CloseInfo::broken);
                 self.outbox.finish(info.clone(), &[]);
                 Poll::Ready(Incoming::Closed(Box::new(info)))
             }

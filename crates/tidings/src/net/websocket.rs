@@ -2,6 +2,7 @@
 
 use std::cell::Cell;
 use std::collections::VecDeque;
+use std::io;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -48,6 +49,8 @@ struct Work {
     /// The end, read ahead: it waits until what came before it is handled and answered.
     read_end: Option<Box<Closed>>,
     pongs: Pongs,
+    /// How the stream broke.
+    read_error: Option<io::Error>,
     /// What the outbox has been told.
     reading: Reading,
 }
@@ -284,7 +287,10 @@ impl WebSocketSource {
         let info = match (self.local_end(), initiator) {
             (Some(info), _) => info,
             (None, Initiator::Peer) => CloseInfo::new(reason, CloseInitiator::Remote),
-            (None, Initiator::EndOfStream) => CloseInfo::new(reason, CloseInitiator::Transport),
+            (None, Initiator::EndOfStream) => match self.work().read_error.take() {
+                Some(error) => CloseInfo::broken(&error),
+                None => CloseInfo::new(reason, CloseInitiator::Transport),
+            },
             (None, Initiator::Failure(failure)) => CloseInfo {
                 failure: Some(failure),
                 ..CloseInfo::new(reason, CloseInitiator::Local)
@@ -302,7 +308,11 @@ impl WebSocketSource {
         let work = self.work.get_or_insert_with(|| SPARE_WORK.take().unwrap_or_default());
         match self.stream.poll_fill(cx, &mut work.input) {
             Poll::Pending => return Poll::Pending,
-            Poll::Ready(Ok(0) | Err(_)) => self.connection.handle_end_of_stream(),
+            Poll::Ready(Ok(0)) => self.connection.handle_end_of_stream(),
+            Poll::Ready(Err(error)) => {
+                work.read_error = Some(error);
+                self.connection.handle_end_of_stream();
+            }
             Poll::Ready(Ok(_)) => {
                 let now = Instant::now();
                 work.read_at = Some(now.into());

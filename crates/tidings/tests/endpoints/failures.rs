@@ -1,6 +1,7 @@
 //! What fails in a method, or because of it.
 
 use std::future::Future;
+use std::time::Duration;
 
 use tidings::App;
 use tidings::endpoint::{
@@ -217,4 +218,55 @@ async fn a_method_that_panics_before_its_future_is_caught_too() {
     }
     let session = ears.session().await;
     assert!(!session.is_open());
+}
+
+annotated!(LostOfServer, LostOfClient, Teller, [];
+    #[on_open]
+    fn opened(&self, session: &Session) {
+        self.0.hand_over(session);
+    }
+
+    #[on_error]
+    fn failed(&self, error: EndpointError) {
+        self.0.tell(error);
+    }
+
+    #[on_close]
+    fn closed(&self, info: &CloseInfo) {
+        self.0.tell(info.reason.code());
+    }
+);
+
+struct Lost(Teller);
+
+impl Endpoint for Lost {
+    async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        self.0.hand_over(session);
+        Ok(())
+    }
+
+    async fn on_error(&mut self, _: &Session, error: EndpointError) -> Flow {
+        self.0.tell(error);
+        Flow::Continue
+    }
+
+    async fn on_close(&mut self, _: &Session, info: &CloseInfo) {
+        self.0.tell(info.reason.code());
+    }
+}
+
+#[tokio::test]
+async fn a_connection_that_breaks_is_an_error_and_one_that_just_ends_is_none() {
+    in_every_way(LostOfServer, LostOfClient, Lost, async |mut scene| {
+        scene.session().await;
+        // Without lingering, closing resets.
+        socket2::SockRef::from(&scene.peer.stream).set_linger(Some(Duration::ZERO)).unwrap();
+        scene.lose_peer(&["connection broke: connection reset", "1006"]).await;
+    })
+    .await;
+    in_every_way(LostOfServer, LostOfClient, Lost, async |mut scene| {
+        scene.session().await;
+        scene.lose_peer(&["1006"]).await;
+    })
+    .await;
 }

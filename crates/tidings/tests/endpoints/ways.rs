@@ -134,6 +134,16 @@ impl Scene {
         self.peer.stream.write_all(&frame).await.unwrap();
     }
 
+    /// Has the peer go away; this is told then.
+    pub async fn lose_peer(self, expected: &[&str]) {
+        let Self { way, peer, mut ears, server } = self;
+        drop(peer);
+        for expected in expected {
+            assert_eq!(ears.told().await, *expected, "{way:?}");
+        }
+        drop(server);
+    }
+
     /// Ends the session, if that has not ended; what is told until nobody is left who could.
     pub async fn told_to_the_end(self) -> Vec<String> {
         let Self { peer, mut ears, server, .. } = self;

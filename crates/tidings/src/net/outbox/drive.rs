@@ -229,7 +229,7 @@ impl Outbox {
 
     fn fail(&self, state: &mut State, error: &io::Error) {
         tracing::debug!(%error, "connection can no longer be written to");
-        self.give_up_locked(state, CloseInfo::abnormal());
+        self.give_up_locked(state, CloseInfo::broken(error));
     }
 
     /// Forgets what was not written, and has the driver end the connection.
