@@ -200,7 +200,7 @@ impl Session {
     pub fn flush(&self) -> Result<(), SendError> {
         match self.link().outbox() {
             Some(outbox) => Ok(outbox.flush_batch(EndOfBatch::GoesOn)?),
-            None => Ok(()),
+            None => self.check_open(),
         }
     }
 
@@ -227,8 +227,14 @@ impl Session {
     fn send_control(&self, opcode: Opcode, payload: &ControlPayload) -> Result<(), SendError> {
         match self.link().websocket() {
             Some(outbox) => Ok(outbox.push_ping(opcode, payload.as_ref())?),
-            None if self.is_open() => Ok(()),
-            None => Err(SendError::Closed(self.link().close_reason())),
+            None => self.check_open(),
+        }
+    }
+
+    fn check_open(&self) -> Result<(), SendError> {
+        match self.is_open() {
+            true => Ok(()),
+            false => Err(SendError::Closed(self.link().close_reason())),
         }
     }
 }
@@ -292,7 +298,7 @@ impl Batch<'_> {
     pub fn end(self) -> Result<(), SendError> {
         match self.0.link().outbox() {
             Some(outbox) => Ok(outbox.flush_batch(EndOfBatch::Ends)?),
-            None => Ok(()),
+            None => self.0.check_open(),
         }
     }
 }
