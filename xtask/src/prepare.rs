@@ -11,13 +11,14 @@ pub(crate) fn build_tools() -> Result<(), String> {
     if is_installed("make") { Ok(()) } else { debian_packages(&["make"]) }
 }
 
-/// Debian's Chromium and Node, and Python's virtual environments.
+/// Debian's Chromium, Node and nginx, and Python's virtual environments.
 pub(crate) fn programs() -> Result<(), String> {
     let wanted = [
         ("/usr/bin/chromium", "chromium"),
         ("node", "nodejs"),
         ("npm", "npm"),
         ("python3", "python3"),
+        ("/usr/sbin/nginx", "nginx-light"),
     ];
     let mut missing: Vec<&str> = wanted
         .into_iter()
@@ -38,7 +39,10 @@ pub(crate) fn debian_packages(missing: &[&str]) -> Result<(), String> {
     eprintln!("    installing {} (apt-get)", missing.join(", "));
     sh(Command::new("apt-get").arg("update"))?;
     let install = ["install", "--yes", "--no-install-recommends"];
-    sh(Command::new("apt-get").env("DEBIAN_FRONTEND", "noninteractive").args(install).args(missing))
+    let mut apt = Command::new("apt-get");
+    // In this run level no package starts its service.
+    apt.env("DEBIAN_FRONTEND", "noninteractive").env("RUNLEVEL", "1");
+    sh(apt.args(install).args(missing))
 }
 
 /// The packages of `interop/node`, as its lock file has them.

@@ -3,6 +3,7 @@
 import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch } from "../support/browser.js";
+import { Nginx } from "../support/nginx.js";
 import { Example, PATIENCE_MS } from "../support/server.js";
 
 const SAME_ORIGIN = [
@@ -30,24 +31,27 @@ const AWKWARD = [
 ];
 
 let server;
+let nginx;
 let browser;
 before(async () => {
   server = await Example.start("sockjs_conformance");
+  nginx = await Nginx.start(server.http);
   browser = await launch();
 });
 after(async () => {
   await browser?.close();
+  await nginx?.stop();
   await server.stop();
 });
 
-/// A page of `host` with the client, and a `connect` that resolves once a session is open.
-async function open(host) {
+/// A page of `host` with the client, whose `connect` opens sessions with the services at the port.
+async function open(host, port) {
   const context = await browser.newContext();
   const page = await context.newPage();
   page.setDefaultTimeout(PATIENCE_MS);
   page.failures = [];
   page.on("pageerror", (error) => page.failures.push(String(error)));
-  await page.goto(`http://${host}:${server.port}/echo`);
+  await page.goto(`http://${host}:${port}/echo`);
   await page.addScriptTag({ url: "/sockjs.min.js" });
   await page.evaluate((base) => {
     window.connect = (service, transport) => {
@@ -58,13 +62,14 @@ async function open(host) {
       sockjs.onopen = () => tell({ type: "open", transport: sockjs.transport });
       sockjs.onmessage = ({ data }) => tell({ type: "message", data });
       sockjs.onclose = ({ code, reason, wasClean }) => tell({ type: "close", code, reason, wasClean });
-      sockjs.next = () =>
-        events.length > 0
-          ? Promise.resolve(events.shift())
-          : new Promise((resolve) => waiting.push(resolve));
+      sockjs.next = () => {
+        if (events.length > 0) return Promise.resolve(events.shift());
+        if (sockjs.readyState === SockJS.CLOSED) return Promise.resolve({ type: "nothing more" });
+        return new Promise((resolve) => waiting.push(resolve));
+      };
       return sockjs;
     };
-  }, `http://127.0.0.1:${server.port}`);
+  }, `http://127.0.0.1:${port}`);
   page.done = async () => {
     assert.deepEqual(page.failures, []);
     assert.equal(await page.evaluate(() => window.hacked), undefined);
@@ -73,14 +78,15 @@ async function open(host) {
   return page;
 }
 
-for (const [where, host, transports] of [
-  ["same-origin", "127.0.0.1", SAME_ORIGIN],
-  ["cross-origin", "localhost", CROSS_ORIGIN],
+for (const [where, host, port, transports] of [
+  ["same-origin", "127.0.0.1", () => server.port, SAME_ORIGIN],
+  ["cross-origin", "localhost", () => server.port, CROSS_ORIGIN],
+  ["behind nginx", "127.0.0.1", () => nginx.port, SAME_ORIGIN],
 ]) {
   for (const transport of transports) {
     describe(`${transport}, ${where}`, () => {
       test("opens, echoes awkward strings, closes", async () => {
-        const page = await open(host);
+        const page = await open(host, port());
         const got = await page.evaluate(
           async ([transport, sent]) => {
             const sockjs = connect("/echo", transport);
@@ -110,7 +116,7 @@ for (const [where, host, transports] of [
       });
 
       test("hears why the server closes", async () => {
-        const page = await open(host);
+        const page = await open(host, port());
         const got = await page.evaluate(async (transport) => {
           const sockjs = connect("/close", transport);
           return [await sockjs.next(), await sockjs.next()];

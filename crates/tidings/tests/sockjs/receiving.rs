@@ -28,6 +28,7 @@ async fn streaming_sends_a_prelude_and_one_chunk_a_frame() {
     assert!(head.contains("content-type: application/javascript; charset=utf-8\r\n"), "{head}");
     assert!(head.contains("transfer-encoding: chunked\r\n"), "{head}");
     assert!(!head.contains("content-length"), "{head}");
+    assert!(head.contains("x-accel-buffering: no\r\n"), "{head}");
     let prelude = format!("801\r\n{}\n\r\n", "h".repeat(2048));
     assert_eq!(stream.read_until("\n\r\n").await, prelude);
     assert_eq!(stream.read_until("\n\r\n").await, "2\r\no\n\r\n");

@@ -73,6 +73,8 @@ impl SockJsService {
         add_headers(fields, headers);
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(receive.content_type));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
+        // nginx would gather frames otherwise.
+        fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
         response
     }
 
