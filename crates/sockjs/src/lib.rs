@@ -9,6 +9,7 @@
 //!   and leave it; it says what to write to which, and when it has something to do without them.
 //! - [`Frame`] and the functions around it encode and decode what is sent to clients,
 //!   [`SendRequests`] and [`decode_websocket_text`] what clients send.
+//! - [`client`] is the other side of it all.
 //! - [`headers`], [`refusal`], [`Info`], [`IframePage`] and [`StickyCookie`] are the rest of the answers.
 //!
 //! Nothing here reads a clock or draws a random number: the time is an argument.
@@ -46,6 +47,7 @@
 
 mod body;
 mod callback;
+pub mod client;
 mod cookie;
 mod frame;
 pub mod headers;
