@@ -1,11 +1,13 @@
 //! SockJS's frames in the messages of a WebSocket.
 
-use tidings::endpoint::CloseCode;
+use tidings::App;
+use tidings::client::{Client, HttpVersion};
+use tidings::endpoint::{CloseCode, Message};
 use tokio::io::AsyncReadExt;
 
 use super::answer::{get, post, request};
-use super::services::services;
-use super::support::{Raw, WebSocket};
+use super::services::{Echo, services};
+use super::support::{Raw, WebSocket, serve};
 
 #[tokio::test]
 async fn frames_are_messages() {
@@ -124,4 +126,24 @@ async fn the_oldest_handshake_is_answered_before_its_challenge_comes() {
     client.stream.read_exact(&mut answer).await.unwrap();
     assert_eq!(&answer[..16], b"8jKS'y:G*Co,Wxa-");
     assert_eq!(answer[16..], [0xff, 0], "it ends as the draft ends it");
+}
+
+#[tokio::test]
+async fn every_websocket_may_be_a_stream_of_http_2() {
+    let app = App::builder().sockjs("/echo", || Echo).stomp("/stomp").build().unwrap();
+    let server = serve(app).await;
+    let client = Client::builder().http_version(HttpVersion::Http2).build();
+    let open =
+        async |path: &str| client.open(&format!("ws://{}{path}", server.http)).await.unwrap();
+    let mut framed = open("/echo/0/s/websocket").await;
+    assert_eq!(framed.next().await, Some("o".into()));
+    framed.send(r#"["a"]"#).await.unwrap();
+    assert_eq!(framed.next().await, Some(r#"a["a"]"#.into()));
+    let mut raw = open("/echo/websocket").await;
+    raw.send("a").await.unwrap();
+    assert_eq!(raw.next().await, Some("a".into()));
+    let mut stomp = open("/stomp").await;
+    stomp.send("CONNECT\naccept-version:1.2\nhost:here\n\n\0").await.unwrap();
+    let Some(Message::Text(connected)) = stomp.next().await else { panic!("no text") };
+    assert!(connected.starts_with("CONNECTED\n"), "{connected}");
 }

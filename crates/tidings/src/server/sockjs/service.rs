@@ -86,7 +86,7 @@ impl SockJsService {
         }
         match route {
             Some(Route::Greeting) => match &self.upgrade {
-                Some(door) if is_upgrade(&parts) => {
+                Some(door) if is_extended_connect(&parts) || is_upgrade(&parts) => {
                     door.open(&mut parts, PathParams::default(), origins).await
                 }
                 _ => greeting(&parts.method),
@@ -159,13 +159,13 @@ impl SockJsService {
         parts: &mut Parts,
         origins: &AllowedOrigins,
     ) -> Response<Body> {
-        let is_extended_connect =
-            parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some();
-        if parts.method != Method::GET && !is_extended_connect {
-            return refusal::method_not_allowed("GET").map(Body::from);
-        }
-        if !is_extended_connect && !is_upgrade(parts) {
-            return refusal::not_a_websocket_request().map(Body::from);
+        if !is_extended_connect(parts) {
+            if parts.method != Method::GET {
+                return refusal::method_not_allowed("GET").map(Body::from);
+            }
+            if !is_upgrade(parts) {
+                return refusal::not_a_websocket_request().map(Body::from);
+            }
         }
         door.open(parts, PathParams::default(), origins).await
     }
@@ -184,6 +184,11 @@ impl SockJsService {
             response.append(http::header::SET_COOKIE, cookie.set_cookie(request));
         }
     }
+}
+
+/// Whether a request of HTTP/2 wants its stream to become a WebSocket: RFC 8441, section 4.
+fn is_extended_connect(parts: &Parts) -> bool {
+    parts.method == Method::CONNECT && parts.extensions.get::<Protocol>().is_some()
 }
 
 /// Whether a request wants its connection to become a WebSocket: RFC 6455, section 4.2.1.
