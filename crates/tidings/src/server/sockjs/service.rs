@@ -125,26 +125,25 @@ impl SockJsService {
         B::Data: Buf + Send,
         B::Error: Into<BoxError>,
     {
-        if let TransportKind::WebSocket = transport.kind {
-            return match hixie76::Hixie76::of_request(&parts.headers) {
-                Some(handshake) if parts.method == Method::GET => {
-                    open_hixie76(&mut parts, handshake)
-                }
-                _ => self.websocket(&self.framed, &mut parts, origins).await,
-            };
-        }
-        let mut response = match (&parts.method, transport.kind) {
-            (&Method::OPTIONS, _) if transport.cors == Cors::Applies => {
+        let mut response = match transport.kind {
+            TransportKind::WebSocket => {
+                return match hixie76::Hixie76::of_request(&parts.headers) {
+                    Some(handshake) if parts.method == Method::GET => {
+                        open_hixie76(&mut parts, handshake)
+                    }
+                    _ => self.websocket(&self.framed, &mut parts, origins).await,
+                };
+            }
+            _ if parts.method == Method::OPTIONS && transport.cors == Cors::Applies => {
                 return self.preflight(&parts, transport.allow);
             }
-            (method, _) if *method != transport.method => {
+            _ if parts.method != transport.method => {
                 return refusal::method_not_allowed(transport.allow).map(Body::from);
             }
-            (_, TransportKind::Receive(receive)) => {
+            TransportKind::Receive(receive) => {
                 self.receive(&mut parts, session_id, receive, origins).await
             }
-            (_, TransportKind::Send(send)) => self.send(&parts, session_id, send, body).await,
-            (_, TransportKind::WebSocket) => refusal::not_found().map(Body::from),
+            TransportKind::Send(send) => self.send(&parts, session_id, send, body).await,
         };
         let fields = response.headers_mut();
         headers::no_cache(fields);
