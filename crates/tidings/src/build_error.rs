@@ -22,10 +22,6 @@ pub(crate) enum Mistake {
 }
 
 impl BuildError {
-    pub(crate) fn of(mistake: Mistake) -> Self {
-        Self { mistakes: vec![mistake] }
-    }
-
     /// The error that all these mistakes make, if there are any.
     pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
         if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }

@@ -3,7 +3,6 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::Extensions;
-use tidings_sockjs::SockJsUrlError;
 use tidings_websocket::Limits;
 
 use crate::app::{App, Inner, TrailingSlash};
@@ -322,6 +321,10 @@ impl AppBuilder {
                 mistakes.push(Mistake::State { endpoint: "SockJS service", missing });
             }
         }
+        let options = sockjs.iter().map(|(_, _, options)| options);
+        for options in options.chain(stomp_paths.iter().map(|(_, options)| options)) {
+            mistakes.extend(options.page().err().map(Mistake::SockJsUrl));
+        }
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
         let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
         for (prefix, service) in services.chain(stomp_services) {
@@ -339,8 +342,7 @@ impl AppBuilder {
 
         let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
         let stomp = StompDoor::new(&ground, Hub::new(), controllers, listeners, prefix);
-        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp)
-            .map_err(|error| BuildError::of(Mistake::SockJsUrl(error)))?;
+        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
             prefixes,
@@ -358,7 +360,7 @@ fn sockjs_services(
     plain: Vec<(String, WebSocketDoor, SockJsOptions)>,
     stomp_paths: Vec<(String, SockJsOptions)>,
     stomp: &StompDoor,
-) -> Result<Vec<SockJsService>, SockJsUrlError> {
+) -> Vec<SockJsService> {
     let plain = plain
         .into_iter()
         .map(|(prefix, door, options)| SockJsService::new(&prefix, options, door, None));

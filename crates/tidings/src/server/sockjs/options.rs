@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings_sockjs::{SessionOptions, StickyCookie, Transports};
+use tidings_sockjs::{IframePage, SessionOptions, SockJsUrlError, StickyCookie, Transports};
 
 use super::SessionBinding;
 use crate::endpoint::EndpointConfig;
@@ -84,6 +84,11 @@ impl Default for SockJsOptions {
 }
 
 impl SockJsOptions {
+    /// The page for iframes, if there is one.
+    pub(crate) fn page(&self) -> Result<Option<IframePage>, SockJsUrlError> {
+        self.sockjs_url.as_deref().map(IframePage::new).transpose()
+    }
+
     pub(super) fn session(&self) -> SessionOptions {
         SessionOptions {
             heartbeat_delay: self.heartbeat_delay,

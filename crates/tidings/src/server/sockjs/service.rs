@@ -6,9 +6,7 @@ use http::header::{CONNECTION, HeaderMap, HeaderName, UPGRADE};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use hyper::ext::Protocol;
-use tidings_sockjs::{
-    Cors, IframePage, Route, SockJsUrlError, Transport, TransportKind, TransportType,
-};
+use tidings_sockjs::{Cors, IframePage, Route, Transport, TransportKind, TransportType};
 use tidings_sockjs::{headers, hixie76, refusal, route};
 
 use super::SockJsOptions;
@@ -43,13 +41,14 @@ impl SockJsService {
         options: SockJsOptions,
         framed: WebSocketDoor,
         upgrade: Option<WebSocketDoor>,
-    ) -> Result<Self, SockJsUrlError> {
+    ) -> Self {
         let raw = WebSocketDoor { framing: Framing::WebSocket, ..framed.clone() };
         let heartbeat_delay = Some(options.heartbeat_delay).filter(|delay| !delay.is_zero());
         let framed = WebSocketDoor { heartbeat_delay, framing: Framing::SockJs, ..framed };
-        let page = options.sockjs_url.as_deref().map(IframePage::new).transpose()?;
+        // A URL that makes no page has kept the application from being built.
+        let page = options.page().ok().flatten();
         let sessions = Arc::default();
-        Ok(Self { prefix: prefix.into(), options, page, framed, raw, upgrade, sessions })
+        Self { prefix: prefix.into(), options, page, framed, raw, upgrade, sessions }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
