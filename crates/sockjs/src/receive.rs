@@ -4,10 +4,12 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::json;
+use crate::{TransportType, json};
 
 /// How the responses of a transport bring frames.
 pub struct Receive {
+    /// What it is to applications.
+    pub transport_type: TransportType,
     /// The `Content-Type` of the response.
     pub content_type: &'static str,
     /// Whether the request has to name a function of the page, and how long that name may be.
@@ -85,6 +87,7 @@ const PAGE_CALLBACK_OCTETS_MAX: usize = 1024;
 const PAGE_OCTETS_MIN: usize = 1024;
 
 pub(crate) static XHR_STREAMING_RECEIVE: Receive = Receive {
+    transport_type: TransportType::XhrStreaming,
     content_type: JAVASCRIPT,
     callback: Callback::Unused,
     prelude: Prelude::Fixed(&XHR_STREAMING_PRELUDE),
@@ -93,6 +96,7 @@ pub(crate) static XHR_STREAMING_RECEIVE: Receive = Receive {
 };
 
 pub(crate) static XHR_RECEIVE: Receive = Receive {
+    transport_type: TransportType::XhrPolling,
     content_type: JAVASCRIPT,
     callback: Callback::Unused,
     prelude: Prelude::None,
@@ -101,6 +105,7 @@ pub(crate) static XHR_RECEIVE: Receive = Receive {
 };
 
 pub(crate) static EVENTSOURCE_RECEIVE: Receive = Receive {
+    transport_type: TransportType::EventSource,
     content_type: "text/event-stream",
     callback: Callback::Unused,
     prelude: Prelude::Fixed(b"\r\n"),
@@ -109,6 +114,7 @@ pub(crate) static EVENTSOURCE_RECEIVE: Receive = Receive {
 };
 
 pub(crate) static HTMLFILE_RECEIVE: Receive = Receive {
+    transport_type: TransportType::HtmlFile,
     content_type: "text/html; charset=UTF-8",
     callback: Callback::Required { octets_max: PAGE_CALLBACK_OCTETS_MAX },
     prelude: Prelude::Page(htmlfile_page),
@@ -117,6 +123,7 @@ pub(crate) static HTMLFILE_RECEIVE: Receive = Receive {
 };
 
 pub(crate) static JSONP_RECEIVE: Receive = Receive {
+    transport_type: TransportType::JsonpPolling,
     content_type: JAVASCRIPT,
     callback: Callback::Required { octets_max: CALLBACK_OCTETS_MAX },
     prelude: Prelude::None,

@@ -1,14 +1,17 @@
+use std::fmt;
 use std::future::{Future, poll_fn};
 use std::panic::AssertUnwindSafe;
 use std::pin::Pin;
-use std::sync::Arc;
-use std::task::{Context, Poll};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::task::{Context, Poll, ready};
 
-use futures_util::{FutureExt, Stream};
+use futures_util::{FutureExt, Sink, Stream};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio_util::task::TaskTracker;
 
-use crate::endpoint::{BoxError, CloseInfo, Endpoint, EndpointError, SendError, Session};
+use crate::endpoint::{
+    BoxError, CloseInfo, Endpoint, EndpointError, SendError, SendOrWait, Sending, Session,
+};
 use crate::handoff::{Custody, Handoff};
 use crate::net::in_turns;
 
@@ -40,6 +43,8 @@ use crate::net::in_turns;
 pub struct WebSocket {
     session: Session,
     handoff: Arc<Handoff>,
+    /// What was given to the sink while there was no room.
+    waiting: Option<Waiting>,
 }
 
 impl WebSocket {
@@ -86,7 +91,7 @@ impl WebSocket {
     pub(crate) fn endpoint() -> (SocketEndpoint, impl FnOnce(Session) -> Self) {
         let handoff = Arc::<Handoff>::default();
         let endpoint = SocketEndpoint(Arc::clone(&handoff));
-        (endpoint, |session| Self { session, handoff })
+        (endpoint, |session| Self { session, handoff, waiting: None })
     }
 }
 
@@ -95,6 +100,55 @@ impl Stream for WebSocket {
 
     fn poll_next(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Message>> {
         self.handoff.poll_take(cx)
+    }
+}
+
+/// Takes a message at a time; ready once there is room for it. Closing closes the session with 1000.
+impl Sink<Message> for WebSocket {
+    type Error = SendError;
+
+    fn poll_ready(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let Some(waiting) = &mut self.waiting else { return Poll::Ready(Ok(())) };
+        let sent = ready!(waiting.future().as_mut().poll(cx));
+        self.waiting = None;
+        Poll::Ready(sent)
+    }
+
+    fn start_send(mut self: Pin<&mut Self>, message: Message) -> Result<(), SendError> {
+        match self.session.send_or_wait(message) {
+            Ok(()) => Ok(()),
+            Err(SendOrWait::Refused(error)) => Err(error),
+            Err(SendOrWait::Wait(waiting)) => {
+                self.waiting = Some(Waiting(Mutex::new(waiting)));
+                Ok(())
+            }
+        }
+    }
+
+    /// Ready once all is queued: what is queued is written without being asked.
+    fn poll_flush(self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        self.poll_ready(cx)
+    }
+
+    fn poll_close(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Result<(), SendError>> {
+        let flushed = ready!(self.as_mut().poll_ready(cx));
+        self.session.close(CloseReason::from_code(CloseCode::NORMAL_CLOSURE));
+        Poll::Ready(flushed)
+    }
+}
+
+/// A message on its way into the outbox. The lock is never waited for; it lets sockets be shared.
+struct Waiting(Mutex<Sending>);
+
+impl Waiting {
+    fn future(&mut self) -> &mut Sending {
+        self.0.get_mut().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for Waiting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Waiting")
     }
 }
 
@@ -160,7 +214,8 @@ where
 
     /// Runs the function. Neither a panic nor an error of it goes further than this.
     async fn serve(handler: Arc<H>, session: Session, handoff: Arc<Handoff>) {
-        let socket = WebSocket { session: session.clone(), handoff: Arc::clone(&handoff) };
+        let (session_of_socket, kept) = (session.clone(), Arc::clone(&handoff));
+        let socket = WebSocket { session: session_of_socket, handoff: kept, waiting: None };
         let outcome = AssertUnwindSafe(async { handler(socket).await }).catch_unwind().await;
         let is_dropped = handoff.end_handler();
         let error = match outcome {

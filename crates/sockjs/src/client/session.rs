@@ -96,6 +96,17 @@ impl ClientSession {
         }
     }
 
+    /// Takes in when octets last came, of whatever frame: a server whose frame is still under way is not silent.
+    pub fn handle_octets(&mut self, last: Instant) {
+        let longest = match self.watchdog {
+            Watchdog::Off => return,
+            Watchdog::AfterFirstHeartbeat(longest) | Watchdog::Always(longest) => longest,
+        };
+        if self.silent_until.is_some() {
+            self.silent_until = self.silent_until.max(last.checked_add(longest));
+        }
+    }
+
     /// Takes in that the transport can go on no more.
     pub fn handle_lost(&mut self, reason: &str) -> Option<ClientEvent> {
         if self.state == State::Closed { None } else { self.end(1006, reason) }
@@ -201,6 +212,20 @@ mod tests {
         assert_eq!(session.handle_timeout(now + longest), None);
         assert_eq!(session.handle_timeout(later + longest), closed(1006, "No heartbeat"));
         assert_eq!(session.next_deadline(), None);
+    }
+
+    #[test]
+    fn octets_of_a_frame_that_is_not_whole_are_a_sign_of_life() {
+        let longest = Duration::from_secs(50);
+        let (mut session, now) = opened(Watchdog::AfterFirstHeartbeat(longest));
+        let later = now + Duration::from_secs(10);
+        session.handle_octets(later);
+        assert_eq!(session.next_deadline(), None, "there was no heartbeat");
+        session.handle_frame(now, "h");
+        session.handle_octets(later);
+        assert_eq!(session.next_deadline(), Some(later + longest));
+        session.handle_octets(now);
+        assert_eq!(session.next_deadline(), Some(later + longest));
     }
 
     #[test]

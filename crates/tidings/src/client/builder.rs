@@ -217,6 +217,12 @@ impl ClientBuilder {
         self
     }
 
+    /// How long a message may be that servers send.
+    pub(super) fn message_octets_max(mut self, octets: usize) -> Self {
+        self.connection.limits.message_octets_max = octets;
+        self
+    }
+
     /// Offers to compress messages: RFC 7692. Default: `None`, not to.
     pub fn deflate(mut self, options: Option<DeflateOptions>) -> Self {
         self.connection.deflate = options;

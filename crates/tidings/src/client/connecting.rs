@@ -1,6 +1,8 @@
 use std::fmt;
+use std::net::SocketAddr;
 use std::sync::Arc;
 
+use http::{HeaderMap, Uri};
 use tidings_websocket::{Connection, Encoder};
 use tokio::task::JoinHandle;
 
@@ -13,7 +15,9 @@ use crate::endpoint::{
     self, CloseInfo, ConnectionOptions, Deployed, Endpoint, EndpointConfig, Handshake, PathParams,
     Session,
 };
-use crate::net::{Framing, Link, Observed, Stream, Terms, WebSocketSource, in_turns};
+use crate::net::{
+    Framing, Link, Observed, Outbox, Source, Stream, Terms, WebSocketSource, in_turns,
+};
 
 /// Connects to WebSocket servers: Jakarta WebSocket's `WebSocketContainer`.
 ///
@@ -134,13 +138,16 @@ impl Client {
         opening: Opening,
         endpoint: E,
     ) -> (Session, JoinHandle<CloseInfo>) {
+        let Established { handshake, outbox, source } = self.establish(opening);
+        let link = Link::Stream { outbox, framing: Framing::WebSocket };
+        self.run(handshake, link, source, endpoint)
+    }
+
+    /// Turns an open connection into a door.
+    pub(super) fn establish(&self, opening: Opening) -> Established {
         let Opening { wire, early, uri, response, opened } = opening;
-        let Inner { opening: opening_options, terms, deployed } = &*self.0;
-        let mut handshake =
-            Handshake::new(&uri, response.headers(), PathParams::default(), wire.remote_addr());
-        if uri.scheme_str() == Some("wss") {
-            handshake.set_secure();
-        }
+        let Inner { opening: opening_options, terms, .. } = &*self.0;
+        let mut handshake = handshake(&uri, response.headers(), wire.remote_addr());
         if let Some(subprotocol) = opened.subprotocol() {
             handshake.set_subprotocol(subprotocol);
         }
@@ -162,13 +169,51 @@ impl Client {
             }
         };
         outbox.keep();
-        let framing = Framing::WebSocket;
-        let source = WebSocketSource::new(stream, Arc::clone(&outbox), connection, framing, &early);
-        let session =
-            Session::new(handshake, Link::Stream { outbox, framing }, Arc::clone(deployed));
+        let (framing, kept) = (Framing::WebSocket, Arc::clone(&outbox));
+        let source = WebSocketSource::new(stream, kept, connection, framing, &early);
+        Established { handshake, outbox, source }
+    }
+
+    /// Serves a session in a task of its own.
+    pub(super) fn run<E: Endpoint>(
+        &self,
+        handshake: Handshake,
+        link: Link,
+        source: impl Source + 'static,
+        endpoint: E,
+    ) -> (Session, JoinHandle<CloseInfo>) {
+        let session = Session::new(handshake, link, Arc::clone(&self.0.deployed));
         let run = endpoint::run(endpoint, session.clone(), source);
         (session, tokio::spawn(in_turns(run)))
     }
+
+    pub(super) fn opening_options(&self) -> &OpeningOptions {
+        &self.0.opening
+    }
+
+    pub(super) fn terms(&self) -> &Arc<Terms> {
+        &self.0.terms
+    }
+}
+
+/// An open connection as a door, and what the session needs besides.
+pub(super) struct Established {
+    pub(super) handshake: Handshake,
+    pub(super) outbox: Arc<Outbox>,
+    pub(super) source: WebSocketSource,
+}
+
+/// What a client knows of its session: the URI that it came about with, and the header fields of the answer.
+pub(super) fn handshake(
+    uri: &Uri,
+    headers: &HeaderMap,
+    remote_addr: Option<SocketAddr>,
+) -> Handshake {
+    let mut handshake = Handshake::new(uri, headers, PathParams::default(), remote_addr);
+    if uri.scheme_str() == Some("wss") {
+        handshake.set_secure();
+    }
+    handshake
 }
 
 /// A client with the defaults of [`Client::builder`].

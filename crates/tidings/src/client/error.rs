@@ -4,11 +4,12 @@ use std::io;
 use std::time::Duration;
 
 use bytes::Bytes;
-use http::Response;
 use http::header::CONTENT_TYPE;
+use http::{Response, StatusCode};
 use tidings_websocket::handshake::client::{HandshakeError, InvalidSubprotocol};
 
 use super::UrlError;
+use super::sockjs::SockJsError;
 use crate::endpoint::BoxError;
 
 /// Why a client could not connect.
@@ -58,13 +59,16 @@ pub enum ConnectError {
     RedirectLoop(String),
     /// A redirection leads from a secure connection to one that is not, given here.
     InsecureRedirect(String),
+    /// A SockJS server was reached, but no session of it.
+    SockJs(SockJsError),
 }
 
 impl ConnectError {
-    /// The server's answer, where there was one that is not 101.
+    /// The server's answer, where there was one that does not connect.
     pub fn response(&self) -> Option<&Response<Bytes>> {
         match self {
             Self::Http(response) => Some(response),
+            Self::SockJs(error) => error.response(),
             _ => None,
         }
     }
@@ -80,9 +84,9 @@ impl ConnectError {
             | Self::InsecureRedirect(_)
             | Self::TooManyRedirects { .. } => true,
             Self::Http(response) | Self::Proxy(ProxyError::Http(response)) => {
-                let status = response.status();
-                status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429)
+                is_permanent(response.status())
             }
+            Self::SockJs(error) => error.is_permanent(),
             _ => false,
         }
     }
@@ -121,6 +125,7 @@ impl fmt::Display for ConnectError {
             Self::TooManyRedirects { max } => write!(f, "more than {max} redirections"),
             Self::RedirectLoop(url) => write!(f, "redirections lead in a circle, to {url}"),
             Self::InsecureRedirect(url) => write!(f, "redirection to {url} would give up TLS"),
+            Self::SockJs(error) => error.fmt(f),
         }
     }
 }
@@ -140,12 +145,17 @@ impl Error for ConnectError {
     }
 }
 
+/// Whether a server that answers with this status would do so again.
+pub(super) fn is_permanent(status: StatusCode) -> bool {
+    status.is_client_error() && !matches!(status.as_u16(), 408 | 425 | 429)
+}
+
 /// Characters of a server's explanation that are shown.
 const EXPLANATION_CHARS_MAX: usize = 200;
 
 /// What the server says in its own words: the first line of a plain text, without control characters, which
 /// could make a terminal show something else.
-fn explanation(response: &Response<Bytes>) -> Option<String> {
+pub(super) fn explanation(response: &Response<Bytes>) -> Option<String> {
     let content_type = response.headers().get(CONTENT_TYPE)?.to_str().ok()?;
     let is_text = content_type.trim_start().to_ascii_lowercase().starts_with("text/plain");
     let body = String::from_utf8_lossy(response.body());

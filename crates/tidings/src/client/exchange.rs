@@ -18,7 +18,7 @@ use crate::endpoint::BoxError;
 use crate::net::Wire;
 
 /// The least that hyper keeps room for.
-const HEAD_OCTETS_MIN: usize = 8 * 1024;
+pub(super) const HEAD_OCTETS_MIN: usize = 8 * 1024;
 
 /// Octets kept of the body of an answer that is no upgrade: 64 KiB.
 const BODY_OCTETS_MAX: usize = 64 * 1024;

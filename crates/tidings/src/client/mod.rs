@@ -1,9 +1,12 @@
-//! Connections to WebSocket servers: the client side of Jakarta WebSocket.
+//! Connections to WebSocket servers: the client side of Jakarta WebSocket. Those to SockJS servers are in
+//! [`sockjs`].
 
 mod auth;
 mod backoff;
 mod builder;
 mod connecting;
+mod cookies;
+mod course;
 mod error;
 mod exchange;
 mod extended_connect;
@@ -11,6 +14,7 @@ mod masking;
 mod opening;
 mod proxy;
 mod reconnecting;
+pub mod sockjs;
 mod url;
 
 pub use auth::Credentials;

@@ -9,19 +9,41 @@ use tokio::time::Instant;
 use tokio_util::sync::{CancellationToken, DropGuard};
 
 use super::backoff::{Backoff, retry_after};
+use super::sockjs::SockJsClient;
 use super::{Client, ConnectError};
 use crate::endpoint::{CloseInfo, CloseInitiator, Endpoint, Session};
 
 type OnDisconnect = Box<dyn FnMut(&CloseInfo) -> bool + Send>;
 type OnConnectFailure = Box<dyn FnMut(&ConnectError) -> bool + Send>;
 
-/// A connection that is made again when it is lost. Made by [`Client::reconnecting`].
+/// A connection that is made again when it is lost. Made by [`Client::reconnecting`] and
+/// [`SockJsClient::reconnecting`].
 #[must_use = "nothing happens until it is started"]
 pub struct ReconnectBuilder<F> {
-    client: Client,
+    dialer: Dialer,
     url: String,
     factory: F,
     policy: Policy,
+}
+
+/// Who connects.
+#[derive(Clone)]
+pub(super) enum Dialer {
+    WebSocket(Client),
+    SockJs(SockJsClient),
+}
+
+impl Dialer {
+    async fn dial<E: Endpoint>(
+        &self,
+        url: &str,
+        endpoint: E,
+    ) -> Result<(Session, JoinHandle<CloseInfo>), ConnectError> {
+        match self {
+            Self::WebSocket(client) => client.connect_and_watch(url, endpoint).await,
+            Self::SockJs(client) => client.connect_and_watch(url, endpoint).await,
+        }
+    }
 }
 
 /// When to connect again.
@@ -70,12 +92,15 @@ impl Client {
         E: Endpoint,
         F: FnMut() -> E + Send + 'static,
     {
-        let (client, url, policy) = (self.clone(), url.into(), Policy::default());
-        ReconnectBuilder { client, url, factory, policy }
+        ReconnectBuilder::new(Dialer::WebSocket(self.clone()), url.into(), factory)
     }
 }
 
 impl<F> ReconnectBuilder<F> {
+    pub(super) fn new(dialer: Dialer, url: String, factory: F) -> Self {
+        Self { dialer, url, factory, policy: Policy::default() }
+    }
+
     /// How long to wait before each attempt but the first. A server that says with 503 or 429 how long
     /// it wants to be left alone is left alone for at least so long.
     pub fn backoff(mut self, backoff: Backoff) -> Self {
@@ -110,13 +135,13 @@ impl<F> ReconnectBuilder<F> {
         E: Endpoint,
         F: FnMut() -> E + Send + 'static,
     {
-        let Self { client, url, mut factory, policy } = self;
+        let Self { dialer, url, mut factory, policy } = self;
         let stop = CancellationToken::new();
         let (current, session) = watch::channel(None);
         let dial = move || {
-            let (client, url, endpoint) = (client.clone(), url.clone(), factory());
+            let (dialer, url, endpoint) = (dialer.clone(), url.clone(), factory());
             async move {
-                let (session, driver) = client.connect_and_watch(&url, endpoint).await?;
+                let (session, driver) = dialer.dial(&url, endpoint).await?;
                 let ended = async { driver.await.unwrap_or_else(|_| CloseInfo::abnormal()) };
                 Ok((session, ended))
             }

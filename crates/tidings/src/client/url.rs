@@ -129,6 +129,41 @@ impl WebSocketUrl {
         Ok(Self { scheme, host, port, path_and_query })
     }
 
+    /// The URL of a SockJS service: also in the schemes of HTTP, and without slashes at the end of its path.
+    pub(crate) fn parse_service(text: &str) -> Result<Self, UrlError> {
+        if text.contains('#') {
+            return Err(UrlError::Fragment);
+        }
+        let (scheme, _) = text.split_once("://").ok_or(UrlError::Scheme(String::new()))?;
+        let scheme = Scheme::parse_location(scheme)?;
+        let url = Self::from_parts(scheme, &text.parse().map_err(|_| UrlError::Malformed)?)?;
+        url.with_path(url.path_and_query.path().trim_end_matches('/'))
+    }
+
+    /// The service at `reference`, as seen from here.
+    pub(crate) fn join_service(&self, reference: &str) -> Result<Self, UrlError> {
+        let url = self.join(reference)?;
+        url.with_path(url.path_and_query.path().trim_end_matches('/'))
+    }
+
+    /// What lies beneath the path, with the same query.
+    pub(crate) fn beneath(&self, path: &str) -> Result<Self, UrlError> {
+        self.with_path(&format!("{}{path}", self.path_and_query.path().trim_end_matches('/')))
+    }
+
+    /// What lies above the path, if it ends like this.
+    pub(crate) fn above(&self, suffix: &str) -> Option<Self> {
+        self.with_path(self.path_and_query.path().strip_suffix(suffix)?).ok()
+    }
+
+    fn with_path(&self, path: &str) -> Result<Self, UrlError> {
+        let path = if path.is_empty() { "/" } else { path };
+        let query = self.path_and_query.query().map(|query| format!("?{query}"));
+        let target = format!("{path}{}", query.unwrap_or_default());
+        let path_and_query = target.parse().map_err(|_| UrlError::Malformed)?;
+        Ok(Self { path_and_query, ..self.clone() })
+    }
+
     /// Where a redirection leads from here: RFC 9110, section 10.2.2.
     pub(crate) fn join(&self, location: &str) -> Result<Self, UrlError> {
         let location = location.split('#').next().unwrap_or_default();
@@ -306,6 +341,30 @@ mod tests {
         ];
         for (text, expected) in cases {
             assert_eq!(text.parse::<WebSocketUrl>(), Err(expected), "{text}");
+        }
+    }
+
+    #[test]
+    #[cfg(feature = "tls")]
+    fn what_a_service_has_lies_beneath_its_url() {
+        let cases = [
+            ("http://example.org/echo", "ws://example.org/echo/info"),
+            ("https://example.org/echo//?token=x", "wss://example.org/echo/info?token=x"),
+            ("ws://example.org", "ws://example.org/info"),
+        ];
+        for (text, expected) in cases {
+            let service = WebSocketUrl::parse_service(text).unwrap();
+            let info = service.beneath("/info").unwrap();
+            assert_eq!(info.to_string(), expected);
+            assert_eq!(info.above("/info").unwrap(), service);
+        }
+        assert_eq!(url("ws://example.org/a").above("/info"), None);
+        for (text, error) in [
+            ("ftp://example.org/", UrlError::Scheme("ftp".into())),
+            ("example.org/echo", UrlError::Scheme(String::new())),
+            ("http://example.org/#x", UrlError::Fragment),
+        ] {
+            assert_eq!(WebSocketUrl::parse_service(text), Err(error), "{text}");
         }
     }
 

@@ -58,8 +58,8 @@ pub use path_params::{PathParamError, PathParams};
 pub use principal::{Principal, User};
 pub use reception::{Delivery, Receptions};
 pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Several};
-pub(crate) use sending::SendOrWait;
 pub use sending::{Batch, ControlPayload, ControlPayloadTooLong, SendTicket};
+pub(crate) use sending::{SendOrWait, Sending};
 pub use session::{Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{

@@ -252,8 +252,11 @@ impl From<PushError> for SendError {
 pub(crate) enum SendOrWait {
     Refused(SendError),
     /// The outbox is full; this waits for room.
-    Wait(Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>),
+    Wait(Sending),
 }
+
+/// A message on its way into the outbox.
+pub(crate) type Sending = Pin<Box<dyn Future<Output = Result<(), SendError>> + Send>>;
 
 /// Tells when a [posted](Session::post) message is written. Whoever does not care drops it.
 #[derive(Debug)]

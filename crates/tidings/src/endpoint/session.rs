@@ -4,6 +4,7 @@ use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
 
 use http::Uri;
+use tidings_sockjs::TransportType;
 use tidings_websocket::{CloseCode, CloseReason, Extension, MessageKind};
 
 use super::seldom::Seldom;
@@ -96,6 +97,12 @@ impl Session {
     /// The subprotocol that was agreed on.
     pub fn subprotocol(&self) -> Option<&str> {
         self.0.handshake.subprotocol()
+    }
+
+    /// How messages travel, where that is by SockJS: over HTTP, by the latest request for them. `None` for
+    /// a WebSocket without SockJS's framing, and for STOMP over TCP.
+    pub fn transport(&self) -> Option<TransportType> {
+        self.0.link.sockjs_transport()
     }
 
     /// The extensions that were agreed on, with the parameters that limit something.

@@ -1,5 +1,6 @@
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tidings_sockjs::Frame;
 use tidings_websocket::{CloseCode, CloseReason, Message, Opcode, encode_frame};
 
@@ -13,6 +14,9 @@ pub(crate) enum Framing {
     WebSocket,
     /// Messages are the elements of a SockJS frame, which is a WebSocket text message.
     SockJs,
+    /// What a client of SockJS sends: arrays without the letter of a frame. What it receives are frames, and
+    /// delivered as they are.
+    SockJsClient,
     /// The octets of a message go out as they are.
     Octets,
 }
@@ -36,6 +40,13 @@ impl Framing {
                 let message = Outgoing::Message { opcode: Opcode::Text, payload: &array.into() };
                 outbox.push_with_ticket(message, ticket)
             }
+            Self::SockJsClient => {
+                let mut frame = Vec::new();
+                tidings_sockjs::encode_array([&*payload.text()], &mut frame);
+                let array = Bytes::from(frame).slice(1..);
+                let message = Outgoing::Message { opcode: Opcode::Text, payload: &array };
+                outbox.push_with_ticket(message, ticket)
+            }
             Self::Octets => outbox.push_with_ticket(Outgoing::Octets(octets), ticket),
         }
     }
@@ -48,6 +59,8 @@ impl Framing {
         match self {
             Self::WebSocket => outbox.push(message.websocket()),
             Self::SockJs => outbox.push(message.sockjs_websocket()),
+            // Clients mask, so that no two can be sent the same octets.
+            Self::SockJsClient => self.push(outbox, message.payload(), None),
             Self::Octets => outbox.push(Outgoing::Octets(message.octets())),
         }
     }

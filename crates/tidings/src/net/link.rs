@@ -1,12 +1,13 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use tidings_sockjs::Frame;
+use tidings_sockjs::{Frame, TransportType};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
 use super::{ConnectionOptions, Framing, Outbox, Payload, SharedMessage};
+use crate::client::sockjs::Requests;
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::sockjs::HttpSession;
 
@@ -17,6 +18,8 @@ pub(crate) enum Link {
     Stream { outbox: Arc<Outbox>, framing: Framing },
     /// A SockJS session over HTTP requests that come and go.
     Http(Arc<HttpSession>),
+    /// The same, seen from its client.
+    Requests(Arc<Requests>),
 }
 
 impl Link {
@@ -28,7 +31,7 @@ impl Link {
             Self::Stream { outbox, framing: Framing::WebSocket } => {
                 outbox.push_short(message.opcode(), message.as_octets())
             }
-            Self::Stream { .. } | Self::Http(_) => false,
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => false,
         }
     }
 
@@ -37,6 +40,7 @@ impl Link {
         match self {
             Self::Stream { outbox, framing } => framing.push(outbox, payload, None),
             Self::Http(session) => session.push(payload),
+            Self::Requests(requests) => requests.push(payload, None),
         }
     }
 
@@ -55,6 +59,7 @@ impl Link {
                 let _ = ticket.send(());
                 Ok(())
             }
+            Self::Requests(requests) => requests.push(payload, Some(ticket)),
         }
     }
 
@@ -62,7 +67,7 @@ impl Link {
     pub(crate) fn websocket(&self) -> Option<&Arc<Outbox>> {
         match self {
             Self::Stream { outbox, framing: Framing::WebSocket } => Some(outbox),
-            Self::Stream { .. } | Self::Http(_) => None,
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => None,
         }
     }
 
@@ -70,7 +75,19 @@ impl Link {
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         match self {
             Self::Stream { outbox, .. } => Some(outbox),
-            Self::Http(_) => None,
+            Self::Http(_) | Self::Requests(_) => None,
+        }
+    }
+
+    /// How messages travel, where that is by SockJS.
+    pub(crate) fn sockjs_transport(&self) -> Option<TransportType> {
+        match self {
+            Self::Stream { framing: Framing::SockJs | Framing::SockJsClient, .. } => {
+                Some(TransportType::WebSocket)
+            }
+            Self::Stream { .. } => None,
+            Self::Http(session) => Some(session.transport()),
+            Self::Requests(requests) => Some(requests.transport()),
         }
     }
 
@@ -79,6 +96,7 @@ impl Link {
         match self {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
             Self::Http(session) => session.push_element(message.sockjs_element()),
+            Self::Requests(requests) => requests.push(message.payload(), None),
         }
     }
 
@@ -101,7 +119,7 @@ impl Link {
     pub(crate) fn flush(&self) {
         match self {
             Self::Stream { outbox, .. } => outbox.flush(),
-            Self::Http(_) => {}
+            Self::Http(_) | Self::Requests(_) => {}
         }
     }
 
@@ -110,6 +128,7 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.wake_driver(),
             Self::Http(session) => session.wake(),
+            Self::Requests(requests) => requests.wake(),
         }
     }
 
@@ -118,6 +137,7 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.terms().limits.message_octets_max,
             Self::Http(session) => session.octets_max(),
+            Self::Requests(requests) => requests.limits().frame_octets_max,
         }
     }
 
@@ -128,6 +148,7 @@ impl Link {
                 outbox.close(CloseInfo::new(reason, CloseInitiator::Local));
             }
             Self::Http(session) => session.close(&reason),
+            Self::Requests(requests) => requests.close(reason),
         }
     }
 
@@ -135,9 +156,8 @@ impl Link {
     pub(crate) fn give_up(&self) {
         match self {
             Self::Stream { outbox, .. } => outbox.give_up(CloseInfo::timed_out()),
-            Self::Http(session) => {
-                session.close(&CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
-            }
+            Self::Http(session) => session.close(&slow_consumer()),
+            Self::Requests(requests) => requests.close(slow_consumer()),
         }
     }
 
@@ -146,6 +166,9 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.send_timeout(),
             Self::Http(_) => Some(ConnectionOptions::default().send_timeout),
+            Self::Requests(requests) => {
+                Some(requests.limits().send_timeout).filter(|timeout| !timeout.is_zero())
+            }
         }
     }
 
@@ -159,6 +182,7 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.close_reason(),
             Self::Http(session) => session.close_reason(),
+            Self::Requests(requests) => requests.close_reason(),
         }
     }
 
@@ -166,6 +190,7 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.is_open(),
             Self::Http(session) => session.is_open(),
+            Self::Requests(requests) => requests.is_open(),
         }
     }
 
@@ -174,6 +199,7 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.is_backlogged(),
             Self::Http(session) => session.is_backlogged(),
+            Self::Requests(requests) => requests.is_backlogged(),
         }
     }
 
@@ -182,6 +208,11 @@ impl Link {
         match self {
             Self::Stream { outbox, .. } => outbox.drained().await,
             Self::Http(session) => session.drained().await,
+            Self::Requests(requests) => requests.drained().await,
         }
     }
+}
+
+fn slow_consumer() -> CloseReason {
+    CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer")
 }

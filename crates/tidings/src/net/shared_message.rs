@@ -61,6 +61,10 @@ impl SharedMessage {
         }
     }
 
+    pub(crate) fn payload(&self) -> &Payload {
+        &self.payload
+    }
+
     pub(super) fn octets(&self) -> &Bytes {
         &self.payload.octets
     }

@@ -4,7 +4,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_sockjs::{Output, Receive, ReceiverId, SendError, Session as Machine};
+use tidings_sockjs::{Output, Receive, ReceiverId, SendError, Session as Machine, TransportType};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::sync::Notify;
 
@@ -53,6 +53,8 @@ struct State {
     /// Until the session has opened and its endpoint was started.
     opening: Option<Box<Opening>>,
     receiver: Option<Arc<Receiver>>,
+    /// Of the latest receiver.
+    transport: TransportType,
     next_receiver: u64,
     incoming: VecDeque<String>,
     incoming_octets: usize,
@@ -73,6 +75,7 @@ impl HttpSession {
             machine: Machine::new(options.session()),
             opening: Some(Box::new(opening)),
             receiver: None,
+            transport: TransportType::XhrPolling,
             next_receiver: 0,
             incoming: VecDeque::new(),
             incoming_octets: 0,
@@ -93,6 +96,11 @@ impl HttpSession {
         self.octets_max
     }
 
+    /// Of the latest receive request.
+    pub(crate) fn transport(&self) -> TransportType {
+        self.lock().transport
+    }
+
     /// Whether a request of `owner` may have to do with this session.
     pub(super) fn belongs_to(&self, owner: &Owner) -> bool {
         self.owner == *owner
@@ -110,10 +118,12 @@ impl HttpSession {
         let receiver = Receiver::new(id);
         // A second receiver is answered without taking the place of the first.
         let displaced = state.receiver.replace(Arc::clone(&receiver));
+        let transport = std::mem::replace(&mut state.transport, receive.transport_type);
         state.machine.attach(Instant::now(), id, receive, callback);
         self.settle(&mut state, Some(&receiver));
         if let Some(displaced) = displaced.filter(|receiver| !receiver.is_ended()) {
             state.receiver = Some(displaced);
+            state.transport = transport;
         }
         ReceiverBody::new(receiver, Arc::clone(self))
     }
