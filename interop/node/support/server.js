@@ -10,6 +10,9 @@ import { fileURLToPath } from "node:url";
 const BINARY =
   process.env.TIDINGS_BIN ?? fileURLToPath(new URL("../../../target/release/tidings", import.meta.url));
 
+/// Where the library's examples are.
+export const EXAMPLES = path.join(path.dirname(BINARY), "examples");
+
 /// Nothing takes this long; it only ends a test that hangs.
 export const PATIENCE_MS = 20_000;
 
@@ -55,9 +58,12 @@ export class Server {
 /// One of the library's examples, on a free port.
 export class Example {
   static async start(name) {
-    const example = new Example();
-    const binary = path.join(path.dirname(BINARY), "examples", name);
-    example.process = spawn(binary, ["--listen", "127.0.0.1:0"]);
+    const command = path.join(EXAMPLES, name);
+    return Example.run(new Example(), name, command, ["--listen", "127.0.0.1:0"]);
+  }
+
+  static async run(example, name, command, args) {
+    example.process = spawn(command, args);
     example.output = "";
     for (const stream of [example.process.stdout, example.process.stderr]) {
       stream.setEncoding("utf8").on("data", (text) => (example.output += text));
@@ -78,6 +84,14 @@ export class Example {
     const [code, killedBy] = await within(once(this.process, "exit"), "the example does not stop");
     assert.deepEqual([code, killedBy], [0, null], this.output);
     assert.doesNotMatch(this.output, /ERROR|panicked/);
+  }
+}
+
+/// npm's sockjs, the reference server, on a free port.
+export class SockJsNode extends Example {
+  static async start() {
+    const script = fileURLToPath(new URL("sockjs-node.mjs", import.meta.url));
+    return Example.run(new SockJsNode(), "sockjs-node", process.execPath, [script]);
   }
 }
 

@@ -3,8 +3,9 @@ use std::sync::Arc;
 use rcgen::{CertifiedKey, generate_simple_self_signed};
 use rustls::pki_types::PrivateKeyDer;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use tidings::client::sockjs::{ClientTransport, SockJsClient};
 use tidings::client::{Client, ConnectError};
-use tidings::endpoint::{Message, SendError};
+use tidings::endpoint::{Endpoint, EndpointError, Message, SendError, Session};
 use tidings::server::Server;
 use tidings::{App, WebSocket};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -133,5 +134,37 @@ async fn our_own_server_echoes_much_over_tls() {
     });
     for i in 0..1_000 {
         assert_eq!(socket.next().await, Some(Message::from(format!("{i}"))));
+    }
+}
+
+#[tokio::test]
+async fn sockjs_works_over_tls_by_every_transport() {
+    let (config, trusting) = certificate();
+    let app = App::builder().sockjs("/echo", || Echo).build().unwrap();
+    let server = Server::new(app).listen_tls("127.0.0.1:0", config).await.unwrap();
+    let url = format!("https://localhost:{}/echo", server.https_addrs()[0].port());
+    tokio::spawn(server.run_until(std::future::pending()));
+
+    for transport in ClientTransport::ALL {
+        let client = Client::builder().tls(&trusting).sockjs().transports([transport]).build();
+        let mut socket = client.open(&url).await.unwrap();
+        assert!(socket.session().is_secure());
+        socket.send("secret").await.unwrap();
+        assert_eq!(socket.next().await.as_deref(), Some("secret"), "{transport:?}");
+    }
+    let error = SockJsClient::default().open(&url).await.unwrap_err();
+    assert!(matches!(error, ConnectError::Tls(_)), "{error:?}");
+}
+
+struct Echo;
+
+impl Endpoint for Echo {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        session.send(message).await?;
+        Ok(())
     }
 }
