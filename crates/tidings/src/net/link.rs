@@ -6,7 +6,7 @@ use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
-use super::{ConnectionOptions, Framing, Outbox, Payload, SharedMessage};
+use super::{Framing, Outbox, Payload, SharedMessage};
 use crate::client::sockjs::Requests;
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::sockjs::HttpSession;
@@ -165,7 +165,7 @@ impl Link {
     pub(crate) fn send_timeout(&self) -> Option<Duration> {
         match self {
             Self::Stream { outbox, .. } => outbox.send_timeout(),
-            Self::Http(_) => Some(ConnectionOptions::default().send_timeout),
+            Self::Http(session) => session.send_timeout(),
             Self::Requests(requests) => {
                 Some(requests.limits().send_timeout).filter(|timeout| !timeout.is_zero())
             }

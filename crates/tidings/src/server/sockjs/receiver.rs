@@ -3,6 +3,7 @@ use std::convert::Infallible;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use http_body::Frame;
@@ -21,9 +22,22 @@ pub(super) struct Receiver {
 struct State {
     chunks: VecDeque<Bytes>,
     octets: usize,
+    /// The chunk that is being written, as far as can be told: no other has been asked for since.
+    writing: Option<Writing>,
     ended: bool,
     reader: Option<Waker>,
 }
+
+/// A chunk on its way out.
+#[derive(Clone, Copy, Debug)]
+struct Writing {
+    since: Instant,
+    octets: usize,
+}
+
+/// Octets that a client reads in a second, if it is not to be taken for one that reads nothing: 64 KiB. Of a
+/// large chunk that is being written, only the end can be seen.
+const READ_OCTETS_PER_SECOND_MIN: u64 = 64 * 1024;
 
 impl Receiver {
     pub(super) fn new(id: ReceiverId) -> Arc<Self> {
@@ -46,6 +60,21 @@ impl Receiver {
         let mut state = self.lock();
         state.ended = true;
         state.wake_reader();
+    }
+
+    /// Nobody reads what there is: gives its memory back.
+    pub(super) fn abandon(&self) {
+        let mut state = self.lock();
+        *state = State { ended: true, reader: state.reader.take(), ..State::default() };
+        state.wake_reader();
+    }
+
+    /// When a client that reads has had the time for what is being written: `timeout`, and longer for a large
+    /// chunk.
+    pub(super) fn stall_deadline(&self, timeout: Duration) -> Option<Instant> {
+        let Writing { since, octets } = self.lock().writing?;
+        let transfer = Duration::from_secs(octets as u64 / READ_OCTETS_PER_SECOND_MIN);
+        since.checked_add(timeout)?.checked_add(transfer)
     }
 
     pub(super) fn is_ended(&self) -> bool {
@@ -97,10 +126,12 @@ impl http_body::Body for ReceiverBody {
             if state.ended {
                 return Poll::Ready(None);
             }
+            state.writing = None;
             state.reader = Some(cx.waker().clone());
             return Poll::Pending;
         };
         state.octets -= chunk.len();
+        state.writing = Some(Writing { since: Instant::now(), octets: chunk.len() });
         drop(state);
         self.session.handle_read(&self.receiver);
         Poll::Ready(Some(Ok(Frame::data(chunk))))

@@ -36,6 +36,8 @@ pub(crate) struct HttpSession {
     owner: Owner,
     /// Of a message that a request brings.
     octets_max: usize,
+    /// Zero is for ever.
+    send_timeout: Duration,
     /// Somebody may push or deliver again.
     room: Notify,
 }
@@ -69,7 +71,12 @@ struct State {
 }
 
 impl HttpSession {
-    pub(super) fn new(options: &SockJsOptions, owner: Owner, opening: Opening) -> Arc<Self> {
+    pub(super) fn new(
+        options: &SockJsOptions,
+        send_timeout: Duration,
+        owner: Owner,
+        opening: Opening,
+    ) -> Arc<Self> {
         let now = Instant::now();
         let state = State {
             machine: Machine::new(options.session()),
@@ -88,7 +95,13 @@ impl HttpSession {
             last_sent: now,
         };
         let octets_max = options.body_octets_max;
-        Arc::new(Self { state: Mutex::new(state), owner, octets_max, room: Notify::new() })
+        let (state, room) = (Mutex::new(state), Notify::new());
+        Arc::new(Self { state, owner, octets_max, send_timeout, room })
+    }
+
+    /// How long a client may read nothing of what there is for it; `None` for ever.
+    pub(crate) fn send_timeout(&self) -> Option<Duration> {
+        Some(self.send_timeout).filter(|timeout| !timeout.is_zero())
     }
 
     /// How long a message may be that the client sends.
@@ -189,6 +202,28 @@ impl HttpSession {
     pub(super) fn handle_aborted(&self, receiver: ReceiverId) {
         let mut state = self.lock();
         state.machine.handle_receiver_aborted(Instant::now(), receiver);
+        self.settle(&mut state, None);
+    }
+
+    /// When something has to happen: that of the state machine, or of a response that nobody reads.
+    fn next_deadline(&self, state: &State) -> Option<Instant> {
+        let machine = state.machine.next_deadline();
+        machine.into_iter().chain(self.stall_deadline(state)).min()
+    }
+
+    fn stall_deadline(&self, state: &State) -> Option<Instant> {
+        state.receiver.as_ref()?.stall_deadline(self.send_timeout()?)
+    }
+
+    fn handle_timeout(&self) {
+        let (mut state, now) = (self.lock(), Instant::now());
+        let is_stalled = self.stall_deadline(&state).is_some_and(|deadline| deadline <= now);
+        if let Some(receiver) = state.receiver.clone().filter(|_| is_stalled) {
+            state.machine.handle_receiver_aborted(now, receiver.id());
+            self.settle(&mut state, None);
+            receiver.abandon();
+        }
+        state.machine.handle_timeout(now);
         self.settle(&mut state, None);
     }
 
@@ -337,15 +372,13 @@ impl HttpSource {
                 let mut state = self.session.lock();
                 // Whoever moves the deadline from now on wakes this task.
                 state.driver = Some(cx.waker().clone());
-                state.machine.next_deadline()
+                self.session.next_deadline(&state)
             };
             self.alarm.set(deadline);
             if self.alarm.poll(cx).is_pending() {
                 return;
             }
-            let mut state = self.session.lock();
-            state.machine.handle_timeout(Instant::now());
-            self.session.settle(&mut state, None);
+            self.session.handle_timeout();
         }
     }
 }

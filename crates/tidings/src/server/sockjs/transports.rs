@@ -91,7 +91,8 @@ impl SockJsService {
         self.framed.check_request(parts, &handshake, origins)?;
         let (headers, user_properties) = self.framed.admit(&mut handshake).await?;
         let opening = Opening { handshake, user_properties };
-        let new = HttpSession::new(&self.options, owner.clone(), opening);
+        let send_timeout = self.framed.terms.send_timeout;
+        let new = HttpSession::new(&self.options, send_timeout, owner.clone(), opening);
         let session = self.sessions.find_or_insert(session_id, new);
         if !session.belongs_to(&owner) {
             return Err(Box::new(refusal::not_found().map(Body::from)));
