@@ -105,6 +105,8 @@ async fn main() -> Result<(), Box<dyn Error>> {
     let disabled_websocket = SockJsOptions { transports: no_websocket, ..short_responses.clone() };
     let cookie =
         SockJsOptions { cookie: Some(StickyCookie::jsessionid()), ..short_responses.clone() };
+    let second = Duration::from_secs(1);
+    let heartbeat = SockJsOptions { heartbeat_delay: second, ..open.clone() };
     let app = App::builder()
         .sockjs_with_options("/echo", short_responses, || Echo)
         .sockjs_with_options("/disabled_websocket_echo", disabled_websocket, || Echo)
@@ -113,6 +115,7 @@ async fn main() -> Result<(), Box<dyn Error>> {
         .sockjs_with_options("/ticker", open.clone(), || Ticker)
         .sockjs_with_options("/amplify", open.clone(), || Amplify)
         .sockjs_with_options("/broadcast", open, || Broadcast)
+        .sockjs_with_options("/heartbeat", heartbeat, || Echo)
         .build()?;
     let server = Server::new(app).fallback(tower::service_fn(script)).listen(&listen).await?;
     for address in server.http_addrs() {

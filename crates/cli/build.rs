@@ -1,4 +1,4 @@
-//! Lists the files of the bundled site for `src/site/embedded.rs`, so that a new page needs no line of
+//! Lists the files of the bundled site, and the client for browsers, for `src/site/embedded.rs`, so that a new page needs no line of
 //! code.
 
 use std::env;
@@ -7,8 +7,12 @@ use std::hash::{DefaultHasher, Hasher};
 use std::io::{self, Write};
 use std::path::{Path, PathBuf};
 
+/// The client for browsers, and its path in the site.
+const CLIENT: (&str, &str) = ("../../clients/typescript/dist/sockjs.js", "tidings/sockjs.js");
+
 fn main() -> io::Result<()> {
     println!("cargo:rerun-if-changed=site");
+    println!("cargo:rerun-if-changed={}", CLIENT.0);
     let root = Path::new("site").canonicalize()?;
     let mut files = Vec::new();
     walk(&root, &mut files)?;
@@ -20,6 +24,7 @@ fn main() -> io::Result<()> {
         let relative = file.strip_prefix(&root).map_err(io::Error::other)?;
         entries.push((relative.to_string_lossy().into_owned(), file));
     }
+    entries.push((CLIENT.1.to_owned(), Path::new(CLIENT.0).canonicalize()?));
     // The table is searched by path.
     entries.sort_unstable();
     for (path, file) in entries {

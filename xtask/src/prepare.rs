@@ -45,14 +45,14 @@ pub(crate) fn debian_packages(missing: &[&str]) -> Result<(), String> {
     sh(apt.args(install).args(missing))
 }
 
-/// The packages of `interop/node`, as its lock file has them.
+/// The packages of a folder, as its lock file has them.
 pub(crate) fn node_packages(folder: &Path) -> Result<(), String> {
     let installed = folder.join("node_modules/.package-lock.json");
     let lock = folder.join("package-lock.json");
     if is_newer(&installed, &lock) {
         return Ok(());
     }
-    println!("    installing the packages of interop/node (npm ci)");
+    println!("    installing the packages of {} (npm ci)", folder.display());
     sh(Command::new("npm").args(["ci", "--no-audit", "--no-fund"]).current_dir(folder))?;
     // npm may leave the file untouched when nothing changed.
     let _ = fs::File::options()

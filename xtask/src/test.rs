@@ -84,14 +84,12 @@ fn interop(root: &Path, report: &mut Report) {
     if let Err(why) = prepare::programs() {
         return report.could_not_run("interop", &why);
     }
+    browser_client(root, report);
     let node = root.join("interop/node");
     match prepare::node_packages(&node) {
         Err(why) => report.could_not_run("interop with Node and Chromium", &why),
         Ok(()) => {
-            let mut suite = Command::new("node");
-            let guards = ["--test-timeout=120000", "--test-force-exit"];
-            suite.args(["--test", "--test-reporter=tap"]).args(guards).arg("test/");
-            suite.current_dir(&node);
+            let mut suite = node_tests(&node);
             suite
                 .env("TIDINGS_BIN", &binary)
                 .env("TIDINGS_SCREENSHOTS", target.join("screenshots"));
@@ -107,6 +105,29 @@ fn interop(root: &Path, report: &mut Report) {
             report.suite("interop with Python", suite.env("TIDINGS_BIN", &binary));
         }
     }
+}
+
+/// The client for browsers: that what is committed is what its sources make, then its tests.
+fn browser_client(root: &Path, report: &mut Report) {
+    const NAME: &str = "browser client";
+    let folder = root.join("clients/typescript");
+    if let Err(why) = prepare::node_packages(&folder) {
+        return report.could_not_run(NAME, &why);
+    }
+    let mut check = Command::new("node");
+    report.step(
+        "build the browser client anew",
+        check.args(["build.mjs", "--check"]).current_dir(&folder),
+    );
+    report.suite(NAME, &mut node_tests(&folder));
+}
+
+fn node_tests(folder: &Path) -> Command {
+    let mut suite = Command::new("node");
+    let guards = ["--test-timeout=120000", "--test-force-exit"];
+    suite.args(["--test", "--test-reporter=tap"]).args(guards).arg("test/");
+    suite.current_dir(folder);
+    suite
 }
 
 /// The cases without compression; the others take a quarter of an hour.

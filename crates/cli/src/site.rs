@@ -24,6 +24,9 @@ use embedded::Embedded;
 const CONTENT_SECURITY_POLICY: &str = "default-src 'self'; connect-src 'self' ws: wss:; \
     object-src 'none'; base-uri 'none'; form-action 'self'; frame-ancestors 'self'";
 
+/// The client for browsers, which every site has.
+const CLIENT: &str = "/tidings/sockjs.js";
+
 /// A site of static files: the bundled one, or a directory.
 #[derive(Clone, Debug)]
 pub(crate) struct Site(Source);
@@ -66,6 +69,9 @@ impl<B> Service<Request<B>> for Site {
         let request = request.map(drop);
         match &self.0 {
             Source::Bundled(files) => Box::pin(answer_bundled(files.clone(), request)),
+            Source::Directory(_) if request.uri().path() == CLIENT => {
+                Box::pin(answer_bundled(self::files(Embedded), request))
+            }
             Source::Directory(files) => Box::pin(answer_directory(files.clone(), request)),
         }
     }

@@ -4,7 +4,8 @@ import assert from "node:assert/strict";
 import { after, before, describe, test } from "node:test";
 import { launch } from "../support/browser.js";
 import { Nginx } from "../support/nginx.js";
-import { Example, PATIENCE_MS } from "../support/server.js";
+import { Example } from "../support/server.js";
+import { AWKWARD, openPage } from "../support/sockjs-page.js";
 
 const SAME_ORIGIN = [
   "websocket",
@@ -18,17 +19,6 @@ const SAME_ORIGIN = [
   "jsonp-polling",
 ];
 const CROSS_ORIGIN = SAME_ORIGIN.filter((transport) => transport !== "htmlfile");
-
-const AWKWARD = [
-  "",
-  "100% %41",
-  '"quoted" \\ back',
-  "\0\b\t\n\f\r\x1f\x7f",
-  "\u200c\u200f\u2028\u202f\u2060\u206f\ufff0\uffff",
-  "gr\u00fc\u00dfe \u{1f600} \u{10ffff}",
-  "</script><script>parent.hacked = true</script>",
-  'a["o"]\nh\nc[3000]',
-];
 
 let server;
 let nginx;
@@ -44,39 +34,7 @@ after(async () => {
   await server.stop();
 });
 
-/// A page of `host` with the client, whose `connect` opens sessions with the services at the port.
-async function open(host, port) {
-  const context = await browser.newContext();
-  const page = await context.newPage();
-  page.setDefaultTimeout(PATIENCE_MS);
-  page.failures = [];
-  page.on("pageerror", (error) => page.failures.push(String(error)));
-  await page.goto(`http://${host}:${port}/echo`);
-  await page.addScriptTag({ url: "/sockjs.min.js" });
-  await page.evaluate((base) => {
-    window.connect = (service, transport) => {
-      const sockjs = new SockJS(base + service, null, { transports: [transport], timeout: 15_000 });
-      const events = [];
-      const waiting = [];
-      const tell = (event) => (waiting.length > 0 ? waiting.shift()(event) : events.push(event));
-      sockjs.onopen = () => tell({ type: "open", transport: sockjs.transport });
-      sockjs.onmessage = ({ data }) => tell({ type: "message", data });
-      sockjs.onclose = ({ code, reason, wasClean }) => tell({ type: "close", code, reason, wasClean });
-      sockjs.next = () => {
-        if (events.length > 0) return Promise.resolve(events.shift());
-        if (sockjs.readyState === SockJS.CLOSED) return Promise.resolve({ type: "nothing more" });
-        return new Promise((resolve) => waiting.push(resolve));
-      };
-      return sockjs;
-    };
-  }, `http://127.0.0.1:${port}`);
-  page.done = async () => {
-    assert.deepEqual(page.failures, []);
-    assert.equal(await page.evaluate(() => window.hacked), undefined);
-    await context.close();
-  };
-  return page;
-}
+const open = (host, port) => openPage(browser, { host, port, script: { url: "/sockjs.min.js" } });
 
 for (const [where, host, port, transports] of [
   ["same-origin", "127.0.0.1", () => server.port, SAME_ORIGIN],

@@ -4,7 +4,7 @@ const CONNECTION_TIMEOUT_MS = 15_000;
 
 /** RFC 6455, 7.4.1: no close frame came. SockJS adds reasons of its own that help nobody. */
 const ABNORMAL_CLOSURE = 1006;
-/** What sockjs-client closes with after it has tried every transport it may use. */
+/** What SockJS closes with after it has tried every transport it may use. */
 const ALL_TRANSPORTS_FAILED = 2000;
 
 const { Client } = globalThis.StompJs;

@@ -47,7 +47,12 @@ async fn text(response: Response<Body>) -> String {
 }
 
 fn source(path: &str) -> Vec<u8> {
-    fs::read(PathBuf::from(concat!(env!("CARGO_MANIFEST_DIR"), "/site")).join(path)).unwrap()
+    let folder = match path {
+        "tidings/sockjs.js" => "../../clients/typescript/dist",
+        _ => "site",
+    };
+    let name = path.strip_prefix("tidings/").unwrap_or(path);
+    fs::read(PathBuf::from(env!("CARGO_MANIFEST_DIR")).join(folder).join(name)).unwrap()
 }
 
 /// A directory of its own for one test, gone when the test ends.
@@ -396,5 +401,20 @@ async fn what_is_no_file_is_not_opened() {
             let status = call(&root.site(), request).await.status();
             assert_eq!(status, StatusCode::NOT_FOUND, "{path}");
         }
+    }
+}
+
+#[tokio::test]
+async fn every_site_has_the_client_for_browsers() {
+    let directory = Directory::new(&[("index.html", "<h1>mine</h1>")]);
+    for site in [bundled(), super::directory(&directory.0)] {
+        let response = get(&site, CLIENT).await;
+        assert_eq!(response.status(), StatusCode::OK);
+        assert!(field(&response, CONTENT_TYPE).starts_with("text/javascript"));
+        let etag = field(&response, ETAG).to_owned();
+        assert!(!etag.is_empty());
+        assert_eq!(octets(response).await, source("tidings/sockjs.js"));
+        let again = get_with(&site, CLIENT, &[(IF_NONE_MATCH, &etag)]).await;
+        assert_eq!(again.status(), StatusCode::NOT_MODIFIED);
     }
 }

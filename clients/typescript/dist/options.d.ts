@@ -1,0 +1,48 @@
+import type { TransportName } from "./transports/index.js";
+/** What `new SockJS` takes as its third argument. What is not here, such as `transportOptions`, is ignored. */
+export interface SockJSOptions {
+    /**
+     * The only transports that are tried, in the order of the client. Default: all that the browser has and
+     * that carry what is asked for, without `websocket-raw`.
+     */
+    transports?: string | readonly string[];
+    /** The id of the server, by which load balancers may choose one. Default: three random digits. */
+    server?: string;
+    /** How long the id of a session is, or what makes one. Default: 8 characters. */
+    sessionId?: number | (() => string);
+    /**
+     * Milliseconds that each transport has at least until it is open. Default: 0, so that `connectTimeout` and
+     * the distance of the server decide.
+     */
+    timeout?: number;
+    /** The floor of that time, in milliseconds. Default: 5,000. */
+    connectTimeout?: number;
+    /**
+     * Header fields of every request. WebSocket and EventSource cannot carry any, so that they are not tried
+     * unless `transports` names them.
+     */
+    headers?: Readonly<Record<string, string>>;
+    /** Whether requests to other origins carry cookies. Default: as `sockjs-client`, all but EventSource. */
+    withCredentials?: boolean;
+    /** Milliseconds that the server may be silent, once it has sent a heartbeat; 0 for ever. Default: 50,000. */
+    heartbeatTimeout?: number;
+    /** Connects again when the connection is lost. Default: false. */
+    reconnect?: boolean | ReconnectOptions;
+}
+/** How long to wait before each attempt to connect again: twice as long each time, with jitter. */
+export interface ReconnectOptions {
+    /** Milliseconds before the first. Default: 500. */
+    delay?: number;
+    /** The longest wait. Default: 30,000. */
+    maxDelay?: number;
+    /** Attempts in a row before the socket is closed. Default: without end. */
+    attempts?: number;
+}
+/** What transports need to know. */
+export interface TransportOptions {
+    readonly headers: Readonly<Record<string, string>>;
+    readonly credentials: RequestCredentials;
+    readonly eventSourceCredentials: boolean;
+    readonly binaryType: () => BinaryType;
+}
+export type { TransportName };

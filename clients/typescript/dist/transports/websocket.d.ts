@@ -1,0 +1,5 @@
+import type { OpenTransport } from "./transport.js";
+/** `websocket`: a message of the WebSocket is a frame. */
+export declare const openWebSocket: OpenTransport;
+/** `websocket-raw`: without framing, and so with binary messages. */
+export declare const openRawWebSocket: OpenTransport;

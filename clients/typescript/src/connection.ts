@@ -1,0 +1,152 @@
+import { parseFrame } from "./frames.js";
+import { fetchInfo, openTimeout } from "./info.js";
+import type { SockJSOptions, TransportOptions } from "./options.js";
+import { usableTransports } from "./transports/index.js";
+import type { TransportName, TransportRow } from "./transports/index.js";
+import type { Sendable, Transport } from "./transports/transport.js";
+import { sessionPath } from "./url.js";
+import type { ServiceUrl } from "./url.js";
+
+/** How a connection ended. */
+export interface End {
+  readonly code: number;
+  readonly reason: string;
+  /** Whether the server said so. */
+  readonly wasClean: boolean;
+}
+
+/** Whom a connection tells. */
+export interface ConnectionListener {
+  open(transport: TransportName): void;
+  message(data: unknown): void;
+  heartbeat(): void;
+  /** Comes once, and last. */
+  end(end: End): void;
+}
+
+/** One session: `/info`, one transport after the other until one opens, and its frames. */
+export class Connection {
+  private readonly abort = new AbortController();
+  private transport: Transport | undefined;
+  private left: TransportRow[];
+  private timer: ReturnType<typeof setTimeout> | undefined;
+  private watchdog: ReturnType<typeof setTimeout> | undefined;
+  private isOpen = false;
+  private isOver = false;
+  /** Whether it has not been told yet what the server can do. */
+  isPending = true;
+
+  constructor(
+    private service: ServiceUrl,
+    private readonly options: SockJSOptions,
+    private readonly transportOptions: TransportOptions,
+    infoCredentials: RequestCredentials,
+    private readonly listener: ConnectionListener,
+  ) {
+    const { headers } = transportOptions;
+    this.left = usableTransports(options.transports, Object.keys(headers).length > 0);
+    if (this.left.length > 0 && this.left.every(({ name }) => name === "websocket-raw")) {
+      // It has no framing and no sessions, so that there is nothing to ask.
+      queueMicrotask(() => this.start({ websocket: true, baseUrl: undefined, roundTrip: 0 }));
+      return;
+    }
+    const init = { headers: { ...headers }, credentials: infoCredentials, cache: "no-store" } as const;
+    fetchInfo(service.beneath("/info"), init, this.abort.signal).then(
+      (info) => this.start(info),
+      () => this.end({ code: 1002, reason: "Cannot connect to server", wasClean: false }),
+    );
+  }
+
+  send(message: Sendable): void {
+    this.transport?.send(message);
+  }
+
+  /** Lets go of everything, and tells nobody. */
+  close(): void {
+    this.isOver = true;
+    this.abort.abort();
+    this.transport?.close();
+    clearTimeout(this.timer);
+    clearTimeout(this.watchdog);
+  }
+
+  private end(end: End): void {
+    if (this.isOver) return;
+    this.close();
+    this.listener.end(end);
+  }
+
+  private start(info: { websocket: boolean; baseUrl: string | undefined; roundTrip: number }): void {
+    if (this.isOver) return;
+    this.isPending = false;
+    if (info.baseUrl !== undefined) this.service = this.service.join(info.baseUrl);
+    if (!info.websocket) this.left = this.left.filter(({ name }) => name !== "websocket");
+    const floor = Math.max(this.options.connectTimeout ?? 5000, this.options.timeout ?? 0);
+    this.next(openTimeout(info.roundTrip, floor));
+  }
+
+  /** Tries the next transport, with a session of its own. */
+  private next(timeout: number): void {
+    const row = this.left.shift();
+    if (!row) return this.end({ code: 2000, reason: "All transports failed", wasClean: false });
+    const isRaw = row.name === "websocket-raw";
+    const session = isRaw ? "" : sessionPath(this.options.server, this.options.sessionId);
+    let isCurrent = true;
+    const lost = (code: number, reason: string): void => {
+      if (!isCurrent || this.isOver) return;
+      isCurrent = false;
+      clearTimeout(this.timer);
+      this.transport?.close();
+      const isDecided = this.isOpen || code === 1000 || code === 2000 || code >= 3000;
+      if (isDecided) this.end({ code, reason, wasClean: isRaw && code !== 1006 });
+      else this.next(timeout);
+    };
+    this.transport = row.open(
+      (what) => this.service.beneath(session + what),
+      {
+        frame: (frame) => isCurrent && !this.isOver && this.handle(frame, row.name),
+        message: (data) => isCurrent && !this.isOver && this.listener.message(data),
+        open: () => isCurrent && this.opened(row.name),
+        lost,
+      },
+      this.transportOptions,
+    );
+    this.timer = setTimeout(() => lost(2007, "Transport timed out"), timeout);
+  }
+
+  private opened(transport: TransportName): void {
+    clearTimeout(this.timer);
+    this.isOpen = true;
+    this.listener.open(transport);
+  }
+
+  private handle(text: string, transport: TransportName): void {
+    const frame = parseFrame(text);
+    this.watch(frame?.type === "heartbeat");
+    switch (frame?.type) {
+      case "open":
+        if (this.isOpen) this.end({ code: 1006, reason: "Server lost session", wasClean: false });
+        else this.opened(transport);
+        break;
+      case "heartbeat":
+        this.listener.heartbeat();
+        break;
+      case "messages":
+        // A handler may close in between.
+        for (const data of frame.messages) if (this.isOpen && !this.isOver) this.listener.message(data);
+        break;
+      case "close":
+        this.end({ code: frame.code, reason: frame.reason, wasClean: true });
+        break;
+    }
+  }
+
+  /** Servers that ping instead of beating are never waited for. */
+  private watch(isHeartbeat: boolean): void {
+    const longest = this.options.heartbeatTimeout ?? 50_000;
+    if (longest === 0 || (this.watchdog === undefined && !isHeartbeat)) return;
+    clearTimeout(this.watchdog);
+    const silent = { code: 1006, reason: "No heartbeat", wasClean: false };
+    this.watchdog = setTimeout(() => this.end(silent), longest);
+  }
+}
