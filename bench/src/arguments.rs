@@ -1,20 +1,21 @@
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::server::{Kind, Task};
+use crate::server::{Job, Kind, Task};
+use crate::suite::Suite;
 
 pub(crate) const USAGE: &str = "\
-usage: tidings-bench websocket [OPTION]…
+usage: tidings-bench websocket|sockjs [OPTION]…
 
   --quick           short windows, one round, few connections: does it work at all?
   --only NAME,…     these servers; `limit` is always measured, ratios refer to it
   --rows WORD,…     the rows whose name contains one of the words
   --json            prints the result as JSON
   --save            writes it to bench/results too, as Markdown and JSON
-  --peers DIR       where ws and the endpoint for Tomcat are installed
+  --peers DIR       where the peers from elsewhere are installed
   --missing NAME=WHY  what could not be installed
 
-       tidings-bench server NAME --kind echo|broadcast --octets N [--deflate]";
+       tidings-bench server NAME --kind echo|broadcast|sockjs --octets N [--deflate]";
 
 /// What this process is for.
 #[derive(Debug)]
@@ -22,12 +23,13 @@ pub(crate) enum Command {
     /// Being measured.
     Server(Task),
     /// Measuring.
-    WebSocket(Options),
+    Compare(Options),
 }
 
 /// How to measure, what, and where the result goes.
 #[derive(Debug)]
 pub(crate) struct Options {
+    pub(crate) suite: Suite,
     pub(crate) pace: Pace,
     /// Names of contestants; all when empty.
     pub(crate) only: Vec<String>,
@@ -91,14 +93,21 @@ impl Pace {
 /// What is wrong with them.
 pub(crate) fn parse(mut arguments: impl Iterator<Item = String>) -> Result<Command, String> {
     match arguments.next().as_deref() {
-        Some("websocket") => parse_options(arguments).map(Command::WebSocket),
         Some("server") => parse_task(arguments).map(Command::Server),
-        _ => Err(USAGE.to_owned()),
+        Some(name) => match Suite::ALL.into_iter().find(|suite| suite.name() == name) {
+            Some(suite) => parse_options(suite, arguments).map(Command::Compare),
+            None => Err(USAGE.to_owned()),
+        },
+        None => Err(USAGE.to_owned()),
     }
 }
 
-fn parse_options(mut arguments: impl Iterator<Item = String>) -> Result<Options, String> {
+fn parse_options(
+    suite: Suite,
+    mut arguments: impl Iterator<Item = String>,
+) -> Result<Options, String> {
     let mut options = Options {
+        suite,
         pace: Pace::FULL,
         only: Vec::new(),
         rows: Vec::new(),
@@ -133,11 +142,11 @@ fn words(list: &str) -> Vec<String> {
 
 fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     let name = arguments.next().ok_or(USAGE)?;
-    let mut task = Task { name, kind: Kind::Echo, octets: 0 };
+    let mut task = Task { name, job: Job::WebSocket(Kind::Echo), octets: 0 };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
         match argument.as_str() {
-            "--kind" => task.kind = Kind::parse(&value()?)?,
+            "--kind" => task.job = Job::parse(&value()?)?,
             "--octets" => {
                 task.octets = value()?.parse().map_err(|_| "--octets wants a number")?;
             }
@@ -154,7 +163,7 @@ mod tests {
 
     fn options(line: &str) -> Result<Options, String> {
         match parse(line.split(' ').map(str::to_owned))? {
-            Command::WebSocket(options) => Ok(options),
+            Command::Compare(options) => Ok(options),
             Command::Server(_) => panic!("not a comparison: {line}"),
         }
     }
@@ -165,6 +174,14 @@ mod tests {
         assert_eq!(options.pace, Pace::FULL);
         assert!(options.only.is_empty() && options.rows.is_empty());
         assert_eq!((options.print, options.save), (Format::Markdown, Save::Forget));
+    }
+
+    #[test]
+    fn each_suite_is_asked_for_by_its_name() {
+        for suite in Suite::ALL {
+            assert_eq!(options(suite.name()).unwrap().suite, suite);
+        }
+        assert!(options("telegraph").is_err());
     }
 
     #[test]
@@ -188,7 +205,7 @@ mod tests {
     fn a_server_is_told_its_kind_and_the_size_of_messages() {
         let line = "server axum --kind broadcast --octets 128".split(' ').map(str::to_owned);
         let Ok(Command::Server(task)) = parse(line) else { panic!("not a server") };
-        assert_eq!((task.kind, task.octets), (Kind::Broadcast, 128));
+        assert_eq!((task.job, task.octets), (Job::WebSocket(Kind::Broadcast), 128));
         let deflate = "server axum --kind echo --deflate".split(' ').map(str::to_owned);
         assert!(parse(deflate).is_err());
     }

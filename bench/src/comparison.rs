@@ -4,11 +4,11 @@ use std::error::Error;
 use std::io::Write;
 
 use crate::arguments::Options;
-use crate::contestant::{CONTESTANTS, Contestant, LIMIT, OURS};
+use crate::contestant::{Contestant, LIMIT, OURS};
 use crate::frame::Compression;
 use crate::machine;
 use crate::measure::{NoSample, Sample, measure};
-use crate::row::{Metric, Row, TABLES};
+use crate::row::{Aim, Metric, Row};
 
 /// The load of the machine from which on the figures are not worth much.
 const LOAD_AVERAGE_MAX: f64 = 0.5;
@@ -74,27 +74,28 @@ pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
     if load_average > LOAD_AVERAGE_MAX {
         eprintln!("the machine is busy: its load is {load_average}, so these figures are rough");
     }
-    let unknown = |name: &&String| CONTESTANTS.iter().all(|one| one.name != name.as_str());
+    let contestants = options.suite.contestants();
+    let unknown = |name: &&String| contestants.iter().all(|one| one.name != name.as_str());
     if let Some(name) = options.only.iter().find(unknown) {
-        let names = CONTESTANTS.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
+        let names = contestants.iter().map(|one| one.name).collect::<Vec<_>>().join(", ");
         return Err(format!("there is no `{name}`, but {names}").into());
     }
     let wanted = |row: &Row| {
         options.rows.is_empty() || options.rows.iter().any(|word| row.name.contains(word.as_str()))
     };
     let mut tables = Vec::new();
-    for table in TABLES {
+    for table in options.suite.tables() {
         let rows: Vec<RowResult> =
             table.rows.iter().filter(|row| wanted(row)).map(|row| run_row(row, options)).collect();
         let Some(first) = rows.first() else { continue };
-        let contestants = first.outcomes.iter().map(|(name, _)| *name).collect();
-        tables.push(TableResult { title: table.title, contestants, rows });
+        let names = first.outcomes.iter().map(|(name, _)| *name).collect();
+        tables.push(TableResult { title: table.title, contestants: names, rows });
     }
     if tables.is_empty() {
         return Err("no row has such a name".into());
     }
     let taken_part = |name: &str| tables.iter().any(|table| table.contestants.contains(&name));
-    let versions = CONTESTANTS
+    let versions = contestants
         .iter()
         .filter(|contestant| taken_part(contestant.name))
         .map(|contestant| (contestant.name, contestant.version(options)))
@@ -110,7 +111,9 @@ pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
 
 fn run_row(row: &'static Row, options: &Options) -> RowResult {
     let compression = row.work.message().compression();
-    let mut outcomes: Vec<(&Contestant, Outcome)> = CONTESTANTS
+    let mut outcomes: Vec<(&Contestant, Outcome)> = options
+        .suite
+        .contestants()
         .iter()
         .filter(|contestant| is_wanted(contestant, compression, options))
         .map(|contestant| (contestant, Outcome::Measured(Vec::new())))
@@ -177,6 +180,15 @@ impl RowResult {
         Some(Figure { value, to_limit, ours_to_it })
     }
 
+    /// What the row aims at, and what came out: ours divided by a contestant.
+    pub(crate) fn aims(&self) -> impl Iterator<Item = (Aim, f64)> {
+        let metric = self.row.metrics.first().copied();
+        self.row.aims.iter().filter_map(move |aim| {
+            let ratio = self.figure(aim.0, metric?)?.ours_to_it?;
+            Some((*aim, ratio))
+        })
+    }
+
     /// Round by round.
     fn values(&self, name: &str, metric: Metric) -> Option<Vec<f64>> {
         let Outcome::Measured(samples) = self.outcome(name)? else { return None };
@@ -204,7 +216,7 @@ pub(crate) mod tests {
 
     /// A row with three rounds of ours, two failures and a limit.
     pub(crate) fn row_result() -> RowResult {
-        let row = &TABLES[0].rows[0];
+        let row = &crate::row::WEBSOCKET[0].rows[0];
         let measured = |values: &[f64]| {
             let sample = |value: &f64| vec![(Metric::CpuPerMessage, *value)];
             Outcome::Measured(values.iter().map(sample).collect())

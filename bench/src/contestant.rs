@@ -6,7 +6,7 @@ use std::process::Command;
 use crate::arguments::Options;
 use crate::frame::Compression;
 use crate::machine::first_line;
-use crate::server::Kind;
+use crate::server::Job;
 
 /// The name that ratios refer to.
 pub(crate) const LIMIT: &str = "limit";
@@ -30,6 +30,8 @@ enum Program {
     Crate(Option<&'static str>),
     Node,
     Tomcat,
+    /// npm's sockjs.
+    SockJsNode,
 }
 
 /// How a server comes to compress messages.
@@ -43,8 +45,8 @@ enum Deflate {
     Only(&'static [&'static str]),
 }
 
-/// All of them, in the order of the tables.
-pub(crate) const CONTESTANTS: &[Contestant] = &[
+/// Those of WebSocket, in the order of the tables.
+pub(crate) const WEBSOCKET: &[Contestant] = &[
     Contestant { name: LIMIT, program: Program::Crate(None), deflate: Deflate::Never },
     Contestant {
         name: OURS,
@@ -82,6 +84,16 @@ pub(crate) const CONTESTANTS: &[Contestant] = &[
     Contestant { name: "tomcat", program: Program::Tomcat, deflate: Deflate::When(&[]) },
 ];
 
+/// The name of npm's sockjs.
+pub(crate) const SOCKJS_NODE: &str = "sockjs-node";
+
+/// Those of SockJS.
+pub(crate) const SOCKJS: &[Contestant] = &[
+    Contestant { name: LIMIT, program: Program::Crate(None), deflate: Deflate::Never },
+    Contestant { name: OURS, program: Program::Examples, deflate: Deflate::Never },
+    Contestant { name: SOCKJS_NODE, program: Program::SockJsNode, deflate: Deflate::Never },
+];
+
 /// When a server runs at its full speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compiled {
@@ -93,7 +105,7 @@ impl Contestant {
     pub(crate) fn compiled(&self) -> Compiled {
         match self.program {
             Program::Examples | Program::Crate(_) => Compiled::AheadOfTime,
-            Program::Node | Program::Tomcat => Compiled::JustInTime,
+            Program::Node | Program::Tomcat | Program::SockJsNode => Compiled::JustInTime,
         }
     }
 
@@ -117,7 +129,7 @@ impl Contestant {
     /// What is not installed.
     pub(crate) fn command(
         &self,
-        kind: Kind,
+        job: Job,
         octets: usize,
         compression: Compression,
         options: &Options,
@@ -129,7 +141,7 @@ impl Contestant {
         let mut command = match self.program {
             Program::Examples => {
                 let folder = executable.parent().unwrap_or(Path::new("."));
-                let mut command = Command::new(built(folder.join("examples").join(kind.name()))?);
+                let mut command = Command::new(built(folder.join("examples").join(job.name()))?);
                 command.args(["--listen", "127.0.0.1:0"]);
                 command
             }
@@ -145,6 +157,13 @@ impl Contestant {
                 command.arg(built(folder.join("server.mjs"))?);
                 command
             }
+            Program::SockJsNode => {
+                let folder = options.peers.join("sockjs-node");
+                built(folder.join("node_modules/sockjs/package.json"))?;
+                let mut command = Command::new("node");
+                command.arg(built(folder.join("sockjs.mjs"))?);
+                command
+            }
             Program::Tomcat => {
                 let folder = options.peers.join("tomcat");
                 built(folder.join("Server.class"))?;
@@ -155,7 +174,7 @@ impl Contestant {
             }
         };
         if !matches!(self.program, Program::Examples) {
-            command.args(["--kind", kind.name(), "--octets", &octets.to_string()]);
+            command.args(["--kind", job.name(), "--octets", &octets.to_string()]);
         }
         if let (Compression::Deflate, Deflate::When(arguments) | Deflate::Only(arguments)) =
             (compression, self.deflate)
@@ -178,7 +197,8 @@ impl Contestant {
             }
             Program::Crate(None) => Some("epoll, one thread".to_owned()),
             Program::Crate(Some(name)) => locked_version(name),
-            Program::Node => node_version(&options.peers),
+            Program::Node => node_version(&options.peers, "node", "ws"),
+            Program::SockJsNode => node_version(&options.peers, "sockjs-node", "sockjs"),
             Program::Tomcat => tomcat_version(),
         };
         version.unwrap_or("unknown version".to_owned())
@@ -196,8 +216,8 @@ fn locked_version(name: &str) -> Option<String> {
     Some(after.split('"').next()?.to_owned())
 }
 
-fn node_version(peers: &Path) -> Option<String> {
-    let package = peers.join("node/node_modules/ws/package.json");
+fn node_version(peers: &Path, folder: &str, package: &str) -> Option<String> {
+    let package = peers.join(folder).join("node_modules").join(package).join("package.json");
     let package: serde_json::Value =
         serde_json::from_str(&std::fs::read_to_string(package).ok()?).ok()?;
     let node = first_line(Command::new("node").arg("--version"))?;
@@ -217,7 +237,7 @@ mod tests {
 
     #[test]
     fn every_crate_that_is_measured_is_in_the_lock_file() {
-        for contestant in CONTESTANTS {
+        for contestant in WEBSOCKET.iter().chain(SOCKJS) {
             if let Program::Crate(Some(name)) = contestant.program {
                 assert!(locked_version(name).is_some(), "{name}");
             }
@@ -227,7 +247,7 @@ mod tests {
     #[test]
     fn other_settings_of_deflate_are_in_no_other_rows() {
         let names = |compression| {
-            let taking_part = CONTESTANTS.iter().filter(move |one| one.takes_part(compression));
+            let taking_part = WEBSOCKET.iter().filter(move |one| one.takes_part(compression));
             taking_part.map(|contestant| contestant.name).collect::<Vec<_>>()
         };
         assert!(!names(Compression::Off).contains(&"tidings-history"));

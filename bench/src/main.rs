@@ -1,7 +1,7 @@
 //! Ours and the peers', in one run on the same work.
 //!
-//! `tidings-bench websocket` measures; `tidings-bench server NAME` is what it starts, pinned to a
-//! core of its own. `cargo xtask bench websocket` builds and installs what this needs.
+//! `tidings-bench websocket` and `tidings-bench sockjs` measure; `tidings-bench server NAME` is what they start,
+//! pinned to a core of its own. `cargo xtask bench websocket` builds and installs what this needs.
 
 mod arguments;
 mod check;
@@ -16,6 +16,8 @@ mod process;
 mod report;
 mod row;
 mod server;
+mod sockjs;
+mod suite;
 
 use std::error::Error;
 use std::process::ExitCode;
@@ -42,7 +44,7 @@ fn run() -> Result<ExitCode, Box<dyn Error>> {
             server::serve(&task)?;
             Ok(ExitCode::SUCCESS)
         }
-        Command::WebSocket(options) => {
+        Command::Compare(options) => {
             let comparison = comparison::run(&options)?;
             report::write(&comparison, &options)?;
             Ok(if comparison.failures() == 0 { ExitCode::SUCCESS } else { ExitCode::FAILURE })

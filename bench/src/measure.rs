@@ -13,7 +13,8 @@ use crate::machine::Cores;
 use crate::message::{Frames, Message};
 use crate::process::{CpuTime, RunningServer};
 use crate::row::{Metric, Row, Work};
-use crate::server::Kind;
+use crate::server::{Job, Kind};
+use crate::sockjs::{Load, SockJsWork, Transport};
 
 /// How long memory has to come to rest.
 const REST: Duration = Duration::from_secs(1);
@@ -48,16 +49,18 @@ pub(crate) fn measure(
     options: &Options,
 ) -> Result<Sample, NoSample> {
     let message = row.work.message();
-    let (kind, cores) = match row.work {
-        Work::Echo { cores, .. } => (Kind::Echo, cores),
-        Work::Broadcast { .. } => (Kind::Broadcast, Cores::Apart),
-        Work::Open { .. } | Work::PingPong { .. } => (Kind::Echo, Cores::Apart),
+    let (job, cores) = match row.work {
+        Work::Echo { cores, .. } => (Job::WebSocket(Kind::Echo), cores),
+        Work::Broadcast { .. } => (Job::WebSocket(Kind::Broadcast), Cores::Apart),
+        Work::Open { .. } | Work::PingPong { .. } => (Job::WebSocket(Kind::Echo), Cores::Apart),
+        Work::SockJs(_) => (Job::SockJs, Cores::Apart),
     };
-    let command = contestant.command(kind, message.octets(), message.compression(), options);
+    let command = contestant.command(job, message.octets(), message.compression(), options);
     let mut command = command.map_err(NoSample::NotInstalled)?;
     let mut work = || {
         let mut server = RunningServer::start(&mut command, cores)?;
-        if contestant.echoes() {
+        // The clients of SockJS compare all that they get.
+        if contestant.echoes() && job != Job::SockJs {
             check_echo(server.address(), message)?;
         }
         let run = Run { pace: options.pace, compiled: contestant.compiled(), server: &server };
@@ -94,10 +97,40 @@ impl Run<'_> {
                 let frames = message.frames(1);
                 self.connections(connections / self.pace.fewer_connections, message, &frames)
             }
+            Work::SockJs(work) => self.sockjs(work),
             Work::PingPong { message } => {
                 let frames = message.frames(FLOOD_FRAMES);
                 let clients = self.open(2, message, FirstMessage::Wait)?;
                 self.delays(PingPong::new(clients, &frames))
+            }
+        }
+    }
+
+    fn sockjs(&self, work: SockJsWork) -> Result<Sample, Box<dyn Error>> {
+        let address = self.server.address();
+        match work {
+            SockJsWork::Echo { transport, sessions, depth, octets } => {
+                let mut load = Load::open(address, "echo", transport, sessions, octets)?;
+                load.echo(depth)?;
+                self.deliveries(|window| load.run(window))
+            }
+            SockJsWork::FanOut { transport, sessions, octets } => {
+                let sessions = sessions / self.pace.fewer_connections;
+                let mut load = Load::open(address, "broadcast", transport, sessions, octets)?;
+                load.publish()?;
+                self.deliveries(|window| load.run(window))
+            }
+            SockJsWork::Idle { sessions } => {
+                let sessions = sessions / self.pace.fewer_connections;
+                let (transport, first) =
+                    (Transport::XhrStreaming, sessions / FIRST_CONNECTIONS_SHARE);
+                let mut load = Load::open(address, "echo", transport, first, 0)?;
+                thread::sleep(REST);
+                let before = self.server.resident_octets()?;
+                load.open_more(sessions)?;
+                thread::sleep(REST);
+                let octets = self.server.resident_octets()?.saturating_sub(before);
+                Ok(vec![(Metric::IdleOctets, float(octets) / float(u64::try_from(sessions)?))])
             }
         }
     }

@@ -15,14 +15,11 @@ use crate::row::Metric;
 const EXPLANATION: &str = "\
 Each cell: the figure, how many times the limit's it is, and ours divided by it (below 1 we need less;
 for messages per second, above 1 we do more), where the ratios are medians of those within a round.
-`limit` is a program on epoll that moves the same octets
-with one recv and one send for each batch it reads, and knows no protocol. CPU is that of the server's
+CPU is that of the server's
 process, all its threads, over the window, divided by the messages that it delivered. The server has the
 first core, the clients have the second; where the server has both, the clients take what they need of
 the second, so those figures are rough. Every server is a process of its own, started anew for each
-round; its echo is compared before it is measured. The Rust servers use tokio, jemalloc and one
-release profile; ours are `examples/echo.rs` and `examples/broadcast.rs`. yawc, which compresses too, is
-left out for its licence (MPL-2.0).";
+round; its echo is compared.";
 
 /// Prints the result, and keeps it if that is wanted.
 ///
@@ -30,13 +27,14 @@ left out for its licence (MPL-2.0).";
 ///
 /// When it cannot be written.
 pub(crate) fn write(comparison: &Comparison, options: &Options) -> Result<(), Box<dyn Error>> {
-    let markdown = markdown(comparison, options.pace);
+    let markdown = markdown(comparison, options);
     let json = format!("{:#}\n", json(comparison, options.pace));
     if options.save == Save::Keep {
         let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("results");
         fs::create_dir_all(&folder)?;
-        fs::write(folder.join("websocket.md"), &markdown)?;
-        fs::write(folder.join("websocket.json"), &json)?;
+        let name = options.suite.name();
+        fs::write(folder.join(name).with_extension("md"), &markdown)?;
+        fs::write(folder.join(name).with_extension("json"), &json)?;
         eprintln!("saved in {}", folder.display());
     }
     match options.print {
@@ -46,8 +44,10 @@ pub(crate) fn write(comparison: &Comparison, options: &Options) -> Result<(), Bo
     Ok(())
 }
 
-fn markdown(comparison: &Comparison, pace: Pace) -> String {
-    let mut out = String::from("# WebSocket: ours and the peers', in one run on the same work\n\n");
+fn markdown(comparison: &Comparison, options: &Options) -> String {
+    let (suite, pace) = (options.suite, options.pace);
+    let title = suite.title();
+    let mut out = format!("# {title}: ours and the peers', in one run on the same work\n\n");
     let Pace { rounds, window, .. } = pace;
     let _ = write!(
         out,
@@ -61,15 +61,28 @@ fn markdown(comparison: &Comparison, pace: Pace) -> String {
             "; QUICK: all broadcasts and idle connections are 1/{divisor} of what is said"
         );
     }
-    let _ = writeln!(out, ".\n\n{EXPLANATION}\n");
+    let _ = writeln!(out, ".\n\n{EXPLANATION} {}\n", suite.explanation());
     for (name, version) in &comparison.versions {
         let _ = writeln!(out, "- {name}: {version}");
     }
     for table in &comparison.tables {
         let _ = write!(out, "\n## {}\n\n", table.title);
         table_markdown(table, &mut out);
+        aims_markdown(table, &mut out);
     }
     out
+}
+
+/// Ours divided by the contestants that the rows name.
+fn aims_markdown(table: &TableResult, out: &mut String) {
+    let mut aims = table.rows.iter().flat_map(|row| row.aims().map(move |aim| (row, aim)));
+    let Some(first) = aims.next() else { return };
+    out.push_str("\n| ours divided by | | it is | at most |\n|---|---|---|---|\n");
+    for (result, ((name, most), ratio)) in std::iter::once(first).chain(aims) {
+        let verdict = if ratio <= most { "" } else { " · missed" };
+        let ratio = number(ratio);
+        let _ = writeln!(out, "| {name} | {} | {ratio}{verdict} | {most} |", result.row.name);
+    }
 }
 
 fn table_markdown(table: &TableResult, out: &mut String) {

@@ -1,7 +1,9 @@
 //! What is measured: the rows, in their tables.
 
+use crate::contestant::{LIMIT, SOCKJS_NODE};
 use crate::machine::Cores;
 use crate::message::Message;
+use crate::sockjs::{SockJsWork, Transport};
 
 /// One piece of work, done by every contestant.
 #[derive(Debug)]
@@ -10,7 +12,12 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) work: Work,
     pub(crate) metrics: &'static [Metric],
+    /// How many times the first metric of these contestants ours may be at most.
+    pub(crate) aims: &'static [Aim],
 }
+
+/// The name of a contestant, and a ratio.
+pub(crate) type Aim = (&'static str, f64);
 
 /// Rows that are printed as one table, a contestant a line.
 #[derive(Debug)]
@@ -23,13 +30,28 @@ pub(crate) struct Table {
 #[derive(Clone, Copy, Debug)]
 pub(crate) enum Work {
     /// Each connection keeps `depth` messages in flight.
-    Echo { connections: usize, depth: usize, message: Message, cores: Cores },
+    Echo {
+        connections: usize,
+        depth: usize,
+        message: Message,
+        cores: Cores,
+    },
     /// One connection publishes `burst` messages at a time, to all.
-    Broadcast { connections: usize, burst: usize, message: Message },
+    Broadcast {
+        connections: usize,
+        burst: usize,
+        message: Message,
+    },
     /// Connections are opened, each sends one message, and all are idle from then on.
-    Open { connections: usize, message: Message },
+    Open {
+        connections: usize,
+        message: Message,
+    },
     /// A ping-pong on one connection, with and without a flood on another.
-    PingPong { message: Message },
+    PingPong {
+        message: Message,
+    },
+    SockJs(SockJsWork),
 }
 
 /// What is told of a row.
@@ -69,11 +91,13 @@ impl Metric {
 
 impl Work {
     pub(crate) fn message(&self) -> Message {
-        let (Self::Echo { message, .. }
-        | Self::Broadcast { message, .. }
-        | Self::Open { message, .. }
-        | Self::PingPong { message }) = *self;
-        message
+        match *self {
+            Self::Echo { message, .. }
+            | Self::Broadcast { message, .. }
+            | Self::Open { message, .. }
+            | Self::PingPong { message } => message,
+            Self::SockJs(work) => Message::Text(work.octets()),
+        }
     }
 }
 
@@ -86,7 +110,7 @@ const IDLE_DEFLATE_CONNECTIONS: usize = 2000;
 const CPU: &[Metric] = &[Metric::CpuPerMessage];
 
 /// All of them.
-pub(crate) const TABLES: &[Table] = &[
+pub(crate) const WEBSOCKET: &[Table] = &[
     Table {
         title: "Echo, 64 connections, 1 or 16 messages in flight each",
         rows: &[
@@ -107,6 +131,7 @@ pub(crate) const TABLES: &[Table] = &[
                 name: "10,000 connections",
                 work: Work::Open { connections: IDLE_CONNECTIONS, message: Message::Text(32) },
                 metrics: &[Metric::IdleOctets, Metric::CpuPerConnection],
+                aims: &[],
             },
         ],
     },
@@ -117,8 +142,9 @@ pub(crate) const TABLES: &[Table] = &[
                 name: "deflate 1 × 1 KiB",
                 work: deflate_echo(1),
                 metrics: &[Metric::CpuPerMessage, Metric::ReplyOctets],
+                aims: &[],
             },
-            Row { name: "deflate 16 × 1 KiB", work: deflate_echo(16), metrics: CPU },
+            Row { name: "deflate 16 × 1 KiB", work: deflate_echo(16), metrics: CPU, aims: &[] },
             Row {
                 name: "2,000 deflate connections",
                 work: Work::Open {
@@ -126,6 +152,7 @@ pub(crate) const TABLES: &[Table] = &[
                     message: Message::CompressedJson,
                 },
                 metrics: &[Metric::IdleOctets],
+                aims: &[],
             },
         ],
     },
@@ -140,6 +167,7 @@ pub(crate) const TABLES: &[Table] = &[
                 cores: Cores::Both,
             },
             metrics: &[Metric::MessagesPerSecond, Metric::CpuPerMessage],
+            aims: &[],
         }],
     },
     Table {
@@ -153,7 +181,86 @@ pub(crate) const TABLES: &[Table] = &[
                 Metric::DelayMax,
                 Metric::FloodedDelayMax,
             ],
+            aims: &[],
         }],
+    },
+];
+
+const STREAMING: Transport = Transport::XhrStreaming;
+const EVENTS: Transport = Transport::EventSource;
+const POLLING: Transport = Transport::XhrPolling;
+const SOCKET: Transport = Transport::WebSocket;
+
+/// Idle streaming sessions whose memory is measured.
+const IDLE_SESSIONS: usize = 5000;
+
+/// Those of SockJS.
+pub(crate) const SOCKJS: &[Table] = &[
+    Table {
+        title: "Echo of 32 B, 64 sessions, 1 or 8 messages in flight each",
+        rows: &[
+            sockjs_echo(
+                "xhr_streaming 1 × 32 B",
+                STREAMING,
+                1,
+                32,
+                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.0)],
+            ),
+            sockjs_echo(
+                "xhr_streaming 8 × 32 B",
+                STREAMING,
+                8,
+                32,
+                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.5)],
+            ),
+            sockjs_echo(
+                "eventsource 1 × 32 B",
+                EVENTS,
+                1,
+                32,
+                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.0)],
+            ),
+            sockjs_echo(
+                "eventsource 8 × 32 B",
+                EVENTS,
+                8,
+                32,
+                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.5)],
+            ),
+            sockjs_echo("xhr 1 × 32 B", POLLING, 1, 32, &[(SOCKJS_NODE, 0.22), (LIMIT, 2.0)]),
+            sockjs_echo("xhr 8 × 32 B", POLLING, 8, 32, &[(SOCKJS_NODE, 0.15), (LIMIT, 2.5)]),
+            sockjs_echo("websocket 1 × 32 B", SOCKET, 1, 32, &[(SOCKJS_NODE, 0.40), (LIMIT, 1.2)]),
+            sockjs_echo("websocket 8 × 32 B", SOCKET, 8, 32, &[(SOCKJS_NODE, 0.10), (LIMIT, 1.6)]),
+        ],
+    },
+    Table {
+        title: "Echo of 1 KiB, 64 sessions, 1 or 8 messages in flight each",
+        rows: &[
+            sockjs_echo("xhr_streaming 1 × 1 KiB", STREAMING, 1, 1024, &[]),
+            sockjs_echo("xhr_streaming 8 × 1 KiB", STREAMING, 8, 1024, &[]),
+            sockjs_echo("xhr 1 × 1 KiB", POLLING, 1, 1024, &[]),
+            sockjs_echo("xhr 8 × 1 KiB", POLLING, 8, 1024, &[]),
+            sockjs_echo("websocket 1 × 1 KiB", SOCKET, 1, 1024, &[]),
+            sockjs_echo("websocket 8 × 1 KiB", SOCKET, 8, 1024, &[]),
+        ],
+    },
+    Table {
+        title: "A message of 128 B to 1,000 sessions; what an idle streaming session takes",
+        rows: &[
+            sockjs_fan_out(
+                "fan-out, xhr_streaming",
+                STREAMING,
+                &[(SOCKJS_NODE, 0.5), (LIMIT, 1.6)],
+            ),
+            sockjs_fan_out("fan-out, xhr", POLLING, &[(SOCKJS_NODE, 0.15), (LIMIT, 1.8)]),
+            sockjs_fan_out("fan-out, websocket", SOCKET, &[(SOCKJS_NODE, 0.40), (LIMIT, 1.15)]),
+            Row {
+                name: "5,000 sessions",
+                work: Work::SockJs(SockJsWork::Idle { sessions: IDLE_SESSIONS }),
+                metrics: &[Metric::IdleOctets],
+                aims: &[(SOCKJS_NODE, 0.25)],
+            },
+        ],
     },
 ];
 
@@ -161,12 +268,29 @@ const fn echo(name: &'static str, depth: usize, octets: usize) -> Row {
     let message = Message::Text(octets);
     let cores = Cores::Apart;
     let work = Work::Echo { connections: ECHO_CONNECTIONS, depth, message, cores };
-    Row { name, work, metrics: CPU }
+    Row { name, work, metrics: CPU, aims: &[] }
 }
 
 const fn broadcast(name: &'static str, burst: usize) -> Row {
     let message = Message::Text(128);
-    Row { name, work: Work::Broadcast { connections: RECEIVERS, burst, message }, metrics: CPU }
+    let work = Work::Broadcast { connections: RECEIVERS, burst, message };
+    Row { name, work, metrics: CPU, aims: &[] }
+}
+
+const fn sockjs_echo(
+    name: &'static str,
+    transport: Transport,
+    depth: usize,
+    octets: usize,
+    aims: &'static [Aim],
+) -> Row {
+    let work = SockJsWork::Echo { transport, sessions: ECHO_CONNECTIONS, depth, octets };
+    Row { name, work: Work::SockJs(work), metrics: CPU, aims }
+}
+
+const fn sockjs_fan_out(name: &'static str, transport: Transport, aims: &'static [Aim]) -> Row {
+    let work = SockJsWork::FanOut { transport, sessions: RECEIVERS, octets: 128 };
+    Row { name, work: Work::SockJs(work), metrics: CPU, aims }
 }
 
 const fn deflate_echo(depth: usize) -> Work {
@@ -180,7 +304,7 @@ mod tests {
 
     #[test]
     fn no_two_rows_have_the_same_name() {
-        let rows = TABLES.iter().flat_map(|table| table.rows);
+        let rows = WEBSOCKET.iter().chain(SOCKJS).flat_map(|table| table.rows);
         let mut names: Vec<&str> = rows.map(|row| row.name).collect();
         let count = names.len();
         names.sort_unstable();

@@ -17,8 +17,9 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test --only interop      real clients against the running server
   conformance autobahn     the 517 cases of the Autobahn suite, our server and our client
   tidy                     the architecture check alone
-  bench websocket          ours and the peers, in one run on the same work; installs them.
-                           --quick, --only NAME,…, --rows WORD,…, --json, --save";
+  bench websocket|sockjs   ours and the peers, in one run on the same work; installs them.
+                           --quick, --only NAME,…, --rows WORD,…, --json, --save
+  bench echo|fanout        the rows of `bench websocket` for that";
 
 fn main() -> ExitCode {
     let arguments: Vec<String> = std::env::args().skip(1).collect();
@@ -30,8 +31,8 @@ fn main() -> ExitCode {
         ["test", "--only", "interop"] => test::run_parts(&root, &[test::Part::Interop]),
         ["conformance", ref rest @ ..] => conformance::run(&root, &test::target(&root), rest),
         ["tidy"] => tidy::run(&root),
-        ["bench", "websocket", ref options @ ..] => {
-            bench::websocket(&root, &test::target(&root), options)
+        ["bench", what, ref options @ ..] if bench::is_known(what) => {
+            bench::run(&root, &test::target(&root), what, options)
         }
         _ => {
             eprintln!("{USAGE}");

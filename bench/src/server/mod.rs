@@ -15,6 +15,17 @@ use std::net::Ipv4Addr;
 
 use tokio::net::{TcpListener, TcpStream};
 
+use crate::contestant::LIMIT;
+
+/// What a server is for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Job {
+    /// WebSockets.
+    WebSocket(Kind),
+    /// SockJS services of either kind.
+    SockJs,
+}
+
 /// What a server does with a message.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Kind {
@@ -24,21 +35,22 @@ pub(crate) enum Kind {
     Broadcast,
 }
 
-impl Kind {
+impl Job {
     pub(crate) fn name(self) -> &'static str {
         match self {
-            Self::Echo => "echo",
-            Self::Broadcast => "broadcast",
+            Self::WebSocket(Kind::Echo) => "echo",
+            Self::WebSocket(Kind::Broadcast) => "broadcast",
+            Self::SockJs => "sockjs",
         }
     }
 
     /// # Errors
     ///
-    /// When there is no kind of this name.
+    /// When there is no job of this name.
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        let kinds = [Self::Echo, Self::Broadcast];
-        let kind = kinds.into_iter().find(|kind| kind.name() == name);
-        kind.ok_or(format!("there is no kind `{name}`"))
+        let jobs = [Self::WebSocket(Kind::Echo), Self::WebSocket(Kind::Broadcast), Self::SockJs];
+        let job = jobs.into_iter().find(|job| job.name() == name);
+        job.ok_or(format!("there is no kind `{name}`"))
     }
 }
 
@@ -46,7 +58,7 @@ impl Kind {
 #[derive(Clone, Debug)]
 pub(crate) struct Task {
     pub(crate) name: String,
-    pub(crate) kind: Kind,
+    pub(crate) job: Job,
     /// How long messages are.
     pub(crate) octets: usize,
 }
@@ -57,16 +69,19 @@ pub(crate) struct Task {
 ///
 /// When there is no such server, or it cannot listen.
 pub(crate) fn serve(task: &Task) -> Result<(), Box<dyn Error>> {
-    if task.name == crate::contestant::LIMIT {
-        return limit::serve(task.kind, task.octets);
-    }
+    let kind = match (task.job, task.name == LIMIT) {
+        (Job::WebSocket(kind), true) => return limit::serve(kind, task.octets),
+        (Job::SockJs, true) => return crate::sockjs::limit::serve(),
+        (Job::WebSocket(kind), false) => kind,
+        (Job::SockJs, false) => return Err(format!("{} has no SockJS", task.name).into()),
+    };
     let runtime = tokio::runtime::Builder::new_multi_thread().enable_all().build()?;
-    match (task.name.as_str(), task.kind) {
-        ("axum", kind) => runtime.block_on(axum::serve(kind)),
-        ("fastwebsockets", kind) => runtime.block_on(fastwebsockets::serve(kind)),
-        ("tokio-websockets", kind) => runtime.block_on(tokio_websockets::serve(kind)),
-        ("tungstenite", kind) => runtime.block_on(tungstenite::serve(kind)),
-        (name, _) => Err(format!("there is no server `{name}`").into()),
+    match task.name.as_str() {
+        "axum" => runtime.block_on(axum::serve(kind)),
+        "fastwebsockets" => runtime.block_on(fastwebsockets::serve(kind)),
+        "tokio-websockets" => runtime.block_on(tokio_websockets::serve(kind)),
+        "tungstenite" => runtime.block_on(tungstenite::serve(kind)),
+        name => Err(format!("there is no server `{name}`").into()),
     }
 }
 

@@ -5,17 +5,34 @@ mod peers;
 use std::path::Path;
 use std::process::{Command, ExitCode};
 
+/// What can be asked for, with the examples that are ours in it: a comparison, or some rows of one.
+const WHAT: [(&str, &[&str], &[&str]); 4] = [
+    ("websocket", &["websocket"], &["echo", "broadcast"]),
+    ("echo", &["websocket", "--rows", "echo"], &["echo"]),
+    ("fanout", &["websocket", "--rows", "broadcast"], &["broadcast"]),
+    ("sockjs", &["sockjs"], &["sockjs"]),
+];
+
+pub(crate) fn is_known(what: &str) -> bool {
+    WHAT.iter().any(|(name, ..)| *name == what)
+}
+
 /// Builds and installs all servers that are asked for, and measures them.
-pub(crate) fn websocket(root: &Path, target: &Path, options: &[&str]) -> ExitCode {
-    let examples = ["--package", "tidings", "--example", "echo", "--example", "broadcast"];
-    if !build(root, &examples) || !build(root, &["--package", "tidings-bench"]) {
+pub(crate) fn run(root: &Path, target: &Path, what: &str, options: &[&str]) -> ExitCode {
+    let Some((_, arguments, examples)) = WHAT.iter().find(|(name, ..)| *name == what) else {
+        return ExitCode::from(2);
+    };
+    let mut ours = vec!["--package", "tidings"];
+    ours.extend(examples.iter().flat_map(|example| ["--example", example]));
+    if !build(root, &ours) || !build(root, &["--package", "tidings-bench"]) {
         return ExitCode::FAILURE;
     }
     let folder = target.join("bench-peers");
     let mut bench = Command::new(target.join("release/tidings-bench"));
-    bench.arg("websocket").args(options).arg("--peers").arg(&folder).current_dir(root);
-    for (name, install) in peers::PEERS {
-        if is_wanted(name, options)
+    bench.args(*arguments).args(options).arg("--peers").arg(&folder).current_dir(root);
+    for (name, suite, install) in peers::PEERS {
+        if arguments.first() == Some(&suite)
+            && is_wanted(name, options)
             && let Err(output) = install(&root.join("bench/peers"), &folder)
         {
             eprintln!("{output}");
@@ -56,6 +73,18 @@ fn is_wanted(name: &str, options: &[&str]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn echo_and_fanout_are_rows_of_websocket() {
+        for what in ["websocket", "sockjs", "echo", "fanout"] {
+            assert!(is_known(what), "{what}");
+        }
+        assert!(!is_known("stomp"));
+        for (_, arguments, examples) in WHAT {
+            assert!(peers::PEERS.iter().any(|(_, suite, _)| Some(suite) == arguments.first()));
+            assert!(!examples.is_empty());
+        }
+    }
 
     #[test]
     fn only_what_is_measured_is_installed() {

@@ -1,4 +1,4 @@
-//! The peers that are not written in Rust: Node's package ws, and Debian's Tomcat.
+//! The peers that are not written in Rust: Node's packages ws and sockjs, and Debian's Tomcat.
 
 use std::fs;
 use std::path::Path;
@@ -9,10 +9,12 @@ use crate::prepare::{debian_packages, is_installed, sh};
 /// Installs a peer in a folder of its own, from the sources in the first folder.
 pub(super) type Install = fn(sources: &Path, folder: &Path) -> Result<(), String>;
 
-/// The peers, by the names that the comparison has for them.
-pub(super) const PEERS: [(&str, Install); 2] = [("ws", ws), ("tomcat", tomcat)];
+/// The peers, by the names that the comparison has for them, with the comparison.
+pub(super) const PEERS: [(&str, &str, Install); 3] =
+    [("ws", "websocket", ws), ("tomcat", "websocket", tomcat), ("sockjs-node", "sockjs", sockjs)];
 
 const WS: &str = "ws@8.23.0";
+const SOCKJS: &str = "sockjs@0.3.24";
 
 /// Where Debian has the jars of libtomcat10-java.
 const JARS: &str = "/usr/share/java";
@@ -37,15 +39,24 @@ const TOMCAT: [&str; 15] = [
 ];
 
 fn ws(sources: &Path, folder: &Path) -> Result<(), String> {
+    node(WS, &sources.join("server.mjs"), &folder.join("node"))
+}
+
+fn sockjs(sources: &Path, folder: &Path) -> Result<(), String> {
+    node(SOCKJS, &sources.join("sockjs.mjs"), &folder.join("sockjs-node"))
+}
+
+/// A package of npm's, and the script that makes a server of it.
+fn node(package: &str, script: &Path, folder: &Path) -> Result<(), String> {
     let wanted = [("node", "nodejs"), ("npm", "npm")];
     let missing = wanted.into_iter().filter(|(program, _)| !is_installed(program));
     debian_packages(&missing.map(|(_, package)| package).collect::<Vec<_>>())?;
-    let folder = folder.join("node");
-    create(&folder)?;
+    create(folder)?;
     let quiet = ["install", "--no-audit", "--no-fund", "--no-package-lock", "--prefix"];
-    sh(Command::new("npm").args(quiet).arg(&folder).arg(WS))?;
-    let (from, to) = (sources.join("server.mjs"), folder.join("server.mjs"));
-    fs::copy(&from, &to).map_err(|error| format!("{}: {error}", from.display()))?;
+    sh(Command::new("npm").args(quiet).arg(folder).arg(package))?;
+    let name = script.file_name().ok_or("the script has no name")?;
+    fs::copy(script, folder.join(name))
+        .map_err(|error| format!("{}: {error}", script.display()))?;
     Ok(())
 }
 

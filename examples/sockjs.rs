@@ -1,0 +1,43 @@
+//! SockJS services: `/echo` sends each message back, `/broadcast` sends it to all sessions.
+//!
+//! `cargo run --example sockjs -- --listen 127.0.0.1:8081`
+
+mod options;
+
+use std::error::Error;
+
+use options::Options;
+use tidings::App;
+use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+
+struct Echo;
+
+impl Endpoint for Echo {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        Ok(session.send(message).await?)
+    }
+}
+
+struct Broadcast;
+
+impl Endpoint for Broadcast {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        session.peers().broadcast(message);
+        Ok(())
+    }
+}
+
+#[tokio::main]
+async fn main() -> Result<(), Box<dyn Error>> {
+    let options = Options::from_args()?;
+    let app = App::builder().sockjs("/echo", || Echo).sockjs("/broadcast", || Broadcast).build()?;
+    options.serve(app).await
+}
