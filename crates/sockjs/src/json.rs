@@ -1,3 +1,5 @@
+use crate::scan::position;
+
 /// How deep arrays and objects may be nested in one message.
 const NESTING_MAX: usize = 128;
 
@@ -51,7 +53,7 @@ impl<'a> Reader<'a> {
         let mut string = String::new();
         loop {
             let special = |octet| matches!(octet, b'"' | b'\\' | ..0x20);
-            let Some(run) = self.rest.bytes().position(special) else {
+            let Some(run) = position(self.rest.as_bytes(), special) else {
                 self.rest = "";
                 return Err(self.error());
             };

@@ -58,6 +58,7 @@ mod json;
 mod message;
 mod receive;
 pub mod refusal;
+mod scan;
 mod session;
 mod transport;
 mod url;

@@ -2,6 +2,7 @@ use std::error::Error;
 use std::fmt;
 
 use crate::json::{Reader, SyntaxError};
+use crate::scan::position;
 
 /// The most messages that one frame or WebSocket message may hold, and by default one body: 65,536.
 ///
@@ -146,10 +147,10 @@ fn element(reader: &mut Reader<'_>) -> Result<String, SyntaxError> {
 /// The first character that has to be escaped, and where it is.
 fn find_escaped(text: &str) -> Option<(usize, char)> {
     // Characters to be escaped begin with these octets, though others do too.
-    let suspect = |octet: &u8| matches!(octet, ..0x20 | b'"' | b'\\' | 0xe2 | 0xef..);
+    let suspect = |octet| matches!(octet, ..0x20 | b'"' | b'\\' | 0xe2 | 0xef..);
     let mut at = 0;
     loop {
-        at += text.as_bytes()[at..].iter().position(suspect)?;
+        at += position(&text.as_bytes()[at..], suspect)?;
         let char = text[at..].chars().next()?;
         if is_escaped(char) {
             return Some((at, char));

@@ -1,8 +1,9 @@
+use std::cell::RefCell;
 use std::sync::Arc;
 use std::time::Duration;
 
 use tidings_sockjs::{Frame, TransportType};
-use tidings_websocket::{CloseCode, CloseReason, Message};
+use tidings_websocket::{CloseCode, CloseReason, Message, Opcode};
 
 use super::framing::sockjs_frame;
 use super::outbox::{PushError, Written};
@@ -31,6 +32,10 @@ impl Link {
             Self::Stream { outbox, framing: Framing::WebSocket } => {
                 outbox.push_short(message.opcode(), message.as_octets())
             }
+            Self::Stream { outbox, framing: Framing::SockJs } => match message {
+                Message::Text(text) => push_short_array(outbox, text),
+                Message::Binary(_) => false,
+            },
             Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => false,
         }
     }
@@ -211,6 +216,22 @@ impl Link {
             Self::Requests(requests) => requests.drained().await,
         }
     }
+}
+
+/// Octets of a text whose array may be made in the buffer of the thread: 4 KiB.
+const SHORT_ARRAY_OCTETS_MAX: usize = 4 * 1024;
+
+/// A short text as the only element of a SockJS array, without a buffer of its own.
+fn push_short_array(outbox: &Arc<Outbox>, text: &str) -> bool {
+    thread_local! {
+        static ARRAY: RefCell<Vec<u8>> = const { RefCell::new(Vec::new()) };
+    }
+    text.len() <= SHORT_ARRAY_OCTETS_MAX
+        && ARRAY.with_borrow_mut(|array| {
+            array.clear();
+            tidings_sockjs::encode_array([text], array);
+            outbox.push_short(Opcode::Text, array)
+        })
 }
 
 fn slow_consumer() -> CloseReason {
