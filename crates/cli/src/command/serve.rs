@@ -9,6 +9,7 @@ use clap::Args;
 use tidings::App;
 use tidings::server::{Server, raise_open_file_limit};
 use tokio::signal::unix::{SignalKind, signal};
+use tokio::sync::oneshot;
 
 use crate::log::LogLevel;
 use crate::{demo, site};
@@ -78,16 +79,23 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         None => site::bundled(),
         Some(directory) => site::directory(directory),
     };
-    let server = listen(arguments, demo::app()?).await?.fallback(site);
+    let lab = demo::Lab::new()?;
+    let server = listen(arguments, demo::app()?).await?.fallback(lab.clone().before(site));
     announce(server.http_addrs().first(), server.stomp_addrs().first())?;
+    let (stop, stopping) = oneshot::channel();
     let stopped = async {
         tokio::select! {
             _ = interrupt.recv() => {}
             _ = terminate.recv() => {}
         }
         println!("Stopping …");
+        drop(stop);
     };
-    server.run_until(stopped).await;
+    let lab_stopped = async {
+        let _: Result<(), _> = stopping.await;
+        lab.shut_down().await;
+    };
+    tokio::join!(server.run_until(stopped), lab_stopped);
     Ok(())
 }
 

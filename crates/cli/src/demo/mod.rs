@@ -3,9 +3,12 @@
 mod chat;
 mod echo;
 mod greetings;
+mod lab;
 mod playground;
 
 use tidings::{App, BuildError};
+
+pub(crate) use lab::Lab;
 
 /// The application that `tidings serve` serves.
 pub(crate) fn app() -> Result<App, BuildError> {
