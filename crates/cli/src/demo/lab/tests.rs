@@ -63,7 +63,8 @@ impl Visitor {
     }
 
     async fn tally(&self) -> serde_json::Value {
-        json_of(call(&self.lab, asks(Method::GET, &self.run, "")).await).await["rows"]["row"].clone()
+        json_of(call(&self.lab, asks(Method::GET, &self.run, "")).await).await["rows"]["row"]
+            .clone()
     }
 }
 
@@ -253,6 +254,11 @@ async fn rows_and_sessions_are_limited() {
     assert_eq!(ask(Method::GET, "one/poll").await.status(), StatusCode::NO_CONTENT);
     let session = ask(Method::POST, "two/sockjs/0/a/xhr").await;
     assert_eq!(text_of(session).await, "o\n");
+    // Whoever comes at the same moment is let in and told afterwards.
+    let path = format!("{}/two/sockjs/0/a/xhr_send", visitor.run);
+    call(&visitor.lab, asks(Method::POST, &path, "[\"hello\"]")).await;
+    let session = ask(Method::POST, "two/sockjs/0/a/xhr").await;
+    assert_eq!(text_of(session).await, "a[\"hello\"]\n");
     let session = ask(Method::POST, "two/sockjs/0/b/xhr").await;
     assert_eq!(session.status(), StatusCode::SERVICE_UNAVAILABLE);
     assert_eq!(ask(Method::GET, "three/poll").await.status(), StatusCode::FORBIDDEN);
@@ -344,7 +350,8 @@ async fn the_tally_is_what_the_socket_sent_and_received() {
     let lab = lab(Limits::default());
     let visitor = Visitor::of(&lab).await;
     let server = Server::new(App::builder().build().unwrap());
-    let server = server.listen("127.0.0.1:0").await.unwrap().fallback(lab.before(crate::site::bundled()));
+    let server =
+        server.listen("127.0.0.1:0").await.unwrap().fallback(lab.before(crate::site::bundled()));
     let address = server.http_addrs()[0];
     let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run_until(async { drop(stopped.await) }));
@@ -360,7 +367,7 @@ async fn the_tally_is_what_the_socket_sent_and_received() {
         ("POST", "sockjs/0/a/xhr", "", "\n\r\n0\r\n\r\n"),
         ("POST", "sockjs/0/a/xhr_send", "[\"hello\"]", "\r\n\r\n"),
         ("POST", "sockjs/0/a/xhr", "", "\n\r\n0\r\n\r\n"),
-        ("GET", "sockjs/iframe.html", "", "</html>"),
+        ("GET", "sockjs/iframe.html", "", "</html>\n"),
         ("GET", "stream", "", "\r\n\r\n1\r\n\n\r\n"),
     ];
     for (method, rest, body, end) in exchanges {
@@ -400,7 +407,8 @@ async fn the_handshake_of_a_websocket_is_counted() {
     let lab = lab(Limits::default());
     let visitor = Visitor::of(&lab).await;
     let server = Server::new(App::builder().build().unwrap());
-    let server = server.listen("127.0.0.1:0").await.unwrap().fallback(lab.before(crate::site::bundled()));
+    let server =
+        server.listen("127.0.0.1:0").await.unwrap().fallback(lab.before(crate::site::bundled()));
     let address = server.http_addrs()[0];
     let (_stop, stopped) = tokio::sync::oneshot::channel::<()>();
     let serving = tokio::spawn(server.run_until(async { drop(stopped.await) }));
