@@ -14,7 +14,7 @@ after(() => server.stop());
 const get = (path, options) => fetch(`http://${server.http}${path}`, options);
 
 test("every page and what it links to is there", async () => {
-  for (const page of ["/", "/greetings/", "/chat/", "/playground/"]) {
+  for (const page of ["/", "/greetings/", "/chat/", "/playground/", "/lab/"]) {
     const response = await get(page);
     assert.equal(response.status, 200, page);
     assert.match(response.headers.get("content-type"), /^text\/html/);

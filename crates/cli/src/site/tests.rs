@@ -14,7 +14,7 @@ use http_body_util::BodyExt;
 
 use super::*;
 
-const PAGES: [&str; 4] = ["/", "/greetings/", "/chat/", "/playground/"];
+const PAGES: [&str; 5] = ["/", "/greetings/", "/chat/", "/playground/", "/lab/"];
 const SCRIPT: &str = "/vendor/stompjs-7.5.0/stomp.umd.min.js";
 
 async fn call(site: &Site, request: Request<()>) -> Response<Body> {
