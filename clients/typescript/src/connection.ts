@@ -1,7 +1,8 @@
 import { parseFrame } from "./frames.js";
-import { fetchInfo, openTimeout } from "./info.js";
+import { UNKNOWN, fetchInfo, openTimeout } from "./info.js";
+import type { Info } from "./info.js";
 import type { SockJSOptions, TransportOptions } from "./options.js";
-import { usableTransports } from "./transports/index.js";
+import { isOffered, usableTransports } from "./transports/index.js";
 import type { TransportName, TransportRow } from "./transports/index.js";
 import type { Sendable, Transport } from "./transports/transport.js";
 import { sessionPath } from "./url.js";
@@ -23,6 +24,12 @@ export interface ConnectionListener {
   /** Comes once, and last. */
   end(end: End): void;
 }
+
+/** How long the answer to `/info` may take, in milliseconds. */
+const INFO_TIMEOUT = 8000;
+
+/** No transport is given less time, in milliseconds, or none would open on slow links. */
+const CONNECT_TIMEOUT_MIN = 5000;
 
 /** One session: `/info`, one transport after the other until one opens, and its frames. */
 export class Connection {
@@ -47,14 +54,17 @@ export class Connection {
     this.left = usableTransports(options.transports, Object.keys(headers).length > 0);
     if (this.left.length > 0 && this.left.every(({ name }) => name === "websocket-raw")) {
       // It has no framing and no sessions, so that there is nothing to ask.
-      queueMicrotask(() => this.start({ websocket: true, baseUrl: undefined, roundTrip: 0 }));
+      queueMicrotask(() => this.start(UNKNOWN));
       return;
     }
-    const init = { headers: { ...headers }, credentials: infoCredentials, cache: "no-store" } as const;
-    fetchInfo(service.beneath("/info"), init, this.abort.signal).then(
-      (info) => this.start(info),
-      () => this.end({ code: 1002, reason: "Cannot connect to server", wasClean: false }),
-    );
+    const unreachable = (): void =>
+      this.end({ code: 1002, reason: "Cannot connect to server", wasClean: false });
+    const { connectTimeout = 0 } = options;
+    this.timer = setTimeout(unreachable, Math.max(INFO_TIMEOUT, connectTimeout));
+    const init = { headers: { ...headers }, credentials: infoCredentials, signal: this.abort.signal };
+    fetchInfo(service.beneath("/info"), init)
+      .then((info) => this.start(info))
+      .catch(unreachable);
   }
 
   send(message: Sendable): void {
@@ -76,12 +86,14 @@ export class Connection {
     this.listener.end(end);
   }
 
-  private start(info: { websocket: boolean; baseUrl: string | undefined; roundTrip: number }): void {
+  private start(info: Info): void {
     if (this.isOver) return;
-    this.isPending = false;
     if (info.baseUrl !== undefined) this.service = this.service.join(info.baseUrl);
-    if (!info.websocket) this.left = this.left.filter(({ name }) => name !== "websocket");
-    const floor = Math.max(this.options.connectTimeout ?? 5000, this.options.timeout ?? 0);
+    this.isPending = false;
+    clearTimeout(this.timer);
+    this.left = this.left.filter((row) => isOffered(row, info));
+    const { connectTimeout = 0, timeout = 0 } = this.options;
+    const floor = Math.max(CONNECT_TIMEOUT_MIN, connectTimeout, timeout);
     this.next(openTimeout(info.roundTrip, floor));
   }
 
@@ -90,28 +102,33 @@ export class Connection {
     const row = this.left.shift();
     if (!row) return this.end({ code: 2000, reason: "All transports failed", wasClean: false });
     const isRaw = row.name === "websocket-raw";
-    const session = isRaw ? "" : sessionPath(this.options.server, this.options.sessionId);
     let isCurrent = true;
     const lost = (code: number, reason: string): void => {
       if (!isCurrent || this.isOver) return;
       isCurrent = false;
       clearTimeout(this.timer);
       this.transport?.close();
-      const isDecided = this.isOpen || code === 1000 || code === 2000 || code >= 3000;
+      const isDecided = this.isOpen || code === 1000 || code === 2000 || (code >= 3000 && code <= 4999);
       if (isDecided) this.end({ code, reason, wasClean: isRaw && code !== 1006 });
       else this.next(timeout);
     };
-    this.transport = row.open(
-      (what) => this.service.beneath(session + what),
-      {
-        frame: (frame) => isCurrent && !this.isOver && this.handle(frame, row.name),
-        message: (data) => isCurrent && !this.isOver && this.listener.message(data),
-        open: () => isCurrent && this.opened(row.name),
-        lost,
-      },
-      this.transportOptions,
-    );
     this.timer = setTimeout(() => lost(2007, "Transport timed out"), timeout);
+    try {
+      const session = isRaw ? "" : sessionPath(this.options.server, this.options.sessionId);
+      this.transport = row.open(
+        (what) => this.service.beneath(session + what),
+        {
+          frame: (frame) => isCurrent && !this.isOver && this.handle(frame, row.name),
+          message: (data) => isCurrent && !this.isOver && this.listener.message(data),
+          open: () => isCurrent && this.opened(row.name),
+          lost,
+        },
+        this.transportOptions,
+      );
+    } catch {
+      // A browser may refuse a WebSocket, and say so at once.
+      lost(1006, "Transport refused");
+    }
   }
 
   private opened(transport: TransportName): void {

@@ -1,43 +1,48 @@
 /** What `/info` tells of a service, as far as a client is concerned, and how far away it is. */
 export interface Info {
   readonly websocket: boolean;
+  readonly cookieNeeded: boolean;
+  /** The names of the transports that are on; older servers do not tell. */
+  readonly transports: readonly unknown[] | undefined;
   readonly baseUrl: string | undefined;
   /** Milliseconds. */
   readonly roundTrip: number;
 }
 
-/** How long the answer may take, in milliseconds. */
-const TIMEOUT = 8000;
+/** Of a service that was not asked. */
+export const UNKNOWN: Info = {
+  websocket: true,
+  cookieNeeded: false,
+  transports: undefined,
+  baseUrl: undefined,
+  roundTrip: 0,
+};
 
 /** Asks; rejects unless the answer has status 200. */
-export async function fetchInfo(url: string, init: RequestInit, signal: AbortSignal): Promise<Info> {
-  const timeout = new AbortController();
-  const abort = (): void => timeout.abort();
-  signal.addEventListener("abort", abort);
-  const timer = setTimeout(abort, TIMEOUT);
-  try {
-    const since = Date.now();
-    const response = await fetch(url, { ...init, signal: timeout.signal });
-    const roundTrip = Date.now() - since;
-    if (response.status !== 200) throw new Error(`http status ${response.status}`);
-    const text = await response.text();
-    return { ...parse(text), roundTrip };
-  } finally {
-    clearTimeout(timer);
-    signal.removeEventListener("abort", abort);
-  }
+export async function fetchInfo(url: string, init: RequestInit): Promise<Info> {
+  const since = performance.now();
+  const response = await fetch(url, { ...init, cache: "no-store" });
+  const roundTrip = performance.now() - since;
+  if (response.status !== 200) throw new Error(`http status ${response.status}`);
+  return { ...parse(await response.text()), roundTrip };
 }
 
 /** What cannot be read says nothing. */
-function parse(json: string): Omit<Info, "roundTrip"> {
-  let told: { websocket?: unknown; base_url?: unknown } | null = null;
+function parse(json: string): Info {
+  let told: Record<string, unknown> | null = null;
   try {
     told = JSON.parse(json);
   } catch {
     // As `{}`.
   }
-  const baseUrl = typeof told?.base_url === "string" ? told.base_url || undefined : undefined;
-  return { websocket: told?.websocket !== false, baseUrl };
+  const { websocket, cookie_needed, transports, base_url } = told ?? {};
+  return {
+    ...UNKNOWN,
+    websocket: websocket !== false,
+    cookieNeeded: cookie_needed === true,
+    transports: Array.isArray(transports) ? transports : undefined,
+    baseUrl: typeof base_url === "string" ? base_url || undefined : undefined,
+  };
 }
 
 /** Milliseconds that a transport has to open: it takes two round trips. */

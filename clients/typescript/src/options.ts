@@ -11,13 +11,13 @@ export interface SockJSOptions {
   server?: string;
   /** How long the id of a session is, or what makes one. Default: 8 characters. */
   sessionId?: number | (() => string);
-  /**
-   * Milliseconds that each transport has at least until it is open. Default: 0, so that `connectTimeout` and
-   * the distance of the server decide.
-   */
+  /** Milliseconds that each transport has at least until it is open: `connectTimeout`, by its older name. */
   timeout?: number;
 
-  /** The floor of that time, in milliseconds. Default: 5,000. */
+  /**
+   * The same by another name. Default, and least: 5,000; with a server that is far away, eight times what
+   * `/info` took.
+   */
   connectTimeout?: number;
   /**
    * Header fields of every request. WebSocket and EventSource cannot carry any, so that they are not tried

@@ -124,12 +124,60 @@ test("when nothing works, the code is 2000", async () => {
   assert.deepEqual(await next(), end);
 });
 
-test("a transport that says nothing is given up after its time", async () => {
+test("a transport that says nothing is given up, but not before five seconds", async () => {
   const answers = polling();
-  const peer = await start((asked) => asked.what !== "xhr_streaming" && answers(asked));
-  const { sockjs, next } = connect(peer.url, { connectTimeout: 1 });
+  const times = [];
+  const peer = await start((asked) => {
+    times.push(performance.now());
+    if (asked.what !== "xhr_streaming") answers(asked);
+  });
+  const { sockjs, next } = connect(peer.url, { connectTimeout: 1, timeout: 1 });
   await next();
   assert.equal(sockjs.transport, "xhr-polling");
+  const [, streaming, polled] = times;
+  assert.ok(polled - streaming >= 4_900, `after ${polled - streaming} ms`);
+});
+
+test("a transport that is refused at once is passed over", async () => {
+  globalThis.WebSocket = class {
+    constructor() {
+      throw new Error("SecurityError");
+    }
+  };
+  try {
+    const answers = polling();
+    const peer = await start((asked) => (asked.what === "info" ? asked.answer("{}") : answers(asked)));
+    const { sockjs, next } = connect(peer.url, { transports: ["websocket", "xhr-polling"] });
+    assert.equal((await next()).type, "open");
+    assert.equal(sockjs.transport, "xhr-polling");
+  } finally {
+    delete globalThis.WebSocket;
+  }
+});
+
+test("what the server has not is not tried", async () => {
+  globalThis.WebSocket = class {
+    constructor() {
+      assert.fail("the server has no WebSocket");
+    }
+  };
+  try {
+    for (const info of ['{"websocket":false}', '{"transports":["xhr-polling"]}']) {
+      const answers = polling();
+      const peer = await start((asked) => (asked.what === "info" ? asked.answer(info) : answers(asked)));
+      const transports = ["websocket-raw", "websocket", "xhr-polling"];
+      assert.equal((await connect(peer.url, { transports }).next()).type, "open");
+      assert.deepEqual(peer.what().slice(0, 2), ["info", "xhr"]);
+    }
+  } finally {
+    delete globalThis.WebSocket;
+  }
+});
+
+test("a server that says it is where nothing can be is not reached", async () => {
+  const peer = await start(({ answer }) => answer('{"base_url":"http://"}'));
+  const end = { type: "close", code: 1002, reason: "Cannot connect to server", wasClean: false };
+  assert.deepEqual(await connect(peer.url).next(), end);
 });
 
 test("a service that is not there is 1002", async () => {
