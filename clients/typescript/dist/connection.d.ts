@@ -1,4 +1,4 @@
-import type { SockJSOptions, TransportOptions } from "./options.js";
+import type { SockJSOptions } from "./options.js";
 import type { TransportName } from "./transports/index.js";
 import type { Sendable } from "./transports/transport.js";
 import type { ServiceUrl } from "./url.js";
@@ -21,27 +21,28 @@ export interface ConnectionListener {
 export declare class Connection {
     private service;
     private readonly options;
-    private readonly transportOptions;
     private readonly listener;
-    private readonly abort;
+    private readonly infoAbort;
+    private readonly transportOptions;
+    private readonly watchdog;
     private transport;
     private left;
     private timer;
-    private watchdog;
     private isOpen;
     private isOver;
+    private needsCookies;
     /** Whether it has not been told yet what the server can do. */
     isPending: boolean;
-    constructor(service: ServiceUrl, options: SockJSOptions, transportOptions: TransportOptions, infoCredentials: RequestCredentials, listener: ConnectionListener);
+    constructor(service: ServiceUrl, options: SockJSOptions, binaryType: () => BinaryType, listener: ConnectionListener);
     send(message: Sendable): void;
-    /** Lets go of everything, and tells nobody. */
-    close(): void;
+    /** Ends it on behalf of the page, and tells nobody. */
+    close(code: number, reason: string): void;
+    private stop;
     private end;
+    private ask;
     private start;
     /** Tries the next transport, with a session of its own. */
     private next;
     private opened;
     private handle;
-    /** Servers that ping instead of beating are never waited for. */
-    private watch;
 }

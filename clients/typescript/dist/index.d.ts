@@ -2,7 +2,7 @@ import type { End } from "./connection.js";
 import type { SockJSOptions } from "./options.js";
 import type { TransportName } from "./transports/index.js";
 import type { Sendable } from "./transports/transport.js";
-export type { ReconnectOptions, SockJSOptions } from "./options.js";
+export type { HeaderFields, ReconnectOptions, SockJSOptions } from "./options.js";
 export type { TransportName } from "./transports/index.js";
 export type { Sendable } from "./transports/transport.js";
 /** The events of a socket, by their names. */

@@ -1,3 +1,4 @@
+import type { RequestOptions } from "./options.js";
 /** What `/info` tells of a service, as far as a client is concerned, and how far away it is. */
 export interface Info {
     readonly websocket: boolean;
@@ -11,6 +12,6 @@ export interface Info {
 /** Of a service that was not asked. */
 export declare const UNKNOWN: Info;
 /** Asks; rejects unless the answer has status 200. */
-export declare function fetchInfo(url: string, init: RequestInit): Promise<Info>;
+export declare function fetchInfo(url: string, options: RequestOptions, signal: AbortSignal): Promise<Info>;
 /** Milliseconds that a transport has to open: it takes two round trips. */
 export declare function openTimeout(roundTrip: number, floor: number): number;

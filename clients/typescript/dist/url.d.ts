@@ -10,8 +10,6 @@ export declare class ServiceUrl {
     join(reference: string): ServiceUrl;
     beneath(path: string): string;
     toString(): string;
-    /** Whether a page of `page` has the same origin. */
-    isSameOrigin(page: Location | undefined): boolean;
 }
 /** The URL of a session that nobody has, and nobody guesses. */
 export declare function sessionPath(server: string | undefined, session: number | (() => string) | undefined): string;

@@ -1,12 +1,14 @@
+import { isApplicationCode } from "./codes.js";
 import { parseFrame } from "./frames.js";
 import { UNKNOWN, fetchInfo, openTimeout } from "./info.js";
 import type { Info } from "./info.js";
-import type { SockJSOptions, TransportOptions } from "./options.js";
+import type { HeaderFields, SockJSOptions, TransportOptions } from "./options.js";
 import { isOffered, usableTransports } from "./transports/index.js";
 import type { TransportName, TransportRow } from "./transports/index.js";
 import type { Sendable, Transport } from "./transports/transport.js";
 import { sessionPath } from "./url.js";
 import type { ServiceUrl } from "./url.js";
+import { Watchdog } from "./watchdog.js";
 
 /** How a connection ended. */
 export interface End {
@@ -31,65 +33,84 @@ const INFO_TIMEOUT = 8000;
 /** No transport is given less time, in milliseconds, or none would open on slow links. */
 const CONNECT_TIMEOUT_MIN = 5000;
 
+/** Milliseconds of silence, twice what servers have between two heartbeats. */
+const HEARTBEAT_TIMEOUT = 50_000;
+
 /** One session: `/info`, one transport after the other until one opens, and its frames. */
 export class Connection {
-  private readonly abort = new AbortController();
+  private readonly infoAbort = new AbortController();
+  private readonly transportOptions: TransportOptions;
+  private readonly watchdog: Watchdog;
   private transport: Transport | undefined;
   private left: TransportRow[];
   private timer: ReturnType<typeof setTimeout> | undefined;
-  private watchdog: ReturnType<typeof setTimeout> | undefined;
   private isOpen = false;
   private isOver = false;
+  private needsCookies = false;
   /** Whether it has not been told yet what the server can do. */
   isPending = true;
 
   constructor(
     private service: ServiceUrl,
     private readonly options: SockJSOptions,
-    private readonly transportOptions: TransportOptions,
-    infoCredentials: RequestCredentials,
+    binaryType: () => BinaryType,
     private readonly listener: ConnectionListener,
   ) {
-    const { headers } = transportOptions;
-    this.left = usableTransports(options.transports, Object.keys(headers).length > 0);
+    const { headers, withCredentials, heartbeatTimeout = HEARTBEAT_TIMEOUT } = options;
+    this.transportOptions = {
+      headers,
+      credentials: withCredentials === false ? "same-origin" : "include",
+      eventSourceCredentials: () => withCredentials ?? this.needsCookies,
+      binaryType,
+    };
+    this.watchdog = new Watchdog(heartbeatTimeout, () => this.end(1006, "No heartbeat"));
+    this.left = usableTransports(options.transports, hasFields(headers));
     if (this.left.length > 0 && this.left.every(({ name }) => name === "websocket-raw")) {
       // It has no framing and no sessions, so that there is nothing to ask.
       queueMicrotask(() => this.start(UNKNOWN));
-      return;
+    } else {
+      this.ask();
     }
-    const unreachable = (): void =>
-      this.end({ code: 1002, reason: "Cannot connect to server", wasClean: false });
-    const { connectTimeout = 0 } = options;
-    this.timer = setTimeout(unreachable, Math.max(INFO_TIMEOUT, connectTimeout));
-    const init = { headers: { ...headers }, credentials: infoCredentials, signal: this.abort.signal };
-    fetchInfo(service.beneath("/info"), init)
-      .then((info) => this.start(info))
-      .catch(unreachable);
   }
 
   send(message: Sendable): void {
     this.transport?.send(message);
   }
 
-  /** Lets go of everything, and tells nobody. */
-  close(): void {
-    this.isOver = true;
-    this.abort.abort();
-    this.transport?.close();
-    clearTimeout(this.timer);
-    clearTimeout(this.watchdog);
+  /** Ends it on behalf of the page, and tells nobody. */
+  close(code: number, reason: string): void {
+    this.stop();
+    this.transport?.close(code, reason);
   }
 
-  private end(end: End): void {
+  private stop(): void {
+    this.isOver = true;
+    this.infoAbort.abort();
+    clearTimeout(this.timer);
+    this.watchdog.stop();
+  }
+
+  private end(code: number, reason: string, wasClean = false): void {
     if (this.isOver) return;
-    this.close();
-    this.listener.end(end);
+    this.stop();
+    this.transport?.abort();
+    this.listener.end({ code, reason, wasClean });
+  }
+
+  private ask(): void {
+    const unreachable = (): void => this.end(1002, "Cannot connect to server");
+    const { connectTimeout = 0 } = this.options;
+    this.timer = setTimeout(unreachable, Math.max(INFO_TIMEOUT, connectTimeout));
+    fetchInfo(this.service.beneath("/info"), this.transportOptions, this.infoAbort.signal)
+      .then((info) => this.start(info))
+      .catch(unreachable);
   }
 
   private start(info: Info): void {
     if (this.isOver) return;
     if (info.baseUrl !== undefined) this.service = this.service.join(info.baseUrl);
     this.isPending = false;
+    this.needsCookies = info.cookieNeeded;
     clearTimeout(this.timer);
     this.left = this.left.filter((row) => isOffered(row, info));
     const { connectTimeout = 0, timeout = 0 } = this.options;
@@ -100,27 +121,30 @@ export class Connection {
   /** Tries the next transport, with a session of its own. */
   private next(timeout: number): void {
     const row = this.left.shift();
-    if (!row) return this.end({ code: 2000, reason: "All transports failed", wasClean: false });
-    const isRaw = row.name === "websocket-raw";
+    if (!row) return this.end(2000, "All transports failed");
+    this.transport = undefined;
     let isCurrent = true;
-    const lost = (code: number, reason: string): void => {
-      if (!isCurrent || this.isOver) return;
+    const isHeard = (): boolean => isCurrent && !this.isOver;
+    const lost = (code: number, reason: string, wasClean?: boolean): void => {
+      if (!isHeard()) return;
       isCurrent = false;
       clearTimeout(this.timer);
-      this.transport?.close();
-      const isDecided = this.isOpen || code === 1000 || code === 2000 || (code >= 3000 && code <= 4999);
-      if (isDecided) this.end({ code, reason, wasClean: isRaw && code !== 1006 });
+      this.transport?.abort();
+      const isDecided = this.isOpen || code === 2000 || isApplicationCode(code);
+      if (isDecided) this.end(code, reason, wasClean);
       else this.next(timeout);
     };
     this.timer = setTimeout(() => lost(2007, "Transport timed out"), timeout);
     try {
-      const session = isRaw ? "" : sessionPath(this.options.server, this.options.sessionId);
+      const { server, sessionId } = this.options;
+      const session = row.name === "websocket-raw" ? "" : sessionPath(server, sessionId);
       this.transport = row.open(
         (what) => this.service.beneath(session + what),
         {
-          frame: (frame) => isCurrent && !this.isOver && this.handle(frame, row.name),
-          message: (data) => isCurrent && !this.isOver && this.listener.message(data),
-          open: () => isCurrent && this.opened(row.name),
+          frame: (frame) => isHeard() && this.handle(frame, row.name),
+          alive: () => isHeard() && this.watchdog.hear(),
+          message: (data) => isHeard() && this.listener.message(data),
+          open: () => isHeard() && this.opened(row.name),
           lost,
         },
         this.transportOptions,
@@ -139,13 +163,15 @@ export class Connection {
 
   private handle(text: string, transport: TransportName): void {
     const frame = parseFrame(text);
-    this.watch(frame?.type === "heartbeat");
+    this.watchdog.hear();
     switch (frame?.type) {
       case "open":
-        if (this.isOpen) this.end({ code: 1006, reason: "Server lost session", wasClean: false });
+        // A server that was started anew has made another session of the same name.
+        if (this.isOpen) this.end(1006, "Server lost session");
         else this.opened(transport);
         break;
       case "heartbeat":
+        this.watchdog.arm();
         this.listener.heartbeat();
         break;
       case "messages":
@@ -153,17 +179,13 @@ export class Connection {
         for (const data of frame.messages) if (this.isOpen && !this.isOver) this.listener.message(data);
         break;
       case "close":
-        this.end({ code: frame.code, reason: frame.reason, wasClean: true });
+        this.end(frame.code, frame.reason, true);
         break;
     }
   }
+}
 
-  /** Servers that ping instead of beating are never waited for. */
-  private watch(isHeartbeat: boolean): void {
-    const longest = this.options.heartbeatTimeout ?? 50_000;
-    if (longest === 0 || (this.watchdog === undefined && !isHeartbeat)) return;
-    clearTimeout(this.watchdog);
-    const silent = { code: 1006, reason: "No heartbeat", wasClean: false };
-    this.watchdog = setTimeout(() => this.end(silent), longest);
-  }
+/** A function is asked later, and taken to have some. */
+function hasFields(headers: HeaderFields | undefined): boolean {
+  return typeof headers === "function" || !new Headers(headers).keys().next().done;
 }

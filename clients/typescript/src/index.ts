@@ -1,11 +1,12 @@
+import { isApplicationCode } from "./codes.js";
 import { Connection } from "./connection.js";
 import type { End } from "./connection.js";
-import type { SockJSOptions, TransportOptions } from "./options.js";
+import type { SockJSOptions } from "./options.js";
 import type { TransportName } from "./transports/index.js";
 import type { Sendable } from "./transports/transport.js";
 import { ServiceUrl } from "./url.js";
 
-export type { ReconnectOptions, SockJSOptions } from "./options.js";
+export type { HeaderFields, ReconnectOptions, SockJSOptions } from "./options.js";
 export type { TransportName } from "./transports/index.js";
 export type { Sendable } from "./transports/transport.js";
 
@@ -113,7 +114,7 @@ export default class SockJS extends EventTarget {
 
   /** Closes the socket. The server is told that it is closed, but neither code nor reason. */
   close(code?: number, reason?: string): void {
-    if (code && code !== 1000 && !(code >= 3000 && code <= 4999)) {
+    if (code && !isApplicationCode(code)) {
       throw new Error("InvalidAccessError: Invalid code");
     }
     if (reason && reason.length > 123) {
@@ -123,17 +124,7 @@ export default class SockJS extends EventTarget {
   }
 
   private connect(): void {
-    const { headers = {}, withCredentials } = this.options;
-    const credentials = withCredentials === false ? "same-origin" : "include";
-    const transportOptions: TransportOptions = {
-      headers,
-      credentials,
-      eventSourceCredentials: withCredentials === true,
-      binaryType: () => this.binaryType,
-    };
-    const isSameOrigin = this.service.isSameOrigin(currentPage());
-    const forInfo = isSameOrigin ? "same-origin" : credentials;
-    this.connection = new Connection(this.service, this.options, transportOptions, forInfo, {
+    this.connection = new Connection(this.service, this.options, () => this.binaryType, {
       open: (transport) => {
         this.transport = transport;
         this.readyState = SockJS.OPEN;
@@ -164,7 +155,7 @@ export default class SockJS extends EventTarget {
   private finish(end: End): void {
     if (this.readyState >= SockJS.CLOSING) return;
     const wasAsking = this.connection?.isPending !== false && end.wasClean;
-    this.stop();
+    this.stop(end);
     this.readyState = SockJS.CLOSING;
     setTimeout(() => {
       this.readyState = SockJS.CLOSED;
@@ -173,15 +164,15 @@ export default class SockJS extends EventTarget {
     });
   }
 
-  private stop(): void {
+  private stop(end: End): void {
     clearTimeout(this.timer);
-    this.connection?.close();
+    this.connection?.close(end.code, end.reason);
     if (typeof removeEventListener === "function") removeEventListener("pagehide", this.leave);
   }
 
   /** A page that may come back from the browser's cache keeps its sockets. */
   private readonly leave = (event: PageTransitionEvent): void => {
-    if (!event.persisted) this.stop();
+    if (!event.persisted) this.close();
   };
 
   private tell(type: keyof SockJSEventMap, fields: object = {}): void {

@@ -1,3 +1,6 @@
+import type { RequestOptions } from "./options.js";
+import { request } from "./transports/requests.js";
+
 /** What `/info` tells of a service, as far as a client is concerned, and how far away it is. */
 export interface Info {
   readonly websocket: boolean;
@@ -19,9 +22,13 @@ export const UNKNOWN: Info = {
 };
 
 /** Asks; rejects unless the answer has status 200. */
-export async function fetchInfo(url: string, init: RequestInit): Promise<Info> {
+export async function fetchInfo(
+  url: string,
+  options: RequestOptions,
+  signal: AbortSignal,
+): Promise<Info> {
   const since = performance.now();
-  const response = await fetch(url, { ...init, cache: "no-store" });
+  const response = await request(url, options, { signal });
   const roundTrip = performance.now() - since;
   if (response.status !== 200) throw new Error(`http status ${response.status}`);
   return { ...parse(await response.text()), roundTrip };

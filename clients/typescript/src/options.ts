@@ -23,14 +23,20 @@ export interface SockJSOptions {
    * Header fields of every request. WebSocket and EventSource cannot carry any, so that they are not tried
    * unless `transports` names them.
    */
-  headers?: Readonly<Record<string, string>>;
-  /** Whether requests to other origins carry cookies. Default: as `sockjs-client`, all but EventSource. */
+  headers?: HeaderFields;
+  /**
+   * Whether requests to other origins carry cookies. Default: all but those of EventSource, which carry them
+   * if the server says that it needs any.
+   */
   withCredentials?: boolean;
-  /** Milliseconds that the server may be silent, once it has sent a heartbeat; 0 for ever. Default: 50,000. */
+  /** Milliseconds that the server may be silent, or a fifth less, once it has sent a heartbeat; 0 for ever. Default: 50,000. */
   heartbeatTimeout?: number;
   /** Connects again when the connection is lost. Default: false. */
   reconnect?: boolean | ReconnectOptions;
 }
+
+/** Header fields, or what makes them: it is asked anew for each request, as a token may have run out. */
+export type HeaderFields = HeadersInit | (() => HeadersInit | Promise<HeadersInit>);
 
 /** How long to wait before each attempt to connect again: twice as long each time, with jitter. */
 export interface ReconnectOptions {
@@ -42,11 +48,15 @@ export interface ReconnectOptions {
   attempts?: number;
 }
 
-/** What transports need to know. */
-export interface TransportOptions {
-  readonly headers: Readonly<Record<string, string>>;
+/** What requests carry. */
+export interface RequestOptions {
+  readonly headers: HeaderFields | undefined;
   readonly credentials: RequestCredentials;
-  readonly eventSourceCredentials: boolean;
+}
+
+/** What transports need to know. */
+export interface TransportOptions extends RequestOptions {
+  readonly eventSourceCredentials: () => boolean;
   readonly binaryType: () => BinaryType;
 }
 

@@ -43,11 +43,6 @@ export class ServiceUrl {
   toString(): string {
     return this.beneath("");
   }
-
-  /** Whether a page of `page` has the same origin. */
-  isSameOrigin(page: Location | undefined): boolean {
-    return page !== undefined && new URL(this.base).origin === page.origin;
-  }
 }
 
 function isLoopback(host: string): boolean {

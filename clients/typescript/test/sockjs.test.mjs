@@ -276,6 +276,99 @@ test("one request is under way, and the next takes all that waits", async () => 
   assert.equal(requests[0].headers["content-type"], "text/plain");
 });
 
+test("large messages do not make one large request", async () => {
+  const peer = await start(polling());
+  const { sockjs, next } = connect(peer.url);
+  await next();
+  const sent = Array.from({ length: 8 }, (_, index) => String(index).repeat(60_000));
+  for (const text of sent) sockjs.send(text);
+  for (const data of sent) assert.deepEqual(await next(), { type: "message", data });
+  const bodies = peer.asked.filter(({ what }) => what === "xhr_send").map(({ body }) => JSON.parse(body));
+  assert.deepEqual(bodies.flat(), sent);
+  assert.deepEqual(bodies.map(({ length }) => length), [1, 3, 3, 1]);
+});
+
+test("what was sent before the end is sent, and then the session is let go", async () => {
+  const answers = polling();
+  let release;
+  let gone;
+  const isGone = new Promise((resolve) => (gone = resolve));
+  let first;
+  const isFirst = new Promise((resolve) => (first = resolve));
+  const peer = await start((asked) => {
+    if (asked.what === "xhr" && asked.before > 0) asked.response.on("close", gone);
+    else if (asked.what === "xhr_send" && asked.before === 0) {
+      release = () => asked.answer(undefined, 204);
+      first();
+    } else answers(asked);
+  });
+  const { sockjs, next } = connect(peer.url);
+  await next();
+  for (const text of ["one", "two", "three"]) sockjs.send(text);
+  await isFirst;
+  sockjs.close();
+  assert.equal((await next()).code, 1000);
+  release();
+  await isGone;
+  const bodies = peer.asked.filter(({ what }) => what === "xhr_send").map(({ body }) => body);
+  assert.deepEqual(bodies, ['["one"]', '["two","three"]']);
+});
+
+test("a response with nothing in it is no reason to hurry", async () => {
+  const times = [];
+  const peer = await start(({ what, before, answer }) => {
+    if (what === "info") return answer("{}");
+    times.push(performance.now());
+    answer(["o\n", "", 'a["x"]\n'][before]);
+  });
+  const { next } = connect(peer.url, { transports: "xhr-polling" });
+  await next();
+  await next();
+  assert.ok(times[2] - times[1] >= 190, `after ${times[2] - times[1]} ms`);
+});
+
+test("header fields may be made anew for each request", async () => {
+  const peer = await start(polling());
+  let number = 0;
+  const headers = async () => ({ Authorization: `Bearer ${(number += 1)}`, "content-type": "text/html" });
+  const { sockjs, next } = connect(peer.url, { headers });
+  await next();
+  sockjs.send("x");
+  await next();
+  const tokens = peer.asked.map(({ headers }) => headers.authorization);
+  assert.equal(new Set(tokens).size, peer.asked.length);
+  const { headers: sent } = peer.asked.find(({ what }) => what === "xhr_send");
+  assert.equal(sent["content-type"], "text/plain");
+});
+
+test("header fields that cannot be made are the end", async () => {
+  const headers = () => Promise.reject(new Error("logged out"));
+  assert.equal((await connect("http://127.0.0.1:1/echo", { headers }).next()).code, 1002);
+});
+
+test("EventSource carries cookies where the page wants it, or the server needs them", async () => {
+  for (const [info, withCredentials, expected] of [
+    ["{}", undefined, false],
+    ["{}", true, true],
+    ['{"cookie_needed":true}', undefined, true],
+    ['{"cookie_needed":true}', false, false],
+  ]) {
+    const peer = await start(({ answer }) => answer(info));
+    const made = new Promise((resolve) => {
+      globalThis.EventSource = class {
+        constructor(_, init) {
+          resolve(init.withCredentials);
+        }
+        close() {}
+      };
+    });
+    const { sockjs } = connect(peer.url, { transports: "eventsource", withCredentials });
+    assert.equal(await made, expected);
+    sockjs.close();
+    delete globalThis.EventSource;
+  }
+});
+
 test("header fields go with every request, and leave out what cannot carry them", async () => {
   globalThis.WebSocket = class {
     constructor() {
@@ -307,6 +400,22 @@ test("a server that falls silent after a heartbeat is given up", async () => {
   assert.equal((await next()).type, "heartbeat");
   assert.deepEqual(await next(), lost("No heartbeat"));
   assert.equal(beats, 1, "the prelude is none");
+});
+
+test("octets of a frame that is not whole are a sign of life", async () => {
+  const large = "x".repeat(30);
+  const peer = await start(async ({ what, answer, response }) => {
+    if (what === "info") return answer("{}");
+    response.write('o\nh\n');
+    for (const part of ['a["', ...large, '"]\n']) {
+      await new Promise((resolve) => setTimeout(resolve, 10));
+      response.write(part);
+    }
+  });
+  const { next } = connect(peer.url, { transports: "xhr-streaming", heartbeatTimeout: 150 });
+  await next();
+  assert.equal((await next()).type, "heartbeat");
+  assert.deepEqual(await next(), { type: "message", data: large });
 });
 
 test("a server that never beats may be silent", async () => {

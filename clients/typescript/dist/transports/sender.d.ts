@@ -5,10 +5,15 @@ export declare class Sender {
     private readonly options;
     private readonly signal;
     private readonly failed;
-    private waiting;
+    private readonly waiting;
     private isBusy;
+    private finished;
     constructor(url: string, options: TransportOptions, signal: AbortSignal, failed: (reason: string) => void);
     push(message: unknown): void;
+    /** Calls when all is sent, or too late. */
+    finish(finished: () => void): void;
     private flush;
+    /** As many messages as go into one request, and at least one. */
+    private takeBatch;
     private post;
 }

@@ -1,36 +1,34 @@
-import type { OpenTransport, Transport } from "./transport.js";
-import { Sender } from "./sender.js";
+import { overHttp } from "./http.js";
+import type { OpenTransport } from "./transport.js";
 
-/** `eventsource`: the data of server-sent events, in one response after the other. */
-export const openEventSource: OpenTransport = (at, listener, options): Transport => {
-  const abort = new AbortController();
-  let source: EventSource;
-  const lost = (reason: string): void => {
-    close();
-    listener.lost(1006, reason);
-  };
-  const close = (): void => {
-    abort.abort();
-    source.close();
-    source.onmessage = source.onerror = null;
-  };
-  const receive = (): void => {
-    source = new EventSource(at("/eventsource"), { withCredentials: options.eventSourceCredentials });
-    let isAnswered = false;
-    source.onopen = () => (isAnswered = true);
-    source.onmessage = ({ data }) => listener.frame(decode(data));
-    source.onerror = () => {
-      const wasRefused = source.readyState === source.CLOSED;
-      // A browser would wait for seconds before it asks again.
-      source.close();
-      if (wasRefused || !isAnswered) lost("permanent");
-      else receive();
-    };
-  };
-  receive();
-  const sender = new Sender(at("/xhr_send"), options, abort.signal, lost);
-  return { send: (message) => sender.push(message), close };
-};
+/**
+ * `eventsource`: the data of server-sent events, in one response after the other.
+ *
+ * A browser would wait for seconds before it asks again, and would ask for ever. So each `EventSource` has one
+ * response, and one that has not begun is the end.
+ */
+export const openEventSource: OpenTransport = overHttp(
+  (at, listener, { eventSourceCredentials }, signal) =>
+    new Promise((resolve, reject) => {
+      const source = new EventSource(at("/eventsource"), { withCredentials: eventSourceCredentials() });
+      const close = (): void => source.close();
+      let isAnswered = false;
+      let hadFrames = false;
+      signal.addEventListener("abort", close);
+      source.onopen = () => (isAnswered = true);
+      source.onmessage = ({ data }) => {
+        hadFrames = true;
+        listener.frame(decode(data));
+      };
+      source.onerror = () => {
+        const wasRefused = source.readyState === source.CLOSED;
+        close();
+        signal.removeEventListener("abort", close);
+        if (wasRefused || !isAnswered) reject();
+        else resolve(hadFrames);
+      };
+    }),
+);
 
 /** What servers encode in events. Some encode nothing, so what is no such encoding stays. */
 function decode(data: string): string {

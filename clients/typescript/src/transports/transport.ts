@@ -3,8 +3,10 @@ import type { TransportOptions } from "../options.js";
 /** One way to a session. */
 export interface Transport {
   send(message: Sendable): void;
-  /** Lets go of the connection; nothing is told any more. */
-  close(): void;
+  /** Lets go of the connection when what is left is sent. */
+  close(code: number, reason: string): void;
+  /** Lets go of the connection at once. */
+  abort(): void;
 }
 
 /** All but `websocket-raw` carry texts only. */
@@ -14,12 +16,14 @@ export type Sendable = string | ArrayBuffer | ArrayBufferView<ArrayBuffer> | Blo
 export interface Listener {
   /** A frame, or a part of the prelude. */
   frame(frame: string): void;
+  /** Octets of a frame that may not be whole yet. */
+  alive(): void;
   /** A message without framing: `websocket-raw`. */
   message(data: unknown): void;
   /** There is no framing, and the connection is open. */
   open(): void;
   /** It can go on no more. */
-  lost(code: number, reason: string): void;
+  lost(code: number, reason: string, wasClean?: boolean): void;
 }
 
 /** `at` gives the URL of what lies beneath the session. */

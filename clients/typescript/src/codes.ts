@@ -1,0 +1,4 @@
+/** Whether a close code is of applications' own: the only ones that a page may close with. */
+export function isApplicationCode(code: number): boolean {
+  return code === 1000 || (code >= 3000 && code <= 4999);
+}
