@@ -23,13 +23,30 @@ export async function make(folder) {
   execFileSync(process.execPath, [...tsc, "--declaration", "--emitDeclarationOnly", "--outDir", folder], {
     stdio: "inherit",
   });
-  rmSync(path.join(folder, "global.d.ts"));
+  removeUnreached(folder);
   const common = { bundle: true, minify: true, target: "es2020", charset: "utf8", legalComments: "none" };
   const banner = { js: "/* tidings-sockjs 0.1.0 | MIT OR Apache-2.0 */" };
   const script = { entryPoints: [path.join(root, "src/global.ts")], format: "iife" };
   const module = { entryPoints: [path.join(root, "src/index.ts")], format: "esm" };
   await build({ ...common, ...script, banner, outfile: path.join(folder, "sockjs.js") });
   await build({ ...common, ...module, banner, outfile: path.join(folder, "sockjs.mjs") });
+}
+
+/// Leaves the declarations that those of `index.d.ts` need.
+function removeUnreached(folder) {
+  const reached = new Set();
+  const reach = (name) => {
+    if (reached.has(name)) return;
+    reached.add(name);
+    const text = readFileSync(path.join(folder, name), "utf8");
+    for (const [, module] of text.matchAll(/from "(\.[^"]+)\.js"/g)) {
+      reach(path.join(path.dirname(name), `${module}.d.ts`));
+    }
+  };
+  reach("index.d.ts");
+  for (const name of readdirSync(folder, { recursive: true })) {
+    if (name.endsWith(".d.ts") && !reached.has(name)) rmSync(path.join(folder, name));
+  }
 }
 
 /// The files that are not what they should be.

@@ -1,18 +1,17 @@
-import type { End } from "./connection.js";
+import type { End } from "./end.js";
 import type { SockJSOptions } from "./options.js";
 import type { TransportName } from "./transports/index.js";
 import type { Sendable } from "./transports/transport.js";
+export type { End } from "./end.js";
 export type { HeaderFields, ReconnectOptions, SockJSOptions } from "./options.js";
 export type { TransportName } from "./transports/index.js";
 export type { Sendable } from "./transports/transport.js";
 /** The events of a socket, by their names. */
 export interface SockJSEventMap {
     open: Event;
-    message: Event & {
-        readonly data: any;
-    };
+    message: MessageEvent;
     /** Comes once, and last. */
-    close: Event & End;
+    close: CloseEvent;
     /** Closed while it was still being asked what the server can do. */
     error: Event;
     heartbeat: Event;
@@ -22,10 +21,9 @@ export interface SockJSEventMap {
         readonly delay: number;
     };
 }
-type Handler<K extends keyof SockJSEventMap> = ((event: SockJSEventMap[K]) => unknown) | null;
+type Handler<K extends keyof SockJSEventMap> = ((this: SockJS, event: SockJSEventMap[K]) => unknown) | null;
 /** A connection to a SockJS service that looks like a WebSocket: a drop-in for `sockjs-client`. */
 export default class SockJS extends EventTarget {
-    private readonly options;
     static readonly CONNECTING = 0;
     static readonly OPEN = 1;
     static readonly CLOSING = 2;
@@ -48,14 +46,19 @@ export default class SockJS extends EventTarget {
     onerror: Handler<"error">;
     onheartbeat: Handler<"heartbeat">;
     onreconnecting: Handler<"reconnecting">;
+    private readonly options;
     private readonly service;
     private connection;
+    /** Attempts to connect again since a connection was stable. */
     private attempt;
+    private openedAt;
     private timer;
     /** `_reserved` is where `WebSocket` has its subprotocols, of which SockJS has none; a list is checked. */
-    constructor(url: string | URL, _reserved?: string | readonly string[] | null, options?: SockJSOptions);
+    constructor(url: string | URL, _reserved?: string | readonly string[] | null, options?: SockJSOptions | null);
     addEventListener<K extends keyof SockJSEventMap>(type: K, listener: (event: SockJSEventMap[K]) => unknown, options?: boolean | AddEventListenerOptions): void;
     addEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | AddEventListenerOptions): void;
+    removeEventListener<K extends keyof SockJSEventMap>(type: K, listener: (event: SockJSEventMap[K]) => unknown, options?: boolean | EventListenerOptions): void;
+    removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
     /** Sends a message. What is no text becomes one, but with `websocket-raw`. */
     send(data: Sendable | number | boolean | object | null | undefined): void;
     /** Closes the socket. The server is told that it is closed, but neither code nor reason. */
@@ -67,5 +70,4 @@ export default class SockJS extends EventTarget {
     private stop;
     /** A page that may come back from the browser's cache keeps its sockets. */
     private readonly leave;
-    private tell;
 }

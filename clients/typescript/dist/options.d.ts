@@ -1,3 +1,4 @@
+import type { End } from "./end.js";
 import type { TransportName } from "./transports/index.js";
 /** What `new SockJS` takes as its third argument. What is not here, such as `transportOptions`, is ignored. */
 export interface SockJSOptions {
@@ -42,6 +43,13 @@ export interface ReconnectOptions {
     maxDelay?: number;
     /** Attempts in a row before the socket is closed. Default: without end. */
     attempts?: number;
+    /** How long a connection has to last for the next wait to be the first again. Default: 10,000. */
+    stableAfter?: number;
+    /**
+     * Whether to connect again after such an end. Default: unless the server gave a code of applications' own,
+     * 1000 or 3000 to 4999.
+     */
+    when?: (end: End) => boolean;
 }
 /** What requests carry. */
 export interface RequestOptions {

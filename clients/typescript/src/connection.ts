@@ -1,4 +1,5 @@
-import { isApplicationCode } from "./codes.js";
+import { isApplicationCode } from "./end.js";
+import type { End } from "./end.js";
 import { parseFrame } from "./frames.js";
 import { UNKNOWN, fetchInfo, openTimeout } from "./info.js";
 import type { Info } from "./info.js";
@@ -9,14 +10,6 @@ import type { Sendable, Transport } from "./transports/transport.js";
 import { sessionPath } from "./url.js";
 import type { ServiceUrl } from "./url.js";
 import { Watchdog } from "./watchdog.js";
-
-/** How a connection ended. */
-export interface End {
-  readonly code: number;
-  readonly reason: string;
-  /** Whether the server said so. */
-  readonly wasClean: boolean;
-}
 
 /** Whom a connection tells. */
 export interface ConnectionListener {
@@ -93,6 +86,7 @@ export class Connection {
   private end(code: number, reason: string, wasClean = false): void {
     if (this.isOver) return;
     this.stop();
+    this.isPending = false;
     this.transport?.abort();
     this.listener.end({ code, reason, wasClean });
   }

@@ -1,11 +1,13 @@
-import { isApplicationCode } from "./codes.js";
+import { isApplicationCode } from "./end.js";
 import { Connection } from "./connection.js";
-import type { End } from "./connection.js";
-import type { SockJSOptions } from "./options.js";
+import type { End } from "./end.js";
+import { failure } from "./failure.js";
+import type { ReconnectOptions, SockJSOptions } from "./options.js";
 import type { TransportName } from "./transports/index.js";
 import type { Sendable } from "./transports/transport.js";
 import { ServiceUrl } from "./url.js";
 
+export type { End } from "./end.js";
 export type { HeaderFields, ReconnectOptions, SockJSOptions } from "./options.js";
 export type { TransportName } from "./transports/index.js";
 export type { Sendable } from "./transports/transport.js";
@@ -13,9 +15,9 @@ export type { Sendable } from "./transports/transport.js";
 /** The events of a socket, by their names. */
 export interface SockJSEventMap {
   open: Event;
-  message: Event & { readonly data: any };
+  message: MessageEvent;
   /** Comes once, and last. */
-  close: Event & End;
+  close: CloseEvent;
   /** Closed while it was still being asked what the server can do. */
   error: Event;
   heartbeat: Event;
@@ -23,9 +25,19 @@ export interface SockJSEventMap {
   reconnecting: Event & End & { readonly attempt: number; readonly delay: number };
 }
 
-type Handler<K extends keyof SockJSEventMap> = ((event: SockJSEventMap[K]) => unknown) | null;
+type Handler<K extends keyof SockJSEventMap> =
+  | ((this: SockJS, event: SockJSEventMap[K]) => unknown)
+  | null;
 
 const EVENTS = ["open", "message", "close", "error", "heartbeat", "reconnecting"] as const;
+
+const RECONNECT: Required<ReconnectOptions> = {
+  delay: 500,
+  maxDelay: 30_000,
+  attempts: Infinity,
+  stableAfter: 10_000,
+  when: ({ code }) => !isApplicationCode(code),
+};
 
 /** A connection to a SockJS service that looks like a WebSocket: a drop-in for `sockjs-client`. */
 export default class SockJS extends EventTarget {
@@ -54,26 +66,33 @@ export default class SockJS extends EventTarget {
   onheartbeat: Handler<"heartbeat"> = null;
   onreconnecting: Handler<"reconnecting"> = null;
 
+  private readonly options: SockJSOptions;
   private readonly service: ServiceUrl;
   private connection: Connection | undefined;
+  /** Attempts to connect again since a connection was stable. */
   private attempt = 0;
+  private openedAt = Infinity;
   private timer: ReturnType<typeof setTimeout> | undefined;
 
   /** `_reserved` is where `WebSocket` has its subprotocols, of which SockJS has none; a list is checked. */
   constructor(
     url: string | URL,
     _reserved?: string | readonly string[] | null,
-    private readonly options: SockJSOptions = {},
+    options?: SockJSOptions | null,
   ) {
     super();
     if (arguments.length < 1) {
       throw new TypeError("Failed to construct 'SockJS: 1 argument required, but only 0 present");
     }
+    this.options = options ?? {};
+    const { sessionId } = this.options;
+    if (sessionId && typeof sessionId !== "number" && typeof sessionId !== "function") {
+      throw new TypeError("If sessionId is used in the options, it needs to be a number or a function.");
+    }
     checkProtocols(_reserved);
     const page = currentPage();
     this.service = ServiceUrl.parse(String(url), page);
     this.url = String(this.service);
-    this.options ??= {};
     for (const type of EVENTS) {
       this.addEventListener(type, (event) => {
         const handler = this[`on${type}`] as ((event: Event) => unknown) | null;
@@ -102,10 +121,28 @@ export default class SockJS extends EventTarget {
     super.addEventListener(type, listener as EventListener, options);
   }
 
+  override removeEventListener<K extends keyof SockJSEventMap>(
+    type: K,
+    listener: (event: SockJSEventMap[K]) => unknown,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: EventListenerOrEventListenerObject | null,
+    options?: boolean | EventListenerOptions,
+  ): void;
+  override removeEventListener(
+    type: string,
+    listener: unknown,
+    options?: boolean | EventListenerOptions,
+  ): void {
+    super.removeEventListener(type, listener as EventListener, options);
+  }
+
   /** Sends a message. What is no text becomes one, but with `websocket-raw`. */
   send(data: Sendable | number | boolean | object | null | undefined): void {
     if (this.readyState === SockJS.CONNECTING) {
-      throw new Error("InvalidStateError: The connection has not been established yet");
+      throw failure("InvalidStateError", "The connection has not been established yet");
     }
     if (this.readyState !== SockJS.OPEN) return;
     const isBinary = this.transport === "websocket-raw" && typeof data === "object" && data !== null;
@@ -115,7 +152,7 @@ export default class SockJS extends EventTarget {
   /** Closes the socket. The server is told that it is closed, but neither code nor reason. */
   close(code?: number, reason?: string): void {
     if (code && !isApplicationCode(code)) {
-      throw new Error("InvalidAccessError: Invalid code");
+      throw failure("InvalidAccessError", "Invalid code");
     }
     if (reason && reason.length > 123) {
       throw new SyntaxError("reason argument has an invalid length");
@@ -128,39 +165,42 @@ export default class SockJS extends EventTarget {
       open: (transport) => {
         this.transport = transport;
         this.readyState = SockJS.OPEN;
-        this.attempt = 0;
-        this.tell("open");
+        this.openedAt = performance.now();
+        this.dispatchEvent(new Event("open"));
       },
-      message: (data) => this.tell("message", { data }),
-      heartbeat: () => this.tell("heartbeat"),
+      message: (data) => this.dispatchEvent(new MessageEvent("message", { data })),
+      heartbeat: () => this.dispatchEvent(new Event("heartbeat")),
       end: (end) => this.handleEnd(end),
     });
   }
 
   private handleEnd(end: End): void {
     const { reconnect } = this.options;
-    const { delay = 500, maxDelay = 30_000, attempts = Infinity } = reconnect === true ? {} : reconnect || {};
-    // Where the server has closed, or nothing works, it would not be better the next time.
-    const isHopeless = end.wasClean || end.code === 2000;
-    if (!reconnect || isHopeless || this.attempt >= attempts) return this.finish(end);
+    const { delay, maxDelay, attempts, stableAfter, when } = { ...RECONNECT, ...(reconnect as object) };
+    if (performance.now() - this.openedAt >= stableAfter) this.attempt = 0;
+    this.openedAt = Infinity;
+    if (!reconnect || this.attempt >= attempts || !when(end)) return this.finish(end);
     this.attempt += 1;
     const longest = Math.min(delay * 2 ** (this.attempt - 1), maxDelay);
     const wait = Math.round(longest * (0.5 + Math.random() / 2));
+    this.transport = null;
     this.readyState = SockJS.CONNECTING;
     this.timer = setTimeout(() => this.connect(), wait);
-    this.tell("reconnecting", { ...end, attempt: this.attempt, delay: wait });
+    const event = new Event("reconnecting");
+    this.dispatchEvent(Object.assign(event, end, { attempt: this.attempt, delay: wait }));
   }
 
   /** Ends the socket: what there is to tell is told later. */
   private finish(end: End): void {
     if (this.readyState >= SockJS.CLOSING) return;
-    const wasAsking = this.connection?.isPending !== false && end.wasClean;
+    const wasAsking = this.connection?.isPending !== false;
     this.stop(end);
+    this.transport = null;
     this.readyState = SockJS.CLOSING;
     setTimeout(() => {
       this.readyState = SockJS.CLOSED;
-      if (wasAsking) this.tell("error");
-      this.tell("close", end);
+      if (wasAsking) this.dispatchEvent(new Event("error"));
+      this.dispatchEvent(closeEvent(end));
     });
   }
 
@@ -174,10 +214,14 @@ export default class SockJS extends EventTarget {
   private readonly leave = (event: PageTransitionEvent): void => {
     if (!event.persisted) this.close();
   };
+}
 
-  private tell(type: keyof SockJSEventMap, fields: object = {}): void {
-    this.dispatchEvent(Object.assign(new Event(type), fields));
-  }
+
+/** `CloseEvent` is new in Node. */
+function closeEvent(end: End): Event {
+  return typeof CloseEvent === "undefined"
+    ? Object.assign(new Event("close"), end)
+    : new CloseEvent("close", { ...end });
 }
 
 /** Of a page or a worker. */

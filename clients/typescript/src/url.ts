@@ -1,3 +1,5 @@
+import { failure } from "./failure.js";
+
 /** Where a service is. Paths go before the query, which goes with every request. */
 export class ServiceUrl {
   private constructor(
@@ -20,8 +22,9 @@ export class ServiceUrl {
     }
     if (text.includes("#")) throw new SyntaxError("The URL must not contain a fragment");
     if (page?.protocol === "https:" && url.protocol === "http:" && !isLoopback(url.hostname)) {
-      throw new Error(
-        "SecurityError: An insecure SockJS connection may not be initiated from a page loaded over HTTPS",
+      throw failure(
+        "SecurityError",
+        "An insecure SockJS connection may not be initiated from a page loaded over HTTPS",
       );
     }
     return ServiceUrl.of(url);
@@ -54,7 +57,7 @@ export function sessionPath(
   server: string | undefined,
   session: number | (() => string) | undefined,
 ): string {
-  const id = typeof session === "function" ? session() : random(session ?? 8);
+  const id = typeof session === "function" ? session() : random(session || 8);
   return `/${server ?? String(Number(random(8, "0123456789")) % 1000).padStart(3, "0")}/${id}`;
 }
 

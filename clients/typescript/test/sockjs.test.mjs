@@ -35,6 +35,7 @@ test("arguments are checked as those of sockjs-client", () => {
   }
   assert.throws(() => new SockJS("http://127.0.0.1:1/", ["a", "a"]), /duplicated/);
   assert.throws(() => new SockJS("http://127.0.0.1:1/", [""]), /invalid/);
+  assert.throws(() => new SockJS("http://127.0.0.1:1/", null, { sessionId: "mine" }), TypeError);
 });
 
 test("a socket looks like a WebSocket", () => {
@@ -44,7 +45,7 @@ test("a socket looks like a WebSocket", () => {
   assert.deepEqual([sockjs.CONNECTING, sockjs.OPEN, sockjs.CLOSING, sockjs.CLOSED], [0, 1, 2, 3]);
   assert.equal(sockjs.transport, null);
   assert.throws(() => sockjs.send("x"), /InvalidStateError/);
-  assert.throws(() => sockjs.close(1001), /InvalidAccessError/);
+  assert.throws(() => sockjs.close(1001), { name: "InvalidAccessError", message: /^InvalidAccessError: / });
   assert.throws(() => sockjs.close(5000), /InvalidAccessError/);
   assert.throws(() => sockjs.close(3000, "x".repeat(124)), SyntaxError);
 });
@@ -448,12 +449,13 @@ test("a connection that is lost is made again, if that is wanted", async () => {
   });
   const reconnect = { delay: 1, attempts: 3 };
   const { sockjs, next } = connect(peer.url, { transports: "xhr-streaming", reconnect });
-  for (let time = 0; time < 2; time += 1) {
+  for (const time of [1, 2]) {
     assert.equal((await next()).type, "open");
     assert.equal((await next()).data, "hello");
     const { type, attempt, code } = await next();
-    assert.deepEqual([type, attempt, code], ["reconnecting", 1, 1006]);
-    assert.equal(sockjs.readyState, SockJS.CONNECTING);
+    assert.deepEqual([type, attempt, code], ["reconnecting", time, 1006]);
+    assert.deepEqual([sockjs.readyState, sockjs.transport], [SockJS.CONNECTING, null]);
+    assert.throws(() => sockjs.send("too early"), { name: "InvalidStateError" });
   }
   assert.equal((await next()).type, "open");
   assert.equal((await next()).data, "here to stay");
@@ -468,6 +470,43 @@ test("attempts to connect again come to an end", async () => {
   assert.deepEqual(seen.map(({ type }) => type), ["reconnecting", "reconnecting", "close"]);
   assert.deepEqual(seen.map(({ code }) => code), [1002, 1002, 1002]);
   assert.equal(peer.asked.length, 3);
+});
+
+test("a connection that was stable is made again without delay", async () => {
+  const peer = await start(({ what, answer, response }) => {
+    if (what === "info") answer("{}");
+    else response.write("o\n", () => response.destroy());
+  });
+  const reconnect = { delay: 1, stableAfter: 0 };
+  const { next } = connect(peer.url, { transports: "xhr-streaming", reconnect });
+  for (let time = 0; time < 3; time += 1) {
+    assert.equal((await next()).type, "open");
+    assert.equal((await next()).attempt, 1);
+  }
+});
+
+test("a server that goes away, or lets no transport through, may come back", async () => {
+  const peer = await start(({ what, before, answer }) => {
+    if (what === "info") answer("{}");
+    else if (before === 0) answer('c[1001,"restart"]\n');
+    else answer("", 503);
+  });
+  const { next } = connect(peer.url, { transports: "xhr-polling", reconnect: { delay: 1, attempts: 2 } });
+  const seen = [await next(), await next(), await next()];
+  assert.deepEqual(seen.map(({ type, code }) => [type, code]), [
+    ["reconnecting", 1001],
+    ["reconnecting", 2000],
+    ["close", 2000],
+  ]);
+});
+
+test("the page may decide when to connect again", async () => {
+  const peer = await start(({ what, answer }) => answer(what === "info" ? "{}" : 'c[3000,"Go away!"]\n'));
+  const when = ({ code, wasClean }) => code === 3000 && wasClean;
+  const { sockjs, next } = connect(peer.url, { reconnect: { delay: 1, when } });
+  assert.equal((await next()).type, "reconnecting");
+  sockjs.close();
+  assert.deepEqual(await next(), { type: "close", code: 1000, reason: "Normal closure", wasClean: true });
 });
 
 test("where the server has closed, no attempt is made", async () => {
