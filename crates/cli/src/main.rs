@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::{serve, ws};
+use command::{lab, serve, ws};
 use log::LogLevel;
 
 /// Real-time messaging for the web: WebSocket endpoints, SockJS, STOMP and message handlers, all
@@ -28,6 +28,7 @@ enum Command {
     /// Start the server. Done too when no command is given.
     Serve(serve::Arguments),
     Ws(ws::Arguments),
+    Lab(lab::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -40,6 +41,10 @@ fn main() -> ExitCode {
         Command::Ws(ws) => {
             log::init(LogLevel::Error);
             ws::run(&ws)
+        }
+        Command::Lab(lab) => {
+            log::init(LogLevel::Error);
+            lab::run(&lab)
         }
     };
     match done {

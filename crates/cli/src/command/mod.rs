@@ -1,4 +1,5 @@
 //! One file for each subcommand.
 
+pub(crate) mod lab;
 pub(crate) mod serve;
 pub(crate) mod ws;

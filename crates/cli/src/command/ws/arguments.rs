@@ -57,7 +57,8 @@ impl Arguments {
     }
 }
 
-fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
+/// A header field, as it is given by `--header`.
+pub(crate) fn header(text: &str) -> Result<(HeaderName, HeaderValue), String> {
     let (name, value) = text.split_once(':').ok_or("expected `Name: value`")?;
     let name =
         name.trim().parse().map_err(|_| format!("`{name}` cannot be the name of a field"))?;

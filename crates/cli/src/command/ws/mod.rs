@@ -15,7 +15,7 @@ use tidings::endpoint::{CloseCode, CloseReason, DeflateOptions, Message, SendErr
 use tokio::sync::mpsc;
 use tokio::time::Instant;
 
-pub(crate) use self::arguments::Arguments;
+pub(crate) use self::arguments::{Arguments, header};
 use self::input::Command;
 use self::report::{Closed, Opened, Report};
 
