@@ -61,7 +61,7 @@ export default class SockJS extends EventTarget {
     removeEventListener(type: string, listener: EventListenerOrEventListenerObject | null, options?: boolean | EventListenerOptions): void;
     /** Sends a message. What is no text becomes one, but with `websocket-raw`. */
     send(data: Sendable | number | boolean | object | null | undefined): void;
-    /** Closes the socket. The server is told that it is closed, but neither code nor reason. */
+    /** Closes the socket. The server is told code and reason by `websocket-raw` only. */
     close(code?: number, reason?: string): void;
     private connect;
     private handleEnd;

@@ -149,7 +149,7 @@ export default class SockJS extends EventTarget {
     this.connection?.send(isBinary ? (data as Sendable) : String(data));
   }
 
-  /** Closes the socket. The server is told that it is closed, but neither code nor reason. */
+  /** Closes the socket. The server is told code and reason by `websocket-raw` only. */
   close(code?: number, reason?: string): void {
     if (code && !isApplicationCode(code)) {
       throw failure("InvalidAccessError", "Invalid code");
