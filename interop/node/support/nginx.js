@@ -12,15 +12,15 @@ import { within } from "./server.js";
 const DOCUMENTATION = fileURLToPath(new URL("../../../docs/nginx.md", import.meta.url));
 
 export class Nginx {
-  /// In front of the server at `upstream`.
-  static async start(upstream) {
+  /// In front of the server at `upstream`. `change` makes another configuration of the documented one.
+  static async start(upstream, change = (site) => site) {
     const nginx = new Nginx();
     nginx.folder = await mkdtemp(path.join(os.tmpdir(), "tidings-nginx-"));
     // Its workers are somebody else, who buffers requests there.
     await chmod(nginx.folder, 0o755);
     nginx.port = await freePort();
     const documented = (await readFile(DOCUMENTATION, "utf8")).match(/```nginx\n(.*?)```/s)[1];
-    const site = documented
+    const site = change(documented)
       .replace("listen 80;", `listen 127.0.0.1:${nginx.port};`)
       .replace("http://127.0.0.1:8080;", `http://${upstream};`);
     const temporary = ["client_body", "proxy", "fastcgi", "uwsgi", "scgi"]

@@ -17,7 +17,7 @@ const COPIED_MS = 1500;
 const OVERHEAD_MS = 600;
 
 const ui = Object.fromEntries(
-  ['form', 'start', 'stop', 'status', 'estimate', 'rows', 'axis', 'note', 'quiet-rows', 'quiet-text', 'json', 'copy', 'choices'].map(
+  ['form', 'start', 'stop', 'status', 'estimate', 'rows', 'axis', 'note', 'summary', 'quiet-rows', 'quiet-text', 'json', 'copy', 'choices'].map(
     (name) => [name, part(name)],
   ),
 );
@@ -99,6 +99,7 @@ async function run(ledger, chosen, result, stopped) {
     if (transport.kind === 'polling') dilemma.learn(row, null, settings.interval);
     if (transport.name === 'websocket') dilemma.learn(null, row, settings.interval);
   }
+  summarise(result);
   await tellOfProxies(ledger, result);
   if (stopped.aborted || result.settings.quiet === 0) return;
   showStatus(ui.status, 'connecting', `Nothing is said for ${result.settings.quiet} s`);
@@ -107,6 +108,17 @@ async function run(ledger, chosen, result, stopped) {
     drawQuiet(quiet);
   };
   await watch({ ledger, settings: settings.values, changed, stopped });
+}
+
+/** The run in one sentence. */
+function summarise({ settings: { size, interval }, rows: measured }) {
+  const said = ['websocket', 'long-polling', 'polling'].flatMap((name) => {
+    const row = measured.find((it) => it.name === name);
+    if (row?.state !== 'done') return [];
+    const label = name === 'polling' ? `polling every ${format.milliseconds(interval)}` : name.replace('-', ' ').replace('websocket', 'WebSocket');
+    return [`${label} ${format.octets(row.messages.octetsPerMessage)} octets and ${format.milliseconds(row.latency.median)}`];
+  });
+  ui.summary.textContent = said.length > 1 ? `There and back with ${size} octets: ${said.join('; ')}.` : '';
 }
 
 /** Whether the server was told of proxies, and which HTTP came to it. */
@@ -118,7 +130,7 @@ async function tellOfProxies(ledger, result) {
   if (result.forwarded) {
     notes.push('A proxy passes the requests on: the octets of HTTP are those between it and the server.');
   }
-  if (result.http.some((version) => version !== 'HTTP/1.1')) {
+  if (result.http.some((version) => !version.startsWith('HTTP/1.'))) {
     notes.push(`The server was asked in ${result.http.join(' and ')}; the octets are those that HTTP/1.1 would take.`);
   }
   if (wasHidden) notes.push('The page was in the background, where browsers slow timers down: measure again in front.');
@@ -133,7 +145,7 @@ async function failAll(chosen, result, error) {
     if (row.verdict) continue;
     row.state = 'failed';
     const failure = { status: error.status, text: error.message };
-    row.verdict = await explain({ ...transport, frame: false }, { failure }, undefined, '');
+    row.verdict = await explain({ ...transport, frames: [] }, { failure }, undefined, '');
   }
   showStatus(ui.status, 'closed', 'The server does not take part');
 }
@@ -145,15 +157,17 @@ function draw(result) {
 }
 
 function drawQuiet({ seconds, rows: watched }) {
-  const most = Math.max(1, ...watched.map(({ octetsPerMinute }) => octetsPerMinute));
-  ui['quiet-text'].textContent = `Seen for ${Math.round(seconds)} s, and scaled to a minute.`;
+  const most = Math.max(1, ...watched.map(({ minute }) => minute?.octets ?? 0));
+  ui['quiet-text'].textContent = `They were watched for ${Math.round(seconds)} s.`;
   ui['quiet-rows'].replaceChildren(
-    ...watched.map(({ name, label, kind, failed, requests, requestsPerMinute, octetsPerMinute }) => {
+    ...watched.map(({ name, label, kind, failed, seen, minute }) => {
       const bar = shape('svg', { class: 'bar', 'aria-hidden': 'true' },
-        shape('rect', { class: 'overhead', width: percent(octetsPerMinute / most), height: '100%', rx: 2 }));
-      const cost = failed ?? `${format.octets(octetsPerMinute)} octets, ${format.number(requestsPerMinute)} requests`;
-      return element('li', { 'data-testid': `quiet-${name}`, 'data-kind': kind, 'data-requests': requests },
-        element('span', { class: 'label' }, label), bar, element('span', { class: 'numbers' }, cost));
+        shape('rect', { class: 'overhead', width: percent((minute?.octets ?? 0) / most), height: '100%', rx: 2 }));
+      const cost = failed ?? `${format.octets(minute.octets)} octets a minute${minute.computed ? ', computed' : ''}`;
+      const requests = seen.requests === 1 ? '1 request' : `${seen.requests} requests`;
+      return element('li', { 'data-testid': `quiet-${name}`, 'data-kind': kind, 'data-requests': seen.requests },
+        element('span', { class: 'label' }, label), bar,
+        element('span', { class: 'numbers' }, cost, element('span', { class: 'soft small' }, `seen: ${requests}, ${format.octets(seen.octets)} octets`)));
     }),
   );
 }

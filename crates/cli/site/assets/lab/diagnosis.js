@@ -34,8 +34,8 @@ export async function explain(transport, seen, tally, url) {
   if (seen.buffered) {
     return verdict('buffered', 'What the server wrote arrived only when its response had ended: a proxy gathers responses (proxy buffering).');
   }
-  if (transport.frame || failure?.frame) {
-    const blocked = await blockedFrame(transport.frame ? `${url}/sockjs/iframe.html` : `${url}/sockjs/000/frame/htmlfile?c=_`);
+  for (const frame of transport.frames) {
+    const blocked = await blockedFrame(`${url}/${frame}`);
     if (blocked) return blocked;
   }
   if (!arrived && transport.kind === 'streaming' && tally.response_data_octets > 0) {
@@ -50,6 +50,9 @@ function socket(failure, tally) {
   const { upgrades_asked: asked = 0, upgrades_done: done = 0, requests = 0, last_error: error } = tally ?? {};
   if (done > 0) {
     return verdict('cut', 'The server agreed to the WebSocket, but nothing of it came back: something on the way does not let the connection through.');
+  }
+  if (asked > 0 && tally.http === 'HTTP/1.0') {
+    return verdict('http-1.0', 'The handshake came in HTTP/1.0, which has no WebSockets: a proxy has to speak HTTP/1.1 to the server.');
   }
   if (asked > 0) return verdict('refused', `The server refused the handshake with status ${error ?? 'unknown'}.`);
   if (error) {
@@ -70,11 +73,13 @@ async function blockedFrame(url) {
   const timer = setTimeout(() => stop.abort(), HEAD_MS);
   try {
     const { headers } = await fetch(url, { cache: 'no-store', signal: stop.signal });
-    const options = headers.get('x-frame-options');
-    if (/deny/i.test(options ?? '')) return frameVerdict(`X-Frame-Options: ${options}`);
     const policy = headers.get('content-security-policy') ?? '';
-    const ancestors = policy.match(/frame-ancestors[^;,]*/i)?.[0];
-    if (ancestors && !/'self'|\*/.test(ancestors)) return frameVerdict(ancestors);
+    const ancestors = policy.match(/frame-ancestors[^;,]*/gi);
+    // Where there are any, the older field does not count: CSP 3, 6.4.2.
+    const options = ancestors ? null : headers.get('x-frame-options');
+    if (/deny/i.test(options ?? '')) return frameVerdict(`X-Frame-Options: ${options}`);
+    const forbids = ancestors?.find((list) => !/'self'|\*/.test(list));
+    if (forbids) return frameVerdict(forbids);
   } catch {
     // What fails here is said of the transport.
   } finally {

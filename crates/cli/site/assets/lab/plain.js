@@ -3,6 +3,10 @@
 
 import { ask } from './ledger.js';
 
+/** How long a long poll waits. The first does not wait, but is as long in octets. */
+export const WAIT_MS = 25_000;
+const NOT_AT_ALL = '00000';
+
 /** The lines of an answer that are messages. */
 const messages = (text) => text.split('\n').filter((line) => line !== '');
 
@@ -61,9 +65,9 @@ export class Polling extends Plain {
 /** Asks, and is answered when there is something. */
 export class LongPolling extends Plain {
   async receive() {
-    await this.get('wait?timeout=0');
+    await this.get(`wait?timeout=${NOT_AT_ALL}`);
     this.heard.opened();
-    while (!this.stop.signal.aborted) await this.get('wait');
+    while (!this.stop.signal.aborted) await this.get(`wait?timeout=${WAIT_MS}`);
   }
 }
 

@@ -27,32 +27,32 @@ export class Row {
   #median = shape('line', { class: 'median', y1: '12%', y2: '88%', visibility: 'hidden' });
   #cells = {};
 
-  constructor(transport) {
-    const { name, label, about, kind } = transport;
+  constructor({ name, label, about, kind }) {
     const cell = (key, heading, ...children) => {
       const made = element('td', { class: key, 'data-label': heading, 'data-testid': key }, ...children);
       this.#cells[key] = made;
       return made;
     };
-    this.verdict = element('p', { class: 'verdict', 'data-testid': 'verdict' });
+    this.verdict = element('span', { class: 'verdict', 'data-testid': 'verdict' });
     this.bar = shape('svg', { class: 'bar', 'aria-hidden': 'true' });
     this.octets = element('span', { 'data-testid': 'octets' });
     const strip = shape(
       'svg',
       { class: 'strip', 'aria-hidden': 'true' },
       ...DECADES_MS.map((ms) => shape('line', { class: 'grid', x1: percent(place(ms)), x2: percent(place(ms)), y1: 0, y2: '100%' })),
+      ...DECADES_MS.map((ms, index) => shape('text', { x: percent(place(ms)), y: '100%', 'text-anchor': 'middle' }, DECADE_LABELS[index])),
       this.#dots,
       this.#median,
     );
     this.element = element(
       'tr',
       { 'data-testid': `row-${name}`, 'data-kind': kind, 'data-state': 'waiting' },
-      element('th', { scope: 'row' }, element('span', { class: 'label' }, label), element('span', { class: 'about' }, about), this.verdict),
+      element('th', { scope: 'row' }, element('span', { class: 'label' }, label), element('span', { class: 'about' }, about), ' ', this.verdict),
       cell('latencies', 'Each message', strip),
       cell('median-ms', 'Median'),
       cell('p95-ms', '95 in 100'),
-      cell('cost', 'Octets a message', this.bar, this.octets),
-      cell('requests', 'Requests a message'),
+      cell('cost', 'Octets a message', element('div', {}, this.octets, this.bar)),
+      cell('requests', 'Requests'),
       cell('connect', 'To connect'),
     );
   }

@@ -2,6 +2,10 @@ import { Htmlfile, Jsonp } from './comet.js';
 import { LongPolling, Polling, ServerSentEvents, Streaming } from './plain.js';
 import { PlainWebSocket, SockJsTransport } from './sockets.js';
 
+/** The pages in frames that a transport needs, below its row. */
+const IFRAME = 'sockjs/iframe.html';
+const HTMLFILE = 'sockjs/000/frame/htmlfile?c=_';
+
 /**
  * Every transport that a browser has. `kind` is how the server's messages come: an answer to each question
  * (`polling`), an answer that waits for one (`waiting`), one that goes on (`streaming`), or a `socket`.
@@ -29,8 +33,12 @@ export const TRANSPORTS = [
 /** Those that the quiet minute watches: they may be open at once, as browsers open six connections. */
 export const QUIET = ['polling', 'long-polling', 'streaming', 'eventsource', 'websocket'];
 
+function framesOf(name) {
+  return [name.includes('iframe') && IFRAME, name.includes('htmlfile') && HTMLFILE].filter(Boolean);
+}
+
 function plain(name, label, kind, Transport, about, group = 'Without a library') {
-  return { name, label, kind, about, group, start: (...given) => new Transport(...given) };
+  return { name, label, kind, about, group, frames: framesOf(name), start: (...given) => new Transport(...given) };
 }
 
 function sockjs(transport, kind) {
@@ -40,7 +48,7 @@ function sockjs(transport, kind) {
     kind,
     about: transport.startsWith('iframe') ? 'in a frame of its own' : '',
     group: 'SockJS',
-    frame: transport.startsWith('iframe'),
+    frames: framesOf(transport),
     start: (...given) => new SockJsTransport(transport, ...given),
   };
 }
