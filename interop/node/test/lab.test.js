@@ -171,6 +171,14 @@ describe("Alone with the server", () => {
     await page.done();
   });
 
+  test("more than the server keeps is refused, and the row says so", async () => {
+    const page = await open(server.http, { count: 30, rate: 50, size: 8192, interval: 20_000, quiet: 0, only: "polling" });
+    const { row } = await run(page);
+    assert.equal(row.polling.verdict.code, "lost");
+    assert.match(row.polling.verdict.text, /^0 of \d+ messages came back\..*Too many messages wait to be fetched/);
+    await page.done();
+  });
+
   test("the knobs are in the address, and the result goes to the clipboard", async () => {
     const permissions = ["clipboard-read", "clipboard-write"];
     const page = await open(server.http, { interval: 400, only: "polling" }, { permissions });

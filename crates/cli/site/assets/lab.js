@@ -216,6 +216,9 @@ function show(state) {
   ui.form.dataset.state = state;
   ui.start.disabled = isRunning;
   ui.stop.disabled = !isRunning;
+  // The next step is the one that stands out.
+  ui.start.classList.toggle('main-action', !isRunning);
+  ui.stop.classList.toggle('main-action', isRunning);
   for (const field of ui.form.querySelectorAll('input:not([type="range"])')) field.disabled = isRunning;
 }
 

@@ -81,7 +81,7 @@ export async function measure(transport, { ledger, settings, result, changed, st
     result.state = 'measuring';
     changed();
 
-    const sending = send(connection, settings, echoes, stopped);
+    const sending = send(connection, settings, { echoes, stopped, failed: heard.failed });
     end = await Promise.race([sending, failed.promise, halted]);
     if (!end) {
       const patience = pause(ECHO_MS + (transport.kind === 'polling' ? settings.interval : 0));
@@ -109,8 +109,8 @@ export async function measure(transport, { ledger, settings, result, changed, st
   }
 }
 
-/** The messages, at their rate. Fails as the first of them that fails. */
-async function send(connection, { count, rate, size }, echoes, stopped) {
+/** Sends the messages, at their rate. */
+async function send(connection, { count, rate, size }, { echoes, stopped, failed }) {
   const begun = performance.now();
   const sent = [];
   for (let number = 0; number < count && !stopped.aborted; number += 1) {
@@ -119,7 +119,8 @@ async function send(connection, { count, rate, size }, echoes, stopped) {
     if (stopped.aborted) break;
     const text = `${number}:`.padEnd(size, 'x');
     echoes.sending(number);
-    sent.push(connection.send(text));
+    const failure = (error) => failed({ status: error.status, text: error.message });
+    sent.push(Promise.resolve(connection.send(text)).catch(failure));
   }
   await Promise.all(sent);
 }

@@ -18,6 +18,7 @@ export function axis() {
   );
 }
 
+const COLUMNS = 7;
 const STATES = { waiting: '', opening: 'opening …', measuring: 'measuring …', done: '', failed: '', stopped: '' };
 
 /** One transport's row of the table. */
@@ -44,10 +45,12 @@ export class Row {
       this.#dots,
       this.#median,
     );
+    const aside = element('span', { class: 'about' }, about);
+    this.heading = element('th', { scope: 'row' }, element('span', { class: 'label' }, label), aside, ' ', this.verdict);
     this.element = element(
       'tr',
       { 'data-testid': `row-${name}`, 'data-kind': kind, 'data-state': 'waiting' },
-      element('th', { scope: 'row' }, element('span', { class: 'label' }, label), element('span', { class: 'about' }, about), ' ', this.verdict),
+      this.heading,
       cell('latencies', 'Each message', strip),
       cell('median-ms', 'Median'),
       cell('p95-ms', '95 in 100'),
@@ -63,6 +66,10 @@ export class Row {
     this.element.dataset.verdict = result.verdict?.code ?? '';
     const text = result.verdict?.text ?? STATES[result.state];
     if (this.verdict.textContent !== text) this.verdict.textContent = text;
+    // A reason has the whole row for itself.
+    const alone = result.state === 'failed' && result.latencies.length === 0;
+    this.heading.colSpan = alone ? COLUMNS : 1;
+    for (const cell of Object.values(this.#cells)) cell.hidden = alone;
     this.#strip(result.latencies, result.latency);
     this.#set('median-ms', format.milliseconds(result.latency?.median));
     this.#set('p95-ms', format.milliseconds(result.latency?.p95));
@@ -115,7 +122,7 @@ export function table(body, transports) {
   for (const transport of transports) {
     if (transport.group !== group) {
       group = transport.group;
-      const heading = element('th', { scope: 'rowgroup', colspan: '7' }, group);
+      const heading = element('th', { scope: 'rowgroup', colspan: COLUMNS }, group);
       body.append(element('tr', { class: 'group' }, heading));
     }
     const row = new Row(transport);
