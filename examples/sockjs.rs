@@ -8,7 +8,8 @@ use std::error::Error;
 
 use options::Options;
 use tidings::App;
-use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+use tidings::endpoint::{Endpoint, EndpointConfig, EndpointError, Message, Session};
+use tidings::server::SockJsOptions;
 
 struct Echo;
 

@@ -96,7 +96,10 @@ impl<'a> Course<'a> {
                 options.tls.secure(url.host(), alpn, wire).await.map_err(ConnectError::Tls)
             }
             #[cfg(not(feature = "tls"))]
-            Scheme::Wss => Err(super::UrlError::WithoutTls.into()),
+            Scheme::Wss => {
+                let _ = version;
+                Err(super::UrlError::WithoutTls.into())
+            }
         }
     }
 
