@@ -13,6 +13,13 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
     const socket = new WebSocket(`ws://${server.http}/websocket/8`);
     const closed = once(socket, "close");
     await within(once(socket, "message"), "welcome");
+    const { run } = await (await fetch(`http://${server.http}/lab/runs`, { method: "POST" })).json();
+    const lab = new WebSocket(`ws://${server.http}/lab/runs/${run}/a/websocket`);
+    const labClosed = once(lab, "close");
+    await within(once(lab, "open"), "the lab's WebSocket");
+    const labStream = await Raw.connect(server.httpPort);
+    labStream.write(`GET /lab/runs/${run}/b/stream HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n`);
+    await labStream.until("1\r\n\n\r\n");
     const stream = await Raw.connect(server.httpPort);
     stream.write("POST /echo/000/s/xhr_streaming HTTP/1.1\r\nHost: 127.0.0.1\r\n\r\n");
     await stream.until("\r\no\n");
@@ -25,6 +32,8 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
     await server.stop(signal);
     assert.equal((await closed)[0], 1001);
+    assert.equal((await labClosed)[0], 1001);
+    assert.match(await labStream.toEnd(), /^0\r\n/);
     assert.match(await stream.toEnd(), /c\[1001,/);
     assert.match(await stomp.toEnd(), /ERROR\nmessage:server is shutting down\n/);
     deaf.socket.destroy();

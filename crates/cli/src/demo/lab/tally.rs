@@ -108,15 +108,21 @@ impl Tally {
         framing
     }
 
-    /// Counts a piece of a body, and what ends it.
-    fn chunk(&mut self, len: usize, framing: Framing, is_end: bool) {
-        let mut around = 0;
-        if framing == Framing::Chunked {
-            around += if len > 0 { format!("{len:X}\r\n\r\n").len() } else { 0 };
-            around += if is_end { LAST_CHUNK } else { 0 };
-        }
+    /// Counts a piece of a body.
+    fn chunk(&mut self, len: usize, framing: Framing) {
+        let around = match framing {
+            Framing::Chunked if len > 0 => format!("{len:X}\r\n\r\n").len(),
+            _ => 0,
+        };
         self.response_data_octets += len as u64;
         self.response_body_octets += (len + around) as u64;
+    }
+
+    /// Counts what ends a body.
+    fn end(&mut self, framing: Framing) {
+        if framing == Framing::Chunked {
+            self.response_body_octets += LAST_CHUNK as u64;
+        }
     }
 }
 
@@ -231,8 +237,12 @@ impl http_body::Body for Answer {
         let failed = matches!(frame, Some(Err(_)));
         let ends = !failed && (frame.is_none() || self.body.is_end_stream());
         let is_end = ends && !mem::replace(&mut self.ended, ends);
-        let Self { asked, framing, .. } = &*self;
-        asked.row.tally().chunk(data.map_or(0, Bytes::len), *framing, is_end);
+        let mut tally = self.asked.row.tally();
+        tally.chunk(data.map_or(0, Bytes::len), self.framing);
+        if is_end {
+            tally.end(self.framing);
+        }
+        drop(tally);
         Poll::Ready(frame)
     }
 
