@@ -39,6 +39,11 @@ impl Endpoint for Broadcast {
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
-    let app = App::builder().sockjs("/echo", || Echo).sockjs("/broadcast", || Broadcast).build()?;
+    let config = EndpointConfig::default().connection_options(options.connection());
+    let sockjs = SockJsOptions { endpoint: Some(config), ..SockJsOptions::default() };
+    let app = App::builder()
+        .sockjs_with_options("/echo", sockjs.clone(), || Echo)
+        .sockjs_with_options("/broadcast", sockjs, || Broadcast)
+        .build()?;
     options.serve(app).await
 }
