@@ -49,3 +49,13 @@ async fn http_1_1_goes_on_with_its_connection() {
     client.write("POST /echo/0/s/xhr HTTP/1.1\r\nHost: here\r\n\r\n").await;
     assert!(client.read_until("0\r\n\r\n").await.contains("a[\"a\"]\n"));
 }
+
+#[tokio::test]
+async fn a_post_that_says_nothing_of_a_body_is_answered() {
+    let server = services().await;
+    let mut client = Raw::connect(server.http).await;
+    client.write("POST /echo/000/quirk/xhr HTTP/1.1\r\nHost: here\r\n\r\n").await;
+    let head = client.read_until("\r\n\r\n").await;
+    assert!(head.starts_with("HTTP/1.1 200 "), "{head}");
+    assert!(client.read_until("o\n").await.ends_with("o\n"));
+}

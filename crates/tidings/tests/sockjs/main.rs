@@ -6,6 +6,7 @@
 mod support;
 
 mod answer;
+mod facts;
 mod headers;
 mod http_versions;
 mod limits;
