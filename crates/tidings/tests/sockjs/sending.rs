@@ -1,7 +1,10 @@
 //! How messages travel from clients.
 
+use tokio::io::AsyncWriteExt;
+use tokio::net::TcpStream;
+
 use super::answer::{Answer, post};
-use super::services::{open_by_polling, poll, send, services};
+use super::services::{open_by_polling, poll, send, services, stream};
 use super::support::Running;
 
 async fn send_as(server: &Running, content_type: Option<&str>, body: &str) -> Answer {
@@ -127,4 +130,20 @@ async fn a_form_brings_messages_in_its_field_d() {
     }
     let unknown = post("/echo/0/unknown/jsonp_send").header("Content-Type", FORM).body("d=[]");
     assert_eq!(unknown.send(&server).await.status, 404);
+}
+
+#[tokio::test]
+async fn a_request_that_is_cut_off_brings_nothing_and_harms_nothing() {
+    let server = services().await;
+    let mut receiver = stream(&server, "s").await;
+    for cut in [10, 60, 150] {
+        let request = post("/echo/000/s/xhr_send").body("[\"whole\",\"or not at all\"]").octets();
+        let mut sender = TcpStream::connect(server.http).await.unwrap();
+        sender.write_all(&request.as_bytes()[..cut.min(request.len() - 1)]).await.unwrap();
+        // A reset, as when a network goes away.
+        sender.set_zero_linger().unwrap();
+        drop(sender);
+    }
+    assert_eq!(send(&server, "s", "[\"still here\"]").await.status, 204);
+    assert!(receiver.read_until("\n\r\n").await.ends_with("a[\"still here\"]\n\r\n"));
 }
