@@ -1,6 +1,6 @@
 use std::time::{Duration, Instant};
 
-use crate::Frame;
+use crate::{DecodeError, Frame, FrameError};
 
 /// The client's side of one session, whatever its transport: what the frames mean.
 ///
@@ -74,13 +74,21 @@ impl ClientSession {
         Self { state: State::Connecting, watchdog, silent_until: None }
     }
 
-    /// Takes in a frame. What is none is ignored, as by all clients, and so are messages out of their time.
+    /// Takes in a frame. What is none is ignored, as by all clients, and so are messages out of their time. One
+    /// with more than [`MESSAGES_MAX`](crate::MESSAGES_MAX) messages ends the session.
     pub fn handle_frame(&mut self, now: Instant, frame: &str) -> Option<ClientEvent> {
         // A letter and no more is a heartbeat; many are the prelude of a response.
         if self.state == State::Closed || frame.starts_with("hh") {
             return None;
         }
-        let frame = Frame::decode(frame).ok()?;
+        let frame = match Frame::decode(frame) {
+            Ok(frame) => frame,
+            // Messages of a server that have to be left out are no more lost without a word than others.
+            Err(FrameError::Payload(DecodeError::TooManyMessages)) => {
+                return self.end(1009, "Too many messages in a frame");
+            }
+            Err(_) => return None,
+        };
         self.watch(now, &frame);
         match (frame, self.state) {
             (Frame::Open, State::Connecting) => {
@@ -173,6 +181,18 @@ mod tests {
         }
         let message = ClientEvent::Messages(vec!["a".to_owned()]);
         assert_eq!(session.handle_frame(now, "m\"a\""), Some(message));
+    }
+
+    #[test]
+    fn no_frame_has_more_messages_than_it_may() {
+        let (mut session, now) = opened(Watchdog::Off);
+        let array = |len: usize| format!("a[{}\"\"]", "\"\",".repeat(len - 1));
+        let most = session.handle_frame(now, &array(crate::MESSAGES_MAX));
+        assert!(
+            matches!(most, Some(ClientEvent::Messages(all)) if all.len() == crate::MESSAGES_MAX)
+        );
+        let more = session.handle_frame(now, &array(crate::MESSAGES_MAX + 1));
+        assert_eq!(more, closed(1009, "Too many messages in a frame"));
     }
 
     #[test]

@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::super::connecting::{Client, Established};
 use super::super::error::ConnectError;
 use super::super::exchange::ExchangeError;
-use super::super::url::WebSocketUrl;
+use super::super::url::{Scheme, WebSocketUrl};
 use super::client::SockJsClientOptions;
 use super::lane::{Lane, Question};
 use super::request_transport::RequestTransport;
@@ -83,13 +83,22 @@ async fn ask_for_info(requester: &Requester, home: &WebSocketUrl) -> Result<Serv
         // As all clients do, take what is no answer for one that says nothing.
         let info = Info::from_json(&json).unwrap_or_default();
         let base = match &info.base_url {
-            Some(base_url) => base.join_service(base_url)?,
+            Some(base_url) => elsewhere(&base, base_url)?,
             None => base,
         };
         Ok(Service { info, base, round_trip })
     };
     let answered = tokio::time::timeout(timeout, asking).await;
     answered.unwrap_or(Err(ConnectError::Timeout(timeout)))
+}
+
+/// Where `/info` says that the transports are. As with redirections, nothing leads out of TLS.
+fn elsewhere(base: &WebSocketUrl, base_url: &str) -> Result<WebSocketUrl, ConnectError> {
+    let url = base.join_service(base_url)?;
+    match (base.scheme(), url.scheme()) {
+        (Scheme::Wss, Scheme::Ws) => Err(ConnectError::InsecureRedirect(url.to_string())),
+        _ => Ok(url),
+    }
 }
 
 /// What all attempts share.
@@ -161,4 +170,19 @@ fn session_path() -> String {
     let server = u32::from_ne_bytes(*server) % 1000;
     let session: String = session.iter().map(|octet| format!("{octet:02x}")).collect();
     format!("/{server:03}/{session}")
+}
+
+#[cfg(all(test, feature = "tls"))]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn no_base_url_leads_out_of_tls() {
+        let base = WebSocketUrl::parse_service("https://example.org/echo").unwrap();
+        let there = elsewhere(&base, "https://other.example/echo/").unwrap();
+        assert_eq!(there.to_string(), "wss://other.example/echo");
+        assert_eq!(elsewhere(&base, "/sub").unwrap().to_string(), "wss://example.org/sub");
+        let error = elsewhere(&base, "http://example.org/echo").unwrap_err();
+        assert!(matches!(error, ConnectError::InsecureRedirect(_)), "{error:?}");
+    }
 }
