@@ -57,9 +57,9 @@ export class Server {
 
 /// One of the library's examples, on a free port.
 export class Example {
-  static async start(name) {
+  static async start(name, listen = "127.0.0.1:0") {
     const command = path.join(EXAMPLES, name);
-    return Example.run(new Example(), name, command, ["--listen", "127.0.0.1:0"]);
+    return Example.run(new Example(), name, command, ["--listen", listen]);
   }
 
   static async run(example, name, command, args) {

@@ -1,6 +1,7 @@
 // sockjs-client in a real browser, on every transport that it has there.
 
 import assert from "node:assert/strict";
+import { once } from "node:events";
 import { after, before, describe, test } from "node:test";
 import { launch } from "../support/browser.js";
 import { Nginx } from "../support/nginx.js";
@@ -18,6 +19,8 @@ const SAME_ORIGIN = [
   "iframe-xhr-polling",
   "jsonp-polling",
 ];
+/// Of each kind one: a WebSocket, a stream, events and polls.
+const RESTARTED = ["websocket", "xhr-streaming", "eventsource", "xhr-polling"];
 const CROSS_ORIGIN = SAME_ORIGIN.filter((transport) => transport !== "htmlfile");
 
 let server;
@@ -88,3 +91,35 @@ for (const [where, host, port, transports] of [
     });
   }
 }
+
+describe("a server that is killed and started again", () => {
+  test("has lost its sessions, which every transport notices", async () => {
+    const killed = await Example.start("sockjs_conformance");
+    const page = await openPage(browser, {
+      host: "127.0.0.1",
+      port: killed.port,
+      script: { url: "/sockjs.min.js" },
+    });
+    const opened = await page.evaluate(async (transports) => {
+      window.sockets = [];
+      // One after the other: a browser has six connections to a server.
+      const opened = [];
+      for (const transport of transports) {
+        const sockjs = connect("/broadcast", transport);
+        sockets.push(sockjs);
+        opened.push((await sockjs.next()).transport);
+      }
+      return opened;
+    }, RESTARTED);
+    assert.deepEqual(opened, RESTARTED);
+    killed.process.kill("SIGKILL");
+    await once(killed.process, "exit");
+    const again = await Example.start("sockjs_conformance", killed.http);
+    const ends = await page.evaluate(() => Promise.all(sockets.map((sockjs) => sockjs.next())));
+    for (const [index, { type, code, wasClean }] of ends.entries()) {
+      assert.deepEqual([type, code, wasClean], ["close", 1006, false], RESTARTED[index]);
+    }
+    await page.context().close();
+    await again.stop();
+  });
+});
