@@ -113,7 +113,9 @@ where
         let stream = PatientStream::new(stream, self.options.send_timeout).with_prefix(prefix);
         let stream = TokioIo::new(stream);
         let (options, stop) = (Arc::clone(&self.options), self.stop.clone());
-        let service = service_fn(move |request| self.clone().respond(request, caller.clone()));
+        // Boxed, because hyper keeps room for such a future as long as the connection lives.
+        let service =
+            service_fn(move |request| Box::pin(self.clone().respond(request, caller.clone())));
         match version {
             Version::Http1 => {
                 let connection = http1::Builder::new()
