@@ -87,8 +87,14 @@ export class Connection {
     if (this.isOver) return;
     this.stop();
     this.isPending = false;
-    this.transport?.abort();
+    this.abort();
     this.listener.end({ code, reason, wasClean });
+  }
+
+  /** Nobody is told of the transport any more, nor it of anything. */
+  private abort(): void {
+    this.transport?.abort();
+    this.transport = undefined;
   }
 
   private ask(): void {
@@ -116,14 +122,13 @@ export class Connection {
   private next(timeout: number): void {
     const row = this.left.shift();
     if (!row) return this.end(2000, "All transports failed");
-    this.transport = undefined;
     let isCurrent = true;
     const isHeard = (): boolean => isCurrent && !this.isOver;
     const lost = (code: number, reason: string, wasClean?: boolean): void => {
       if (!isHeard()) return;
       isCurrent = false;
       clearTimeout(this.timer);
-      this.transport?.abort();
+      this.abort();
       const isDecided = this.isOpen || code === 2000 || isApplicationCode(code);
       if (isDecided) this.end(code, reason, wasClean);
       else this.next(timeout);

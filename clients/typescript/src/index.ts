@@ -154,7 +154,7 @@ export default class SockJS extends EventTarget {
     if (code && !isApplicationCode(code)) {
       throw failure("InvalidAccessError", "Invalid code");
     }
-    if (reason && reason.length > 123) {
+    if (reason && new TextEncoder().encode(reason).length > 123) {
       throw new SyntaxError("reason argument has an invalid length");
     }
     this.finish({ code: code || 1000, reason: reason || "Normal closure", wasClean: true });

@@ -191,6 +191,56 @@ test("a raw WebSocket tells the server code and reason, and the page the server'
   endpoint.close();
 });
 
+test("a raw WebSocket that is lost or refused is told, whatever the code", async () => {
+  const endpoint = new WebSocketServer({ port: 0, host: "127.0.0.1" });
+  await once(endpoint, "listening");
+  endpoint.on("connection", (socket) => {
+    socket.on("message", (data) => (`${data}` === "cut" ? socket.terminate() : socket.close(1011, "broken")));
+  });
+  const pages = await site("default-src 'self'; connect-src *");
+  const page = await open(pages);
+  const closed = await page.evaluate(async (port) => {
+    const connect = (port) => new SockJS(`http://127.0.0.1:${port}/any`, null, { transports: "websocket-raw" });
+    const sockets = [connect(port), connect(port), connect(1)];
+    const told = sockets.map((sockjs) => events(sockjs, ({ type }) => type === "close"));
+    sockets[0].onopen = () => sockets[0].send("cut");
+    sockets[1].onopen = () => sockets[1].send("close");
+    const ends = (await Promise.all(told)).map((events) => events.at(-1));
+    return ends.map(({ code, reason }, index) => [code, reason, sockets[index].readyState]);
+  }, endpoint.address().port);
+  assert.deepEqual(closed, [
+    [1006, "WebSocket connection broken", 3],
+    [1011, "broken", 3],
+    [2000, "All transports failed", 3],
+  ]);
+  await page.context().close();
+  pages.stop();
+  endpoint.close();
+});
+
+test("a close reason of more than 123 octets is refused before anything is done", async () => {
+  const pages = await site("default-src 'self'; connect-src *");
+  const page = await open(pages);
+  const told = await page.evaluate(async (url) => {
+    const sockjs = new SockJS(url, null, { transports: "websocket-raw" });
+    await events(sockjs, ({ type }) => type === "open");
+    const { name } = (() => {
+      try {
+        sockjs.close(3000, "\u00e9".repeat(62));
+      } catch (error) {
+        return error;
+      }
+    })();
+    const { readyState } = sockjs;
+    const ended = events(sockjs, ({ type }) => type === "close");
+    sockjs.close(3000, "\u00e9".repeat(61));
+    return [name, readyState, (await ended).at(-1).code];
+  }, `http://${server.http}/echo`);
+  assert.deepEqual(told, ["SyntaxError", 1, 3000]);
+  await page.context().close();
+  pages.stop();
+});
+
 test("a worker has it too", async () => {
   const pages = await site("default-src 'self'; connect-src *", (request, response) => {
     response.setHeader("Content-Type", "text/javascript");
