@@ -3,9 +3,11 @@
 use std::time::Duration;
 
 use tidings::client::sockjs::{ClientTransport, SockJs, SockJsClient, Watchdog};
-use tidings::endpoint::CloseReason;
+use tidings::endpoint::{CloseReason, Endpoint, EndpointError, Message, Session};
+use tokio::sync::{mpsc, oneshot};
 
 use super::peer::{Answer, Peer, ok, polling, status, streaming};
+use super::support::PATIENCE;
 use super::transports::only;
 
 async fn open(peer: &Peer, transport: ClientTransport) -> SockJs {
@@ -147,4 +149,71 @@ async fn a_server_whose_answers_are_empty_is_not_asked_without_pause() {
     let since = tokio::time::Instant::now();
     assert_eq!(socket.next().await.as_deref(), Some("at last"));
     assert_eq!(since.elapsed().as_secs(), 3);
+}
+
+/// An endpoint that takes its first message only once it is allowed to.
+struct Slow {
+    allowed: Option<oneshot::Receiver<()>>,
+    took: mpsc::UnboundedSender<String>,
+}
+
+impl Endpoint for Slow {
+    async fn on_message(&mut self, _: &Session, message: Message) -> Result<(), EndpointError> {
+        if let Some(allowed) = self.allowed.take() {
+            let _ = allowed.await;
+        }
+        if let Message::Text(text) = message {
+            let _ = self.took.send(text);
+        }
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn the_server_is_asked_on_while_a_handler_takes_its_time() {
+    // Each answer to a poll has one frame.
+    let peer = Peer::start(|asked, before| match (&*asked.what, before) {
+        ("xhr", 1..=9) => ok(&format!("a[\"{before}\"]\n")),
+        _ => polling(asked, before),
+    })
+    .await;
+    let (allow, allowed) = oneshot::channel();
+    let (took, mut taken) = mpsc::unbounded_channel();
+    let endpoint = Slow { allowed: Some(allowed), took };
+    only(ClientTransport::XhrPolling).connect(&peer.url(), endpoint).await.unwrap();
+    let asked = tokio::time::timeout(PATIENCE, peer.was_asked("xhr", 11)).await;
+    assert_eq!(asked.expect("it is not asked on").len(), 11);
+    assert!(taken.is_empty(), "the first message is still being handled");
+    allow.send(()).unwrap();
+    for number in 1..=9 {
+        assert_eq!(taken.recv().await, Some(number.to_string()));
+    }
+}
+
+#[tokio::test]
+async fn what_waits_for_a_handler_is_at_most_a_mebibyte_and_a_frame() {
+    // Every poll brings more.
+    let peer = Peer::start(|asked, before| match (&*asked.what, before) {
+        ("xhr", 1..) => ok(&format!("a[\"{}\"]\n", "x".repeat(100_000))),
+        _ => polling(asked, before),
+    })
+    .await;
+    let (allow, allowed) = oneshot::channel();
+    let (took, mut taken) = mpsc::unbounded_channel();
+    let endpoint = Slow { allowed: Some(allowed), took };
+    let client = only(ClientTransport::XhrPolling);
+    let session = client.connect(&peer.url(), endpoint).await.unwrap();
+    // The first message is being handled, and eleven wait; what is sent goes out all the same.
+    let asked = tokio::time::timeout(PATIENCE, peer.was_asked("xhr", 13)).await;
+    assert_eq!(asked.expect("it is not asked on").len(), 13);
+    for number in 0..10 {
+        session.send(number.to_string()).await.unwrap();
+        let sent = tokio::time::timeout(PATIENCE, peer.was_asked("xhr_send", number + 1)).await;
+        sent.expect("nothing is sent");
+    }
+    assert_eq!(peer.asked("xhr").len(), 13, "nothing more is asked for");
+    allow.send(()).unwrap();
+    for _ in 0..20 {
+        assert_eq!(taken.recv().await.map(|message| message.len()), Some(100_000));
+    }
 }

@@ -1,3 +1,4 @@
+use std::collections::VecDeque;
 use std::future::Future;
 use std::mem;
 use std::pin::Pin;
@@ -30,6 +31,13 @@ const SEND_ANSWER_OCTETS_MAX: usize = 4 * 1024;
 /// How long the next request waits after an answer without frames, which no server gives twice: 1 s.
 const EMPTY_ANSWER_DELAY: Duration = Duration::from_secs(1);
 
+/// Octets of frames that are read while nobody takes any, so that there is always a request that waits for the
+/// next: a server forgets sessions that have none. Beyond that nothing more is asked for: 1 MiB.
+const AHEAD_OCTETS_MAX: usize = 1024 * 1024;
+
+/// What a frame counts for beside its octets.
+const FRAME_OVERHEAD_OCTETS: usize = 64;
+
 /// The transports over HTTP: what is received comes in the answers to one request after the other, and
 /// what is sent goes in others.
 pub(super) struct RequestTransport {
@@ -39,6 +47,9 @@ pub(super) struct RequestTransport {
     receive_url: WebSocketUrl,
     send_url: WebSocketUrl,
     receiving: Receiving,
+    /// Frames that came while nobody took any.
+    ahead: VecDeque<String>,
+    ahead_octets: usize,
     sending: Sending,
     handshake: Option<Handshake>,
     last_received: Instant,
@@ -85,6 +96,8 @@ impl RequestTransport {
             receive_url: url.beneath(&format!("/{}", transport.path()))?,
             send_url: url.beneath("/xhr_send")?,
             receiving: Receiving::Over,
+            ahead: VecDeque::new(),
+            ahead_octets: 0,
             sending: Sending::Idle(Lane::default()),
             handshake: None,
             last_received: Instant::now(),
@@ -102,15 +115,16 @@ impl RequestTransport {
     }
 
     pub(super) fn poll_event(&mut self, cx: &mut Context<'_>) -> Poll<TransportEvent> {
-        let sending = self.poll_sending(cx);
+        self.poll_sending(cx);
         if let Some(info) = &self.end {
             return Poll::Ready(TransportEvent::Over(Box::new(info.clone())));
         }
-        if let Poll::Ready(error) = sending {
-            return Poll::Ready(TransportEvent::Lost(error));
-        }
         if let Some(info) = self.link.closing() {
             return self.poll_closing(cx, info);
+        }
+        if let Some(frame) = self.ahead.pop_front() {
+            self.ahead_octets -= frame.len() + FRAME_OVERHEAD_OCTETS;
+            return Poll::Ready(TransportEvent::Frame(frame));
         }
         Poll::Ready(match ready!(self.poll_frame(cx)) {
             Ok(frame) => TransportEvent::Frame(frame),
@@ -118,12 +132,24 @@ impl RequestTransport {
         })
     }
 
-    /// Goes on sending while nothing can be delivered.
+    /// Goes on sending and asking while nothing can be delivered.
     pub(super) fn poll_background(&mut self, cx: &mut Context<'_>) {
-        if let Poll::Ready(error) = self.poll_sending(cx) {
-            // To be told when somebody listens.
-            self.receiving = Receiving::Asking(Box::pin(async { (Lane::default(), Err(error)) }));
+        self.poll_sending(cx);
+        while self.ahead_octets < AHEAD_OCTETS_MAX {
+            match self.poll_frame(cx) {
+                Poll::Ready(Ok(frame)) => {
+                    self.ahead_octets += frame.len() + FRAME_OVERHEAD_OCTETS;
+                    self.ahead.push_back(frame);
+                }
+                Poll::Ready(Err(error)) => return self.lose(error),
+                Poll::Pending => return,
+            }
         }
+    }
+
+    /// Nothing more comes, which is told after what came before.
+    fn lose(&mut self, error: ConnectError) {
+        self.receiving = Receiving::Asking(Box::pin(async { (Lane::default(), Err(error)) }));
     }
 
     /// Lets go of all connections, which the server notices.
@@ -217,26 +243,26 @@ impl RequestTransport {
         }
     }
 
-    /// Sends what waits. `Ready` when that has failed.
-    fn poll_sending(&mut self, cx: &mut Context<'_>) -> Poll<ConnectError> {
+    /// Sends what waits.
+    fn poll_sending(&mut self, cx: &mut Context<'_>) {
         self.link.register(cx.waker());
         loop {
             match &mut self.sending {
                 Sending::Idle(lane) => {
-                    let Some(body) = self.link.next_body() else { return Poll::Pending };
+                    let Some(body) = self.link.next_body() else { return };
                     let lane = mem::take(lane);
                     self.send(lane, body);
                 }
                 Sending::Asking(asking) => {
-                    let (lane, answer) = ready!(asking.as_mut().poll(cx));
+                    let Poll::Ready((lane, answer)) = asking.as_mut().poll(cx) else { return };
                     if let Err(error) = answer {
                         self.sending = Sending::Over;
-                        return Poll::Ready(error);
+                        return self.lose(error);
                     }
                     self.link.handle_sent();
                     self.sending = Sending::Idle(lane);
                 }
-                Sending::Over => return Poll::Pending,
+                Sending::Over => return,
             }
         }
     }
