@@ -82,7 +82,12 @@ impl Counted {
         let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
         let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build().unwrap();
         let handle = runtime.handle().clone();
-        let app = App::builder().connection_options(options).endpoint(|| Echo).build().unwrap();
+        let app = App::builder()
+            .connection_options(options)
+            .endpoint(|| Echo)
+            .sockjs("/sockjs", || Echo)
+            .build()
+            .unwrap();
         let server = runtime.block_on(Server::new(app).listen("127.0.0.1:0")).unwrap();
         let addr = server.http_addrs()[0];
         // The server never stops: its thread ends with the process.
@@ -106,12 +111,17 @@ impl Counted {
 
     /// A peer whose session is open.
     fn open(&self) -> TcpStream {
+        self.ask(HANDSHAKE, *b"\r\n\r\n")
+    }
+
+    /// A peer that was answered as far as `end`.
+    fn ask(&self, request: &str, end: [u8; 4]) -> TcpStream {
         let mut stream = self.connect();
-        stream.write_all(HANDSHAKE.as_bytes()).unwrap();
-        let mut end = [0; 4];
-        while &end != b"\r\n\r\n" {
-            end.rotate_left(1);
-            stream.read_exact(&mut end[3..]).unwrap();
+        stream.write_all(request.as_bytes()).unwrap();
+        let mut last = [0; 4];
+        while last != end {
+            last.rotate_left(1);
+            stream.read_exact(&mut last[3..]).unwrap();
         }
         stream
     }
@@ -275,6 +285,20 @@ fn an_idle_session_holds_little() {
     let server = Counted::serve();
     check("idle", server.octets_per_session(&[]), IDLE_SESSION_OCTETS_MAX);
     check("half a frame header", server.octets_per_session(&[0x82]), IDLE_SESSION_OCTETS_MAX);
+}
+
+#[test]
+fn an_idle_session_of_sockjs_holds_little_where_its_response_stays_open() {
+    let server = Counted::serve();
+    let mut number = 0;
+    let octets = server.octets_per_peer(|server| {
+        number += 1;
+        let path = format!("/sockjs/000/{number}/xhr_streaming");
+        let request =
+            format!("POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: 0\r\n\r\n");
+        server.ask(&request, *b"o\n\r\n")
+    });
+    check("streaming", octets, IDLE_SESSION_OCTETS_MAX);
 }
 
 #[test]

@@ -32,7 +32,7 @@ pub use observed::{Direction, ObservedFrame};
 pub(crate) use observed::{FrameObserver, Observed};
 pub(crate) use octets::OctetSource;
 pub use options::{ConnectionOptions, KeepAlive, OverflowPolicy};
-pub(crate) use outbox::{EndOfBatch, Outbox, PushError, Written};
+pub(crate) use outbox::{EndOfBatch, Outbox, Phase, PushError, Written};
 pub(crate) use payload::Payload;
 pub(crate) use shared_message::SharedMessage;
 pub(crate) use source::{Alarm, Incoming, Source};

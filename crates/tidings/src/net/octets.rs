@@ -8,7 +8,6 @@ use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message};
 
 use super::budget::TurnBudget;
-use super::input::Input;
 use super::moment::Moment;
 use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, linger};
@@ -90,28 +89,22 @@ impl Source for OctetSource {
             cx.waker().wake_by_ref();
             return Poll::Pending;
         }
-        let mut input = Input::default();
-        let Poll::Ready(read) = self.stream.poll_fill(cx, &mut input) else {
+        let Poll::Ready(read) = self.stream.poll_octets(cx) else {
             self.budget.reset();
             return Poll::Pending;
         };
-        match read {
-            Ok(0) | Err(_) => {
-                let info = read.err().as_ref().map_or_else(CloseInfo::abnormal, CloseInfo::broken);
-                self.outbox.finish(info.clone(), &[]);
-                Poll::Ready(Incoming::Closed(Box::new(info)))
-            }
-            Ok(_) => {
+        let info = match read {
+            Ok(octets) if !octets.is_empty() => {
                 let now = Instant::now();
                 self.read_at = Some(now.into());
                 self.budget.count_read(now);
-                let octets = input.take_with(|rest| {
-                    let taken = std::mem::take(rest);
-                    Bytes::copy_from_slice(taken)
-                });
-                Poll::Ready(Message::Binary(octets).into())
+                return Poll::Ready(Message::Binary(octets).into());
             }
-        }
+            Ok(_) => CloseInfo::abnormal(),
+            Err(error) => CloseInfo::broken(&error),
+        };
+        self.outbox.finish(info.clone(), &[]);
+        Poll::Ready(Incoming::Closed(Box::new(info)))
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {

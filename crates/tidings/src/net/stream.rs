@@ -3,6 +3,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
 
+use bytes::Bytes;
 use tidings_websocket::Encoder;
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::TcpStream;
@@ -69,6 +70,25 @@ impl Stream {
             },
             Io::Other(io) => poll_fill_from(io.as_mut().as_mut(), cx, input),
             Io::Gone => Poll::Ready(Ok(0)),
+        }
+    }
+
+    /// Reads once. Returns what came; nothing is the end.
+    pub(crate) fn poll_octets(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let mut input = Input::default();
+        ready!(self.poll_fill(cx, &mut input))?;
+        let octets = input.take_with(|rest| {
+            let taken = std::mem::take(rest);
+            Bytes::copy_from_slice(taken)
+        });
+        Poll::Ready(Ok(octets))
+    }
+
+    /// The socket as a whole again, if it is one, and all was written.
+    pub(crate) fn into_tcp(self, outbox: &Outbox) -> Option<TcpStream> {
+        match self.io {
+            Io::Tcp(reader) => reader.reunite(outbox.take_socket()?).ok(),
+            Io::Other(_) | Io::Gone => None,
         }
     }
 

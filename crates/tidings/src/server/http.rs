@@ -1,21 +1,21 @@
 //! One HTTP connection: which version it speaks, and its service.
 
 use std::convert::Infallible;
-use std::future::Future;
 use std::io;
-use std::pin::{Pin, pin};
+use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::{Bytes, BytesMut};
 use http::{Extensions, Request, Response};
 use hyper::body::Incoming;
-use hyper::server::conn::{http1, http2};
+use hyper::server::conn::http2;
 use hyper::service::service_fn;
 use hyper_util::rt::{TokioExecutor, TokioIo, TokioTimer};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite};
 use tokio_util::sync::CancellationToken;
 use tower_service::Service;
 
+use super::handover::{Handover, MaybeSocket};
 use super::options::ServerOptions;
 use super::patient_stream::PatientStream;
 use super::per_addr::Counted;
@@ -92,7 +92,7 @@ where
     /// Serves a connection whose version its first octets tell.
     pub(super) async fn serve<S>(self, mut stream: S, caller: Caller)
     where
-        S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
+        S: AsyncRead + AsyncWrite + MaybeSocket + Unpin + Send + 'static,
     {
         let preface = read_preface(&mut stream);
         let read = tokio::time::timeout(self.options.head_read_timeout, preface).await;
@@ -108,66 +108,65 @@ where
         version: Version,
         caller: Caller,
     ) where
+        S: AsyncRead + AsyncWrite + MaybeSocket + Unpin + Send + 'static,
+    {
+        match version {
+            Version::Http1 => self.serve_http1(stream, prefix, caller).await,
+            // Boxed, because a connection of the other kind has no use for the room.
+            Version::Http2 => Box::pin(self.serve_http2(stream, prefix, caller)).await,
+        }
+    }
+
+    async fn serve_http2<S>(self, stream: S, prefix: Bytes, caller: Caller)
+    where
         S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
     {
         let stream = PatientStream::new(stream, self.options.send_timeout).with_prefix(prefix);
-        let stream = TokioIo::new(stream);
         let (options, stop) = (Arc::clone(&self.options), self.stop.clone());
         // Boxed, because hyper keeps room for such a future as long as the connection lives.
-        let service =
-            service_fn(move |request| Box::pin(self.clone().respond(request, caller.clone())));
-        match version {
-            Version::Http1 => {
-                let connection = http1::Builder::new()
-                    .timer(TokioTimer::new())
-                    .header_read_timeout(options.head_read_timeout)
-                    .max_buf_size(options.head_octets_max.max(8 * 1024))
-                    .serve_connection(stream, service)
-                    .with_upgrades();
-                drive(connection, http1::UpgradeableConnection::graceful_shutdown, stop).await;
+        let service = service_fn(move |request| {
+            Box::pin(self.clone().respond(request, caller.clone(), None))
+        });
+        let connection = http2::Builder::new(TokioExecutor::new())
+            .timer(TokioTimer::new())
+            .enable_connect_protocol()
+            .max_concurrent_streams(options.http2_streams_max)
+            .max_header_list_size(HTTP_2_HEAD_OCTETS_MAX)
+            .keep_alive_interval(options.send_timeout)
+            .keep_alive_timeout(options.send_timeout)
+            .serve_connection(TokioIo::new(stream), service);
+        let mut connection = pin!(connection);
+        let served = tokio::select! {
+            served = connection.as_mut() => served,
+            () = stop.cancelled() => {
+                connection.as_mut().graceful_shutdown();
+                connection.await
             }
-            Version::Http2 => {
-                let connection = http2::Builder::new(TokioExecutor::new())
-                    .timer(TokioTimer::new())
-                    .enable_connect_protocol()
-                    .max_concurrent_streams(options.http2_streams_max)
-                    .max_header_list_size(HTTP_2_HEAD_OCTETS_MAX)
-                    .keep_alive_interval(options.send_timeout)
-                    .keep_alive_timeout(options.send_timeout)
-                    .serve_connection(stream, service);
-                drive(connection, http2::Connection::graceful_shutdown, stop).await;
-            }
+        };
+        if let Err(error) = served {
+            tracing::debug!(%error, "HTTP connection ended");
         }
     }
 
-    async fn respond(
+    /// Answers a request. `handover` is where the response may ask for the connection.
+    pub(super) async fn respond(
         mut self,
         mut request: Request<Incoming>,
         caller: Caller,
+        handover: Option<Handover>,
     ) -> Result<Response<Body>, Infallible> {
         caller.tell(request.extensions_mut());
+        if let Some(handover) = handover {
+            request.extensions_mut().insert(handover);
+        }
         match self.app.respond(request).await {
             Ok(response) => Ok(response),
-            Err(request) => self.fallback.call(request).await,
+            Err(mut request) => {
+                // Others may change the body on its way, compress it for example.
+                request.extensions_mut().remove::<Handover>();
+                self.fallback.call(request).await
+            }
         }
-    }
-}
-
-/// Drives a connection to its end. It takes no more requests once the server stops.
-async fn drive<C>(connection: C, stop_taking: fn(Pin<&mut C>), stop: CancellationToken)
-where
-    C: Future<Output = hyper::Result<()>>,
-{
-    let mut connection = pin!(connection);
-    let served = tokio::select! {
-        served = connection.as_mut() => served,
-        () = stop.cancelled() => {
-            stop_taking(connection.as_mut());
-            connection.await
-        }
-    };
-    if let Err(error) = served {
-        tracing::debug!(%error, "HTTP connection ended");
     }
 }
 

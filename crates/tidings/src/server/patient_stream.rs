@@ -1,6 +1,8 @@
 use std::future::Future;
 use std::io;
 use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
@@ -18,11 +20,28 @@ pub(crate) struct PatientStream<S> {
     send_timeout: Duration,
     /// Set while a write waits.
     stalled: Option<Pin<Box<Sleep>>>,
+    progress: Progress,
+}
+
+/// Whether a write waits, for whoever does not have the stream.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Progress(Arc<AtomicBool>);
+
+impl Progress {
+    pub(crate) fn is_stalled(&self) -> bool {
+        self.0.load(Ordering::Relaxed)
+    }
 }
 
 impl<S> PatientStream<S> {
     pub(crate) fn new(stream: S, send_timeout: Duration) -> Self {
-        Self { prefix: Bytes::new(), stream, send_timeout, stalled: None }
+        let progress = Progress::default();
+        Self { prefix: Bytes::new(), stream, send_timeout, stalled: None, progress }
+    }
+
+    /// Tells `progress` how its writes stand.
+    pub(crate) fn with_progress(self, progress: Progress) -> Self {
+        Self { progress, ..self }
     }
 
     /// Has `prefix` read before what the stream gives.
@@ -40,11 +59,16 @@ impl<S> PatientStream<S> {
         written: Poll<io::Result<T>>,
     ) -> Poll<io::Result<T>> {
         if written.is_ready() {
-            self.stalled = None;
+            if self.stalled.take().is_some() {
+                self.progress.0.store(false, Ordering::Relaxed);
+            }
             return written;
         }
         let timeout = self.send_timeout;
-        let stalled = self.stalled.get_or_insert_with(|| Box::pin(tokio::time::sleep(timeout)));
+        let stalled = self.stalled.get_or_insert_with(|| {
+            self.progress.0.store(true, Ordering::Relaxed);
+            Box::pin(tokio::time::sleep(timeout))
+        });
         ready!(stalled.as_mut().poll(cx));
         Poll::Ready(Err(io::ErrorKind::TimedOut.into()))
     }

@@ -74,15 +74,15 @@ async fn scripts_of_every_origin_may_read_what_is_for_scripts() {
     {
         let path = |number| format!("/echo/{}", path.replace('S', &format!("{index}-{number}")));
         assert_eq!(of(method, path(1), None).await, answers("*", None), "{}", path(1));
-        for origin in ["http://example.org", "https://a.b:8443"] {
-            let expected = answers(origin, Some("true"));
-            assert_eq!(of(method, path(2), Some(origin)).await, expected, "{}", path(2));
+        for (number, origin) in [(2, "http://example.org"), (3, "https://a.b:8443")] {
+            let (path, expected) = (path(number), answers(origin, Some("true")));
+            assert_eq!(of(method, path.clone(), Some(origin)).await, expected, "{path}");
         }
-        let null = match path(3).ends_with("eventsource") {
+        let null = match path(4).ends_with("eventsource") {
             true => answers("*", None),
             false => answers("null", Some("true")),
         };
-        assert_eq!(of(method, path(3), Some("null")).await, null, "{}", path(3));
+        assert_eq!(of(method, path(4), Some("null")).await, null, "{}", path(4));
     }
     for path in ["htmlfile?c=a", "jsonp?c=a"] {
         let none = of("GET", format!("/echo/0/of-{}/{path}", path.len()), Some("http://x")).await;

@@ -6,6 +6,7 @@
 mod support;
 
 mod answer;
+mod connections;
 mod facts;
 mod headers;
 mod http_versions;

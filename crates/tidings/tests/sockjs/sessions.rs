@@ -14,7 +14,7 @@ use tower::{Service, ServiceExt};
 
 use super::answer::{get, post};
 use super::services::{Echo, echo_with, open_by_polling, poll, send, services, stream};
-use super::support::{PATIENCE, Raw, WebSocket, serve};
+use super::support::{PATIENCE, Raw, Running, WebSocket, serve};
 
 #[tokio::test]
 async fn a_second_receiver_is_told_2010_and_the_first_goes_on() {
@@ -28,16 +28,24 @@ async fn a_second_receiver_is_told_2010_and_the_first_goes_on() {
     assert_eq!(first.read_until("\n\r\n").await, "10\r\na[\"still here\"]\n\r\n");
 }
 
+/// The connection of the receiver that session `s` has: that of the other is told so.
+async fn attached_client(server: &Running, transport: &str) -> Raw {
+    let request = post(format!("/echo/0/s/{transport}")).octets();
+    let (mut one, mut other) = (Raw::connect(server.http).await, Raw::connect(server.http).await);
+    one.write(&request).await;
+    other.write(&request).await;
+    tokio::select! {
+        _ = one.read_until("c[2010") => other,
+        _ = other.read_until("c[2010") => one,
+    }
+}
+
 #[tokio::test]
 async fn a_client_that_goes_away_ends_its_session_and_may_come_back_at_once() {
     for transport in ["xhr", "xhr_streaming"] {
         let server = services().await;
         open_by_polling(&server, "s").await;
-        let mut client = Raw::connect(server.http).await;
-        client.write(post(format!("/echo/0/s/{transport}")).octets()).await;
-        // The session has this receiver now.
-        client.read_until(if transport == "xhr" { "\r\n\r\n" } else { "h\n\r\n" }).await;
-        drop(client);
+        drop(attached_client(&server, transport).await);
         let again = poll(&server, "s").await.body();
         assert!(again == "o\n" || again.starts_with("c[1002,"), "{transport}: {again:?}");
         if again != "o\n" {

@@ -6,6 +6,7 @@ use std::task::{Context, Poll};
 use std::time::Instant;
 
 use tokio::io::AsyncWrite;
+use tokio::net::tcp::OwnedWriteHalf;
 
 use super::{Flush, Outbox, Phase, Reading, State, wake};
 use crate::endpoint::CloseInfo;
@@ -75,6 +76,11 @@ impl Outbox {
         }
         state.socket = None;
         self.tell_waiters();
+    }
+
+    /// The socket, for another use. Nothing is written to it from here any more.
+    pub(crate) fn take_socket(&self) -> Option<OwnedWriteHalf> {
+        self.lock().socket.take()
     }
 
     /// `now` is given where it is known: to ask for the time is no small part of a short message's way.

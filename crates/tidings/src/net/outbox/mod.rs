@@ -256,9 +256,15 @@ impl Outbox {
 
     /// Queues a control frame, whatever the limit, until the last octets are queued.
     pub(crate) fn push_control(self: &Arc<Self>, octets: &[u8]) {
+        self.push_with(|batch| batch.extend_from_slice(octets));
+    }
+
+    /// Queues what `encode` appends to the octets that wait, whatever the limit, until the last octets are
+    /// queued.
+    pub(crate) fn push_with(self: &Arc<Self>, encode: impl FnOnce(&mut Vec<u8>)) {
         let mut state = self.lock();
         if matches!(state.phase, Phase::Open | Phase::Closing(_)) {
-            state.segments.append(|batch| batch.extend_from_slice(octets));
+            state.segments.append(encode);
             state.flush_held();
             self.schedule(state);
         }
@@ -387,7 +393,7 @@ impl Outbox {
         now
     }
 
-    #[cfg(test)]
+    /// Octets that wait to be written.
     pub(crate) fn waiting_octets(&self) -> usize {
         self.lock().octets()
     }

@@ -1,6 +1,7 @@
 //! SockJS over HTTP: routes, sessions, responses.
 
 mod binding;
+mod direct;
 mod options;
 mod pages;
 mod receiver;

@@ -1,5 +1,7 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::poll_fn;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -10,6 +12,10 @@ use http_body::Frame;
 use tidings_sockjs::ReceiverId;
 
 use super::HttpSession;
+use super::direct::DirectResponse;
+use crate::endpoint::CloseInfo;
+use crate::net::Outbox;
+use crate::server::handover::Handover;
 
 /// The response that a session's frames are written to now. Each chunk becomes one HTTP chunk.
 #[derive(Debug)]
@@ -26,6 +32,8 @@ struct State {
     writing: Option<Writing>,
     ended: bool,
     reader: Option<Waker>,
+    /// Where chunks go once the response has its connection; none wait here then.
+    outbox: Option<Arc<Outbox>>,
 }
 
 /// A chunk on its way out.
@@ -39,6 +47,9 @@ struct Writing {
 /// large chunk that is being written, only the end can be seen.
 const READ_OCTETS_PER_SECOND_MIN: u64 = 64 * 1024;
 
+/// What ends a chunked body: RFC 9112, section 7.1.
+const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
+
 impl Receiver {
     pub(super) fn new(id: ReceiverId) -> Arc<Self> {
         Arc::new(Self { id, state: Mutex::default() })
@@ -50,6 +61,9 @@ impl Receiver {
 
     pub(super) fn push(&self, chunk: Bytes) {
         let mut state = self.lock();
+        if let Some(outbox) = &state.outbox {
+            return push_chunk(outbox, &chunk);
+        }
         state.octets += chunk.len();
         state.chunks.push_back(chunk);
         state.wake_reader();
@@ -59,14 +73,33 @@ impl Receiver {
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
-        state.wake_reader();
+        match &state.outbox {
+            Some(outbox) => push_last_chunk(outbox),
+            None => state.wake_reader(),
+        }
     }
 
     /// Nobody reads what there is: gives its memory back.
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
-        *state = State { ended: true, reader: state.reader.take(), ..State::default() };
-        state.wake_reader();
+        let (reader, outbox) = (state.reader.take(), state.outbox.take());
+        *state = State { ended: true, reader, outbox, ..State::default() };
+        match &state.outbox {
+            Some(outbox) => outbox.give_up(CloseInfo::timed_out()),
+            None => state.wake_reader(),
+        }
+    }
+
+    /// Lets `outbox` write the chunks from now on, those first that wait.
+    pub(super) fn hand_over(&self, outbox: &Arc<Outbox>) {
+        let mut state = self.lock();
+        for chunk in std::mem::take(&mut state.chunks) {
+            push_chunk(outbox, &chunk);
+        }
+        if state.ended {
+            push_last_chunk(outbox);
+        }
+        *state = State { ended: state.ended, outbox: Some(Arc::clone(outbox)), ..State::default() };
     }
 
     /// When a client that reads has had the time for what is being written: `timeout`, and longer for a large
@@ -83,12 +116,35 @@ impl Receiver {
 
     /// Octets that the client has not read.
     pub(super) fn octets(&self) -> usize {
-        self.lock().octets
+        let state = self.lock();
+        state.outbox.as_ref().map_or(state.octets, |outbox| outbox.waiting_octets())
+    }
+
+    /// Has whoever writes look for room: the session waits for it.
+    pub(super) fn ask_for_room(&self) {
+        if let Some(outbox) = &self.lock().outbox {
+            outbox.wake_driver();
+        }
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
         self.state.lock().unwrap_or_else(PoisonError::into_inner)
     }
+}
+
+/// A chunk of a chunked body: RFC 9112, section 7.1.
+fn push_chunk(outbox: &Arc<Outbox>, chunk: &[u8]) {
+    outbox.push_with(|batch| {
+        batch.reserve(chunk.len() + 20);
+        let _ = write!(batch, "{:X}\r\n", chunk.len());
+        batch.extend_from_slice(chunk);
+        batch.extend_from_slice(b"\r\n");
+    });
+}
+
+fn push_last_chunk(outbox: &Arc<Outbox>) {
+    outbox.finish(CloseInfo::abnormal(), LAST_CHUNK);
+    outbox.wake_driver();
 }
 
 impl State {
@@ -105,11 +161,47 @@ impl State {
 pub(super) struct ReceiverBody {
     receiver: Arc<Receiver>,
     session: Arc<HttpSession>,
+    handover: Option<Handover>,
+    /// Whether the rest of the response has been offered to `handover`.
+    asked: bool,
 }
 
 impl ReceiverBody {
     pub(super) fn new(receiver: Arc<Receiver>, session: Arc<HttpSession>) -> Self {
-        Self { receiver, session }
+        Self { receiver, session, handover: None, asked: false }
+    }
+
+    /// Lets the response have its connection.
+    pub(super) fn with_handover(mut self, handover: Option<Handover>) -> Self {
+        self.handover = handover;
+        self
+    }
+
+    /// Waits until there is something to respond with.
+    pub(super) async fn first_chunk(&self) {
+        poll_fn(|cx| {
+            let mut state = self.receiver.lock();
+            if state.ended || !state.chunks.is_empty() {
+                return Poll::Ready(());
+            }
+            state.reader = Some(cx.waker().clone());
+            Poll::Pending
+        })
+        .await;
+    }
+
+    fn ask_for_connection(&mut self) {
+        if let Some(handover) = &self.handover {
+            self.asked = true;
+            let (receiver, session) = (Arc::clone(&self.receiver), Arc::clone(&self.session));
+            handover.ask(Box::new(DirectResponse::new(receiver, session)));
+        }
+    }
+
+    /// Whether the rest of the response is this body's, and stays so.
+    fn keep_connection(&mut self) -> bool {
+        let asked = std::mem::take(&mut self.asked);
+        !asked || self.handover.as_ref().is_none_or(Handover::withdraw)
     }
 }
 
@@ -118,9 +210,10 @@ impl http_body::Body for ReceiverBody {
     type Error = Infallible;
 
     fn poll_frame(
-        self: Pin<&mut Self>,
+        mut self: Pin<&mut Self>,
         cx: &mut Context<'_>,
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
+        self.keep_connection();
         let mut state = self.receiver.lock();
         let Some(chunk) = state.chunks.pop_front() else {
             if state.ended {
@@ -128,6 +221,8 @@ impl http_body::Body for ReceiverBody {
             }
             state.writing = None;
             state.reader = Some(cx.waker().clone());
+            drop(state);
+            self.ask_for_connection();
             return Poll::Pending;
         };
         state.octets -= chunk.len();
@@ -140,7 +235,7 @@ impl http_body::Body for ReceiverBody {
 
 impl Drop for ReceiverBody {
     fn drop(&mut self) {
-        let unfinished = {
+        let unfinished = self.keep_connection() && {
             let state = self.receiver.lock();
             !state.ended || !state.chunks.is_empty()
         };

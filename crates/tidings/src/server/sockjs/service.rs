@@ -11,10 +11,12 @@ use tidings_sockjs::{headers, hixie76, refusal, route};
 
 use super::SockJsOptions;
 use super::pages::{greeting, iframe, info};
+use super::session::response_terms;
 use super::table::SessionTable;
 use crate::endpoint::{BoxError, PathParams};
-use crate::net::Framing;
+use crate::net::{Framing, Terms};
 use crate::server::deployment::Deployment;
+use crate::server::handover::Handover;
 use crate::server::hixie76::open_hixie76;
 use crate::server::websocket::{WebSocketDoor, forbidden_origin};
 use crate::server::{AllowedOrigins, Body};
@@ -31,6 +33,7 @@ pub(crate) struct SockJsService {
     /// Takes an upgrade of the prefix itself.
     upgrade: Option<WebSocketDoor>,
     pub(super) sessions: Arc<SessionTable>,
+    pub(super) response_terms: Arc<Terms>,
 }
 
 impl SockJsService {
@@ -48,7 +51,17 @@ impl SockJsService {
         // A URL that makes no page has kept the application from being built.
         let page = options.page().ok().flatten();
         let sessions = Arc::default();
-        Self { prefix: prefix.into(), options, page, framed, raw, upgrade, sessions }
+        let response_terms = response_terms(framed.terms.send_timeout);
+        Self {
+            prefix: prefix.into(),
+            options,
+            page,
+            framed,
+            raw,
+            upgrade,
+            sessions,
+            response_terms,
+        }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -140,6 +153,10 @@ impl SockJsService {
                 return refusal::method_not_allowed(transport.allow).map(Body::from);
             }
             TransportKind::Receive(receive) => {
+                if !body.is_end_stream() {
+                    // The connection cannot go on before hyper has read the body.
+                    parts.extensions.remove::<Handover>();
+                }
                 self.receive(&mut parts, session_id, receive, origins).await
             }
             TransportKind::Send(send) => self.send(&parts, session_id, send, body).await,

@@ -13,7 +13,8 @@ use super::binding::Owner;
 use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
-use crate::net::{Alarm, Incoming, Payload, PushError, Source, application_reason};
+use crate::net::application_reason;
+use crate::net::{Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms};
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
 /// answered only once the rest has room.
@@ -28,6 +29,16 @@ const TURN_MESSAGES_MAX: u32 = 256;
 /// Octets a response may hold that its client has not read, before messages wait in the session.
 const RECEIVER_OCTETS_MAX: usize = 256 * 1024;
 
+/// The terms of responses that sessions write themselves. The sessions have limits and heartbeats of their own.
+pub(super) fn response_terms(send_timeout: Duration) -> Arc<Terms> {
+    Terms::new(ConnectionOptions {
+        outbox_octets_max: RECEIVER_OCTETS_MAX,
+        keepalive: None,
+        send_timeout,
+        ..ConnectionOptions::default()
+    })
+}
+
 /// A SockJS session whose messages travel in HTTP requests: the state machine of the standard, with
 /// the response that is open now and the messages that the endpoint has still to see.
 #[derive(Debug)]
@@ -36,8 +47,7 @@ pub(crate) struct HttpSession {
     owner: Owner,
     /// Of a message that a request brings.
     octets_max: usize,
-    /// Zero is for ever.
-    send_timeout: Duration,
+    terms: Arc<Terms>,
     /// Somebody may push or deliver again.
     room: Notify,
 }
@@ -73,7 +83,7 @@ struct State {
 impl HttpSession {
     pub(super) fn new(
         options: &SockJsOptions,
-        send_timeout: Duration,
+        terms: Arc<Terms>,
         owner: Owner,
         opening: Opening,
     ) -> Arc<Self> {
@@ -96,12 +106,17 @@ impl HttpSession {
         };
         let octets_max = options.body_octets_max;
         let (state, room) = (Mutex::new(state), Notify::new());
-        Arc::new(Self { state, owner, octets_max, send_timeout, room })
+        Arc::new(Self { state, owner, octets_max, terms, room })
     }
 
     /// How long a client may read nothing of what there is for it; `None` for ever.
     pub(crate) fn send_timeout(&self) -> Option<Duration> {
-        Some(self.send_timeout).filter(|timeout| !timeout.is_zero())
+        Some(self.terms.send_timeout).filter(|timeout| !timeout.is_zero())
+    }
+
+    /// Of the responses that the session writes itself.
+    pub(super) fn response_terms(&self) -> &Arc<Terms> {
+        &self.terms
     }
 
     /// How long a message may be that the client sends.
@@ -294,8 +309,8 @@ impl HttpSession {
                     if let Some(receiver) = state.find_receiver(receiver, newcomer) {
                         receiver.push(chunk);
                         if receiver.octets() >= RECEIVER_OCTETS_MAX {
-                            let id = receiver.id();
-                            state.machine.handle_blocked(id);
+                            state.machine.handle_blocked(receiver.id());
+                            receiver.ask_for_room();
                         }
                     }
                 }

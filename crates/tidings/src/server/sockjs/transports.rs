@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
+use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
+use http::header::{HeaderMap, HeaderValue};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
-use tidings_sockjs::{Callback, Receive, SendRequests, callback, refusal};
+use tidings_sockjs::{Callback, Receive, ResponseEnds, SendRequests, callback, refusal};
 
 use super::binding::Owner;
 use super::service::SockJsService;
@@ -64,9 +65,19 @@ impl SockJsService {
                 Err(refusal) => return self.framed.refuse(parts, *refusal),
             },
         };
-        let body = session.attach(receive, &callback);
+        let mut body = session.attach(receive, &callback);
         if let Some(opening) = session.take_opening() {
             self.start(session, session_id, opening);
+        }
+        if receive.ends == ResponseEnds::AfterOneFrame {
+            // Its head travels with the frame.
+            body.first_chunk().await;
+        }
+        // The application's headers may make another response of it than a chunked one.
+        let is_chunked =
+            [CONTENT_LENGTH, TRANSFER_ENCODING].iter().all(|it| !headers.contains_key(it));
+        if receive.ends == ResponseEnds::AtResponseLimit && is_chunked {
+            body = body.with_handover(parts.extensions.remove());
         }
         let mut response = Response::new(Body::stream(body));
         let fields = response.headers_mut();
@@ -91,8 +102,8 @@ impl SockJsService {
         self.framed.check_request(parts, &handshake, origins)?;
         let (headers, user_properties) = self.framed.admit(&mut handshake).await?;
         let opening = Opening { handshake, user_properties };
-        let send_timeout = self.framed.terms.send_timeout;
-        let new = HttpSession::new(&self.options, send_timeout, owner.clone(), opening);
+        let terms = Arc::clone(&self.response_terms);
+        let new = HttpSession::new(&self.options, terms, owner.clone(), opening);
         let session = self.sessions.find_or_insert(session_id, new);
         if !session.belongs_to(&owner) {
             return Err(Box::new(refusal::not_found().map(Body::from)));
