@@ -147,10 +147,12 @@ fn a_server_that_cannot_be_reached_and_arguments_that_make_no_sense_are_told() {
     let url = format!("http://{}/", nobody.local_addr().unwrap());
     drop(nobody);
     let server = Serving::start();
+    let missing = format!("{}missing", server.url);
     for (arguments, said) in [
         (vec![&*url], "connection refused"),
         (vec!["ws://127.0.0.1:1/"], "begin it with http:// or https://"),
         (vec!["nowhere"], "begin it with http:// or https://"),
+        (vec![&*missing], "neither a lab nor a SockJS service: "),
         (vec![&*server.url, "-t", "telegraph"], "there are only these transports: polling"),
         (vec![&*server.url, "--messages", "0"], "1..=100000"),
         (vec![&*server.url, "--interval", "soon"], "a number from 1 to 60000"),

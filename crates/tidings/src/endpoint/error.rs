@@ -2,7 +2,9 @@ use std::error::Error;
 use std::fmt;
 use std::io;
 
-use tidings_websocket::{CloseReason, Message, ProtocolError};
+use tidings_websocket::{
+    CloseCodeOutOfRange, CloseReason, CloseReasonError, Message, ProtocolError,
+};
 
 use super::{ParametersError, PathParamError, Session};
 
@@ -123,6 +125,18 @@ impl From<PathParamError> for EndpointError {
 impl From<ParametersError> for EndpointError {
     fn from(error: ParametersError) -> Self {
         Self::Parameters(error)
+    }
+}
+
+impl From<CloseCodeOutOfRange> for EndpointError {
+    fn from(error: CloseCodeOutOfRange) -> Self {
+        Self::Handler(error.into())
+    }
+}
+
+impl From<CloseReasonError> for EndpointError {
+    fn from(error: CloseReasonError) -> Self {
+        Self::Handler(error.into())
     }
 }
 

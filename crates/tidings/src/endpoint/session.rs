@@ -58,7 +58,8 @@ impl Session {
         LogId(self.0.id)
     }
 
-    /// What the opening handshake told.
+    /// What the opening handshake told. A SockJS session over HTTP goes on by many requests, of which this is the
+    /// first; only [`transport`](Self::transport) follows the latest.
     pub fn handshake(&self) -> &Handshake {
         &self.0.handshake
     }

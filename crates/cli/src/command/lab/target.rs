@@ -47,8 +47,28 @@ impl Target {
             let body = answer.whole_body().await.map_err(|error| format!("{url}: {error}"))?;
             let begun: Begun = serde_json::from_slice(&body)?;
             target.run = Some(begun.run);
+        } else {
+            target.check_service(&relay).await.map_err(|error| format!("{url}: {error}"))?;
         }
         Ok(target)
+    }
+
+    /// Asks a server without a lab whether it has a SockJS service at the URL.
+    async fn check_service(&self, relay: &Relay) -> Result<(), Box<dyn Error>> {
+        let asking = async {
+            let mut client = PlainClient::connect(self, relay).await?;
+            client.request(Method::GET, &self.path("/info"), String::new()).await
+        };
+        let answer = tokio::time::timeout(TIMEOUT, asking).await;
+        let answer = answer.map_err(|_| "it does not answer in time")?;
+        let status = answer.map_err(|error| error.to_string())?.status();
+        if status == StatusCode::NOT_FOUND {
+            let info = self.url(&self.path("/info"));
+            return Err(
+                format!("there is neither a lab nor a SockJS service: {info} is 404").into()
+            );
+        }
+        Ok(())
     }
 
     pub(super) fn has_lab(&self) -> bool {
