@@ -19,6 +19,8 @@ pub(crate) enum Mistake {
     State { endpoint: &'static str, missing: MissingState },
     Mapping(AmbiguousMapping),
     SockJsUrl(SockJsUrlError),
+    VariablePrefix(String),
+    Origin(String),
 }
 
 impl BuildError {
@@ -40,6 +42,22 @@ impl fmt::Display for BuildError {
                 Mistake::State { endpoint, missing } => write!(f, "; {endpoint}: {missing}")?,
                 Mistake::Mapping(error) => write!(f, "; {error}")?,
                 Mistake::SockJsUrl(error) => write!(f, "; {error}")?,
+                Mistake::VariablePrefix(prefix) => {
+                    write!(
+                        f,
+                        "; `{prefix}` (SockJS) has path parameters, which only endpoints can"
+                    )?;
+                }
+                Mistake::Origin(origin) if origin == "*" => {
+                    f.write_str(
+                        "; `*` is no origin: to allow every one there is AllowedOrigins::Any",
+                    )?;
+                }
+                Mistake::Origin(origin) => write!(
+                    f,
+                    "; allowed origin `{origin}` is none that a browser sends: it is a scheme and a host, \
+                     as https://example.org, with the port where it is not the scheme's own, and nothing else"
+                )?,
             }
         }
         Ok(())

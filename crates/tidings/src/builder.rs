@@ -199,6 +199,9 @@ impl AppBuilder {
 
     /// Deploys a SockJS service beneath `prefix`; its sessions are served by the endpoints that
     /// `factory` makes, whichever transport they use.
+    ///
+    /// The prefix has no path parameters: a client says in a query or in its first message what it is about.
+    /// Everything beneath the prefix is the service's; `prefix/websocket` is for clients that speak plain WebSocket.
     #[must_use]
     pub fn sockjs<E: Endpoint>(
         self,
@@ -245,6 +248,9 @@ impl AppBuilder {
         match prefix.strip_suffix('/').unwrap_or(prefix) {
             "" => add(self, String::new()),
             prefix => match PathTemplate::parse(prefix) {
+                Ok(_) if prefix.contains('{') => {
+                    self.mistakes.push(Mistake::VariablePrefix(prefix.to_owned()));
+                }
                 Ok(_) => add(self, prefix.to_owned()),
                 Err(error) => self.mistakes.push(Mistake::Path(error)),
             },
@@ -306,8 +312,8 @@ impl AppBuilder {
     ///
     /// # Errors
     ///
-    /// [`BuildError`] with every mistake: malformed paths, paths taken twice, state that endpoints ask for
-    /// and were not given, ambiguous mappings.
+    /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
+    /// sends, state that endpoints ask for and were not given, ambiguous mappings.
     pub fn build(self) -> Result<App, BuildError> {
         let Self { endpoints, sockjs, stomp_paths, controllers, mut mistakes, .. } = self;
         let ground = endpoints.ground.clone();
@@ -324,7 +330,10 @@ impl AppBuilder {
         let options = sockjs.iter().map(|(_, _, options)| options);
         for options in options.chain(stomp_paths.iter().map(|(_, options)| options)) {
             mistakes.extend(options.page().err().map(Mistake::SockJsUrl));
+            let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
+            mistakes.extend(origins.map(Mistake::Origin));
         }
+        mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
         let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
         for (prefix, service) in services.chain(stomp_services) {

@@ -34,11 +34,11 @@ enum Request {
 impl Outgoing {
     /// Queues a message.
     pub fn push(&mut self, message: String) {
-        self.octets += message.len();
+        self.octets += message.len() + size_of::<String>();
         self.waiting.push(message);
     }
 
-    /// Octets of the messages that no request has taken.
+    /// Octets of the messages that no request has taken, with those that even an empty one takes.
     pub fn octets(&self) -> usize {
         self.octets
     }
@@ -78,7 +78,7 @@ mod tests {
         assert!(outgoing.is_empty());
         assert_eq!(outgoing.next_body(), None);
         outgoing.push("ab".to_owned());
-        assert_eq!((outgoing.octets(), outgoing.is_empty()), (2, false));
+        assert_eq!((outgoing.octets(), outgoing.is_empty()), (2 + size_of::<String>(), false));
         assert!(outgoing.next_body().is_some());
         assert_eq!((outgoing.octets(), outgoing.is_empty()), (0, false));
         outgoing.handle_sent();

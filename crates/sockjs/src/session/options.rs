@@ -14,10 +14,10 @@ pub struct SessionOptions {
     /// Octets of frames after which a streaming response ends, so that a client need not keep an
     /// endless response in memory. The default is 131,072. A frame is never divided.
     pub response_limit: usize,
-    /// Messages that may wait for a receiver. The default is 4,096.
+    /// Messages that may wait for a receiver. The default is 4,096; zero is one.
     pub queue_messages_max: usize,
     /// Octets of encoded messages that may wait for a receiver. The default is 1 MiB. One message
-    /// may exceed the limit, if the queue is below it.
+    /// may exceed the limit, if the queue is below it, or empty.
     pub queue_octets_max: usize,
 }
 

@@ -42,8 +42,10 @@ impl Queue {
         self.messages.is_empty()
     }
 
+    /// An empty queue is never full, whatever its limits: it has room again once it is empty.
     pub(super) fn is_full(&self, options: &SessionOptions) -> bool {
-        self.messages.len() >= options.queue_messages_max || self.octets >= options.queue_octets_max
+        self.messages.len() >= options.queue_messages_max.max(1)
+            || self.octets >= options.queue_octets_max.max(1)
     }
 
     pub(super) fn is_more_than_half_full(&self, options: &SessionOptions) -> bool {

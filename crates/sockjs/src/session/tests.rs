@@ -456,6 +456,19 @@ fn a_removed_session_keeps_no_messages() {
 }
 
 #[test]
+fn an_empty_queue_takes_a_message_whatever_its_limits() {
+    let none = SessionOptions { queue_messages_max: 0, queue_octets_max: 0, ..Default::default() };
+    let mut driven = Driven::new(none);
+    driven.attach(&XHR);
+    assert!(!driven.session.is_backlogged());
+    assert_eq!(driven.try_send("a"), Ok(()));
+    assert!(driven.session.is_backlogged(), "there is room again once this is gone");
+    assert_eq!(driven.try_send("b"), Err(SendError::QueueFull { messages: 1, octets: 3 }));
+    assert_eq!(driven.attach(&XHR), [r#"2 a["a"]"#, "2 end"]);
+    assert_eq!(driven.try_send("b"), Ok(()));
+}
+
+#[test]
 fn a_queue_more_than_half_full_is_a_backlog() {
     let options = SessionOptions { queue_messages_max: 4, ..SessionOptions::default() };
     let mut driven = Driven::new(options);

@@ -75,7 +75,9 @@ enum Watch {
 }
 
 impl Terms {
-    pub(crate) fn new(options: ConnectionOptions) -> Arc<Self> {
+    pub(crate) fn new(mut options: ConnectionOptions) -> Arc<Self> {
+        // An empty outbox takes a message, or whoever waits for it to be empty would try for ever.
+        options.outbox_octets_max = options.outbox_octets_max.max(1);
         let wheel = Wheel { slots: Vec::new(), current: 0, kept: 0, watch: Watch::Idle };
         let limits = Arc::new(options.limits);
         Arc::new(Self { options, limits, wheel: Mutex::new(wheel) })

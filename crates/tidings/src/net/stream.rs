@@ -15,6 +15,9 @@ use super::moment::Moment;
 use super::outbox::{Driven, Outbox};
 use super::socket;
 
+/// Octets that are read of what nobody wants yet: 4 KiB.
+const EARLY_OCTETS_MAX: usize = 4 * 1024;
+
 /// The reading side of a connection, with the writing side too where its outbox cannot write by
 /// itself.
 pub(crate) struct Stream {
@@ -82,6 +85,15 @@ impl Stream {
             Bytes::copy_from_slice(taken)
         });
         Poll::Ready(Ok(octets))
+    }
+
+    /// Reads once, a little, where the stream is a socket. Returns what came; nothing is the end.
+    pub(crate) fn poll_early(&mut self, cx: &mut Context<'_>) -> Poll<io::Result<Bytes>> {
+        let Io::Tcp(reader) = &mut self.io else { return Poll::Ready(Ok(Bytes::new())) };
+        let mut octets = [0; EARLY_OCTETS_MAX];
+        let mut buffer = ReadBuf::new(&mut octets);
+        ready!(Pin::new(reader).poll_read(cx, &mut buffer))?;
+        Poll::Ready(Ok(Bytes::copy_from_slice(buffer.filled())))
     }
 
     /// The socket as a whole again, if it is one, and all was written.

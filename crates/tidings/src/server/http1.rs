@@ -125,7 +125,8 @@ where
     R::Error: Into<BoxError>,
 {
     let parts = connection.into_parts()?;
-    let stream = parts.io.into_inner().into_inner().into_socket()?;
+    let (stream, rest) = parts.io.into_inner().into_parts();
     // A copy, so that a few octets do not keep hyper's whole buffer alive.
-    Some(Socket { stream, early: Bytes::copy_from_slice(&parts.read_buf) })
+    let early = [parts.read_buf, rest].concat().into();
+    Some(Socket { stream: stream.into_socket()?, early })
 }

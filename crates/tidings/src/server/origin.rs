@@ -24,6 +24,12 @@ impl AllowedOrigins {
         if self.allow(headers) { OriginVerdict::Allowed } else { OriginVerdict::Refused }
     }
 
+    /// What is listed and no browser sends, so that it would allow nothing.
+    pub(crate) fn unmatchable(&self) -> impl Iterator<Item = String> {
+        let listed = if let Self::List(listed) = self { &listed[..] } else { &[] };
+        listed.iter().filter(|origin| !is_origin(origin)).cloned()
+    }
+
     /// Whether a request with these headers is let in.
     pub fn allow(&self, headers: &HeaderMap) -> bool {
         let mut origins = headers.get_all(ORIGIN).iter();
@@ -86,6 +92,18 @@ const NOBODY: HeaderValue = HeaderValue::from_static("frame-ancestors 'none'");
 fn origin_of(url: &str) -> Option<String> {
     let url: Uri = url.parse().ok()?;
     Some(format!("{}://{}", url.scheme_str()?, url.authority()?))
+}
+
+/// Whether a browser may send this, or one like it in place of `*`: RFC 6454, section 6.2.
+fn is_origin(text: &str) -> bool {
+    let Some((scheme, host)) = text.split_once("://") else { return text == "null" };
+    let own_port = match scheme {
+        "http" => ":80",
+        "https" => ":443",
+        _ => "://",
+    };
+    let is_outside = |c: char| c.is_whitespace() || "/?#@,;".contains(c);
+    !scheme.is_empty() && !host.contains(is_outside) && !host.ends_with(own_port)
 }
 
 /// Whether the origin is the one that is listed, or beneath it.
@@ -172,6 +190,35 @@ mod tests {
         assert!(allow("http://here:8080"));
         assert!(!allow("http://example.org"));
         assert!(!allow("https://example.org:8443"));
+    }
+
+    #[test]
+    fn what_no_browser_sends_is_found_in_a_list() {
+        let of_browsers = [
+            "https://example.org",
+            "http://[::1]:8080",
+            "https://*.example.org:8443",
+            "http://example.org:443",
+            "chrome-extension://abcdefgh",
+            "file://",
+            "null",
+        ];
+        let of_nobody = [
+            "*",
+            "example.org",
+            "https://example.org/",
+            "https://example.org/page",
+            "https://user@example.org",
+            "https://example.org:443",
+            "http://example.org:80",
+            "https://a.org,https://b.org",
+            " https://example.org ",
+            "",
+        ];
+        let listed = of_browsers.iter().chain(&of_nobody).map(|origin| (*origin).to_owned());
+        let found: Vec<_> = AllowedOrigins::List(listed.collect()).unmatchable().collect();
+        assert_eq!(found, of_nobody);
+        assert_eq!(AllowedOrigins::Any.unmatchable().count(), 0);
     }
 
     #[test]

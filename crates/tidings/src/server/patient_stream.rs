@@ -49,8 +49,9 @@ impl<S> PatientStream<S> {
         Self { prefix, ..self }
     }
 
-    pub(crate) fn into_inner(self) -> S {
-        self.stream
+    /// The stream, and what is still to be read before it.
+    pub(crate) fn into_parts(self) -> (S, Bytes) {
+        (self.stream, self.prefix)
     }
 
     fn poll_patience<T>(

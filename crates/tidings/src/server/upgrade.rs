@@ -95,7 +95,8 @@ where
     S: AsyncRead + AsyncWrite + Unpin + Send + 'static,
 {
     let parts = upgraded.downcast::<TokioIo<PatientStream<S>>>()?;
-    Ok((parts.io.into_inner().into_inner(), own(&parts.read_buf)))
+    let (stream, rest) = parts.io.into_inner().into_parts();
+    Ok((stream, [parts.read_buf, rest].concat().into()))
 }
 
 /// A copy, so that a few early octets do not keep hyper's whole read buffer alive.

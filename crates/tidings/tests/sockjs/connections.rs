@@ -62,6 +62,24 @@ async fn it_answers_what_was_asked_meanwhile() {
 }
 
 #[tokio::test]
+async fn it_loses_nothing_of_what_was_asked_meanwhile_however_much() {
+    let server = services().await;
+    let mut stream = stream(&server, "s").await;
+    // Each is longer than the first read of the next request, and one of them streams again.
+    let long = "x".repeat(20_000);
+    let welcome = get("/echo").header("X-Long", &long).octets();
+    let again = post("/echo/0/s/xhr_streaming").header("X-Long", &long).octets();
+    stream.write([&*welcome, &again, &welcome, &welcome].concat()).await;
+    fill(&server, &mut stream).await;
+    stream.read_until("\r\n\r\nWelcome to SockJS!\n").await;
+    stream.read_until("h\n\r\n").await;
+    fill(&server, &mut stream).await;
+    for _ in 0..2 {
+        stream.read_until("\r\n\r\nWelcome to SockJS!\n").await;
+    }
+}
+
+#[tokio::test]
 async fn it_ends_with_the_response_if_the_client_says_so() {
     let server = services().await;
     let mut stream = Raw::connect(server.http).await;

@@ -1,8 +1,10 @@
 //! Headers that answers have in common: caching, CORS, cookies.
 
+use tidings::server::SockJsOptions;
+
 use super::answer::{Answer, get, post, request};
-use super::services::{open_by_polling, services};
-use super::support::{Raw, Running};
+use super::services::{echo_with, open_by_polling, services};
+use super::support::{Log, Raw, Running};
 
 const RECEIVING: [(&str, &str); 5] = [
     ("POST", "xhr"),
@@ -168,4 +170,20 @@ async fn a_cookie_comes_with_every_answer_of_a_session_where_it_is_asked_for() {
     let info = get("/cookie_needed_echo/info").send(&server).await.body();
     assert!(info.contains(r#""cookie_needed":true"#), "{info}");
     assert_eq!(cookie(&head(&server, post("/echo/0/s/xhr").octets()).await), None);
+}
+
+#[tokio::test]
+async fn who_is_refused_for_its_origin_is_logged() {
+    let server = echo_with(SockJsOptions::default()).await;
+    let log = Log::capture();
+    let paths = ["info", "websocket", "0/s/websocket", "0/s/xhr", "0/s/htmlfile?c=a"];
+    for path in paths {
+        let method = if path.ends_with("xhr") { "POST" } else { "GET" };
+        let request =
+            request(method, format!("/echo/{path}")).header("Origin", "http://else.where");
+        assert_eq!(request.send(&server).await.status, 403, "{path}");
+    }
+    let logged = log.take();
+    assert_eq!(logged.matches("handshake refused").count(), paths.len(), "{logged}");
+    assert!(logged.contains("http://else.where") && !logged.contains("c=a"), "{logged}");
 }

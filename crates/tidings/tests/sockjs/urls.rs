@@ -113,3 +113,25 @@ async fn a_transport_that_is_off_is_not_there() {
     assert!(info.contains(r#""websocket":false"#), "{info}");
     assert!(info.contains(r#""transports":["websocket-raw","xhr-polling"]"#), "{info}");
 }
+
+#[tokio::test]
+async fn mistakes_are_told_when_the_application_is_built() {
+    use tidings::App;
+    use tidings::server::{AllowedOrigins, SockJsOptions};
+
+    use super::services::Echo;
+
+    let mistake = |prefix, origins: &[&str]| {
+        let origins = origins.iter().map(|&origin| origin.to_owned()).collect();
+        let allowed_origins = Some(AllowedOrigins::List(origins));
+        let options = SockJsOptions { allowed_origins, ..SockJsOptions::default() };
+        let app = App::builder().sockjs_with_options(prefix, options, || Echo);
+        app.build().map(drop).unwrap_err().to_string()
+    };
+    let variable = mistake("/rooms/{room}", &[]);
+    assert!(variable.contains("`/rooms/{room}` (SockJS) has path parameters"), "{variable}");
+    let star = mistake("/echo", &["https://example.org", "*"]);
+    assert!(star.contains("there is AllowedOrigins::Any") && !star.contains("example"), "{star}");
+    let slash = mistake("/echo", &["https://example.org/"]);
+    assert!(slash.contains("allowed origin `https://example.org/` is none"), "{slash}");
+}

@@ -90,9 +90,9 @@ impl Driver {
         } else {
             self.alarm.set(None);
         }
-        while self.early.is_empty() {
-            match stream.poll_octets(cx) {
-                Poll::Pending => break,
+        if self.early.is_empty() {
+            match stream.poll_early(cx) {
+                Poll::Pending => {}
                 Poll::Ready(Ok(octets)) if !octets.is_empty() => self.early = octets,
                 Poll::Ready(_) => return Poll::Ready(Err(Lost)),
             }

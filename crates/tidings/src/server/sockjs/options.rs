@@ -23,15 +23,17 @@ use crate::server::AllowedOrigins;
 #[derive(Clone, Debug)]
 pub struct SockJsOptions {
     /// How often a client hears a heartbeat, so that proxies keep the connection. Default: 25 s. Zero stands
-    /// for never.
+    /// for never. Our clients give a server up after 50 s of silence, once they have heard a heartbeat, unless
+    /// they are told to wait longer.
     pub heartbeat_delay: Duration,
     /// How long a session waits for its client's next request, before it is closed. Default: 5 s.
     pub disconnect_delay: Duration,
     /// Octets after which a streaming response ends, and the client asks for another. Default: 131,072.
     pub response_limit: usize,
-    /// Messages that may wait for the client's next request. Default: 4,096.
+    /// Messages that may wait for the client's next request. Default: 4,096. Zero is one.
     pub queue_messages_max: usize,
-    /// Octets of messages that may wait for the client's next request. Default: 1 MiB.
+    /// Octets of messages that may wait for the client's next request. Default: 1 MiB. One message may go
+    /// beyond it.
     pub queue_octets_max: usize,
     /// Octets of one request that brings messages; a larger one is answered with status 413. Default:
     /// 16 MiB.

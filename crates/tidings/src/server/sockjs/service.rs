@@ -94,7 +94,7 @@ impl SockJsService {
             return iframe(&parts, page, origins);
         }
         if !origins.allow(&parts.headers) {
-            return forbidden_origin();
+            return self.framed.refuse(&parts, forbidden_origin());
         }
         match route {
             Some(Route::Greeting) => match &self.upgrade {

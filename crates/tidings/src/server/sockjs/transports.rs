@@ -40,7 +40,7 @@ impl SockJsService {
             Callback::Unused => String::new(),
             // Scripts and frames of other pages come without an origin.
             Callback::Required { .. } if !origins.allow_loading(&parts.headers) => {
-                return forbidden_origin();
+                return self.framed.refuse(parts, forbidden_origin());
             }
             Callback::Required { octets_max } => match callback(parts.uri.query(), octets_max) {
                 Ok(callback) => callback,
