@@ -1,14 +1,18 @@
-//! Responses that go on without hyper: whoever answers a request may take its connection over, once the head
-//! of the response is written, and gives it back at the end.
+//! Responses that go on without hyper: whoever answers a request may take its connection over, before or after
+//! the head of the response is written, and gives it back at the end.
 
 use std::fmt;
 use std::future::Future;
+use std::io::Write as _;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::SystemTime;
 
 use bytes::Bytes;
-use http::header::CONNECTION;
-use http::{Request, Version};
+use http::header::{CONNECTION, CONTENT_LENGTH, DATE, TRANSFER_ENCODING};
+use http::response::Parts;
+use http::{HeaderMap, Request, Version};
+use httpdate::HttpDate;
 use tokio::net::TcpStream;
 
 /// Where a chunked response of HTTP/1.1 asks for its connection, as an extension of the request. Each
@@ -28,6 +32,36 @@ pub(crate) trait Successor: Send {
 
 /// The rest of a response being written.
 pub(crate) type Served = Pin<Box<dyn Future<Output = Option<Socket>> + Send>>;
+
+/// The head of a response with a chunked body, for whoever writes it without hyper. Cheap to clone.
+#[derive(Clone, Debug)]
+pub(crate) struct ResponseHead(Bytes);
+
+impl ResponseHead {
+    /// Whether a response with these fields is chunked, and says nothing itself that the head adds.
+    pub(crate) fn suits(fields: &HeaderMap) -> bool {
+        [CONTENT_LENGTH, TRANSFER_ENCODING, DATE].iter().all(|field| !fields.contains_key(field))
+    }
+
+    /// The head of a response of HTTP/1.1: RFC 9112, sections 4 and 7.1.
+    pub(crate) fn chunked(parts: &Parts) -> Self {
+        let mut octets = format!("HTTP/1.1 {}\r\n", parts.status).into_bytes();
+        for (name, value) in &parts.headers {
+            octets.extend_from_slice(name.as_str().as_bytes());
+            octets.extend_from_slice(b": ");
+            octets.extend_from_slice(value.as_bytes());
+            octets.extend_from_slice(b"\r\n");
+        }
+        octets.extend_from_slice(b"transfer-encoding: chunked\r\ndate: ");
+        Self(octets.into())
+    }
+
+    /// Appends it, as of now.
+    pub(crate) fn write(&self, batch: &mut Vec<u8>) {
+        batch.extend_from_slice(&self.0);
+        let _ = write!(batch, "{}\r\n\r\n", HttpDate::from(SystemTime::now()));
+    }
+}
 
 /// What a plain HTTP connection is made of.
 #[derive(Debug)]

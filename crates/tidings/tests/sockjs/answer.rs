@@ -29,6 +29,15 @@ impl Answer {
         value
     }
 
+    /// All headers in order of their names, but for what differs between any two answers.
+    pub fn lasting_headers(&self) -> Vec<(String, String)> {
+        let is_lasting = |name: &str| !["date", "connection"].contains(&name);
+        let mut headers = self.headers.clone();
+        headers.retain(|(name, _)| is_lasting(name));
+        headers.sort();
+        headers
+    }
+
     pub fn is_chunked(&self) -> bool {
         self.header("transfer-encoding") == Some("chunked")
     }

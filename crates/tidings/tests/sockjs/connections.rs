@@ -1,4 +1,4 @@
-//! What becomes of the connection of a streaming response: the session has it as long as the response lasts.
+//! What becomes of the connection of a response: its session has it as long as it waits for frames.
 
 use std::time::Duration;
 
@@ -8,8 +8,8 @@ use tidings::server::SockJsOptions;
 use tokio::io::AsyncWriteExt;
 use tokio::sync::mpsc;
 
-use super::answer::{get, post};
-use super::services::{echo_with, send, services, stream};
+use super::answer::{Answer, get, post};
+use super::services::{echo_with, open_by_polling, send, services, stream};
 use super::support::{PATIENCE, Raw, Running, serve};
 
 /// Ends the response that is open, by more than it may hold.
@@ -80,6 +80,47 @@ async fn it_loses_nothing_of_what_was_asked_meanwhile_however_much() {
 }
 
 #[tokio::test]
+async fn a_poll_that_waits_has_it_too_and_gives_it_back() {
+    let server = services().await;
+    open_by_polling(&server, "s").await;
+    let mut polling = Raw::connect(server.http).await;
+    for round in 0..5 {
+        polling.write(post("/echo/0/s/xhr").octets()).await;
+        send(&server, "s", &format!("[\"{round}\"]")).await;
+        let answer = Answer::parse(&polling.read_until("0\r\n\r\n").await);
+        answer.expect(200, &format!("a[\"{round}\"]\n"));
+    }
+    polling.write(get("/echo").octets()).await;
+    polling.read_until("\r\n\r\nWelcome to SockJS!\n").await;
+}
+
+#[tokio::test]
+async fn whoever_writes_an_answer_it_says_the_same() {
+    let server = services().await;
+    let mut answers = Vec::new();
+    for (session, connection) in [("a", "keep-alive"), ("b", "close")] {
+        open_by_polling(&server, session).await;
+        let mut polling = Raw::connect(server.http).await;
+        let request = post(format!("/cookie_needed_echo/0/{session}/xhr"));
+        let request = request.header("Connection", connection).header("Origin", "http://here");
+        polling.write(request.octets()).await;
+        polling.read_until("o\n\r\n0\r\n\r\n").await;
+        if connection == "close" {
+            polling = Raw::connect(server.http).await;
+        }
+        polling.write(request.octets()).await;
+        let sending = post(format!("/cookie_needed_echo/0/{session}/xhr_send"));
+        assert_eq!(sending.body("[\"x\"]").send(&server).await.status, 204);
+        let answer = Answer::parse(&polling.read_until("0\r\n\r\n").await);
+        answer.expect(200, "a[\"x\"]\n");
+        let date = answer.header("date").expect("RFC 9110, section 6.6.1");
+        assert!(date.len() == 29 && date.ends_with(" GMT"), "{date}");
+        answers.push(answer.lasting_headers());
+    }
+    assert_eq!(answers[0], answers[1]);
+}
+
+#[tokio::test]
 async fn it_ends_with_the_response_if_the_client_says_so() {
     let server = services().await;
     let mut stream = Raw::connect(server.http).await;
@@ -126,8 +167,16 @@ async fn a_client_that_went_away_is_noticed_at_once() {
     let options = SockJsOptions { heartbeat_delay: never, ..SockJsOptions::default() };
     let app = App::builder().sockjs_with_options("/echo", options, move || Watched(closed.clone()));
     let server = serve(app.build().unwrap()).await;
-    for reset in [false, true] {
-        let mut stream = stream(&server, &format!("s{reset}")).await;
+    for (reset, polls) in [(false, false), (true, false), (false, true), (true, true)] {
+        let mut stream = if polls {
+            let mut polling = Raw::connect(server.http).await;
+            let poll = post(format!("/echo/0/{reset}/xhr")).octets();
+            polling.write([&*poll, &*poll].concat()).await;
+            polling.read_until("o\n\r\n0\r\n\r\n").await;
+            polling
+        } else {
+            stream(&server, &format!("s{reset}")).await
+        };
         if reset {
             stream.stream.set_zero_linger().unwrap();
         } else {
@@ -135,7 +184,7 @@ async fn a_client_that_went_away_is_noticed_at_once() {
         }
         drop(stream);
         let code = tokio::time::timeout(PATIENCE, codes.recv()).await.expect("nobody noticed");
-        assert_eq!(code, Some(1002), "reset: {reset}");
+        assert_eq!(code, Some(1002), "reset: {reset}, polls: {polls}");
     }
 }
 

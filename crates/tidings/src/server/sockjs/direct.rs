@@ -9,7 +9,7 @@ use bytes::Bytes;
 use super::HttpSession;
 use super::receiver::Receiver;
 use crate::net::{Alarm, Outbox, Phase, Stream};
-use crate::server::handover::{Served, Socket, Successor};
+use crate::server::handover::{ResponseHead, Served, Socket, Successor};
 
 /// A response that has its connection: whoever sends to the session writes to the socket, as with a WebSocket,
 /// and an idle session keeps no buffers.
@@ -17,20 +17,26 @@ use crate::server::handover::{Served, Socket, Successor};
 pub(super) struct DirectResponse {
     receiver: Arc<Receiver>,
     session: Arc<HttpSession>,
+    /// What is not written of its head.
+    head: Option<ResponseHead>,
 }
 
 impl DirectResponse {
-    pub(super) fn new(receiver: Arc<Receiver>, session: Arc<HttpSession>) -> Self {
-        Self { receiver, session }
+    pub(super) fn new(
+        receiver: Arc<Receiver>,
+        session: Arc<HttpSession>,
+        head: Option<ResponseHead>,
+    ) -> Self {
+        Self { receiver, session, head }
     }
 }
 
 impl Successor for DirectResponse {
     fn take_over(self: Box<Self>, socket: Socket) -> Served {
-        let Self { receiver, session } = *self;
+        let Self { receiver, session, head } = *self;
         let terms = Arc::clone(session.response_terms());
         let (stream, outbox) = Stream::tcp(socket.stream, terms, None);
-        receiver.hand_over(&outbox);
+        receiver.hand_over(&outbox, head);
         let driver = Driver {
             stream: Some(stream),
             outbox,

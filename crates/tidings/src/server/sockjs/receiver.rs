@@ -8,6 +8,7 @@ use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
+use http::response::Parts;
 use http_body::Frame;
 use tidings_sockjs::ReceiverId;
 
@@ -15,7 +16,7 @@ use super::HttpSession;
 use super::direct::DirectResponse;
 use crate::endpoint::CloseInfo;
 use crate::net::Outbox;
-use crate::server::handover::Handover;
+use crate::server::handover::{Handover, ResponseHead};
 
 /// The response that a session's frames are written to now. Each chunk becomes one HTTP chunk.
 #[derive(Debug)]
@@ -34,6 +35,8 @@ struct State {
     reader: Option<Waker>,
     /// Where chunks go once the response has its connection; none wait here then.
     outbox: Option<Arc<Outbox>>,
+    /// What is written before the first of them.
+    head: Option<ResponseHead>,
 }
 
 /// A chunk on its way out.
@@ -61,8 +64,8 @@ impl Receiver {
 
     pub(super) fn push(&self, chunk: Bytes) {
         let mut state = self.lock();
-        if let Some(outbox) = &state.outbox {
-            return push_chunk(outbox, &chunk);
+        if state.outbox.is_some() {
+            return state.write_chunk(&chunk);
         }
         state.octets += chunk.len();
         state.chunks.push_back(chunk);
@@ -73,10 +76,8 @@ impl Receiver {
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
-        match &state.outbox {
-            Some(outbox) => push_last_chunk(outbox),
-            None => state.wake_reader(),
-        }
+        state.write_end();
+        state.wake_reader();
     }
 
     /// Nobody reads what there is: gives its memory back.
@@ -90,16 +91,18 @@ impl Receiver {
         }
     }
 
-    /// Lets `outbox` write the chunks from now on, those first that wait.
-    pub(super) fn hand_over(&self, outbox: &Arc<Outbox>) {
+    /// Lets `outbox` write the chunks from now on, those first that wait, and `head` before them all.
+    pub(super) fn hand_over(&self, outbox: &Arc<Outbox>, head: Option<ResponseHead>) {
         let mut state = self.lock();
-        for chunk in std::mem::take(&mut state.chunks) {
-            push_chunk(outbox, &chunk);
+        let chunks = std::mem::take(&mut state.chunks);
+        let (ended, outbox) = (state.ended, Some(Arc::clone(outbox)));
+        *state = State { ended, outbox, head, ..State::default() };
+        for chunk in chunks {
+            state.write_chunk(&chunk);
         }
-        if state.ended {
-            push_last_chunk(outbox);
+        if ended {
+            state.write_end();
         }
-        *state = State { ended: state.ended, outbox: Some(Arc::clone(outbox)), ..State::default() };
     }
 
     /// When a client that reads has had the time for what is being written: `timeout`, and longer for a large
@@ -132,26 +135,33 @@ impl Receiver {
     }
 }
 
-/// A chunk of a chunked body: RFC 9112, section 7.1.
-fn push_chunk(outbox: &Arc<Outbox>, chunk: &[u8]) {
-    outbox.push_with(|batch| {
-        batch.reserve(chunk.len() + 20);
-        let _ = write!(batch, "{:X}\r\n", chunk.len());
-        batch.extend_from_slice(chunk);
-        batch.extend_from_slice(b"\r\n");
-    });
-}
-
-fn push_last_chunk(outbox: &Arc<Outbox>) {
-    outbox.finish(CloseInfo::abnormal(), LAST_CHUNK);
-    outbox.wake_driver();
-}
-
 impl State {
     fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
         }
+    }
+
+    /// Writes a chunk of a chunked body, where there is an outbox: RFC 9112, section 7.1.
+    fn write_chunk(&mut self, chunk: &[u8]) {
+        let Some(outbox) = &self.outbox else { return };
+        let head = self.head.take();
+        outbox.push_with(|batch| {
+            if let Some(head) = head {
+                head.write(batch);
+            }
+            batch.reserve(chunk.len() + 20);
+            let _ = write!(batch, "{:X}\r\n", chunk.len());
+            batch.extend_from_slice(chunk);
+            batch.extend_from_slice(b"\r\n");
+        });
+    }
+
+    /// Writes the end of a chunked body, where there is an outbox.
+    fn write_end(&mut self) {
+        let Some(outbox) = &self.outbox else { return };
+        outbox.finish(CloseInfo::abnormal(), LAST_CHUNK);
+        outbox.wake_driver();
     }
 }
 
@@ -162,39 +172,50 @@ pub(super) struct ReceiverBody {
     receiver: Arc<Receiver>,
     session: Arc<HttpSession>,
     handover: Option<Handover>,
+    /// What is not written of the response's head.
+    head: Option<ResponseHead>,
     /// Whether the rest of the response has been offered to `handover`.
     asked: bool,
 }
 
 impl ReceiverBody {
     pub(super) fn new(receiver: Arc<Receiver>, session: Arc<HttpSession>) -> Self {
-        Self { receiver, session, handover: None, asked: false }
+        Self { receiver, session, handover: None, head: None, asked: false }
     }
 
-    /// Lets the response have its connection.
-    pub(super) fn with_handover(mut self, handover: Option<Handover>) -> Self {
+    /// Lets the response have its connection, once its head is written.
+    pub(super) fn set_handover(&mut self, handover: Option<Handover>) {
         self.handover = handover;
-        self
     }
 
-    /// Waits until there is something to respond with.
-    pub(super) async fn first_chunk(&self) {
+    /// Waits until there is something to respond with. Meanwhile the response may have its connection, if `head`
+    /// is what it begins with; this never returns then.
+    pub(super) async fn first_chunk(&mut self, handover: Option<Handover>, head: &Parts) {
+        self.handover = handover;
         poll_fn(|cx| {
-            let mut state = self.receiver.lock();
-            if state.ended || !state.chunks.is_empty() {
-                return Poll::Ready(());
+            self.keep_connection();
+            {
+                let mut state = self.receiver.lock();
+                if state.ended || !state.chunks.is_empty() {
+                    return Poll::Ready(());
+                }
+                state.reader = Some(cx.waker().clone());
             }
-            state.reader = Some(cx.waker().clone());
+            if self.handover.is_some() {
+                self.head.get_or_insert_with(|| ResponseHead::chunked(head));
+                self.ask_for_connection();
+            }
             Poll::Pending
         })
         .await;
+        self.handover = None;
     }
 
     fn ask_for_connection(&mut self) {
         if let Some(handover) = &self.handover {
             self.asked = true;
             let (receiver, session) = (Arc::clone(&self.receiver), Arc::clone(&self.session));
-            handover.ask(Box::new(DirectResponse::new(receiver, session)));
+            handover.ask(Box::new(DirectResponse::new(receiver, session, self.head.clone())));
         }
     }
 

@@ -13,10 +13,10 @@ use super::SockJsOptions;
 use super::pages::{greeting, iframe, info};
 use super::session::response_terms;
 use super::table::SessionTable;
+use super::transports::begin;
 use crate::endpoint::{BoxError, PathParams};
 use crate::net::{Framing, Terms};
 use crate::server::deployment::Deployment;
-use crate::server::handover::Handover;
 use crate::server::hixie76::open_hixie76;
 use crate::server::websocket::{WebSocketDoor, forbidden_origin};
 use crate::server::{AllowedOrigins, Body};
@@ -153,19 +153,27 @@ impl SockJsService {
                 return refusal::method_not_allowed(transport.allow).map(Body::from);
             }
             TransportKind::Receive(receive) => {
-                if !body.is_end_stream() {
-                    // The connection cannot go on before hyper has read the body.
-                    parts.extensions.remove::<Handover>();
+                // With a body on its way, the connection cannot go on before hyper has read it.
+                let handover = parts.extensions.remove().filter(|_| body.is_end_stream());
+                match self.receive(&mut parts, session_id, receive, origins).await {
+                    Ok(mut response) => {
+                        self.add_fields(transport, &parts.headers, response.headers_mut());
+                        return begin(receive.ends, response, handover).await;
+                    }
+                    Err(refusal) => refusal,
                 }
-                self.receive(&mut parts, session_id, receive, origins).await
             }
             TransportKind::Send(send) => self.send(&parts, session_id, send, body).await,
         };
-        let fields = response.headers_mut();
-        headers::no_cache(fields);
-        headers::cors(transport.cors, &parts.headers, fields);
-        self.add_cookie(&parts.headers, fields);
+        self.add_fields(transport, &parts.headers, response.headers_mut());
         response
+    }
+
+    /// What all answers of a transport have in common.
+    fn add_fields(&self, transport: &Transport, request: &HeaderMap, response: &mut HeaderMap) {
+        headers::no_cache(response);
+        headers::cors(transport.cors, request, response);
+        self.add_cookie(request, response);
     }
 
     async fn websocket(

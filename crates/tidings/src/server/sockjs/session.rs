@@ -14,7 +14,9 @@ use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
 use crate::net::application_reason;
-use crate::net::{Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms};
+use crate::net::{
+    Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms, TurnGuard,
+};
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
 /// answered only once the rest has room.
@@ -301,6 +303,8 @@ impl HttpSession {
 
     /// Does what the state machine asks for, in its order.
     fn settle(&self, state: &mut State, newcomer: Option<&Arc<Receiver>>) {
+        // A frame and the end of its response are one write.
+        let _turn = TurnGuard::enter();
         while let Some(output) = state.machine.poll_output() {
             match output {
                 Output::Opened => state.opened = true,

@@ -4,21 +4,37 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::{Buf, Bytes};
-use http::header::{CONTENT_LENGTH, CONTENT_TYPE, TRANSFER_ENCODING, X_CONTENT_TYPE_OPTIONS};
-use http::header::{HeaderMap, HeaderValue};
+use http::header::{CONTENT_TYPE, HeaderMap, HeaderValue, X_CONTENT_TYPE_OPTIONS};
 use http::request::Parts;
 use http::{Response, StatusCode};
 use http_body_util::{BodyExt, LengthLimitError, Limited};
 use tidings_sockjs::{Callback, Receive, ResponseEnds, SendRequests, callback, refusal};
 
 use super::binding::Owner;
+use super::receiver::ReceiverBody;
 use super::service::SockJsService;
 use super::session::{HttpSession, HttpSource, Opening};
 use crate::endpoint::{BoxError, Handshake, PathParams, Session};
 use crate::net::Link;
 use crate::server::deployment::Door;
+use crate::server::handover::{Handover, ResponseHead};
 use crate::server::websocket::{add_headers, forbidden_origin, plain};
 use crate::server::{AllowedOrigins, Body};
+
+/// Begins a response that brings frames, which may have its connection. That to a poll begins with its frame.
+pub(super) async fn begin(
+    ends: ResponseEnds,
+    response: Response<ReceiverBody>,
+    handover: Option<Handover>,
+) -> Response<Body> {
+    let (head, mut body) = response.into_parts();
+    let handover = handover.filter(|_| ResponseHead::suits(&head.headers));
+    match ends {
+        ResponseEnds::AfterOneFrame => body.first_chunk(handover, &head).await,
+        ResponseEnds::AtResponseLimit => body.set_handover(handover),
+    }
+    Response::from_parts(head, Body::stream(body))
+}
 
 /// How long the body of one request may take to arrive: 20 s.
 const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
@@ -28,30 +44,30 @@ const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
 const RECONNECT_GRACE: Duration = Duration::from_millis(100);
 
 impl SockJsService {
-    /// Opens or continues a session, and streams what it has to say.
+    /// Opens or continues a session, whose frames are the body of the response. The error is any other one.
     pub(super) async fn receive(
         &self,
         parts: &mut Parts,
         session_id: &str,
         receive: &'static Receive,
         origins: &AllowedOrigins,
-    ) -> Response<Body> {
+    ) -> Result<Response<ReceiverBody>, Response<Body>> {
         let callback = match receive.callback {
             Callback::Unused => String::new(),
             // Scripts and frames of other pages come without an origin.
             Callback::Required { .. } if !origins.allow_loading(&parts.headers) => {
-                return self.framed.refuse(parts, forbidden_origin());
+                return Err(self.framed.refuse(parts, forbidden_origin()));
             }
             Callback::Required { octets_max } => match callback(parts.uri.query(), octets_max) {
                 Ok(callback) => callback,
-                Err(error) => return refusal::callback(error).map(Body::from),
+                Err(error) => return Err(refusal::callback(error).map(Body::from)),
             },
         };
         let mut headers = HeaderMap::new();
         let owner = Owner::of_request(parts, self.options.session_binding);
         let session = match self.sessions.find(session_id) {
             Some(session) if !session.belongs_to(&owner) => {
-                return refusal::not_found().map(Body::from);
+                return Err(refusal::not_found().map(Body::from));
             }
             Some(session) => {
                 session.wait_for_receiver_to_leave(RECONNECT_GRACE).await;
@@ -62,31 +78,20 @@ impl SockJsService {
                     headers = added;
                     session
                 }
-                Err(refusal) => return self.framed.refuse(parts, *refusal),
+                Err(refusal) => return Err(self.framed.refuse(parts, *refusal)),
             },
         };
-        let mut body = session.attach(receive, &callback);
+        let mut response = Response::new(session.attach(receive, &callback));
         if let Some(opening) = session.take_opening() {
             self.start(session, session_id, opening);
         }
-        if receive.ends == ResponseEnds::AfterOneFrame {
-            // Its head travels with the frame.
-            body.first_chunk().await;
-        }
-        // The application's headers may make another response of it than a chunked one.
-        let is_chunked =
-            [CONTENT_LENGTH, TRANSFER_ENCODING].iter().all(|it| !headers.contains_key(it));
-        if receive.ends == ResponseEnds::AtResponseLimit && is_chunked {
-            body = body.with_handover(parts.extensions.remove());
-        }
-        let mut response = Response::new(Body::stream(body));
         let fields = response.headers_mut();
         add_headers(fields, headers);
         fields.insert(CONTENT_TYPE, HeaderValue::from_static(receive.content_type));
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
         // nginx would gather frames otherwise.
         fields.insert("x-accel-buffering", HeaderValue::from_static("no"));
-        response
+        Ok(response)
     }
 
     /// Lets a client in that there is no session for, or finds the one that another request of it has
