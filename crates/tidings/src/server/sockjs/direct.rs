@@ -8,7 +8,7 @@ use bytes::Bytes;
 
 use super::HttpSession;
 use super::receiver::Receiver;
-use crate::net::{Alarm, Outbox, Phase, Stream};
+use crate::net::{Alarm, Outbox, Phase, Stream, TurnGuard};
 use crate::server::handover::{ResponseHead, Served, Socket, Successor};
 
 /// A response that has its connection: whoever sends to the session writes to the socket, as with a WebSocket,
@@ -36,7 +36,11 @@ impl Successor for DirectResponse {
         let Self { receiver, session, head } = *self;
         let terms = Arc::clone(session.response_terms());
         let (stream, outbox) = Stream::tcp(socket.stream, terms, None);
-        receiver.hand_over(&outbox, head);
+        {
+            // All there is goes out as one write.
+            let _turn = TurnGuard::enter();
+            receiver.hand_over(&outbox, head);
+        }
         let driver = Driver {
             stream: Some(stream),
             outbox,
