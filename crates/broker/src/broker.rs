@@ -1,7 +1,6 @@
 use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::Instant;
 
 use bytes::Bytes;
 
@@ -20,6 +19,7 @@ use crate::stats::{BrokerStats, DestinationStats};
 use crate::stomp::Headers;
 use crate::subscription::{SessionKey, Subscribe, Subscription};
 use crate::sync::lock;
+use crate::timestamp::Timestamp;
 
 /// Takes messages, and says who gets them.
 ///
@@ -33,12 +33,11 @@ use crate::sync::lock;
 ///
 /// ```
 /// use std::sync::Arc;
-/// use std::time::Instant;
 ///
 /// use bytes::Bytes;
 /// use tidings_broker::{
 ///     Broker, BrokerOptions, Delivered, Delivery, Destination, EncodingClass, Message, SessionKey,
-///     Sink, Subscribe, Subscribers,
+///     Sink, Subscribe, Subscribers, Timestamp,
 /// };
 /// use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 ///
@@ -62,7 +61,7 @@ use crate::sync::lock;
 ///
 /// # fn id(text: &str) -> SubscriptionId { SubscriptionId::from(text) }
 /// let broker = Broker::new(BrokerOptions::default());
-/// let now = Instant::now();
+/// let now = Timestamp(0);
 /// let ann = Subscribe {
 ///     session: SessionKey(1),
 ///     subscriber: "Ann",
@@ -120,7 +119,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// [`SendError`] if the destination is of no kind that the broker knows, or is full.
     pub fn send(
         &self,
-        now: Instant,
+        now: Timestamp,
         destination: Destination,
         headers: Headers,
         body: Bytes,
@@ -151,7 +150,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// [`SubscribeError`]; `on_active` is not called then, and nothing has changed.
     pub fn subscribe(
         &self,
-        now: Instant,
+        now: Timestamp,
         request: Subscribe<'_, S>,
         on_active: impl FnOnce(),
         sink: &mut impl Sink<S>,
@@ -205,7 +204,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// A message that another thread is sending to a topic at this moment may still go out.
     pub fn unsubscribe(
         &self,
-        now: Instant,
+        now: Timestamp,
         session: SessionKey,
         id: &str,
         sink: &mut impl Sink<S>,
@@ -219,7 +218,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     /// Ends all subscriptions of a session, whose key must not be used again. What it has not
     /// settled goes back to the queues and to other sessions.
-    pub fn disconnect(&self, now: Instant, session: SessionKey, sink: &mut impl Sink<S>) {
+    pub fn disconnect(&self, now: Timestamp, session: SessionKey, sink: &mut impl Sink<S>) {
         let Some(session) = self.sessions.remove(session) else { return };
         let mut routes = lock(&session.routes);
         // What one of its subscriptions leaves behind must not go to another one.
@@ -238,7 +237,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// [`AckError::UnknownDelivery`] for a delivery that was never made or is settled already.
     pub fn ack(
         &self,
-        now: Instant,
+        now: Timestamp,
         session: SessionKey,
         target: AckTarget<'_>,
         sink: &mut impl Sink<S>,
@@ -253,7 +252,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// As for [`ack`](Self::ack).
     pub fn nack(
         &self,
-        now: Instant,
+        now: Timestamp,
         session: SessionKey,
         target: AckTarget<'_>,
         action: NackAction,
@@ -272,7 +271,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     }
 
     /// Queues deliver to this session again.
-    pub fn resume(&self, now: Instant, session: SessionKey, sink: &mut impl Sink<S>) {
+    pub fn resume(&self, now: Timestamp, session: SessionKey, sink: &mut impl Sink<S>) {
         let Some(session) = self.sessions.find(session) else { return };
         let routes = lock(&session.routes);
         if routes.is_disconnected() {
@@ -305,7 +304,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     fn send_to_topics(
         &self,
-        now: Instant,
+        now: Timestamp,
         message: &Arc<Message>,
         sink: &mut impl Sink<S>,
     ) -> usize {
@@ -316,7 +315,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     fn send_to_queue(
         &self,
-        now: Instant,
+        now: Timestamp,
         message: &Arc<Message>,
         sink: &mut impl Sink<S>,
     ) -> Result<usize, SendError> {
@@ -357,7 +356,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
     }
 
     /// Detaches subscriptions of one destination.
-    fn detach(&self, now: Instant, routes: &[Route<S>], sink: &mut impl Sink<S>) {
+    fn detach(&self, now: Timestamp, routes: &[Route<S>], sink: &mut impl Sink<S>) {
         let Some(Route { pattern, destination, .. }) = routes.first() else { return };
         let subscriptions: Vec<&Subscription<S>> =
             routes.iter().map(|route| &*route.subscription).collect();
@@ -367,7 +366,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     fn settle(
         &self,
-        now: Instant,
+        now: Timestamp,
         session: SessionKey,
         target: AckTarget<'_>,
         settlement: Settlement,

@@ -21,6 +21,7 @@ mod limits;
 mod message;
 mod options;
 mod pattern;
+mod policy;
 #[cfg(test)]
 mod recording;
 mod routing;
@@ -31,6 +32,7 @@ mod stomp;
 mod subscribers;
 mod subscription;
 mod sync;
+mod timestamp;
 mod trie;
 
 pub use acknowledgement::{AckId, AckTarget, NackAction};
@@ -42,7 +44,11 @@ pub use limits::Limits;
 pub use message::{Message, MessageId};
 pub use options::BrokerOptions;
 pub use pattern::DestinationPattern;
+pub use policy::{
+    DeadLetters, DestinationPolicies, DestinationPolicy, QueueOverflow, RedeliveryDelay,
+};
 pub use sink::{Delivered, Delivery, Sink};
 pub use stats::{BrokerStats, DestinationStats};
 pub use subscribers::{Group, Groups, Subscribers};
 pub use subscription::{EncodingClass, SessionKey, Subscribe, Subscription};
+pub use timestamp::Timestamp;

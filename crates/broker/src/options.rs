@@ -1,4 +1,5 @@
 use crate::limits::Limits;
+use crate::policy::DestinationPolicies;
 
 /// How a [`Broker`](crate::Broker) is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -12,6 +13,8 @@ pub struct BrokerOptions {
     pub topic_prefixes: Vec<String>,
     /// What the names of queues start with. Default `/queue/`.
     pub queue_prefixes: Vec<String>,
+    /// How destinations of some names behave.
+    pub policies: DestinationPolicies,
     /// How much the broker holds.
     pub limits: Limits,
 }
@@ -22,6 +25,7 @@ impl Default for BrokerOptions {
             message_id_prefix: String::new(),
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
+            policies: DestinationPolicies::default(),
             limits: Limits::default(),
         }
     }

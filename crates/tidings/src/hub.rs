@@ -4,7 +4,6 @@ use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, OnceLock};
-use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_broker::{
@@ -15,6 +14,7 @@ use tidings_stomp::{Headers, MessageParts, Version, encode_message};
 use tidings_websocket::Message as WebSocketMessage;
 use tokio::runtime::Handle;
 
+use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{PushError, SharedMessage, TurnGuard};
 
@@ -54,7 +54,7 @@ impl Hub {
     ) -> Result<usize, PublishError> {
         let destination = Destination::parse(destination).map_err(PublishError::new)?;
         let sent = self
-            .deliver(|broker, sink| broker.send(Instant::now(), destination, headers, body, sink));
+            .deliver(|broker, sink| broker.send(clock::now(), destination, headers, body, sink));
         sent.map(|sent| sent.subscribers).map_err(PublishError::new)
     }
 
@@ -81,7 +81,7 @@ impl Hub {
             if !session.is_open() {
                 return;
             }
-            hub.deliver(|broker, sink| broker.resume(Instant::now(), key, sink));
+            hub.deliver(|broker, sink| broker.resume(clock::now(), key, sink));
         });
     }
 }

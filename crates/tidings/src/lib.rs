@@ -7,6 +7,7 @@ mod app;
 mod build_error;
 mod builder;
 pub mod client;
+mod clock;
 pub mod endpoint;
 mod endpoints;
 mod ground;

@@ -19,7 +19,6 @@ mod topic;
 
 use std::fmt;
 use std::sync::Arc;
-use std::time::Instant;
 
 pub(crate) use self::queue::Queue;
 pub(crate) use self::topic::Topic;
@@ -31,6 +30,7 @@ use crate::message::Message;
 use crate::sink::Sink;
 use crate::stats::DestinationStats;
 use crate::subscription::Subscription;
+use crate::timestamp::Timestamp;
 
 /// What becomes of the messages that are sent to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -73,7 +73,7 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     /// Takes a message. Returns to how many subscriptions it was handed at once.
     fn on_send(
         &self,
-        now: Instant,
+        now: Timestamp,
         message: &Arc<Message>,
         sink: &mut dyn Sink<S>,
     ) -> Result<usize, Refusal>;
@@ -82,7 +82,7 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     /// for it, unless the destination has retired.
     fn on_subscribe(
         &self,
-        now: Instant,
+        now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
         sink: &mut dyn Sink<S>,
@@ -92,7 +92,7 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     /// what one of them leaves behind.
     fn on_unsubscribe(
         &self,
-        now: Instant,
+        now: Timestamp,
         subscriptions: &[&Subscription<S>],
         sink: &mut dyn Sink<S>,
     );
@@ -100,7 +100,7 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     /// The session of `subscription` settles what it got.
     fn on_settle(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         _subscription: &Subscription<S>,
         _settled: Settled,
         _sink: &mut dyn Sink<S>,
@@ -109,7 +109,8 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     }
 
     /// The session of `subscription` can take messages again.
-    fn on_resume(&self, _now: Instant, _subscription: &Subscription<S>, _sink: &mut dyn Sink<S>) {}
+    fn on_resume(&self, _now: Timestamp, _subscription: &Subscription<S>, _sink: &mut dyn Sink<S>) {
+    }
 
     /// Retires, unless someone uses it. Returns whether it has retired, now or before.
     fn retire_if_vacant(&self) -> Occupancy;

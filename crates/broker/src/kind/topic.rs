@@ -1,5 +1,4 @@
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use arc_swap::ArcSwap;
 
@@ -11,6 +10,7 @@ use crate::stats::DestinationStats;
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscription;
 use crate::sync::lock;
+use crate::timestamp::Timestamp;
 
 /// A topic, or all topics that match one pattern: nothing but its subscribers.
 ///
@@ -40,7 +40,7 @@ impl<S> Topic<S> {
 impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     fn on_send(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         message: &Arc<Message>,
         sink: &mut dyn Sink<S>,
     ) -> Result<usize, Refusal> {
@@ -60,7 +60,7 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     /// whoever finds the mark waits.
     fn on_subscribe(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
         _sink: &mut dyn Sink<S>,
@@ -78,7 +78,7 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
 
     fn on_unsubscribe(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         subscriptions: &[&Subscription<S>],
         _sink: &mut dyn Sink<S>,
     ) {

@@ -4,7 +4,6 @@ mod consumer;
 use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::{Arc, Mutex};
-use std::time::Instant;
 
 use self::backlog::Backlog;
 use self::consumer::Consumer;
@@ -17,6 +16,7 @@ use crate::sink::{Delivered, Delivery, Sink};
 use crate::stats::DestinationStats;
 use crate::subscription::Subscription;
 use crate::sync::lock;
+use crate::timestamp::Timestamp;
 
 /// A queue: every message is for one of its consumers, who take turns.
 ///
@@ -63,7 +63,7 @@ impl<S> Queue<S> {
 impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     fn on_send(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         message: &Arc<Message>,
         sink: &mut dyn Sink<S>,
     ) -> Result<usize, Refusal> {
@@ -78,7 +78,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
 
     fn on_subscribe(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
         sink: &mut dyn Sink<S>,
@@ -99,7 +99,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     /// What the consumers have not settled goes back to where it was, and to others in its order.
     fn on_unsubscribe(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         subscriptions: &[&Subscription<S>],
         sink: &mut dyn Sink<S>,
     ) {
@@ -117,7 +117,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
 
     fn on_settle(
         &self,
-        _now: Instant,
+        _now: Timestamp,
         subscription: &Subscription<S>,
         settled: Settled,
         sink: &mut dyn Sink<S>,
@@ -144,7 +144,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         Answer::Settled
     }
 
-    fn on_resume(&self, _now: Instant, subscription: &Subscription<S>, sink: &mut dyn Sink<S>) {
+    fn on_resume(&self, _now: Timestamp, subscription: &Subscription<S>, sink: &mut dyn Sink<S>) {
         let mut state = lock(&self.state);
         state.admit(subscription.serial);
         state.dispatch(sink);

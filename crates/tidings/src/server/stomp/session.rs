@@ -10,6 +10,7 @@ use tidings_stomp::{
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::door::Shared;
+use crate::clock;
 use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
 use crate::hub::stomp_message;
 use crate::messaging::{InboundMessage, Outgoing, SessionEvent};
@@ -64,7 +65,7 @@ impl StompSession {
             Event::Unsubscribe { id, receipt, .. } => {
                 let key = self.key;
                 self.shared.hub.deliver(|broker, sink| {
-                    broker.unsubscribe(Instant::now(), key, id.as_str(), sink);
+                    broker.unsubscribe(clock::now(), key, id.as_str(), sink);
                 });
                 self.acknowledge_receipt(receipt);
                 let session = session.clone();
@@ -166,7 +167,7 @@ impl StompSession {
         };
         let confirmed = receipt.clone();
         let subscribed = self.shared.hub.deliver(|broker, sink| {
-            broker.subscribe(Instant::now(), request, || confirm(confirmed), sink)
+            broker.subscribe(clock::now(), request, || confirm(confirmed), sink)
         });
         match subscribed {
             Ok(()) => {
@@ -221,7 +222,7 @@ impl StompSession {
         target: &AckTarget,
         nack: Option<NackAction>,
     ) -> Result<(), AckError> {
-        let (now, key) = (Instant::now(), self.key);
+        let (now, key) = (clock::now(), self.key);
         let target = match target {
             AckTarget::Ack(id) => broker::AckTarget::Ack(id),
             AckTarget::Message { subscription, message_id } => broker::AckTarget::Message {
@@ -296,7 +297,7 @@ impl Endpoint for StompSession {
 
     async fn on_close(&mut self, session: &Session, _: &CloseInfo) {
         let key = self.key;
-        self.shared.hub.deliver(|broker, sink| broker.disconnect(Instant::now(), key, sink));
+        self.shared.hub.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
         if self.connected {
             self.shared.tell(SessionEvent::Disconnected { session: session.clone() }).await;
         }
