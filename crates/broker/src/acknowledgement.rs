@@ -62,8 +62,8 @@ pub enum AckTarget<'a> {
 pub enum NackAction {
     /// It goes back to its place in the queue and is delivered again, perhaps to the same consumer.
     Requeue,
-    /// It is dropped.
-    Discard,
+    /// It is not delivered again: it becomes a dead letter.
+    Reject,
 }
 
 /// What a consumer decided about messages.
@@ -71,13 +71,14 @@ pub enum NackAction {
 pub(crate) enum Settlement {
     Consume,
     Requeue,
+    Reject,
 }
 
 impl From<NackAction> for Settlement {
     fn from(action: NackAction) -> Self {
         match action {
             NackAction::Requeue => Self::Requeue,
-            NackAction::Discard => Self::Consume,
+            NackAction::Reject => Self::Reject,
         }
     }
 }

@@ -1,23 +1,30 @@
+mod administration;
+mod durable;
+#[cfg(test)]
+mod features;
+mod sending;
+mod settling;
+mod subscribing;
+#[cfg(test)]
+mod tests;
+
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::{Arc, Mutex};
 
-use bytes::Bytes;
-
-use crate::acknowledgement::{AckId, AckTarget, NackAction, Settlement};
-use crate::destination::Destination;
-use crate::error::{AckError, SendError, SubscribeError};
-use crate::kind::{Answer, DeliveryName, Kind, Refusal, Settled};
+pub use self::settling::{Action, CommitError, CommitFailure};
+use crate::alarms::Alarms;
+use crate::bindings::Bindings;
 use crate::limits::Limits;
-use crate::message::{Message, MessageId, MessageIds};
+use crate::message::{MessageId, MessageIds};
+use crate::operation::{Aftermath, Operation};
 use crate::options::BrokerOptions;
 use crate::pattern::DestinationPattern;
 use crate::routing::RoutingTable;
-use crate::session::{Route, Routes, SessionTable};
+use crate::session::SessionTable;
 use crate::sink::Sink;
 use crate::stats::{BrokerStats, DestinationStats};
-use crate::stomp::Headers;
-use crate::subscription::{SessionKey, Subscribe, Subscription};
+use crate::subscription::SessionKey;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
@@ -69,7 +76,7 @@ use crate::timestamp::Timestamp;
 ///     destination: "/topic/greetings",
 ///     ack: AckMode::Auto,
 ///     class: EncodingClass { version: Version::V1_2, subscription: Some(id("sub-0")) },
-///     prefetch: None,
+///     options: Default::default(),
 /// };
 /// broker.subscribe(now, ann, || println!("the receipt"), &mut Print)?;
 ///
@@ -80,10 +87,14 @@ use crate::timestamp::Timestamp;
 /// # Ok::<(), Box<dyn std::error::Error>>(())
 /// ```
 pub struct Broker<S> {
-    limits: Limits,
+    options: Arc<BrokerOptions>,
     message_ids: MessageIds,
     next_subscription: AtomicU64,
     routing: RoutingTable<S>,
+    bindings: Bindings<S>,
+    /// Held by whoever makes or ends a durable subscription.
+    durable: Mutex<()>,
+    alarms: Alarms,
     sessions: SessionTable<S>,
 }
 
@@ -91,7 +102,7 @@ pub struct Broker<S> {
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct Sent {
-    /// The id that it got.
+    /// The id that it got; of a message to several destinations, the last one.
     pub message_id: MessageId,
     /// To how many subscriptions it was handed at once. For a queue that is one, or none if the
     /// message has to wait.
@@ -102,163 +113,18 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// A broker without subscriptions and messages.
     #[must_use]
     pub fn new(options: BrokerOptions) -> Self {
+        let options = Arc::new(options);
+        let (prefix, first) = (&options.message_id_prefix, options.message_serial_first);
         Self {
-            message_ids: MessageIds::new(&options.message_id_prefix),
+            message_ids: MessageIds::new(prefix, first),
             next_subscription: AtomicU64::new(1),
             routing: RoutingTable::new(&options),
+            bindings: Bindings::new(),
+            durable: Mutex::default(),
+            alarms: Alarms::default(),
             sessions: SessionTable::new(),
-            limits: options.limits,
+            options,
         }
-    }
-
-    /// Takes a message, as in SEND: to all subscribers of a topic, or into a queue, which need not
-    /// exist. Wildcards in `destination` are taken literally.
-    ///
-    /// # Errors
-    ///
-    /// [`SendError`] if the destination is of no kind that the broker knows, or is full.
-    pub fn send(
-        &self,
-        now: Timestamp,
-        destination: Destination,
-        headers: Headers,
-        body: Bytes,
-        sink: &mut impl Sink<S>,
-    ) -> Result<Sent, SendError> {
-        let kind =
-            self.routing.kind(destination.as_str()).map_err(SendError::UnknownDestination)?;
-        let message_id = self.message_ids.next();
-        let message = Arc::new(Message { destination, message_id, headers, body });
-        let subscribers = match kind {
-            Kind::Topic => self.send_to_topics(now, &message, sink),
-            Kind::Queue => self.send_to_queue(now, &message, sink)?,
-        };
-        Ok(Sent { message_id: message.message_id.clone(), subscribers })
-    }
-
-    /// Adds a subscription, as in SUBSCRIBE.
-    ///
-    /// `on_active` is called once the subscription is certain, and before the first message for it
-    /// goes to any sink: the place to send a RECEIPT from. Any message that is sent after
-    /// `on_active` was called reaches the subscriber. Others who publish to this destination may
-    /// have to wait for it, so it must be quick; like a sink, it must not call the broker.
-    ///
-    /// A queue then delivers to `sink` what it has.
-    ///
-    /// # Errors
-    ///
-    /// [`SubscribeError`]; `on_active` is not called then, and nothing has changed.
-    pub fn subscribe(
-        &self,
-        now: Timestamp,
-        request: Subscribe<'_, S>,
-        on_active: impl FnOnce(),
-        sink: &mut impl Sink<S>,
-    ) -> Result<(), SubscribeError> {
-        let pattern = DestinationPattern::parse(request.destination)
-            .map_err(SubscribeError::InvalidDestination)?;
-        let kind =
-            self.routing.kind(pattern.as_str()).map_err(SubscribeError::UnknownDestination)?;
-        if kind != Kind::Topic && !pattern.is_exact() {
-            return Err(SubscribeError::PatternOfQueues { pattern: pattern.as_str().into() });
-        }
-        let session = self.sessions.find_or_insert(request.session);
-        let mut routes = lock(&session.routes);
-        self.check_request(&request, &routes)?;
-        let subscription = Arc::new(Subscription {
-            session: request.session,
-            subscriber: request.subscriber,
-            id: request.id,
-            ack: request.ack,
-            class: request.class,
-            serial: self.next_subscription.fetch_add(1, Ordering::Relaxed),
-            number: routes.next_number(),
-            prefetch: request.prefetch,
-            flow: Arc::clone(&session.flow),
-        });
-        let mut on_active = Some(on_active);
-        let mut on_active = || {
-            if let Some(on_active) = on_active.take() {
-                on_active();
-            }
-        };
-        loop {
-            let destination = self.routing.open(kind, &pattern)?;
-            // On record first: whatever happens, a disconnect finds it.
-            routes.insert(Route {
-                pattern: pattern.clone(),
-                destination: Arc::clone(&destination),
-                subscription: Arc::clone(&subscription),
-            });
-            if destination.on_subscribe(now, &subscription, &mut on_active, sink).is_ok() {
-                return Ok(());
-            }
-            routes.remove(subscription.id.as_str());
-            self.routing.close(&pattern, &destination);
-        }
-    }
-
-    /// Ends a subscription, as in UNSUBSCRIBE, if there is one with this id. Messages of a queue
-    /// that it has not settled go back to their places, and to other consumers.
-    ///
-    /// A message that another thread is sending to a topic at this moment may still go out.
-    pub fn unsubscribe(
-        &self,
-        now: Timestamp,
-        session: SessionKey,
-        id: &str,
-        sink: &mut impl Sink<S>,
-    ) {
-        let Some(session) = self.sessions.find(session) else { return };
-        let mut routes = lock(&session.routes);
-        if let Some(route) = routes.remove(id) {
-            self.detach(now, &[route], sink);
-        }
-    }
-
-    /// Ends all subscriptions of a session, whose key must not be used again. What it has not
-    /// settled goes back to the queues and to other sessions.
-    pub fn disconnect(&self, now: Timestamp, session: SessionKey, sink: &mut impl Sink<S>) {
-        let Some(session) = self.sessions.remove(session) else { return };
-        let mut routes = lock(&session.routes);
-        // What one of its subscriptions leaves behind must not go to another one.
-        session.flow.pause();
-        for routes in routes.disconnect().chunk_by(|one, next| one.place() == next.place()) {
-            self.detach(now, routes, sink);
-        }
-    }
-
-    /// Takes an ACK. In mode `client` it covers all earlier deliveries of the same subscription, in
-    /// mode `client-individual` only the one. Where nothing is to be settled, with `ack:auto` and
-    /// for topics, it changes nothing; neither does one that crosses the end of its subscription.
-    ///
-    /// # Errors
-    ///
-    /// [`AckError::UnknownDelivery`] for a delivery that was never made or is settled already.
-    pub fn ack(
-        &self,
-        now: Timestamp,
-        session: SessionKey,
-        target: AckTarget<'_>,
-        sink: &mut impl Sink<S>,
-    ) -> Result<(), AckError> {
-        self.settle(now, session, target, Settlement::Consume, sink)
-    }
-
-    /// Takes a NACK, which covers as many deliveries as an ACK would.
-    ///
-    /// # Errors
-    ///
-    /// As for [`ack`](Self::ack).
-    pub fn nack(
-        &self,
-        now: Timestamp,
-        session: SessionKey,
-        target: AckTarget<'_>,
-        action: NackAction,
-        sink: &mut impl Sink<S>,
-    ) -> Result<(), AckError> {
-        self.settle(now, session, target, action.into(), sink)
     }
 
     /// No queue delivers to this session any more, until it resumes: its outbox is full. Others
@@ -271,16 +137,37 @@ impl<S: Send + Sync + 'static> Broker<S> {
     }
 
     /// Queues deliver to this session again.
-    pub fn resume(&self, now: Timestamp, session: SessionKey, sink: &mut impl Sink<S>) {
+    pub fn resume(&self, now: Timestamp, session: SessionKey, sink: &mut dyn Sink<S>) {
         let Some(session) = self.sessions.find(session) else { return };
         let routes = lock(&session.routes);
         if routes.is_disconnected() {
             return;
         }
         session.flow.resume();
-        for route in routes.iter() {
-            route.destination.on_resume(now, &route.subscription, sink);
-        }
+        self.operate(now, sink, |operation| {
+            for route in routes.iter() {
+                route.destination.on_resume(&route.subscription, operation);
+            }
+        });
+    }
+
+    /// Does what is due: messages expire, or are delivered again. Call it no later than a sink was
+    /// asked to [be woken](Sink::wake_at).
+    pub fn handle_timeout(&self, now: Timestamp, sink: &mut dyn Sink<S>) {
+        self.operate(now, sink, |operation| {
+            for name in self.alarms.take_due(now) {
+                let Ok(pattern) = DestinationPattern::of(name) else { continue };
+                let Some(destination) = self.routing.find(&pattern) else { continue };
+                destination.on_timeout(operation);
+                self.routing.close_if_vacant(&pattern, &destination, operation);
+            }
+        });
+    }
+
+    /// When [`handle_timeout`](Self::handle_timeout) has something to do.
+    #[must_use]
+    pub fn next_deadline(&self) -> Option<Timestamp> {
+        self.alarms.next()
     }
 
     /// What the broker holds, in numbers.
@@ -302,130 +189,40 @@ impl<S: Send + Sync + 'static> Broker<S> {
         self.routing.all().iter().map(|destination| destination.stats()).collect()
     }
 
-    fn send_to_topics(
+    /// Runs one operation, and what it leaves to do.
+    fn operate<T>(
         &self,
         now: Timestamp,
-        message: &Arc<Message>,
-        sink: &mut impl Sink<S>,
-    ) -> usize {
-        let topics = self.routing.listening_to(&message.destination);
-        let handed = topics.map(|topic| topic.on_send(now, message, sink));
-        handed.filter_map(Result::ok).sum()
-    }
-
-    fn send_to_queue(
-        &self,
-        now: Timestamp,
-        message: &Arc<Message>,
-        sink: &mut impl Sink<S>,
-    ) -> Result<usize, SendError> {
-        let destination = &message.destination;
-        let wildcard = || SendError::WildcardInQueueName { destination: destination.clone() };
-        let name = DestinationPattern::of(destination.clone()).map_err(|_| wildcard())?;
-        if !name.is_exact() {
-            return Err(wildcard());
-        }
-        loop {
-            let queue = self.routing.open(Kind::Queue, &name)?;
-            match queue.on_send(now, message, sink) {
-                Ok(subscribers) => return Ok(subscribers),
-                Err(Refusal::Retired) => self.routing.close(&name, &queue),
-                Err(Refusal::Full(limit)) => {
-                    self.routing.close_if_vacant(&name, &queue);
-                    return Err(SendError::QueueFull { destination: destination.clone(), limit });
+        sink: &mut dyn Sink<S>,
+        act: impl FnOnce(&mut Operation<'_, S>) -> T,
+    ) -> T {
+        let mut operation = Operation::new(now, sink);
+        let result = act(&mut operation);
+        while !operation.aftermath.is_empty() {
+            let Aftermath { dead_letters, alarms } = std::mem::take(&mut operation.aftermath);
+            for letter in dead_letters {
+                self.send_dead_letter(&letter, &mut operation);
+            }
+            for (at, destination) in alarms {
+                if self.alarms.set(at, destination) {
+                    operation.sink.wake_at(at);
                 }
             }
         }
+        result
     }
 
-    fn check_request(
-        &self,
-        request: &Subscribe<'_, S>,
-        routes: &Routes<S>,
-    ) -> Result<(), SubscribeError> {
-        let session_subscriptions_max = self.limits.session_subscriptions_max;
-        if routes.is_disconnected() {
-            Err(SubscribeError::Disconnected)
-        } else if routes.by_id(request.id.as_str()).is_some() {
-            Err(SubscribeError::DuplicateId { id: request.id.clone() })
-        } else if routes.len() >= session_subscriptions_max {
-            Err(SubscribeError::TooManySubscriptions { session_subscriptions_max })
-        } else {
-            Ok(())
-        }
+    fn limits(&self) -> &Limits {
+        &self.options.limits
     }
 
-    /// Detaches subscriptions of one destination.
-    fn detach(&self, now: Timestamp, routes: &[Route<S>], sink: &mut impl Sink<S>) {
-        let Some(Route { pattern, destination, .. }) = routes.first() else { return };
-        let subscriptions: Vec<&Subscription<S>> =
-            routes.iter().map(|route| &*route.subscription).collect();
-        destination.on_unsubscribe(now, &subscriptions, sink);
-        self.routing.close_if_vacant(pattern, destination);
-    }
-
-    fn settle(
-        &self,
-        now: Timestamp,
-        session: SessionKey,
-        target: AckTarget<'_>,
-        settlement: Settlement,
-        sink: &mut impl Sink<S>,
-    ) -> Result<(), AckError> {
-        let (AckTarget::Ack(id) | AckTarget::Message { message_id: id, .. }) = target;
-        let unknown = || AckError::UnknownDelivery { id: id.into() };
-        let session = self.sessions.find(session).ok_or_else(unknown)?;
-        let routes = lock(&session.routes);
-        let mut settle = |route: &Route<S>, delivery| {
-            let settled = Settled { delivery, settlement };
-            route.destination.on_settle(now, &route.subscription, settled, sink)
-        };
-        let answer = match target {
-            AckTarget::Ack(id) if let Some((number, tag)) = AckId::parse(id) => {
-                match routes.by_number(number) {
-                    Some(route) => settle(route, DeliveryName::Tag(tag)),
-                    None if routes.has_given(number) => Answer::NothingToSettle,
-                    None => Answer::Unknown,
-                }
-            }
-            AckTarget::Ack(_) | AckTarget::Message { subscription: None, .. } => {
-                let serial = self.message_ids.parse(id).ok_or_else(unknown)?;
-                let answers =
-                    routes.iter().map(|route| settle(route, DeliveryName::Message(serial)));
-                first_settled(answers)
-            }
-            AckTarget::Message { subscription: Some(subscription), .. } => {
-                let serial = self.message_ids.parse(id).ok_or_else(unknown)?;
-                routes.by_id(subscription).map_or(Answer::NothingToSettle, |route| {
-                    settle(route, DeliveryName::Message(serial))
-                })
-            }
-        };
-        match answer {
-            Answer::Settled | Answer::NothingToSettle => Ok(()),
-            Answer::Unknown => Err(unknown()),
-        }
+    fn next_serial(&self) -> u64 {
+        self.next_subscription.fetch_add(1, Ordering::Relaxed)
     }
 }
 
 impl<S> fmt::Debug for Broker<S> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Broker").field("limits", &self.limits).finish_non_exhaustive()
+        f.debug_struct("Broker").field("options", &self.options).finish_non_exhaustive()
     }
 }
-
-/// The answer of a session whose subscriptions are asked one by one until one settles.
-fn first_settled(answers: impl Iterator<Item = Answer>) -> Answer {
-    let mut answer = Answer::Unknown;
-    for next in answers {
-        match next {
-            Answer::Settled => return Answer::Settled,
-            Answer::NothingToSettle => answer = Answer::NothingToSettle,
-            Answer::Unknown => {}
-        }
-    }
-    answer
-}
-
-#[cfg(test)]
-mod tests;

@@ -41,6 +41,25 @@ impl Destination {
         Ok(Self(text.into()))
     }
 
+    /// Whether it stands for several destinations, separated by commas.
+    pub(crate) fn is_composite(&self) -> bool {
+        self.0.contains(",/")
+    }
+
+    /// The destinations that it stands for: a comma before a slash separates them.
+    pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
+        let mut rest = Some(self.as_str());
+        std::iter::from_fn(move || {
+            let text = rest?;
+            let (part, behind) = match text.find(",/") {
+                Some(at) => (&text[..at], Some(&text[at + 1..])),
+                None => (text, None),
+            };
+            rest = behind;
+            Some(part)
+        })
+    }
+
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
@@ -123,6 +142,20 @@ mod tests {
         for name in ["/topic/a", "/topic/a.*", "/queue/größe", "x", "/topic/a b"] {
             assert_eq!(Destination::parse(name).map(|d| d.to_string()).as_deref(), Ok(name));
         }
+    }
+
+    #[test]
+    fn a_comma_before_a_slash_separates_destinations() {
+        let check = |text: &str, expected: &[&str]| {
+            let destination = Destination::parse(text).unwrap();
+            assert_eq!(destination.parts().collect::<Vec<_>>(), expected, "{text}");
+            assert_eq!(destination.is_composite(), expected.len() > 1, "{text}");
+        };
+        check("/queue/a", &["/queue/a"]);
+        check("/queue/a,b", &["/queue/a,b"]);
+        check("/queue/a,/topic/b,/queue/c,d", &["/queue/a", "/topic/b", "/queue/c,d"]);
+        check("/queue/a,", &["/queue/a,"]);
+        check(",/queue/a", &["", "/queue/a"]);
     }
 
     #[test]

@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::destination::{Destination, DestinationError};
 use crate::limits::QuotaSpent;
+use crate::selector::SelectorError;
 use crate::stomp::SubscriptionId;
 
 /// A destination that starts with none of the broker's prefixes, or has nothing after it.
@@ -34,6 +35,24 @@ impl Error for UnknownDestination {}
 pub enum SendError {
     /// The sender misspelt the destination.
     UnknownDestination(UnknownDestination),
+    /// One of several destinations is no name.
+    InvalidDestination(DestinationError),
+    /// A header that the broker acts on has a value that it cannot understand.
+    InvalidHeader(InvalidHeader),
+    /// The sender asks of a queue what others have asked differently.
+    ArgumentDiffers {
+        /// The queue.
+        queue: Destination,
+        /// The header.
+        argument: &'static str,
+    },
+    /// The queue could not take the message if it were empty.
+    MessageTooLarge {
+        /// The queue.
+        destination: Destination,
+        /// The limit that the message exceeds.
+        limit: QueueLimit,
+    },
     /// The name of the queue has wildcards, so that nobody could subscribe to it.
     WildcardInQueueName {
         /// The name.
@@ -66,21 +85,55 @@ pub enum QueueLimit {
     Octets(usize),
 }
 
+impl fmt::Display for QueueLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Messages(max) => write!(f, "{max} messages"),
+            Self::Octets(max) => write!(f, "{max} octets"),
+        }
+    }
+}
+
+/// A header that the broker acts on, with a value that it cannot understand.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct InvalidHeader {
+    /// The name of the header.
+    pub name: &'static str,
+    /// Its value, or the beginning of it.
+    pub value: Box<str>,
+    /// What it should be.
+    pub expected: &'static str,
+}
+
+impl fmt::Display for InvalidHeader {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { name, value, expected } = self;
+        write!(f, "header {name} has the value {value:?}, expected {expected}")
+    }
+}
+
+impl Error for InvalidHeader {}
+
+fn differs(f: &mut fmt::Formatter<'_>, queue: &Destination, argument: &str) -> fmt::Result {
+    write!(f, "queue {queue} exists with another {argument}: give the same value or leave it out")
+}
+
 impl fmt::Display for SendError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::UnknownDestination(unknown) => unknown.fmt(f),
+            Self::InvalidDestination(invalid) => invalid.fmt(f),
+            Self::InvalidHeader(invalid) => invalid.fmt(f),
+            Self::ArgumentDiffers { queue, argument } => differs(f, queue, argument),
+            Self::MessageTooLarge { destination, limit } => {
+                write!(f, "queue {destination} takes no such message: it holds at most {limit}")
+            }
             Self::WildcardInQueueName { destination } => {
                 write!(f, "{destination} names no queue: wildcards are for subscribers of topics")
             }
-            Self::QueueFull { destination, limit } => match limit {
-                QueueLimit::Messages(max) => {
-                    write!(f, "queue {destination} is full: it holds at most {max} messages")
-                }
-                QueueLimit::Octets(max) => {
-                    write!(f, "queue {destination} is full: it holds at most {max} octets")
-                }
-            },
+            Self::QueueFull { destination, limit } => {
+                write!(f, "queue {destination} is full: it holds at most {limit}")
+            }
             Self::TooManyDestinations { destinations_max } => {
                 write!(f, "there are {destinations_max} destinations already, no more are allowed")
             }
@@ -89,6 +142,12 @@ impl fmt::Display for SendError {
 }
 
 impl Error for SendError {}
+
+impl From<InvalidHeader> for SendError {
+    fn from(invalid: InvalidHeader) -> Self {
+        Self::InvalidHeader(invalid)
+    }
+}
 
 impl From<QuotaSpent> for SendError {
     fn from(spent: QuotaSpent) -> Self {
@@ -104,6 +163,32 @@ pub enum SubscribeError {
     InvalidDestination(DestinationError),
     /// The subscriber misspelt the destination.
     UnknownDestination(UnknownDestination),
+    /// A header that the broker acts on has a value that it cannot understand.
+    InvalidHeader(InvalidHeader),
+    /// The selector is none.
+    InvalidSelector(SelectorError),
+    /// The subscriber asks of a queue what others have asked differently.
+    ArgumentDiffers {
+        /// The queue.
+        queue: Destination,
+        /// The header.
+        argument: &'static str,
+    },
+    /// There is no such queue, and the subscriber wants none created.
+    NoSuchQueue {
+        /// The queue.
+        queue: Destination,
+    },
+    /// Another consumer wants the queue for itself, or this one does and there are others.
+    Exclusive {
+        /// The queue.
+        destination: Destination,
+    },
+    /// Another session has this durable subscription.
+    DurableInUse {
+        /// Its name.
+        name: Box<str>,
+    },
     /// Only topics can be subscribed to by pattern.
     PatternOfQueues {
         /// The pattern.
@@ -136,6 +221,16 @@ impl fmt::Display for SubscribeError {
         match self {
             Self::InvalidDestination(invalid) => invalid.fmt(f),
             Self::UnknownDestination(unknown) => unknown.fmt(f),
+            Self::InvalidHeader(invalid) => invalid.fmt(f),
+            Self::InvalidSelector(invalid) => write!(f, "invalid selector: {invalid}"),
+            Self::ArgumentDiffers { queue, argument } => differs(f, queue, argument),
+            Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
+            Self::Exclusive { destination } => {
+                write!(f, "{destination} has a consumer that excludes others, or this one would")
+            }
+            Self::DurableInUse { name } => {
+                write!(f, "the durable subscription {name} is in use by another session")
+            }
             Self::PatternOfQueues { pattern } => {
                 write!(f, "{pattern} has wildcards: subscribe to each queue by its name")
             }
@@ -156,11 +251,60 @@ impl fmt::Display for SubscribeError {
 
 impl Error for SubscribeError {}
 
+impl From<InvalidHeader> for SubscribeError {
+    fn from(invalid: InvalidHeader) -> Self {
+        Self::InvalidHeader(invalid)
+    }
+}
+
 impl From<QuotaSpent> for SubscribeError {
     fn from(spent: QuotaSpent) -> Self {
         Self::TooManyDestinations { destinations_max: spent.max }
     }
 }
+
+/// Why a queue or a durable subscription was not deleted.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum DeleteError {
+    /// There is no such queue.
+    NoSuchQueue {
+        /// The queue.
+        queue: Destination,
+    },
+    /// Somebody consumes from the queue or looks at it.
+    QueueInUse {
+        /// The queue.
+        queue: Destination,
+    },
+    /// There is no such durable subscription.
+    NoSuchSubscription {
+        /// Its name.
+        name: Box<str>,
+    },
+    /// The durable subscription has a consumer.
+    SubscriptionInUse {
+        /// Its name.
+        name: Box<str>,
+    },
+}
+
+impl fmt::Display for DeleteError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
+            Self::QueueInUse { queue } => write!(f, "queue {queue} has consumers"),
+            Self::NoSuchSubscription { name } => {
+                write!(f, "there is no durable subscription {name}")
+            }
+            Self::SubscriptionInUse { name } => {
+                write!(f, "the durable subscription {name} is in use: unsubscribe first")
+            }
+        }
+    }
+}
+
+impl Error for DeleteError {}
 
 /// Why an ACK or NACK was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

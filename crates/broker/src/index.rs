@@ -71,7 +71,7 @@ impl<T: ?Sized> Index<T> {
     }
 
     /// Removes `value`, unless it is gone already: another may have the name by now.
-    pub(crate) fn remove(&self, name: &Destination, value: &Arc<T>) {
+    pub(crate) fn remove<V: ?Sized>(&self, name: &Destination, value: &Arc<V>) {
         let (hash, shard) = self.shard_of(name);
         let _writer = lock(&shard.writer);
         let entries = shard.entries.load();

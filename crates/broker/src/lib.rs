@@ -11,20 +11,28 @@
 //! STOMP is where the terms come from. Only `stomp.rs` names the crate that implements it.
 
 mod acknowledgement;
+mod alarms;
+mod arguments;
 mod base36;
+mod binding;
+mod bindings;
 mod broker;
+mod dead_letter;
 mod destination;
 mod error;
 mod index;
 mod kind;
 mod limits;
 mod message;
+mod operation;
 mod options;
 mod pattern;
 mod policy;
+mod record;
 #[cfg(test)]
 mod recording;
 mod routing;
+mod selector;
 mod session;
 mod sink;
 mod stats;
@@ -36,19 +44,31 @@ mod timestamp;
 mod trie;
 
 pub use acknowledgement::{AckId, AckTarget, NackAction};
-pub use broker::{Broker, Sent};
+pub use arguments::QueueArguments;
+pub use binding::Binding;
+pub use broker::{Action, Broker, CommitError, CommitFailure, Sent};
+pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};
-pub use error::{AckError, QueueLimit, SendError, SubscribeError, UnknownDestination};
+pub use error::{
+    AckError, DeleteError, InvalidHeader, QueueLimit, SendError, SubscribeError, UnknownDestination,
+};
 pub use kind::Kind;
 pub use limits::Limits;
-pub use message::{Message, MessageId};
+pub use message::{Durability, Message, MessageId, Properties};
 pub use options::BrokerOptions;
 pub use pattern::DestinationPattern;
 pub use policy::{
     DeadLetters, DestinationPolicies, DestinationPolicy, QueueOverflow, RedeliveryDelay,
 };
+pub use record::{
+    Change, Position, QueueDefinition, QueueId, RecordError, StoredMessage, StoredQueue,
+};
+pub use selector::{Selector, SelectorError};
 pub use sink::{Delivered, Delivery, Sink};
 pub use stats::{BrokerStats, DestinationStats};
 pub use subscribers::{Group, Groups, Subscribers};
-pub use subscription::{EncodingClass, SessionKey, Subscribe, Subscription};
+pub use subscription::{
+    Access, DurableName, EncodingClass, Exclusivity, MissingQueue, SessionKey, Sharing, Subscribe,
+    SubscribeOptions, Subscription,
+};
 pub use timestamp::Timestamp;

@@ -7,9 +7,10 @@ use bytes::Bytes;
 use crate::base36;
 use crate::destination::Destination;
 use crate::stomp::Headers;
+use crate::timestamp::Timestamp;
 
 /// A message on its way to subscribers, shared by all of them.
-#[derive(Debug)]
+#[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Message {
     /// Where it was sent to: never a pattern.
@@ -20,9 +21,39 @@ pub struct Message {
     pub headers: Headers,
     /// Its body.
     pub body: Bytes,
+    /// What the broker makes of its headers.
+    pub properties: Properties,
+}
+
+/// What a sender asks of the broker for a message.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Properties {
+    /// Whether a queue keeps the message when the server ends.
+    pub durability: Durability,
+    /// How urgent it is; queues deliver those with larger numbers first. What no sender has said is
+    /// 4, as for JMS.
+    pub priority: Option<u8>,
+    /// When nobody wants it any more.
+    pub expires_at: Option<Timestamp>,
+}
+
+/// Whether a message outlives the process.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Durability {
+    /// It is in memory only.
+    #[default]
+    Transient,
+    /// A queue that is durable stores it.
+    Persistent,
 }
 
 impl Message {
+    /// Whether a durable queue stores it.
+    #[must_use]
+    pub fn is_persistent(&self) -> bool {
+        self.properties.durability == Durability::Persistent
+    }
+
     /// What it counts against limits in octets.
     pub(crate) fn octets(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
@@ -73,18 +104,22 @@ pub(crate) struct MessageIds {
 }
 
 impl MessageIds {
-    /// Ids that start with what may stand in an id of `prefix`.
-    pub(crate) fn new(prefix: &str) -> Self {
+    /// Ids that start with what may stand in an id of `prefix`, and count up from `first`.
+    pub(crate) fn new(prefix: &str, first: u64) -> Self {
         let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
         let mut prefix: String = prefix.chars().filter(fits).collect();
         if !prefix.is_empty() {
             prefix.push('-');
         }
-        Self { prefix: prefix.into(), next: AtomicU64::new(1) }
+        Self { prefix: prefix.into(), next: AtomicU64::new(first.max(1)) }
     }
 
     pub(crate) fn next(&self) -> MessageId {
-        let serial = self.next.fetch_add(1, Ordering::Relaxed);
+        self.of(self.next.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// The id with this serial number.
+    pub(crate) fn of(&self, serial: u64) -> MessageId {
         // 13 digits hold any u64.
         let mut text = String::with_capacity(self.prefix.len() + 13);
         text.push_str(&self.prefix);
@@ -105,7 +140,7 @@ mod tests {
 
     #[test]
     fn ids_differ_and_read_back() {
-        let ids = MessageIds::new("n1");
+        let ids = MessageIds::new("n1", 1);
         let (first, second) = (ids.next(), ids.next());
         assert_eq!((first.as_str(), second.as_str()), ("n1-1", "n1-2"));
         assert_eq!(ids.parse("n1-2"), Some(second.serial()));
@@ -113,7 +148,7 @@ mod tests {
 
     #[test]
     fn ids_that_no_message_has_are_unknown() {
-        let ids = MessageIds::new("n1");
+        let ids = MessageIds::new("n1", 1);
         ids.next();
         for text in ["", "1", "n1-", "n1-0", "n1-2", "n1-01", "n2-1"] {
             assert_eq!(ids.parse(text), None, "{text}");
@@ -122,7 +157,7 @@ mod tests {
 
     #[test]
     fn nothing_in_an_id_needs_escaping() {
-        assert_eq!(MessageIds::new("a:b\\c\nd e.f").next().as_str(), "abcdef-1");
-        assert_eq!(MessageIds::new(":").next().as_str(), "1");
+        assert_eq!(MessageIds::new("a:b\\c\nd e.f", 1).next().as_str(), "abcdef-1");
+        assert_eq!(MessageIds::new(":", 1).next().as_str(), "1");
     }
 }

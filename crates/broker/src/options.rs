@@ -8,11 +8,16 @@ pub struct BrokerOptions {
     /// brokers and of this one before a restart. Characters other than ASCII letters, digits, `-`
     /// and `_` are left out. Default empty.
     pub message_id_prefix: String,
+    /// The number of the first message; the others count up from it. A broker whose messages are
+    /// stored needs one beyond those of its past. Default 1.
+    pub message_serial_first: u64,
     /// What the names of topics start with. The longest prefix that fits decides the kind of a
     /// destination. Default `/topic/`.
     pub topic_prefixes: Vec<String>,
     /// What the names of queues start with. Default `/queue/`.
     pub queue_prefixes: Vec<String>,
+    /// What the names of queues start with that end with their consumer. Default none.
+    pub temporary_queue_prefixes: Vec<String>,
     /// How destinations of some names behave.
     pub policies: DestinationPolicies,
     /// How much the broker holds.
@@ -23,8 +28,10 @@ impl Default for BrokerOptions {
     fn default() -> Self {
         Self {
             message_id_prefix: String::new(),
+            message_serial_first: 1,
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
+            temporary_queue_prefixes: Vec::new(),
             policies: DestinationPolicies::default(),
             limits: Limits::default(),
         }

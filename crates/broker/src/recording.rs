@@ -7,9 +7,10 @@ use bytes::Bytes;
 
 use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
-    AckError, AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination,
+    AckError, AckTarget, Broker, BrokerOptions, Change, Delivered, Delivery, Destination,
     DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, SendError,
-    Sent, SessionKey, Sink, Subscribe, SubscribeError, Subscribers, Timestamp,
+    Sent, SessionKey, Sink, Subscribe, SubscribeError, SubscribeOptions, Subscribers, Subscription,
+    Timestamp,
 };
 
 /// A broker and the log of what it delivered. Sessions are named by their number.
@@ -24,6 +25,10 @@ pub(crate) struct Log {
     pub(crate) got: Vec<Got>,
     /// What to answer to the next deliveries to a session, before `Ready`.
     pub(crate) answers: BTreeMap<u64, VecDeque<Delivered>>,
+    /// What was to be stored.
+    pub(crate) changes: Vec<Change>,
+    /// How often a queue has told that it has room again.
+    pub(crate) rooms: usize,
 }
 
 /// One message for one subscription.
@@ -43,8 +48,12 @@ impl Recording {
     }
 
     pub(crate) fn with_limits(change: impl FnOnce(&mut Limits)) -> Self {
+        Self::with_options(|options| change(&mut options.limits))
+    }
+
+    pub(crate) fn with_options(change: impl FnOnce(&mut BrokerOptions)) -> Self {
         let mut options = BrokerOptions { message_id_prefix: "m".to_owned(), ..Default::default() };
-        change(&mut options.limits);
+        change(&mut options);
         Self { broker: Broker::new(options), log: Log::default() }
     }
 
@@ -52,6 +61,38 @@ impl Recording {
         let destination = Destination::parse(destination).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
         self.broker.send(now(), destination, Headers::default(), body, &mut self.log)
+    }
+
+    /// Sends with headers, at a moment.
+    pub(crate) fn send_with(
+        &mut self,
+        now: u64,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Sent, SendError> {
+        let destination = Destination::parse(destination).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let headers = headers.iter().copied().collect();
+        self.broker.send(Timestamp(now), destination, headers, body, &mut self.log)
+    }
+
+    pub(crate) fn subscribe_to(
+        &mut self,
+        session: u64,
+        destination: &str,
+        ack: AckMode,
+        headers: &[(&str, &str)],
+    ) -> Result<(), SubscribeError> {
+        let id = format!("s{session}");
+        let mut request = request(session, &id, destination, ack);
+        let headers = headers.iter().copied().collect();
+        request.options = SubscribeOptions::from_headers(&headers, &id, "owner")?;
+        self.broker.subscribe(now(), request, || {}, &mut self.log)
+    }
+
+    pub(crate) fn at(&mut self, now: u64) {
+        self.broker.handle_timeout(Timestamp(now), &mut self.log);
     }
 
     pub(crate) fn send_all(&mut self, destination: &str, bodies: &[&str]) {
@@ -78,7 +119,8 @@ impl Recording {
         ack: AckMode,
         prefetch: Option<u32>,
     ) -> Result<(), SubscribeError> {
-        let request = Subscribe { prefetch, ..request(session, id, destination, ack) };
+        let mut request = request(session, id, destination, ack);
+        request.options.prefetch = prefetch;
         self.broker.subscribe(now(), request, || {}, &mut self.log)
     }
 
@@ -172,6 +214,25 @@ impl Sink<u64> for Log {
         }
         answer
     }
+
+    fn browsed(&mut self, subscription: &Arc<Subscription<u64>>) {
+        self.got.push(Got {
+            session: subscription.subscriber,
+            subscription: subscription.id.as_str().to_owned(),
+            body: "[end]".to_owned(),
+            message_id: "0".to_owned(),
+            ack: None,
+            delivery_count: 1,
+        });
+    }
+
+    fn record(&mut self, change: Change) {
+        self.changes.push(change);
+    }
+
+    fn has_room(&mut self) {
+        self.rooms += 1;
+    }
 }
 
 pub(crate) fn request<'a>(
@@ -188,7 +249,7 @@ pub(crate) fn request<'a>(
         destination,
         ack,
         class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
-        prefetch: None,
+        options: SubscribeOptions::default(),
     }
 }
 

@@ -1,14 +1,16 @@
 use std::ptr;
-use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::destination::Destination;
 use crate::error::UnknownDestination;
 use crate::index::Index;
-use crate::kind::{DestinationKind, Kind, Occupancy};
-use crate::limits::{Limits, Quota, QuotaSpent};
+use crate::kind::{DestinationKind, Kind, Occupancy, Queue, Role, Topic};
+use crate::limits::{Quota, QuotaSpent};
+use crate::operation::Operation;
 use crate::options::BrokerOptions;
 use crate::pattern::{DestinationPattern, Word};
+use crate::record::QueueId;
 use crate::trie::PatternTrie;
 
 /// Finds destinations: exact ones by name, patterns by what they match.
@@ -21,29 +23,37 @@ pub(crate) struct RoutingTable<S> {
     prefixes: Box<[(Box<str>, Kind)]>,
     /// As they are told to those who use none of them.
     known_prefixes: Arc<[Box<str>]>,
-    limits: Limits,
-    /// Of exact destinations and patterns together.
+    options: Arc<BrokerOptions>,
+    /// Of topics, queues and patterns together.
     quota: Arc<Quota>,
-    exact: Index<dyn DestinationKind<S>>,
-    patterns: RwLock<PatternTrie<Arc<dyn DestinationKind<S>>>>,
+    topics: Index<Topic<S>>,
+    queues: Index<Queue<S>>,
+    next_queue: AtomicU64,
+    patterns: RwLock<PatternTrie<Arc<Topic<S>>>>,
     /// So that publishing needs no lock as long as there are no patterns.
     patterns_len: AtomicUsize,
 }
 
 impl<S: Send + Sync + 'static> RoutingTable<S> {
-    pub(crate) fn new(options: &BrokerOptions) -> Self {
+    pub(crate) fn new(options: &Arc<BrokerOptions>) -> Self {
         let topics = options.topic_prefixes.iter().map(|prefix| (prefix, Kind::Topic));
         let queues = options.queue_prefixes.iter().map(|prefix| (prefix, Kind::Queue));
+        let temporary = options.temporary_queue_prefixes.iter();
+        let temporary = temporary.map(|prefix| (prefix, Kind::TemporaryQueue));
+        let all = topics.chain(queues).chain(temporary);
         let mut prefixes: Vec<(Box<str>, Kind)> =
-            topics.chain(queues).map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
-        let known_prefixes = prefixes.iter().map(|(prefix, _)| prefix.clone()).collect();
+            all.map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
+        let known = prefixes.iter().filter(|(_, kind)| *kind != Kind::TemporaryQueue);
+        let known_prefixes = known.map(|(prefix, _)| prefix.clone()).collect();
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let quota = Arc::new(Quota::new(options.limits.destinations_max));
         Self {
             prefixes: prefixes.into(),
             known_prefixes,
-            limits: options.limits.clone(),
-            exact: Index::new(Arc::clone(&quota)),
+            options: Arc::clone(options),
+            topics: Index::new(Arc::clone(&quota)),
+            queues: Index::new(Arc::clone(&quota)),
+            next_queue: AtomicU64::new(1),
             quota,
             patterns: RwLock::new(PatternTrie::new()),
             patterns_len: AtomicUsize::new(0),
@@ -62,38 +72,74 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
 
     pub(crate) fn find(&self, pattern: &DestinationPattern) -> Option<Arc<dyn DestinationKind<S>>> {
         match pattern.words() {
-            None => self.exact.find(pattern.name()),
+            None => match self.topics.find(pattern.name()) {
+                Some(topic) => Some(topic),
+                None => Some(self.queues.find(pattern.name())?),
+            },
             Some(words) => {
                 let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
-                patterns.get(words).cloned()
+                Some(Arc::clone(patterns.get(words)?) as _)
             }
         }
     }
 
-    /// Finds a destination, or creates it.
-    pub(crate) fn open(
+    pub(crate) fn queue(&self, name: &Destination) -> Option<Arc<Queue<S>>> {
+        self.queues.find(name)
+    }
+
+    /// A queue, or one like what it would be if it were created.
+    pub(crate) fn queue_or_empty(&self, name: &Destination) -> Arc<Queue<S>> {
+        let empty = || Queue::new(name.clone(), Role::Named, QueueId(0), &self.options);
+        self.queue(name).unwrap_or_else(|| Arc::new(empty()))
+    }
+
+    /// Finds the topic or the topics that a pattern stands for, or creates it.
+    pub(crate) fn open_topic(
         &self,
-        kind: Kind,
         pattern: &DestinationPattern,
-    ) -> Result<Arc<dyn DestinationKind<S>>, QuotaSpent> {
-        if let Some(found) = self.find(pattern) {
-            return Ok(found);
-        }
-        let create = || kind.open(pattern.name().clone(), &self.limits);
+    ) -> Result<Arc<Topic<S>>, QuotaSpent> {
+        let create = || Arc::new(Topic::new(pattern.name().clone()));
         match pattern.words() {
-            None => self.exact.find_or_insert(pattern.name(), create),
+            None => match self.topics.find(pattern.name()) {
+                Some(found) => Ok(found),
+                None => self.topics.find_or_insert(pattern.name(), create),
+            },
             Some(words) => self.open_pattern(words, create),
         }
     }
 
-    /// Removes a destination that has retired, unless it is gone already.
-    pub(crate) fn close(
+    /// Finds a queue, or creates it.
+    pub(crate) fn open_queue(
         &self,
-        pattern: &DestinationPattern,
-        retired: &Arc<dyn DestinationKind<S>>,
-    ) {
+        name: &Destination,
+        role: &Role,
+    ) -> Result<Arc<Queue<S>>, QuotaSpent> {
+        if let Some(found) = self.queues.find(name) {
+            return Ok(found);
+        }
+        let create = || {
+            let id = QueueId(self.next_queue.fetch_add(1, Ordering::Relaxed));
+            Arc::new(Queue::new(name.clone(), role.clone(), id, &self.options))
+        };
+        self.queues.find_or_insert(name, create)
+    }
+
+    /// Adds a queue that was found in the store, in place of one that has its name.
+    pub(crate) fn restore_queue(
+        &self,
+        name: &Destination,
+        id: QueueId,
+        queue: Queue<S>,
+    ) -> Result<Arc<Queue<S>>, QuotaSpent> {
+        self.next_queue.fetch_max(id.0.saturating_add(1), Ordering::Relaxed);
+        self.queues.find_or_insert(name, || Arc::new(queue))
+    }
+
+    /// Removes a destination that has retired, unless it is gone already.
+    pub(crate) fn close<T: ?Sized>(&self, pattern: &DestinationPattern, retired: &Arc<T>) {
         let Some(words) = pattern.words() else {
-            return self.exact.remove(pattern.name(), retired);
+            self.topics.remove(pattern.name(), retired);
+            return self.queues.remove(pattern.name(), retired);
         };
         let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
         let same = |found: &Arc<_>| ptr::addr_eq(Arc::as_ptr(found), Arc::as_ptr(retired));
@@ -109,23 +155,24 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         &self,
         pattern: &DestinationPattern,
         destination: &Arc<dyn DestinationKind<S>>,
+        operation: &mut Operation<'_, S>,
     ) {
-        if destination.retire_if_vacant() == Occupancy::Retired {
+        if destination.retire_if_vacant(operation) == Occupancy::Retired {
             self.close(pattern, destination);
         }
     }
 
-    /// The destination of that name, and the patterns that match it.
+    /// The topic of that name, and the patterns that match it.
     pub(crate) fn listening_to(
         &self,
         name: &Destination,
-    ) -> impl Iterator<Item = Arc<dyn DestinationKind<S>>> + use<S> {
+    ) -> impl Iterator<Item = Arc<Topic<S>>> + use<S> {
         let mut patterns = Vec::new();
         if self.patterns_len.load(Ordering::Acquire) > 0 {
             let trie = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
             trie.find_matching(name.as_str(), |found| patterns.push(Arc::clone(found)));
         }
-        self.exact.find(name).into_iter().chain(patterns)
+        self.topics.find(name).into_iter().chain(patterns)
     }
 
     /// How many destinations and patterns there are.
@@ -135,17 +182,19 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
 
     /// Every destination and pattern, in no order.
     pub(crate) fn all(&self) -> Vec<Arc<dyn DestinationKind<S>>> {
-        let mut all = self.exact.values();
+        let mut all: Vec<Arc<dyn DestinationKind<S>>> = Vec::new();
+        all.extend(self.topics.values().into_iter().map(|topic| topic as _));
+        all.extend(self.queues.values().into_iter().map(|queue| queue as _));
         let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
-        all.extend(patterns.values().into_iter().cloned());
+        all.extend(patterns.values().into_iter().map(|topic| Arc::clone(topic) as _));
         all
     }
 
     fn open_pattern(
         &self,
         words: &[Word],
-        create: impl FnOnce() -> Arc<dyn DestinationKind<S>>,
-    ) -> Result<Arc<dyn DestinationKind<S>>, QuotaSpent> {
+        create: impl FnOnce() -> Arc<Topic<S>>,
+    ) -> Result<Arc<Topic<S>>, QuotaSpent> {
         let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
         if let Some(found) = patterns.get(words) {
             return Ok(Arc::clone(found));

@@ -32,7 +32,8 @@ pub(crate) struct Session<S> {
 #[derive(Debug)]
 pub(crate) struct Routes<S> {
     by_number: BTreeMap<u64, Route<S>>,
-    numbers: HashMap<SubscriptionId, u64>,
+    /// Several for an id that has subscribed to several destinations.
+    numbers: HashMap<SubscriptionId, Vec<u64>>,
     next_number: u64,
     life: Life,
 }
@@ -119,7 +120,8 @@ impl<S> Routes<S> {
 
     pub(crate) fn insert(&mut self, route: Route<S>) {
         let subscription = &route.subscription;
-        self.numbers.insert(subscription.id.clone(), subscription.number);
+        let numbers = self.numbers.entry(subscription.id.clone());
+        numbers.or_insert_with(|| Vec::with_capacity(1)).push(subscription.number);
         self.by_number.insert(subscription.number, route);
     }
 
@@ -127,12 +129,30 @@ impl<S> Routes<S> {
         self.by_number.get(&number)
     }
 
-    pub(crate) fn by_id(&self, id: &str) -> Option<&Route<S>> {
-        self.by_number(*self.numbers.get(id)?)
+    pub(crate) fn has_id(&self, id: &str) -> bool {
+        self.numbers.contains_key(id)
     }
 
-    pub(crate) fn remove(&mut self, id: &str) -> Option<Route<S>> {
-        self.by_number.remove(&self.numbers.remove(id)?)
+    /// The parts of a subscription: one for each destination.
+    pub(crate) fn by_id(&self, id: &str) -> impl Iterator<Item = &Route<S>> {
+        let numbers = self.numbers.get(id).map_or(&[][..], Vec::as_slice);
+        numbers.iter().filter_map(|number| self.by_number(*number))
+    }
+
+    pub(crate) fn remove(&mut self, id: &str) -> Vec<Route<S>> {
+        let numbers = self.numbers.remove(id).unwrap_or_default();
+        numbers.iter().filter_map(|number| self.by_number.remove(number)).collect()
+    }
+
+    /// Removes one part of a subscription.
+    pub(crate) fn remove_part(&mut self, subscription: &Subscription<S>) {
+        self.by_number.remove(&subscription.number);
+        if let Some(numbers) = self.numbers.get_mut(subscription.id.as_str()) {
+            numbers.retain(|number| *number != subscription.number);
+            if numbers.is_empty() {
+                self.numbers.remove(subscription.id.as_str());
+            }
+        }
     }
 
     /// The routes, the oldest first.

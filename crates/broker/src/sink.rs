@@ -1,14 +1,19 @@
 use std::sync::Arc;
 
 use crate::acknowledgement::AckId;
+use crate::dead_letter::DeadLetter;
 use crate::message::Message;
+use crate::record::Change;
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscription;
+use crate::timestamp::Timestamp;
 
 /// Where an operation of the broker puts everything that the shell must do next.
 ///
 /// The broker calls it during the operation, because the order of messages is certain only there.
 /// It must be quick, and must not call the broker: a queue is locked while it delivers.
+///
+/// What only some shells care about does nothing unless it is implemented.
 pub trait Sink<S> {
     /// Sends `message` to all `subscribers`. Called without any lock.
     ///
@@ -18,6 +23,30 @@ pub trait Sink<S> {
 
     /// Sends a message of a queue to one consumer, and says how the consumer's session is.
     fn deliver(&mut self, delivery: Delivery<'_, S>) -> Delivered;
+
+    /// Tells a browser of a queue that it has seen all there was.
+    fn browsed(&mut self, subscription: &Arc<Subscription<S>>) {
+        let _ = subscription;
+    }
+
+    /// Stores a change to what must outlive the process. All changes of one operation take effect
+    /// together or not at all. A broker without durable queues has no use for them.
+    fn record(&mut self, change: Change) {
+        drop(change);
+    }
+
+    /// Asks for [`Broker::handle_timeout`](crate::Broker::handle_timeout) no later than `at`.
+    fn wake_at(&mut self, at: Timestamp) {
+        let _ = at;
+    }
+
+    /// A queue that has refused messages because it was full takes some again.
+    fn has_room(&mut self) {}
+
+    /// A message is given up for good: a dead letter for which there is no place.
+    fn discard(&mut self, letter: &DeadLetter) {
+        let _ = letter;
+    }
 }
 
 /// A message of a queue for one consumer.
@@ -31,12 +60,14 @@ pub struct Delivery<'a, S> {
     /// What the consumer has to name in its ACK or NACK; `None` with `ack:auto`. It is the `ack`
     /// header of MESSAGE in STOMP 1.2.
     pub ack: Option<AckId>,
-    /// How many times the message has been delivered to anyone, this time included.
+    /// How many times the message has been delivered to anyone, this time included. It may be more
+    /// than that for a message that was stored: which of them were delivered before the server
+    /// ended is not known for every single one.
     pub delivery_count: u32,
 }
 
 impl<S> Delivery<'_, S> {
-    /// Whether the message has been delivered before, for the `redelivered` header.
+    /// Whether the message may have been delivered before, for the `redelivered` header.
     #[must_use]
     pub fn is_redelivered(&self) -> bool {
         self.delivery_count > 1

@@ -25,6 +25,8 @@ pub struct DestinationStats {
     pub subscriptions: usize,
     /// Messages that wait for a consumer.
     pub ready: usize,
+    /// Messages that wait for their next delivery, after one that failed.
+    pub delayed: usize,
     /// Messages that wait for the ACK of their consumer.
     pub unsettled: usize,
     /// Octets of the headers and bodies of all these messages.

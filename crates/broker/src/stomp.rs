@@ -1,72 +1,171 @@
 //! What the broker takes from STOMP, and what it says to STOMP's clients.
 
+mod errors;
+mod subscribe;
+
 pub(crate) use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
-use tidings_stomp::Error;
+use std::time::Duration;
 
-use crate::error::{AckError, SendError, SubscribeError};
+use crate::arguments::QueueArguments;
+use crate::dead_letter::DeadLetter;
+use crate::destination::Destination;
+use crate::error::InvalidHeader;
+use crate::message::{Durability, Message, Properties};
+use crate::policy::QueueOverflow;
+use crate::timestamp::Timestamp;
+
+/// The headers by which RabbitMQ's clients ask something of a queue. They are for the broker, and
+/// no part of the message.
+const ARGUMENTS: &[&str] = &[
+    "x-message-ttl",
+    "x-expires",
+    "x-max-length",
+    "x-max-length-bytes",
+    "x-overflow",
+    "x-max-priority",
+    "x-dead-letter-exchange",
+    "x-dead-letter-routing-key",
+    "x-queue-type",
+    "x-queue-name",
+];
+
+/// Headers that dead letters have got.
+const REASON: &str = "x-death-reason";
+const COUNT: &str = "x-delivery-count";
+const ORIGIN: &str = "original-destination";
 
 /// Whether MESSAGE frames of a subscription in this mode are to be answered with ACK or NACK.
 pub(crate) fn expects_ack(mode: AckMode) -> bool {
     !matches!(mode, AckMode::Auto)
 }
 
-/// What the sender gets.
-impl From<&SendError> for Error {
-    fn from(error: &SendError) -> Self {
-        let message = match error {
-            SendError::UnknownDestination(_) => "unknown destination",
-            SendError::WildcardInQueueName { .. } => "wildcard in SEND",
-            SendError::QueueFull { .. } => "queue is full",
-            SendError::TooManyDestinations { .. } => "too many destinations",
-        };
-        Self::new(message, format!("The message was not sent: {error}.\n"))
+/// What the headers of SEND ask of the broker for the message.
+pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties, InvalidHeader> {
+    let mut properties = Properties::default();
+    let mut expiration = None;
+    for (name, value) in headers.iter() {
+        match name {
+            "persistent" if value.eq_ignore_ascii_case("true") => {
+                properties.durability = Durability::Persistent;
+            }
+            "priority" if properties.priority.is_none() => {
+                properties.priority =
+                    number(value).map(|number: u64| u8::try_from(number).unwrap_or(u8::MAX));
+            }
+            // ActiveMQ: at this time, or never.
+            "expires" => match whole_number("expires", value)? {
+                0 => {}
+                at => properties.expires_at = properties.expires_at.or(Some(Timestamp(at))),
+            },
+            // RabbitMQ: after so long.
+            "expiration" => {
+                expiration = expiration.or(Some(whole_number("expiration", value)?));
+            }
+            _ => {}
+        }
+    }
+    let expiration = expiration.map(|after| now.after(Duration::from_millis(after)));
+    properties.expires_at = properties.expires_at.into_iter().chain(expiration).min();
+    Ok(properties)
+}
+
+/// Takes what a frame asks of the queue out of its headers.
+pub(crate) fn take_arguments(
+    mut headers: Headers,
+) -> Result<(QueueArguments, Headers), InvalidHeader> {
+    let arguments = arguments(&headers)?;
+    if headers.iter().any(|(name, _)| ARGUMENTS.contains(&name)) {
+        headers.retain(|name, _| !ARGUMENTS.contains(&name));
+    }
+    Ok((arguments, headers))
+}
+
+/// What a frame asks of the queue.
+pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHeader> {
+    let mut arguments = QueueArguments::default();
+    let (mut exchange, mut routing_key) = (None, None);
+    for (name, value) in headers.iter().filter(|(name, _)| name.starts_with("x-")) {
+        let duration = |name| whole_number(name, value).map(Duration::from_millis).map(Some);
+        match name {
+            "x-message-ttl" => arguments.message_ttl = duration("x-message-ttl")?,
+            "x-expires" => arguments.expires = duration("x-expires")?,
+            "x-max-length" => arguments.messages_max = Some(whole_number("x-max-length", value)?),
+            "x-max-length-bytes" => {
+                arguments.octets_max = Some(whole_number("x-max-length-bytes", value)?);
+            }
+            "x-overflow" => arguments.overflow = Some(overflow(value)?),
+            "x-max-priority" => {
+                let priority = whole_number("x-max-priority", value)?;
+                arguments.priority_max = Some(u8::try_from(priority).unwrap_or(u8::MAX));
+            }
+            "x-dead-letter-exchange" => exchange = Some(value.trim()),
+            "x-dead-letter-routing-key" => routing_key = Some(value.trim()),
+            _ => {}
+        }
+    }
+    if exchange.is_some() || routing_key.is_some() {
+        arguments.dead_letters = dead_letters(exchange.unwrap_or_default(), routing_key);
+    }
+    // RabbitMQ drops the oldest where its clients give a length and say no more.
+    let has_length = arguments.messages_max.is_some() || arguments.octets_max.is_some();
+    if has_length && arguments.overflow.is_none() {
+        arguments.overflow = Some(QueueOverflow::DropHead);
+    }
+    Ok(arguments)
+}
+
+/// The exchanges of RabbitMQ that are more than a name here: the one without a name, whose keys are
+/// queues, and the one for topics.
+fn dead_letters(exchange: &str, routing_key: Option<&str>) -> Option<Destination> {
+    let key = routing_key.filter(|key| !key.is_empty())?;
+    match exchange {
+        "" | "amq.direct" => Destination::parse(&format!("/queue/{key}")).ok(),
+        _ => Destination::parse(&format!("/topic/{key}")).ok(),
     }
 }
 
-/// What the subscriber gets.
-impl From<&SubscribeError> for Error {
-    fn from(error: &SubscribeError) -> Self {
-        let message = match error {
-            SubscribeError::InvalidDestination(_) => "invalid destination",
-            SubscribeError::UnknownDestination(_) => "unknown destination",
-            SubscribeError::PatternOfQueues { .. } => "wildcard for queues",
-            SubscribeError::DuplicateId { .. } => "duplicate subscription id",
-            SubscribeError::TooManySubscriptions { .. } => "too many subscriptions",
-            SubscribeError::TooManyDestinations { .. } => "too many destinations",
-            SubscribeError::Disconnected => "disconnected",
-        };
-        Self::new(message, format!("The subscription was refused: {error}.\n"))
+fn overflow(value: &str) -> Result<QueueOverflow, InvalidHeader> {
+    match value.trim() {
+        "drop-head" => Ok(QueueOverflow::DropHead),
+        "reject-publish" => Ok(QueueOverflow::Wait),
+        "reject-publish-dlx" => Ok(QueueOverflow::DropNew),
+        _ => Err(invalid("x-overflow", value, "drop-head, reject-publish or reject-publish-dlx")),
     }
 }
 
-/// What the consumer gets.
-impl From<&AckError> for Error {
-    fn from(error: &AckError) -> Self {
-        let AckError::UnknownDelivery { .. } = error;
-        let advice = "Settle every message once, by the ack header of its MESSAGE frame";
-        let version = "before STOMP 1.2 by its message-id and subscription headers";
-        Self::new("unknown message", format!("There is {error}. {advice}, {version}.\n"))
+/// The headers of a dead letter: those of the message, and what became of it.
+pub(crate) fn dead_letter_headers(letter: &DeadLetter) -> Headers {
+    let mut headers = letter.message.headers.clone();
+    let given = [REASON, COUNT, ORIGIN, "expires", "expiration"];
+    if headers.iter().any(|(name, _)| given.contains(&name)) {
+        headers.retain(|name, _| !given.contains(&name));
     }
+    headers.push(ORIGIN, letter.message.destination.as_str());
+    headers.push(REASON, letter.reason.as_str());
+    headers.push(COUNT, &letter.deliveries.to_string());
+    headers
 }
 
-#[cfg(test)]
-mod tests {
-    use super::*;
-    use crate::recording::Recording;
-
-    #[test]
-    fn a_client_is_told_what_was_wrong_and_what_to_do() {
-        let mut recording = Recording::new();
-        let check = |error: Error, message: &str, advice: &str| {
-            assert_eq!(error.message, message);
-            assert!(error.body.contains(advice), "{}", error.body);
-        };
-        let refused = recording.send("/foo", "m").unwrap_err();
-        check((&refused).into(), "unknown destination", "/topic/NAME or /queue/NAME");
-        let refused = recording.subscribe(1, "a", "/queue/*", AckMode::Auto).unwrap_err();
-        check((&refused).into(), "wildcard for queues", "each queue by its name");
-        let refused = recording.ack(1, "1.1").unwrap_err();
-        check((&refused).into(), "unknown message", "by the ack header");
+/// Where a dead letter was sent to at first, and the headers that it had then.
+pub(crate) fn revived(message: &Message) -> (Option<Destination>, Headers) {
+    let mut headers = message.headers.clone();
+    let origin = headers.get(ORIGIN).and_then(|origin| Destination::parse(origin).ok());
+    if headers.get(REASON).is_some() {
+        headers.retain(|name, _| ![REASON, COUNT, ORIGIN].contains(&name));
     }
+    (origin, headers)
+}
+
+fn whole_number(name: &'static str, value: &str) -> Result<u64, InvalidHeader> {
+    number(value).ok_or_else(|| invalid(name, value, "a whole number"))
+}
+
+fn number<T: std::str::FromStr>(value: &str) -> Option<T> {
+    value.trim().parse().ok()
+}
+
+fn invalid(name: &'static str, value: &str, expected: &'static str) -> InvalidHeader {
+    let value = value.chars().take(100).collect::<String>().into();
+    InvalidHeader { name, value, expected }
 }

@@ -55,6 +55,13 @@ impl<S> Subscribers<S> {
         Groups { segments: &self.segments, run: 0 }
     }
 
+    /// Those whose selector the message meets.
+    pub(crate) fn that_want(&self, message: &Message) -> Self {
+        let all = self.groups().flat_map(|(_, group)| group);
+        let wanting = all.filter(|subscription| subscription.options.wants(message));
+        wanting.fold(Self::default(), |some, one| some.with(Arc::clone(one)))
+    }
+
     /// All, and one more. The snapshot counts as unconfirmed.
     pub(crate) fn with(&self, subscription: Arc<Subscription<S>>) -> Self {
         let mut segments = self.segments.clone();

@@ -2,6 +2,10 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::arguments::QueueArguments;
+use crate::destination::Destination;
+use crate::message::Message;
+use crate::selector::Selector;
 use crate::stomp::{AckMode, SubscriptionId, Version};
 
 /// Names a session of the shell. No two sessions of one broker ever have the same key, not even
@@ -34,10 +38,93 @@ pub struct Subscribe<'a, S> {
     pub ack: AckMode,
     /// What the octets of its MESSAGE frames depend on.
     pub class: EncodingClass,
+    /// What else it asks for.
+    pub options: SubscribeOptions,
+}
+
+/// What a subscriber may ask for besides a destination.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct SubscribeOptions {
     /// How many messages of a queue it may have unsettled at a time. `None` is
     /// [`Limits::prefetch_default`](crate::Limits::prefetch_default), and 0 is any number, as for
     /// RabbitMQ. Without meaning for topics and for `ack:auto`.
     pub prefetch: Option<u32>,
+    /// Which messages it wants; all without one.
+    pub selector: Option<Selector>,
+    /// Of the consumers of a queue that could take a message, those with the highest number get it.
+    pub priority: i32,
+    /// Whether others may consume from the queue.
+    pub exclusivity: Exclusivity,
+    /// What it does with the messages of a queue.
+    pub access: Access,
+    /// The name under which a topic keeps its messages while it is away.
+    pub durable: Option<DurableName>,
+    /// What it asks of the queue.
+    pub arguments: QueueArguments,
+    /// What if there is no such queue.
+    pub missing: MissingQueue,
+}
+
+impl SubscribeOptions {
+    /// Whether a message is wanted, as far as the selector goes.
+    pub(crate) fn wants(&self, message: &Message) -> bool {
+        let header = |name: &str| message.headers.get(name);
+        self.selector.as_ref().is_none_or(|selector| selector.matches(header))
+    }
+}
+
+/// Whether a consumer shares its queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Exclusivity {
+    /// With all others.
+    #[default]
+    Shared,
+    /// It gets all messages as long as it lasts; others wait in line. Of several such consumers the
+    /// one with the highest priority goes first, and among those the oldest.
+    FirstInLine,
+    /// With nobody: others are refused, and it is if there are any.
+    Alone,
+}
+
+/// What a subscriber does with the messages of a queue.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Access {
+    /// It takes them.
+    #[default]
+    Consume,
+    /// It looks at those that wait, and takes none.
+    Browse,
+}
+
+/// What happens where a queue does not exist.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum MissingQueue {
+    /// It is created.
+    #[default]
+    Create,
+    /// The request is refused.
+    Refuse,
+}
+
+/// Names a durable subscription.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+pub struct DurableName {
+    /// Whose it is: the client's id, or its login.
+    pub owner: Box<str>,
+    /// Which one of theirs.
+    pub name: Box<str>,
+    /// Whether several consumers may share it.
+    pub sharing: Sharing,
+}
+
+/// Whether a durable subscription may have several consumers, which then compete.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+pub enum Sharing {
+    /// One at a time.
+    #[default]
+    One,
+    /// As many as come.
+    Several,
 }
 
 /// A subscription, as long as it lasts.
@@ -49,6 +136,8 @@ pub struct Subscription<S> {
     pub subscriber: S,
     /// Its id within the session.
     pub id: SubscriptionId,
+    /// The destination, or the pattern, that it has subscribed to.
+    pub destination: Destination,
     /// Which messages an ACK of it covers, if any.
     pub ack: AckMode,
     /// What the octets of its MESSAGE frames depend on.
@@ -57,7 +146,7 @@ pub struct Subscription<S> {
     pub(crate) serial: u64,
     /// Counts up over the subscriptions of the session; the first half of an ack id.
     pub(crate) number: u64,
-    pub(crate) prefetch: Option<u32>,
+    pub(crate) options: SubscribeOptions,
     pub(crate) flow: Arc<Flow>,
 }
 

@@ -9,7 +9,7 @@ use std::thread;
 use bytes::Bytes;
 use tidings_broker::{
     AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination, EncodingClass, Message,
-    SessionKey, Sink, Subscribe, Subscribers, Timestamp,
+    SessionKey, Sink, Subscribe, SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
@@ -113,7 +113,7 @@ fn subscribe(
         destination,
         ack,
         class: EncodingClass { version: Version::V1_2, subscription: None },
-        prefetch: Some(10),
+        options: SubscribeOptions { prefetch: Some(10), ..Default::default() },
     };
     let confirm = || {
         on_active();

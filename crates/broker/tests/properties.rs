@@ -10,7 +10,8 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tidings_broker::{
     AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination, DestinationPattern,
-    EncodingClass, Message, NackAction, SessionKey, Sink, Subscribe, Subscribers, Timestamp,
+    DestinationPolicy, EncodingClass, Message, NackAction, SessionKey, Sink, Subscribe,
+    SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
@@ -52,7 +53,7 @@ fn operation() -> impl Strategy<Value = Operation> {
     let verdict = prop::sample::select(vec![
         Verdict::Ack,
         Verdict::Nack(NackAction::Requeue),
-        Verdict::Nack(NackAction::Discard),
+        Verdict::Nack(NackAction::Reject),
     ]);
     let named_by = prop::sample::select(vec![
         NamedBy::AckId,
@@ -145,6 +146,8 @@ struct Model {
     ready: BTreeMap<&'static str, BTreeMap<u64, u32>>,
     consumers: BTreeMap<Subscriber, Consumer>,
     paused: BTreeSet<SessionKey>,
+    /// What was rejected, by queue.
+    dead: BTreeMap<&'static str, Vec<u64>>,
 }
 
 impl Model {
@@ -201,8 +204,13 @@ impl Model {
         let first = if consumer.ack == AckMode::Client { 0 } else { at };
         let settled: Vec<Got> = consumer.unsettled.drain(first..=at).collect();
         let destination = consumer.destination;
-        if let Verdict::Nack(NackAction::Requeue) = verdict {
-            self.requeue(destination, settled);
+        match verdict {
+            Verdict::Ack => {}
+            Verdict::Nack(NackAction::Requeue) => self.requeue(destination, settled),
+            Verdict::Nack(NackAction::Reject) => {
+                let dead = self.dead.entry(destination).or_default();
+                dead.extend(settled.iter().map(|got| got.message));
+            }
         }
     }
 
@@ -230,7 +238,7 @@ struct Run {
 impl Run {
     fn new() -> Self {
         Self {
-            broker: Broker::new(BrokerOptions::default()),
+            broker: Broker::new(options()),
             log: Log::default(),
             model: Model::default(),
             now: now(),
@@ -314,7 +322,7 @@ impl Run {
             destination,
             ack,
             class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
-            prefetch,
+            options: SubscribeOptions { prefetch, ..Default::default() },
         };
         let mut confirmed = 0;
         let confirm = || confirmed += 1;
@@ -406,9 +414,26 @@ impl Run {
             self.model.deliver(got);
         }
         assert!(self.model.ready.values().all(BTreeMap::is_empty), "nothing is lost");
+        for (queue, dead) in [("/queue/a", "/queue/DLQ.a"), ("/queue/b", "/queue/DLQ.b")] {
+            let expected = self.model.dead.remove(queue).unwrap_or_default();
+            let letters = Destination::parse(dead).unwrap();
+            let found = self.broker.peek(&letters, usize::MAX).unwrap_or_default();
+            let found: Vec<u64> = found.iter().map(|(message, _)| number(message)).collect();
+            assert_eq!(found, expected, "what was rejected is kept, in order");
+            self.broker.purge(self.now, &letters, &mut self.log);
+        }
         self.broker.disconnect(self.now, self.sessions[0], &mut self.log);
         assert_eq!(self.broker.stats(), Default::default(), "nothing is left behind");
     }
+}
+
+/// No message is delivered too often.
+fn options() -> BrokerOptions {
+    let mut options = BrokerOptions::default();
+    let mut policy = DestinationPolicy::default();
+    policy.deliveries_max = u32::MAX;
+    options.policies.set_rest(policy);
+    options
 }
 
 fn now() -> Timestamp {

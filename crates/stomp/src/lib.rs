@@ -58,7 +58,7 @@ pub use heart_beat::{HeartBeat, HeartBeatAction, PeerSilent};
 pub use ids::{MessageId, ReceiptId, SubscriptionId, TransactionId};
 pub use limits::Limits;
 pub use server::{
-    AckTarget, Acknowledge, Connect, Event, Send, Server, ServerOptions, Subscribe,
+    AckTarget, Acknowledge, Connect, Event, Requeue, Send, Server, ServerOptions, Subscribe,
     TransactionAction,
 };
 pub use version::Version;

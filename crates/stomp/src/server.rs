@@ -6,7 +6,9 @@ mod options;
 mod session;
 mod transactions;
 
-pub use event::{AckTarget, Acknowledge, Connect, Event, Send, Subscribe, TransactionAction};
+pub use event::{
+    AckTarget, Acknowledge, Connect, Event, Requeue, Send, Subscribe, TransactionAction,
+};
 pub use options::ServerOptions;
 
 use std::collections::VecDeque;

@@ -3,12 +3,12 @@
 use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, OnceLock};
+use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tidings_broker::{
-    Broker, BrokerOptions, Delivered, Delivery, Destination, EncodingClass, Message, SessionKey,
-    Sink, Subscribers,
+    Broker, BrokerOptions, DeadLetter, Delivered, Delivery, Destination, EncodingClass, Message,
+    SendError, SessionKey, Sink, Subscribers, Subscription, Timestamp,
 };
 use tidings_stomp::{Headers, MessageParts, Version, encode_message};
 use tidings_websocket::Message as WebSocketMessage;
@@ -24,6 +24,8 @@ pub(crate) struct Hub {
     next_session: AtomicU64,
     /// That of the sessions: publishers may be outside of any.
     runtime: OnceLock<Handle>,
+    /// When the broker is going to be told the time.
+    alarm: Mutex<Option<Timestamp>>,
 }
 
 impl Hub {
@@ -36,6 +38,7 @@ impl Hub {
             broker: Broker::new(options),
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
+            alarm: Mutex::default(),
         })
     }
 
@@ -52,10 +55,11 @@ impl Hub {
         headers: Headers,
         body: Bytes,
     ) -> Result<usize, PublishError> {
-        let destination = Destination::parse(destination).map_err(PublishError::new)?;
-        let sent = self
-            .deliver(|broker, sink| broker.send(clock::now(), destination, headers, body, sink));
-        sent.map(|sent| sent.subscribers).map_err(PublishError::new)
+        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination);
+        let sent = destination.and_then(|destination| {
+            self.deliver(|broker, sink| broker.send(clock::now(), destination, headers, body, sink))
+        });
+        sent.map(|sent| sent.subscribers).map_err(PublishError)
     }
 
     /// Lets `operation` work on the broker, and delivers what comes of it.
@@ -69,7 +73,42 @@ impl Hub {
         for (key, session) in deliveries.backlogged {
             self.resume_when_drained(key, session);
         }
+        if let Some(at) = deliveries.wake_at {
+            self.wake_at(at);
+        }
         result
+    }
+
+    /// Tells the broker the time when it is so late.
+    fn wake_at(self: &Arc<Self>, at: Timestamp) {
+        let Some(runtime) = self.runtime.get() else { return };
+        {
+            let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+            if alarm.is_some_and(|earlier| earlier <= at) {
+                return;
+            }
+            *alarm = Some(at);
+        }
+        let hub = Arc::downgrade(self);
+        runtime.spawn(async move {
+            tokio::time::sleep(at.since(clock::now())).await;
+            if let Some(hub) = hub.upgrade() {
+                hub.handle_timeout(at);
+            }
+        });
+    }
+
+    fn handle_timeout(self: &Arc<Self>, at: Timestamp) {
+        {
+            let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
+            if *alarm == Some(at) {
+                *alarm = None;
+            }
+        }
+        self.deliver(|broker, sink| broker.handle_timeout(clock::now(), sink));
+        if let Some(next) = self.broker.next_deadline() {
+            self.wake_at(next);
+        }
     }
 
     /// The broker has paused this session's queues; they go on once the client has read enough.
@@ -91,6 +130,8 @@ impl Hub {
 #[derive(Default)]
 pub(crate) struct Deliveries {
     backlogged: Vec<(SessionKey, Session)>,
+    /// When the broker wants to be told the time.
+    wake_at: Option<Timestamp>,
 }
 
 impl Sink<Session> for Deliveries {
@@ -123,6 +164,32 @@ impl Sink<Session> for Deliveries {
         };
         self.backlogged.push((subscription.session, subscription.subscriber.clone()));
         delivered
+    }
+
+    /// As ActiveMQ ends browsing: an empty message, `browser:end`.
+    fn browsed(&mut self, subscription: &Arc<Subscription<Session>>) {
+        let class = &subscription.class;
+        let headers = Headers::from([("browser", "end")]);
+        let parts = MessageParts {
+            destination: subscription.destination.as_str(),
+            message_id: "0",
+            subscription: class.subscription.as_ref().map(|id| id.as_str()),
+            ack: None,
+            redelivered: false,
+            headers: &headers,
+            body: b"",
+        };
+        // A session that cannot take it is closed or closing, and told so.
+        let _ = subscription.subscriber.send_shared(&shared_frame(&parts, class.version));
+    }
+
+    fn wake_at(&mut self, at: Timestamp) {
+        self.wake_at = self.wake_at.into_iter().chain([at]).min();
+    }
+
+    fn discard(&mut self, letter: &DeadLetter) {
+        let DeadLetter { message, queue, reason, .. } = letter;
+        tracing::warn!(%queue, %reason, message = %message.message_id, "message is lost: no place for dead letters");
     }
 }
 
@@ -159,11 +226,12 @@ pub(crate) fn stomp_message(frame: Bytes) -> WebSocketMessage {
 
 /// Why a message was not published.
 #[derive(Debug)]
-pub struct PublishError(Box<dyn Error + Send + Sync>);
+pub struct PublishError(SendError);
 
 impl PublishError {
-    fn new(cause: impl Error + Send + Sync + 'static) -> Self {
-        Self(Box::new(cause))
+    /// What a client is told whose message it was.
+    pub(crate) fn to_stomp(&self) -> tidings_stomp::Error {
+        (&self.0).into()
     }
 }
 
@@ -173,8 +241,4 @@ impl fmt::Display for PublishError {
     }
 }
 
-impl Error for PublishError {
-    fn source(&self) -> Option<&(dyn Error + 'static)> {
-        self.0.source()
-    }
-}
+impl Error for PublishError {}

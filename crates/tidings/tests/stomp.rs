@@ -323,3 +323,101 @@ async fn shutdown_tells_a_client_over_tcp() {
     assert!(client.read_to_end().await.contains("message:server is shutting down"));
     tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();
 }
+
+#[tokio::test]
+async fn what_a_subscriber_asks_for_in_headers_is_done() {
+    let server = serve(app()).await;
+    let mut client = tcp(&server, "1.2").await;
+    client
+        .write(
+            "SEND\ndestination:/queue/a\ncolor:red\n\n1\0\
+             SEND\ndestination:/queue/a\ncolor:blue\npriority:9\n\n2\0\
+             SUBSCRIBE\nid:b\ndestination:/queue/a\nbrowser:true\n\n\0",
+        )
+        .await;
+    let browsed = client.read_until("browser:end\n\n\0").await;
+    let at = |text: &str| browsed.find(text).unwrap_or_else(|| panic!("{text} in {browsed}"));
+    assert!(at("\n2\0") < at("\n1\0"), "{browsed}");
+    client
+        .write(
+            "SUBSCRIBE\nid:s\ndestination:/queue/a\nselector:color = 'red'\n\n\0\
+             UNSUBSCRIBE\nid:s\nreceipt:r\n\n\0",
+        )
+        .await;
+    let selected = client.read_until("receipt-id:r").await;
+    assert!(selected.contains("color:red") && !selected.contains("color:blue"), "{selected}");
+}
+
+#[tokio::test]
+async fn what_is_not_wanted_or_expires_becomes_a_dead_letter() {
+    let server = serve(app()).await;
+    let mut client = tcp(&server, "1.1").await;
+    client
+        .write(
+            "SUBSCRIBE\nid:d\ndestination:/queue/DLQ.a\n\n\0\
+             SEND\ndestination:/queue/a\nexpiration:1\n\nlate\0",
+        )
+        .await;
+    let letter = client.read_until("late\0").await;
+    assert!(letter.contains("x-death-reason:expired\n"), "{letter}");
+    assert!(letter.contains("original-destination:/queue/a\n"), "{letter}");
+    client
+        .write(
+            "SUBSCRIBE\nid:a\ndestination:/queue/a\nack:client\n\n\0\
+             SEND\ndestination:/queue/a\n\nunwanted\0",
+        )
+        .await;
+    let message = client.read_until("unwanted\0").await;
+    let id = message.split("message-id:").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    client
+        .write(format!("NACK\nsubscription:a\nmessage-id:{id}\nrequeue:false\n\n\0"))
+        .await;
+    let letter = client.read_until("unwanted\0").await;
+    assert!(letter.contains("x-death-reason:rejected\n"), "{letter}");
+    assert!(letter.contains("x-delivery-count:1\n"), "{letter}");
+}
+
+#[tokio::test]
+async fn a_durable_subscription_waits_for_its_client() {
+    let server = serve(app()).await;
+    let connect = "CONNECT\naccept-version:1.2\nhost:x\nclient-id:c\n\n\0";
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/n\n\
+                     activemq.subscriptionName:news\nreceipt:s\n\n\0";
+    let mut away = Raw::connect(server.stomp).await;
+    away.write(format!("{connect}{subscribe}DISCONNECT\nreceipt:d\n\n\0")).await;
+    away.read_until("receipt-id:d").await;
+    away.read_to_end().await;
+    let mut sender = tcp(&server, "1.2").await;
+    sender.write("SEND\ndestination:/topic/n\nreceipt:sent\n\nkept\0").await;
+    sender.read_until("receipt-id:sent").await;
+    let mut back = Raw::connect(server.stomp).await;
+    back.write(format!("{connect}{subscribe}")).await;
+    let message = back.read_until("kept\0").await;
+    assert!(message.contains("destination:/topic/n\n"), "{message}");
+}
+
+#[tokio::test]
+async fn a_transaction_that_cannot_be_done_changes_nothing() {
+    let server = serve(app()).await;
+    let mut client = tcp(&server, "1.2").await;
+    client
+        .write(
+            "BEGIN\ntransaction:t\n\n\0\
+             SEND\ndestination:/queue/a\ntransaction:t\n\nm\0\
+             SEND\ndestination:/nowhere\ntransaction:t\n\nm\0\
+             COMMIT\ntransaction:t\nreceipt:c\n\n\0",
+        )
+        .await;
+    let error = client.read_to_end().await;
+    assert!(error.contains("message:transaction failed: unknown destination"), "{error}");
+    assert!(error.contains("receipt-id:c"), "{error}");
+    let mut other = tcp(&server, "1.2").await;
+    other
+        .write(
+            "SUBSCRIBE\nid:a\ndestination:/queue/a\n\n\0\
+             SEND\ndestination:/queue/a\n\nfirst\0",
+        )
+        .await;
+    let messages = other.read_until("first\0").await;
+    assert_eq!(messages.matches("MESSAGE\n").count(), 1, "{messages}");
+}

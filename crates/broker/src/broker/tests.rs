@@ -1,8 +1,11 @@
 use std::cell::RefCell;
 
 use super::*;
+use crate::acknowledgement::NackAction;
 use crate::destination::DestinationError;
-use crate::kind::Occupancy;
+use crate::error::{SendError, SubscribeError};
+use crate::kind::{DestinationKind, Kind, Occupancy, Role};
+use crate::message::Message;
 use crate::recording::{Log, Recording, now, request, to};
 use crate::sink::{Delivered, Delivery};
 use crate::stomp::AckMode;
@@ -275,8 +278,14 @@ fn a_destination_that_retires_while_it_is_being_found_is_replaced() {
         let pattern = DestinationPattern::parse(name).unwrap();
         let kind = recording.broker.routing.kind(name).unwrap();
         let retire = |recording: &Recording| {
-            let found = recording.broker.routing.open(kind, &pattern).unwrap();
-            assert_eq!(found.retire_if_vacant(), Occupancy::Retired);
+            let routing = &recording.broker.routing;
+            let found: Arc<dyn DestinationKind<u64>> = match kind {
+                Kind::Queue => routing.open_queue(pattern.name(), &Role::Named).unwrap(),
+                _ => routing.open_topic(&pattern).unwrap(),
+            };
+            let mut log = Log::default();
+            let mut operation = Operation::new(now(), &mut log);
+            assert_eq!(found.retire_if_vacant(&mut operation), Occupancy::Retired);
         };
         retire(&recording);
         let mut confirmed = 0;

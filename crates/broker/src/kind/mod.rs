@@ -1,18 +1,13 @@
 //! What becomes of a message: one file per kind of destination.
 //!
 //! Everything else in this crate finds destinations and knows none of their rules. A kind is a type
-//! that implements [`DestinationKind`], a variant of [`Kind`], and a line in [`Kind::open`]; the
-//! prefixes in [`BrokerOptions`](crate::BrokerOptions) say which names are of that kind.
-//!
-//! A **last-value topic** is a `Topic` with the newest message beside it: `on_subscribe` attaches
-//! the subscriber under the topic's writer lock and hands that message to it at once, `on_send`
-//! replaces the message under the same lock, so that nobody gets an older one after a newer. A
-//! **temporary queue** is a `Queue` that knows its session, refuses the subscriptions of others,
-//! and is vacant once that session is gone, whatever it holds.
+//! that implements [`DestinationKind`] and a variant of [`Kind`]; the prefixes in
+//! [`BrokerOptions`](crate::BrokerOptions) say which names are of that kind.
 //!
 //! A kind takes `&self` and locks what it has to: a topic nothing while it publishes, a queue
-//! itself. While it holds a lock it must not call anything of the broker but the sink. Of the locks
-//! of one operation, that of the session's routes comes first, then one destination's.
+//! itself. While it holds a lock it must not call anything of the broker but the sink; what else
+//! there is to do it leaves in the [`Operation`]'s aftermath. Of the locks of one operation, that of
+//! the session's routes comes first, then one destination's.
 
 mod queue;
 mod topic;
@@ -20,17 +15,14 @@ mod topic;
 use std::fmt;
 use std::sync::Arc;
 
-pub(crate) use self::queue::Queue;
+pub(crate) use self::queue::{Admission, Queue, Role};
 pub(crate) use self::topic::Topic;
 use crate::acknowledgement::{DeliveryTag, Settlement};
-use crate::destination::Destination;
 use crate::error::QueueLimit;
-use crate::limits::Limits;
 use crate::message::Message;
-use crate::sink::Sink;
+use crate::operation::Operation;
 use crate::stats::DestinationStats;
 use crate::subscription::Subscription;
-use crate::timestamp::Timestamp;
 
 /// What becomes of the messages that are sent to a destination.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -40,20 +32,8 @@ pub enum Kind {
     Topic,
     /// Every message is for one of the consumers, and waits until there is one.
     Queue,
-}
-
-impl Kind {
-    /// A destination of this kind, without subscribers and messages.
-    pub(crate) fn open<S: Send + Sync + 'static>(
-        self,
-        name: Destination,
-        limits: &Limits,
-    ) -> Arc<dyn DestinationKind<S>> {
-        match self {
-            Self::Topic => Arc::new(Topic::new(name)),
-            Self::Queue => Arc::new(Queue::new(name, limits)),
-        }
-    }
+    /// A queue that ends with its consumer: somebody who waits for replies.
+    TemporaryQueue,
 }
 
 impl fmt::Display for Kind {
@@ -61,6 +41,7 @@ impl fmt::Display for Kind {
         f.write_str(match self {
             Self::Topic => "topic",
             Self::Queue => "queue",
+            Self::TemporaryQueue => "temporary queue",
         })
     }
 }
@@ -68,52 +49,51 @@ impl fmt::Display for Kind {
 /// A destination: an independent state machine that any thread may use.
 ///
 /// A destination that nobody uses retires, and is then removed from wherever it can be found.
-/// Whoever found it before that is told [`Retired`], and has to look again.
+/// Whoever found it before that is told [`NotAttached::Retired`], and has to look again.
 pub(crate) trait DestinationKind<S>: Send + Sync {
     /// Takes a message. Returns to how many subscriptions it was handed at once.
     fn on_send(
         &self,
-        now: Timestamp,
         message: &Arc<Message>,
-        sink: &mut dyn Sink<S>,
+        operation: &mut Operation<'_, S>,
     ) -> Result<usize, Refusal>;
 
     /// Attaches a subscription. `on_active` is called exactly once, before the sink gets anything
-    /// for it, unless the destination has retired.
+    /// for it, unless it is not attached.
     fn on_subscribe(
         &self,
-        now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
-        sink: &mut dyn Sink<S>,
-    ) -> Result<(), Retired>;
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), NotAttached>;
 
     /// Detaches subscriptions, those of them that are attached: all of them before anybody gets
     /// what one of them leaves behind.
-    fn on_unsubscribe(
-        &self,
-        now: Timestamp,
-        subscriptions: &[&Subscription<S>],
-        sink: &mut dyn Sink<S>,
-    );
+    fn on_unsubscribe(&self, subscriptions: &[&Subscription<S>], operation: &mut Operation<'_, S>);
+
+    /// What [`on_settle`](Self::on_settle) would answer.
+    fn knows(&self, _subscription: &Subscription<S>, _delivery: DeliveryName) -> Answer {
+        Answer::NothingToSettle
+    }
 
     /// The session of `subscription` settles what it got.
     fn on_settle(
         &self,
-        _now: Timestamp,
         _subscription: &Subscription<S>,
         _settled: Settled,
-        _sink: &mut dyn Sink<S>,
+        _operation: &mut Operation<'_, S>,
     ) -> Answer {
         Answer::NothingToSettle
     }
 
     /// The session of `subscription` can take messages again.
-    fn on_resume(&self, _now: Timestamp, _subscription: &Subscription<S>, _sink: &mut dyn Sink<S>) {
-    }
+    fn on_resume(&self, _subscription: &Subscription<S>, _operation: &mut Operation<'_, S>) {}
+
+    /// It is as late as the destination has asked to be told.
+    fn on_timeout(&self, _operation: &mut Operation<'_, S>) {}
 
     /// Retires, unless someone uses it. Returns whether it has retired, now or before.
-    fn retire_if_vacant(&self) -> Occupancy;
+    fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy;
 
     fn stats(&self) -> DestinationStats;
 }
@@ -123,11 +103,18 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
 pub(crate) enum Refusal {
     Retired,
     Full(QueueLimit),
+    /// It would not even fit if there were no others.
+    TooLarge(QueueLimit),
 }
 
-/// The destination is no longer in use.
-#[derive(Debug, PartialEq, Eq)]
-pub(crate) struct Retired;
+/// Why a subscription was not attached.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum NotAttached {
+    /// The destination is no longer in use.
+    Retired,
+    /// One of its subscribers wants to be the only one.
+    Exclusive,
+}
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Occupancy {

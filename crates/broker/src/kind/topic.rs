@@ -1,26 +1,27 @@
 use std::sync::{Arc, Mutex};
 
-use arc_swap::ArcSwap;
+use arc_swap::{ArcSwap, Guard};
 
-use super::{DestinationKind, Kind, Occupancy, Refusal, Retired};
+use super::{DestinationKind, Kind, NotAttached, Occupancy, Refusal};
 use crate::destination::Destination;
 use crate::message::Message;
-use crate::sink::Sink;
+use crate::operation::Operation;
 use crate::stats::DestinationStats;
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscription;
 use crate::sync::lock;
-use crate::timestamp::Timestamp;
 
 /// A topic, or all topics that match one pattern: nothing but its subscribers.
 ///
 /// Publishing takes no lock. It reads a snapshot that subscribing and unsubscribing replace, one
-/// after the other.
+/// after the other. Subscribers with a selector have a snapshot of their own, so that the others do
+/// not pay for them.
 #[derive(Debug)]
 pub(crate) struct Topic<S> {
     name: Destination,
     subscribers: ArcSwap<Subscribers<S>>,
-    /// Held by whoever replaces the snapshot.
+    selective: ArcSwap<Subscribers<S>>,
+    /// Held by whoever replaces a snapshot.
     writer: Mutex<Life>,
 }
 
@@ -32,27 +33,47 @@ enum Life {
 
 impl<S> Topic<S> {
     pub(crate) fn new(name: Destination) -> Self {
-        let subscribers = ArcSwap::from_pointee(Subscribers::default());
-        Self { name, subscribers, writer: Mutex::new(Life::Open) }
+        let nobody = || ArcSwap::from_pointee(Subscribers::default());
+        Self { name, subscribers: nobody(), selective: nobody(), writer: Mutex::new(Life::Open) }
+    }
+
+    fn snapshot_of(&self, subscription: &Subscription<S>) -> &ArcSwap<Subscribers<S>> {
+        match subscription.options.selector {
+            Some(_) => &self.selective,
+            None => &self.subscribers,
+        }
+    }
+
+    /// A snapshot whose newest subscriber knows that it has subscribed.
+    fn confirmed(&self, snapshot: &ArcSwap<Subscribers<S>>) -> Guard<Arc<Subscribers<S>>> {
+        let subscribers = snapshot.load();
+        if !subscribers.is_confirmed() {
+            // Someone subscribes at this moment and holds the writer lock until that is confirmed.
+            drop(lock(&self.writer));
+        }
+        subscribers
     }
 }
 
 impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     fn on_send(
         &self,
-        _now: Timestamp,
         message: &Arc<Message>,
-        sink: &mut dyn Sink<S>,
+        operation: &mut Operation<'_, S>,
     ) -> Result<usize, Refusal> {
-        let subscribers = self.subscribers.load();
-        if !subscribers.is_confirmed() {
-            // Someone subscribes at this moment and holds the writer lock until that is confirmed.
-            drop(lock(&self.writer));
-        }
+        let subscribers = self.confirmed(&self.subscribers);
         if !subscribers.is_empty() {
-            sink.topic(message, &subscribers);
+            operation.sink.topic(message, &subscribers);
         }
-        Ok(subscribers.len())
+        let selective = self.confirmed(&self.selective);
+        if selective.is_empty() {
+            return Ok(subscribers.len());
+        }
+        let willing = selective.that_want(message);
+        if !willing.is_empty() {
+            operation.sink.topic(message, &willing);
+        }
+        Ok(subscribers.len() + willing.len())
     }
 
     /// The confirmation must not leave before messages can reach the subscriber, and no message may
@@ -60,17 +81,17 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     /// whoever finds the mark waits.
     fn on_subscribe(
         &self,
-        _now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
-        _sink: &mut dyn Sink<S>,
-    ) -> Result<(), Retired> {
+        _operation: &mut Operation<'_, S>,
+    ) -> Result<(), NotAttached> {
         let life = lock(&self.writer);
         if *life == Life::Retired {
-            return Err(Retired);
+            return Err(NotAttached::Retired);
         }
-        let subscribers = Arc::new(self.subscribers.load().with(Arc::clone(subscription)));
-        self.subscribers.store(Arc::clone(&subscribers));
+        let snapshot = self.snapshot_of(subscription);
+        let subscribers = Arc::new(snapshot.load().with(Arc::clone(subscription)));
+        snapshot.store(Arc::clone(&subscribers));
         on_active();
         subscribers.confirm();
         Ok(())
@@ -78,21 +99,21 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
 
     fn on_unsubscribe(
         &self,
-        _now: Timestamp,
         subscriptions: &[&Subscription<S>],
-        _sink: &mut dyn Sink<S>,
+        _operation: &mut Operation<'_, S>,
     ) {
         let _life = lock(&self.writer);
         for subscription in subscriptions {
-            if let Some(subscribers) = self.subscribers.load().without(subscription) {
-                self.subscribers.store(Arc::new(subscribers));
+            let snapshot = self.snapshot_of(subscription);
+            if let Some(subscribers) = snapshot.load().without(subscription) {
+                snapshot.store(Arc::new(subscribers));
             }
         }
     }
 
-    fn retire_if_vacant(&self) -> Occupancy {
+    fn retire_if_vacant(&self, _operation: &mut Operation<'_, S>) -> Occupancy {
         let mut life = lock(&self.writer);
-        if !self.subscribers.load().is_empty() {
+        if !self.subscribers.load().is_empty() || !self.selective.load().is_empty() {
             return Occupancy::InUse;
         }
         *life = Life::Retired;
@@ -103,8 +124,9 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         DestinationStats {
             name: self.name.clone(),
             kind: Kind::Topic,
-            subscriptions: self.subscribers.load().len(),
+            subscriptions: self.subscribers.load().len() + self.selective.load().len(),
             ready: 0,
+            delayed: 0,
             unsettled: 0,
             octets: 0,
         }

@@ -14,7 +14,8 @@ fn subscription(serial: u64, class: &str, ack: AckMode) -> Arc<Subscription<u64>
         class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
         serial,
         number: 1,
-        prefetch: None,
+        destination: crate::destination::Destination::parse("/topic/x").unwrap(),
+        options: Default::default(),
         flow: Arc::default(),
     })
 }

@@ -109,8 +109,21 @@ pub struct Subscribe {
 pub struct Acknowledge {
     /// Which message it is about.
     pub target: AckTarget,
+    /// Whether a message that was not consumed may be delivered again: the `requeue` header of
+    /// NACK, which RabbitMQ's clients send.
+    pub requeue: Requeue,
     /// The receipt that is due when the acknowledgement has been recorded.
     pub receipt: Option<ReceiptId>,
+}
+
+/// Whether a message that was not consumed may be delivered again.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Requeue {
+    /// It may; without the header, too.
+    #[default]
+    Allow,
+    /// Nobody wants it: `requeue:false`.
+    Refuse,
 }
 
 /// Which message an ACK or NACK is about.

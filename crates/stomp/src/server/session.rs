@@ -1,7 +1,7 @@
 use std::collections::BTreeSet;
 
 use super::error::ProtocolError;
-use super::event::{AckTarget, Acknowledge, Event, Send, Subscribe, TransactionAction};
+use super::event::{AckTarget, Acknowledge, Event, Requeue, Send, Subscribe, TransactionAction};
 use super::transactions::Transactions;
 use crate::codec::is_reserved;
 use crate::{
@@ -188,7 +188,9 @@ impl<'a> Fields<'a> {
                 AckTarget::Message { subscription, message_id: self.message_id()? }
             }
         };
-        Ok(Acknowledge { target, receipt: self.receipt() })
+        let refuses = self.get("requeue").is_some_and(|value| value.eq_ignore_ascii_case("false"));
+        let requeue = if refuses { Requeue::Refuse } else { Requeue::Allow };
+        Ok(Acknowledge { target, requeue, receipt: self.receipt() })
     }
 
     fn message_id(&self) -> Result<MessageId, ProtocolError> {

@@ -464,8 +464,16 @@ fn a_transaction_takes_effect_at_commit_in_order() {
             body: Bytes::from("one"),
             receipt: Some(ReceiptId::from("r1")),
         }),
-        TransactionAction::Ack(Acknowledge { target: AckTarget::Ack("k".into()), receipt: None }),
-        TransactionAction::Nack(Acknowledge { target: AckTarget::Ack("l".into()), receipt: None }),
+        TransactionAction::Ack(Acknowledge {
+            target: AckTarget::Ack("k".into()),
+            requeue: Requeue::Allow,
+            receipt: None,
+        }),
+        TransactionAction::Nack(Acknowledge {
+            target: AckTarget::Ack("l".into()),
+            requeue: Requeue::Allow,
+            receipt: None,
+        }),
     ];
     let committed = event(&mut server, "COMMIT\ntransaction:t\nreceipt:r2\n\n\0");
     assert_eq!(committed, Event::Transaction(expected.into(), Some(ReceiptId::from("r2"))));

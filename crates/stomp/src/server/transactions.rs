@@ -70,8 +70,8 @@ fn octets(action: &TransactionAction) -> usize {
         TransactionAction::Send(Send { destination, headers, body, receipt }) => {
             destination.len() + headers.octets() + body.len() + receipt_octets(receipt)
         }
-        TransactionAction::Ack(Acknowledge { target, receipt })
-        | TransactionAction::Nack(Acknowledge { target, receipt }) => {
+        TransactionAction::Ack(Acknowledge { target, receipt, .. })
+        | TransactionAction::Nack(Acknowledge { target, receipt, .. }) => {
             target_octets(target) + receipt_octets(receipt)
         }
     }

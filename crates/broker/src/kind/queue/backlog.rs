@@ -1,77 +1,95 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
+use std::ops::Bound;
 use std::sync::Arc;
 
-use crate::error::QueueLimit;
 use crate::message::Message;
+use crate::record::Position;
+use crate::timestamp::Timestamp;
 
-/// The messages of a queue: those that are ready, in order, and a count of those that a consumer
-/// has but did not settle. The limits are for both together.
-#[derive(Debug)]
+/// The messages of a queue: those that are ready, in order, those that wait for their next
+/// delivery, and a count of those that a consumer has but did not settle.
+#[derive(Debug, Default)]
 pub(super) struct Backlog {
-    ready: BTreeMap<Position, Ready>,
-    next_position: u64,
+    ready: BTreeMap<Place, Ready>,
+    /// By when they are ready again.
+    delayed: BTreeMap<(Timestamp, Place), Queued>,
+    /// Those of the ready ones that expire.
+    expiring: BTreeSet<(Timestamp, Place)>,
+    next_position: Position,
     unsettled: usize,
     /// Of all messages, ready or not.
     octets: usize,
-    messages_max: usize,
-    octets_max: usize,
 }
 
-/// The place of a message in its queue, which it keeps when it comes back.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Position(u64);
+/// Where a message stands among the others: the more urgent before the less, and among equals the
+/// older before the newer. It keeps its place when it comes back.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub(super) struct Place {
+    /// The lower, the more urgent.
+    pub(super) rank: u8,
+    pub(super) position: Position,
+}
 
 #[derive(Debug)]
 struct Ready {
     message: Arc<Message>,
     /// How many times it has been delivered.
-    delivered: u32,
+    deliveries: u32,
+    expires_at: Option<Timestamp>,
 }
 
-/// A message of a queue that is delivered, or about to be.
+/// A message that stands, or stood, in a queue.
 #[derive(Clone, Debug)]
 pub(super) struct Queued {
-    pub(super) position: Position,
+    pub(super) place: Place,
     pub(super) message: Arc<Message>,
-    /// This delivery included.
-    pub(super) delivery_count: u32,
+    /// How many times it has been delivered: of one that is with a consumer, this time included.
+    pub(super) deliveries: u32,
+    pub(super) expires_at: Option<Timestamp>,
 }
 
 impl Backlog {
-    pub(super) fn new(messages_max: usize, octets_max: usize) -> Self {
-        let ready = BTreeMap::new();
-        Self { ready, next_position: 0, unsettled: 0, octets: 0, messages_max, octets_max }
+    /// A place at the end of those of its rank.
+    pub(super) fn next_place(&mut self, rank: u8) -> Place {
+        let position = self.next_position;
+        self.next_position = Position(position.0 + 1);
+        Place { rank, position }
     }
 
-    /// Adds a message at the end.
-    pub(super) fn push(&mut self, message: Arc<Message>) -> Result<Position, QueueLimit> {
-        if self.ready.len() + self.unsettled >= self.messages_max {
-            return Err(QueueLimit::Messages(self.messages_max));
-        }
-        let octets = self.octets.saturating_add(message.octets());
-        if octets > self.octets_max {
-            return Err(QueueLimit::Octets(self.octets_max));
-        }
-        self.octets = octets;
-        let position = Position(self.next_position);
-        self.next_position += 1;
-        self.ready.insert(position, Ready { message, delivered: 0 });
-        Ok(position)
+    /// No message gets a position below that.
+    pub(super) fn skip_to(&mut self, position: Position) {
+        self.next_position = self.next_position.max(position);
     }
 
-    /// The next message to deliver, which stays ready until it is taken.
-    pub(super) fn first(&self) -> Option<Queued> {
-        let (position, ready) = self.ready.first_key_value()?;
-        Some(Queued {
-            position: *position,
-            message: Arc::clone(&ready.message),
-            delivery_count: ready.delivered.saturating_add(1),
-        })
+    pub(super) fn next_position(&self) -> Position {
+        self.next_position
     }
 
-    /// `queued` has been delivered.
+    /// Adds a message that was not there before.
+    pub(super) fn insert(&mut self, queued: Queued) {
+        self.octets = self.octets.saturating_add(queued.message.octets());
+        self.make_ready(queued);
+    }
+
+    /// The first message that is ready, at or behind a place.
+    pub(super) fn first_from(&self, place: Place) -> Option<Queued> {
+        let (place, ready) = self.ready.range((Bound::Included(place), Bound::Unbounded)).next()?;
+        Some(ready.queued(*place))
+    }
+
+    /// The oldest of the least urgent messages that are ready.
+    pub(super) fn least_urgent(&self) -> Option<Queued> {
+        let (last, _) = self.ready.last_key_value()?;
+        self.first_from(Place { rank: last.rank, position: Position(0) })
+    }
+
+    pub(super) fn get(&self, place: Place) -> Option<Queued> {
+        self.ready.get(&place).map(|ready| ready.queued(place))
+    }
+
+    /// A ready message has been delivered, and is with its consumer now.
     pub(super) fn take(&mut self, queued: &Queued) {
-        if self.ready.remove(&queued.position).is_some() {
+        if self.remove_ready(queued.place) {
             self.unsettled += 1;
         }
     }
@@ -82,24 +100,83 @@ impl Backlog {
         self.octets -= queued.message.octets();
     }
 
-    /// A message that was taken becomes ready again, in its old place.
+    /// A message that was taken is ready again, in its old place.
     pub(super) fn put_back(&mut self, queued: Queued) {
         self.unsettled -= 1;
-        let ready = Ready { message: queued.message, delivered: queued.delivery_count };
-        self.ready.insert(queued.position, ready);
+        self.make_ready(queued);
     }
 
-    pub(super) fn is_ready(&self, position: Position) -> bool {
-        self.ready.contains_key(&position)
+    /// A message that was taken will be ready again, in its old place.
+    pub(super) fn put_back_later(&mut self, queued: Queued, at: Timestamp) {
+        self.unsettled -= 1;
+        self.delayed.insert((at, queued.place), queued);
+    }
+
+    /// Removes a message that is ready.
+    pub(super) fn remove(&mut self, place: Place) -> Option<Queued> {
+        let queued = self.get(place)?;
+        self.remove_ready(place);
+        self.octets -= queued.message.octets();
+        Some(queued)
+    }
+
+    /// Removes every message that is ready or delayed.
+    pub(super) fn drain(&mut self) -> Vec<Queued> {
+        let ready: Vec<Place> = self.ready.keys().copied().collect();
+        let mut drained: Vec<Queued> =
+            ready.into_iter().filter_map(|place| self.remove(place)).collect();
+        for queued in std::mem::take(&mut self.delayed).into_values() {
+            self.octets -= queued.message.octets();
+            drained.push(queued);
+        }
+        drained
+    }
+
+    /// Removes a message that has expired.
+    pub(super) fn pop_expired(&mut self, now: Timestamp) -> Option<Queued> {
+        let (at, place) = *self.expiring.first()?;
+        if at > now {
+            return None;
+        }
+        self.remove(place)
+    }
+
+    /// Makes a message ready whose time has come, and says where it stands.
+    pub(super) fn wake_delayed(&mut self, now: Timestamp) -> Option<Place> {
+        let entry = self.delayed.first_entry().filter(|entry| entry.key().0 <= now)?;
+        let queued = entry.remove();
+        let place = queued.place;
+        self.make_ready(queued);
+        Some(place)
+    }
+
+    /// When a message expires or is ready again, whichever is first.
+    pub(super) fn next_deadline(&self) -> Option<Timestamp> {
+        let expires = self.expiring.first().map(|(at, _)| *at);
+        let ready = self.delayed.first_key_value().map(|((at, _), _)| *at);
+        expires.into_iter().chain(ready).min()
+    }
+
+    pub(super) fn is_ready(&self, place: Place) -> bool {
+        self.ready.contains_key(&place)
     }
 
     /// Whether there is no message, ready or not.
     pub(super) fn is_empty(&self) -> bool {
-        self.ready.is_empty() && self.unsettled == 0
+        self.len() == 0
+    }
+
+    /// All messages, ready or not.
+    pub(super) fn len(&self) -> usize {
+        self.ready.len() + self.delayed.len() + self.unsettled
     }
 
     pub(super) fn ready(&self) -> usize {
         self.ready.len()
+    }
+
+    pub(super) fn delayed(&self) -> usize {
+        self.delayed.len()
     }
 
     pub(super) fn unsettled(&self) -> usize {
@@ -108,5 +185,39 @@ impl Backlog {
 
     pub(super) fn octets(&self) -> usize {
         self.octets
+    }
+
+    fn make_ready(&mut self, queued: Queued) {
+        let Queued { place, message, deliveries, expires_at } = queued;
+        if let Some(at) = expires_at {
+            self.expiring.insert((at, place));
+        }
+        self.ready.insert(place, Ready { message, deliveries, expires_at });
+    }
+
+    fn remove_ready(&mut self, place: Place) -> bool {
+        let Some(ready) = self.ready.remove(&place) else { return false };
+        if let Some(at) = ready.expires_at {
+            self.expiring.remove(&(at, place));
+        }
+        true
+    }
+}
+
+impl Place {
+    /// The place right behind.
+    pub(super) fn next(self) -> Self {
+        Self { rank: self.rank, position: Position(self.position.0.saturating_add(1)) }
+    }
+}
+
+impl Ready {
+    fn queued(&self, place: Place) -> Queued {
+        Queued {
+            place,
+            message: Arc::clone(&self.message),
+            deliveries: self.deliveries,
+            expires_at: self.expires_at,
+        }
     }
 }

@@ -1,16 +1,19 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 
-use super::backlog::Queued;
+use super::backlog::{Place, Queued};
 use crate::acknowledgement::DeliveryTag;
 use crate::kind::DeliveryName;
-use crate::stomp::AckMode;
-use crate::subscription::Subscription;
+use crate::message::Message;
+use crate::stomp::{AckMode, Version};
+use crate::subscription::{Exclusivity, Subscription};
 
 /// A subscription to a queue, with the messages that it has not settled.
 #[derive(Debug)]
 pub(super) struct Consumer<S> {
     pub(super) subscription: Arc<Subscription<S>>,
+    /// Ready messages before this place are not for it: it has looked at them.
+    pub(super) cursor: Place,
     acknowledgement: Acknowledgement,
 }
 
@@ -18,7 +21,7 @@ pub(super) struct Consumer<S> {
 enum Acknowledgement {
     /// A message is consumed once it is delivered.
     OnDelivery,
-    Awaited(Awaited),
+    Awaited(Box<Awaited>),
 }
 
 #[derive(Debug)]
@@ -30,7 +33,7 @@ struct Awaited {
     /// In the order of delivery.
     unsettled: BTreeMap<DeliveryTag, Queued>,
     /// By the serial number of the message, for versions of STOMP that acknowledge by message.
-    tags: BTreeMap<u64, DeliveryTag>,
+    tags: Option<BTreeMap<u64, DeliveryTag>>,
 }
 
 /// What one ACK is for.
@@ -48,21 +51,40 @@ impl<S> Consumer<S> {
             AckMode::Client => Some(Covers::EarlierDeliveries),
             AckMode::ClientIndividual => Some(Covers::OneDelivery),
         };
-        let prefetch = match subscription.prefetch.unwrap_or(prefetch_default) {
+        let prefetch = match subscription.options.prefetch.unwrap_or(prefetch_default) {
             0 => usize::MAX,
             prefetch => usize::try_from(prefetch).unwrap_or(usize::MAX),
         };
+        let names_messages = subscription.class.version < Version::V1_2;
         let acknowledgement = match covers {
             None => Acknowledgement::OnDelivery,
-            Some(covers) => Acknowledgement::Awaited(Awaited {
+            Some(covers) => Acknowledgement::Awaited(Box::new(Awaited {
                 covers,
                 prefetch,
                 next_tag: 1,
                 unsettled: BTreeMap::new(),
-                tags: BTreeMap::new(),
-            }),
+                tags: names_messages.then(BTreeMap::new),
+            })),
         };
-        Self { subscription, acknowledgement }
+        Self { subscription, cursor: Place::default(), acknowledgement }
+    }
+
+    pub(super) fn priority(&self) -> i32 {
+        self.subscription.options.priority
+    }
+
+    pub(super) fn is_first_in_line(&self) -> bool {
+        self.subscription.options.exclusivity == Exclusivity::FirstInLine
+    }
+
+    /// Whether it would take this message, as far as its selector goes.
+    pub(super) fn wants(&self, message: &Message) -> bool {
+        self.subscription.options.wants(message)
+    }
+
+    /// Whether it may have another message now.
+    pub(super) fn is_ready(&self) -> bool {
+        self.has_credit() && !self.subscription.flow.is_paused()
     }
 
     /// Whether it may have another message, as far as its prefetch goes.
@@ -92,8 +114,18 @@ impl<S> Consumer<S> {
     /// A message has been delivered and waits for its ACK.
     pub(super) fn record(&mut self, tag: DeliveryTag, queued: Queued) {
         if let Acknowledgement::Awaited(awaited) = &mut self.acknowledgement {
-            awaited.tags.insert(queued.message.message_id.serial(), tag);
+            if let Some(tags) = &mut awaited.tags {
+                tags.insert(queued.message.message_id.serial(), tag);
+            }
             awaited.unsettled.insert(tag, queued);
+        }
+    }
+
+    /// Whether this delivery waits for an ACK.
+    pub(super) fn awaits(&self, delivery: DeliveryName) -> bool {
+        match &self.acknowledgement {
+            Acknowledgement::OnDelivery => false,
+            Acknowledgement::Awaited(awaited) => awaited.find(delivery).is_some(),
         }
     }
 
@@ -117,25 +149,34 @@ impl<S> Consumer<S> {
 }
 
 impl Awaited {
+    fn find(&self, delivery: DeliveryName) -> Option<DeliveryTag> {
+        let tag = match (delivery, &self.tags) {
+            (DeliveryName::Tag(tag), _) => Some(tag),
+            (DeliveryName::Message(serial), Some(tags)) => tags.get(&serial).copied(),
+            // A client of STOMP 1.2 that names messages all the same, mostly the oldest one.
+            (DeliveryName::Message(serial), None) => {
+                let is_this = |queued: &Queued| queued.message.message_id.serial() == serial;
+                self.unsettled.iter().find(|(_, queued)| is_this(queued)).map(|(tag, _)| *tag)
+            }
+        };
+        tag.filter(|tag| self.unsettled.contains_key(tag))
+    }
+
     fn settle(&mut self, delivery: DeliveryName) -> Vec<Queued> {
-        let tag = match delivery {
-            DeliveryName::Tag(tag) => Some(tag),
-            DeliveryName::Message(serial) => self.tags.get(&serial).copied(),
-        };
-        let Some(last) = tag.and_then(|tag| self.unsettled.remove_entry(&tag)) else {
-            return Vec::new();
-        };
-        let (tag, last) = last;
+        let last = self.find(delivery).and_then(|tag| self.unsettled.remove_entry(&tag));
+        let Some((tag, last)) = last else { return Vec::new() };
         let mut settled = match self.covers {
-            Covers::OneDelivery => Vec::new(),
+            Covers::OneDelivery => Vec::with_capacity(1),
             Covers::EarlierDeliveries => {
                 let later = self.unsettled.split_off(&tag);
                 std::mem::replace(&mut self.unsettled, later).into_values().collect()
             }
         };
         settled.push(last);
-        for queued in &settled {
-            self.tags.remove(&queued.message.message_id.serial());
+        if let Some(tags) = &mut self.tags {
+            for queued in &settled {
+                tags.remove(&queued.message.message_id.serial());
+            }
         }
         settled
     }

@@ -1,20 +1,35 @@
 mod backlog;
+mod browser;
 mod consumer;
+mod journal;
+mod settings;
+mod state;
+mod turns;
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::ops::Bound;
+use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
-use self::backlog::Backlog;
+use self::backlog::{Backlog, Place, Queued};
+use self::browser::Browser;
 use self::consumer::Consumer;
-use super::{Answer, DestinationKind, Kind, Occupancy, Refusal, Retired, Settled};
-use crate::acknowledgement::{AckId, Settlement};
+use self::journal::Journal;
+use self::settings::Settings;
+use self::state::{Life, Refused, State};
+use self::turns::Turns;
+use super::{
+    Answer, DeliveryName, DestinationKind, Kind, NotAttached, Occupancy, Refusal, Settled,
+};
+use crate::arguments::QueueArguments;
+use crate::binding::Binding;
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
-use crate::limits::Limits;
 use crate::message::Message;
-use crate::sink::{Delivered, Delivery, Sink};
+use crate::operation::Operation;
+use crate::options::BrokerOptions;
+use crate::policy::QueueOverflow;
+use crate::record::{Position, QueueId};
 use crate::stats::DestinationStats;
-use crate::subscription::Subscription;
+use crate::subscription::{Access, Exclusivity, Subscription};
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
@@ -25,107 +40,389 @@ use crate::timestamp::Timestamp;
 #[derive(Debug)]
 pub(crate) struct Queue<S> {
     name: Destination,
-    prefetch_default: u32,
+    role: Role,
+    options: Arc<BrokerOptions>,
     state: Mutex<State<S>>,
 }
 
-#[derive(Debug)]
-struct State<S> {
-    life: Life,
-    backlog: Backlog,
-    /// By the serial number of the subscription.
-    consumers: BTreeMap<u64, Consumer<S>>,
-    /// Those of the consumers that could take a message, unless their session is paused.
-    eligible: BTreeSet<u64>,
-    /// Who had the last turn.
-    last: u64,
+/// What a queue is for.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Role {
+    /// Anybody may send to it and consume from it.
+    Named,
+    /// It ends with its consumer, whatever it holds, and nothing of it is stored.
+    Temporary,
+    /// It gets the messages of topics for one durable subscription.
+    Durable(Binding),
 }
 
-#[derive(Debug, PartialEq, Eq)]
-enum Life {
-    Open,
-    Retired,
+/// Whether a message is taken beyond the limits of a queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Admission {
+    IfThereIsRoom,
+    /// It was asked before whether there is.
+    InAnyCase,
 }
 
 impl<S> Queue<S> {
-    pub(crate) fn new(name: Destination, limits: &Limits) -> Self {
+    pub(crate) fn new(
+        name: Destination,
+        role: Role,
+        id: QueueId,
+        options: &Arc<BrokerOptions>,
+    ) -> Self {
+        let journal = if role == Role::Temporary { Journal::never() } else { Journal::new(id) };
+        Self::with_journal(name, role, QueueArguments::default(), journal, options)
+    }
+
+    /// A queue as it was found in the store, without its messages.
+    pub(crate) fn recovered(
+        name: Destination,
+        role: Role,
+        arguments: QueueArguments,
+        (id, marked_below): (QueueId, Position),
+        options: &Arc<BrokerOptions>,
+    ) -> Self {
+        let journal = Journal::recovered(id, marked_below);
+        let queue = Self::with_journal(name, role, arguments, journal, options);
+        lock(&queue.state).backlog.skip_to(marked_below);
+        queue
+    }
+
+    fn with_journal(
+        name: Destination,
+        role: Role,
+        arguments: QueueArguments,
+        journal: Journal,
+        options: &Arc<BrokerOptions>,
+    ) -> Self {
         let state = State {
+            name: name.clone(),
             life: Life::Open,
-            backlog: Backlog::new(limits.queue_messages_max, limits.queue_octets_max),
+            settings: Settings::new(&name, &arguments, options),
+            arguments,
+            journal,
+            backlog: Backlog::default(),
             consumers: BTreeMap::new(),
-            eligible: BTreeSet::new(),
-            last: 0,
+            browsers: BTreeMap::new(),
+            turns: Turns::default(),
+            first_in_line: None,
+            furthest_cursor: Place::default(),
+            idle_since: Timestamp(0),
+            alarm: None,
+            refused: Refused::Nothing,
         };
-        Self { name, prefetch_default: limits.prefetch_default, state: Mutex::new(state) }
+        Self { name, role, options: Arc::clone(options), state: Mutex::new(state) }
+    }
+
+    pub(crate) fn name(&self) -> &Destination {
+        &self.name
+    }
+
+    pub(crate) fn binding(&self) -> Option<&Binding> {
+        match &self.role {
+            Role::Durable(binding) => Some(binding),
+            Role::Named | Role::Temporary => None,
+        }
+    }
+
+    /// Puts a message back that was found in the store.
+    pub(crate) fn restore(&self, now: Timestamp, position: Position, message: Arc<Message>) {
+        let mut state = lock(&self.state);
+        let deliveries = u32::from(state.journal.is_marked(Position(position.0 + 1)));
+        let rank = state.settings.rank(&message);
+        let expires_at = state.settings.expiry(now, &message);
+        state.backlog.skip_to(Position(position.0 + 1));
+        state.idle_since = now;
+        let place = Place { rank, position };
+        state.backlog.insert(Queued { place, message, deliveries, expires_at });
+    }
+
+    /// Takes what a client asks of the queue, if nobody has asked for something else.
+    ///
+    /// # Errors
+    ///
+    /// The name of the argument about which they differ.
+    pub(crate) fn declare(
+        &self,
+        arguments: &QueueArguments,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), &'static str> {
+        if arguments.is_empty() && self.binding().is_none() {
+            return Ok(());
+        }
+        let mut state = lock(&self.state);
+        let merged = state.arguments.merged(arguments)?;
+        if merged != state.arguments || !state.journal.is_stored() {
+            state.settings = Settings::new(&self.name, &merged, &self.options);
+            state.arguments = merged;
+            self.define(&mut state, operation);
+        }
+        Ok(())
+    }
+
+    /// Sees to it that what is delivered to a consumer from now on is known to have been delivered,
+    /// should the server end. Whoever subscribes waits until that is stored.
+    pub(crate) fn prepare_delivery(&self, operation: &mut Operation<'_, S>) {
+        let mut state = lock(&self.state);
+        let next = state.backlog.next_position();
+        if !state.journal.is_marked(next) {
+            state.journal.mark(next, operation);
+        }
+    }
+
+    /// Whether there is room for all these messages.
+    pub(crate) fn check_room<'m>(
+        &self,
+        messages: impl Iterator<Item = &'m Message>,
+    ) -> Result<(), Refusal> {
+        let state = lock(&self.state);
+        let (mut count, mut octets) = (state.backlog.len(), state.backlog.octets());
+        for message in messages {
+            if state.settings.overflow != QueueOverflow::Wait {
+                continue;
+            }
+            state.settings.check_room(count, octets, message).map_err(Refusal::Full)?;
+            count += 1;
+            octets += message.octets();
+        }
+        Ok(())
+    }
+
+    /// The messages that are ready, the first of them.
+    pub(crate) fn peek(&self, count: usize) -> Vec<(Arc<Message>, u32)> {
+        let state = lock(&self.state);
+        let mut from = Place::default();
+        let mut peeked = Vec::new();
+        while let Some(queued) = state.backlog.first_from(from).filter(|_| peeked.len() < count) {
+            from = queued.place.next();
+            peeked.push((queued.message, queued.deliveries));
+        }
+        peeked
+    }
+
+    /// Removes what no consumer has; returns how many messages that were.
+    pub(crate) fn purge(&self, operation: &mut Operation<'_, S>) -> usize {
+        let mut state = lock(&self.state);
+        let drained = state.backlog.drain();
+        for queued in &drained {
+            state.journal.remove(queued, operation);
+        }
+        state.finish(operation);
+        drained.len()
+    }
+
+    /// Removes a message, if it is ready: it has gone somewhere else.
+    pub(crate) fn take(&self, message: &Arc<Message>, operation: &mut Operation<'_, S>) {
+        let mut state = lock(&self.state);
+        if let Some(queued) = state.backlog.first_from(Place::default())
+            && Arc::ptr_eq(&queued.message, message)
+        {
+            state.backlog.remove(queued.place);
+            state.journal.remove(&queued, operation);
+        }
+        state.finish(operation);
+    }
+
+    /// As [`on_send`](DestinationKind::on_send), perhaps beyond the limits.
+    pub(crate) fn send(
+        &self,
+        message: &Arc<Message>,
+        admission: Admission,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, Refusal> {
+        let mut state = lock(&self.state);
+        if state.life == Life::Retired {
+            return Err(Refusal::Retired);
+        }
+        if admission == Admission::IfThereIsRoom {
+            match make_room(&mut state, message, operation) {
+                Ok(Room::ForTheMessage) => {}
+                Ok(Room::ForNone(queued)) => {
+                    state.bury(&queued, DeathReason::MaxLength, operation);
+                    return Ok(0);
+                }
+                Err(refusal) => {
+                    if matches!(refusal, Refusal::Full(_)) {
+                        state.refused = Refused::Something;
+                    }
+                    return Err(refusal);
+                }
+            }
+        }
+        let queued = state.next_queued(message, operation.now);
+        if state.journal.keeps(&queued) {
+            if !state.journal.is_stored() {
+                self.define(&mut state, operation);
+            }
+            if !state.consumers.is_empty() {
+                state.journal.mark(queued.place.position, operation);
+            }
+            state.journal.put(&queued, operation);
+        }
+        let place = queued.place;
+        state.backlog.insert(queued);
+        state.offer(place, operation);
+        let is_handed_over = !state.backlog.is_ready(place);
+        state.finish(operation);
+        Ok(usize::from(is_handed_over))
+    }
+
+    /// Ends the queue, whatever it holds, unless someone uses it.
+    pub(crate) fn retire(&self, operation: &mut Operation<'_, S>) -> Result<(), NotAttached> {
+        let mut state = lock(&self.state);
+        if !state.is_unused() {
+            return Err(NotAttached::Exclusive);
+        }
+        state.life = Life::Retired;
+        state.backlog.drain();
+        state.journal.close(operation);
+        Ok(())
+    }
+
+    fn define(&self, state: &mut State<S>, operation: &mut Operation<'_, S>) {
+        state.journal.define(&self.name, &state.arguments, self.binding(), operation);
+    }
+
+    fn attach(
+        &self,
+        state: &mut State<S>,
+        subscription: &Arc<Subscription<S>>,
+        operation: &mut Operation<'_, S>,
+    ) {
+        let key = subscription.serial;
+        let mut consumer =
+            Consumer::new(Arc::clone(subscription), self.options.limits.prefetch_default);
+        consumer.cursor = Place::default();
+        state.consumers.insert(key, consumer);
+        state.choose_first_in_line(operation);
+        state.feed(key, operation);
+    }
+}
+
+/// What was made of the limits of a queue for a message.
+enum Room {
+    ForTheMessage,
+    /// The message is not to be taken.
+    ForNone(Queued),
+}
+
+fn make_room<S>(
+    state: &mut State<S>,
+    message: &Arc<Message>,
+    operation: &mut Operation<'_, S>,
+) -> Result<Room, Refusal> {
+    loop {
+        let (messages, octets) = (state.backlog.len(), state.backlog.octets());
+        let Err(limit) = state.settings.check_room(messages, octets, message) else {
+            return Ok(Room::ForTheMessage);
+        };
+        let oldest = match state.settings.overflow {
+            QueueOverflow::DropHead => state.backlog.least_urgent(),
+            QueueOverflow::Wait | QueueOverflow::DropNew => None,
+        };
+        match (state.settings.overflow, oldest) {
+            (QueueOverflow::DropHead, Some(oldest)) if state.settings.ever_fits(message) => {
+                state.backlog.remove(oldest.place);
+                state.bury(&oldest, DeathReason::MaxLength, operation);
+            }
+            (QueueOverflow::DropNew | QueueOverflow::DropHead, _) => {
+                return Ok(Room::ForNone(state.next_queued(message, operation.now)));
+            }
+            (QueueOverflow::Wait, _) if !state.settings.ever_fits(message) => {
+                return Err(Refusal::TooLarge(limit));
+            }
+            (QueueOverflow::Wait, _) => return Err(Refusal::Full(limit)),
+        }
     }
 }
 
 impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     fn on_send(
         &self,
-        _now: Timestamp,
         message: &Arc<Message>,
-        sink: &mut dyn Sink<S>,
+        operation: &mut Operation<'_, S>,
     ) -> Result<usize, Refusal> {
-        let mut state = lock(&self.state);
-        if state.life == Life::Retired {
-            return Err(Refusal::Retired);
-        }
-        let position = state.backlog.push(Arc::clone(message)).map_err(Refusal::Full)?;
-        state.dispatch(sink);
-        Ok(usize::from(!state.backlog.is_ready(position)))
+        self.send(message, Admission::IfThereIsRoom, operation)
     }
 
     fn on_subscribe(
         &self,
-        _now: Timestamp,
         subscription: &Arc<Subscription<S>>,
         on_active: &mut dyn FnMut(),
-        sink: &mut dyn Sink<S>,
-    ) -> Result<(), Retired> {
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), NotAttached> {
         let mut state = lock(&self.state);
         if state.life == Life::Retired {
-            return Err(Retired);
+            return Err(NotAttached::Retired);
         }
-        let key = subscription.serial;
-        let consumer = Consumer::new(Arc::clone(subscription), self.prefetch_default);
+        if subscription.options.access == Access::Browse {
+            on_active();
+            let mut browser = Browser::new(Arc::clone(subscription), &state.backlog);
+            browser.go_on(&state.backlog, operation);
+            state.browsers.insert(subscription.serial, browser);
+            return Ok(());
+        }
+        let alone = |it: &Subscription<S>| it.options.exclusivity == Exclusivity::Alone;
+        let is_taken = state.consumers.values().any(|consumer| alone(&consumer.subscription));
+        if is_taken || (alone(subscription) && !state.consumers.is_empty()) {
+            return Err(NotAttached::Exclusive);
+        }
         on_active();
-        state.consumers.insert(key, consumer);
-        state.admit(key);
-        state.dispatch(sink);
+        let next = state.backlog.next_position();
+        if !state.journal.is_marked(next) {
+            state.journal.mark(next, operation);
+        }
+        self.attach(&mut state, subscription, operation);
+        state.finish(operation);
         Ok(())
     }
 
     /// What the consumers have not settled goes back to where it was, and to others in its order.
-    fn on_unsubscribe(
-        &self,
-        _now: Timestamp,
-        subscriptions: &[&Subscription<S>],
-        sink: &mut dyn Sink<S>,
-    ) {
+    fn on_unsubscribe(&self, subscriptions: &[&Subscription<S>], operation: &mut Operation<'_, S>) {
         let mut state = lock(&self.state);
+        let mut places = Vec::new();
         for subscription in subscriptions {
             let key = subscription.serial;
-            state.eligible.remove(&key);
+            state.browsers.remove(&key);
             let Some(consumer) = state.consumers.remove(&key) else { continue };
+            state.turns.remove(key, consumer.priority());
             for queued in consumer.into_unsettled() {
+                places.push(queued.place);
                 state.backlog.put_back(queued);
             }
         }
-        state.dispatch(sink);
+        places.sort_unstable();
+        state.idle_since = operation.now;
+        state.choose_first_in_line(operation);
+        for place in places {
+            state.offer(place, operation);
+        }
+        state.finish(operation);
+    }
+
+    fn knows(&self, subscription: &Subscription<S>, delivery: DeliveryName) -> Answer {
+        let state = lock(&self.state);
+        match state.consumers.get(&subscription.serial) {
+            Some(consumer) if !consumer.expects_ack() => Answer::NothingToSettle,
+            Some(consumer) if consumer.awaits(delivery) => Answer::Settled,
+            None if state.browsers.contains_key(&subscription.serial) => Answer::NothingToSettle,
+            _ => Answer::Unknown,
+        }
     }
 
     fn on_settle(
         &self,
-        _now: Timestamp,
         subscription: &Subscription<S>,
         settled: Settled,
-        sink: &mut dyn Sink<S>,
+        operation: &mut Operation<'_, S>,
     ) -> Answer {
         let mut state = lock(&self.state);
-        let State { consumers, backlog, .. } = &mut *state;
         let key = subscription.serial;
-        let Some(consumer) = consumers.get_mut(&key) else { return Answer::Unknown };
+        let Some(consumer) = state.consumers.get_mut(&key) else {
+            let browses = state.browsers.contains_key(&key);
+            return if browses { Answer::NothingToSettle } else { Answer::Unknown };
+        };
         if !consumer.expects_ack() {
             return Answer::NothingToSettle;
         }
@@ -133,29 +430,48 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         if messages.is_empty() {
             return Answer::Unknown;
         }
-        for queued in messages {
-            match settled.settlement {
-                Settlement::Consume => backlog.forget(&queued),
-                Settlement::Requeue => backlog.put_back(queued),
-            }
-        }
-        state.admit(key);
-        state.dispatch(sink);
+        state.settle(messages, settled.settlement, operation);
+        state.feed(key, operation);
+        state.finish(operation);
         Answer::Settled
     }
 
-    fn on_resume(&self, _now: Timestamp, subscription: &Subscription<S>, sink: &mut dyn Sink<S>) {
+    fn on_resume(&self, subscription: &Subscription<S>, operation: &mut Operation<'_, S>) {
         let mut state = lock(&self.state);
-        state.admit(subscription.serial);
-        state.dispatch(sink);
+        state.feed(subscription.serial, operation);
+        let State { browsers, backlog, .. } = &mut *state;
+        if let Some(browser) = browsers.get_mut(&subscription.serial) {
+            browser.go_on(backlog, operation);
+        }
+        state.finish(operation);
     }
 
-    fn retire_if_vacant(&self) -> Occupancy {
+    fn on_timeout(&self, operation: &mut Operation<'_, S>) {
         let mut state = lock(&self.state);
-        if !state.consumers.is_empty() || !state.backlog.is_empty() {
+        state.alarm = None;
+        state.handle_timeout(operation);
+        let unused = state.settings.expires.filter(|_| state.is_unused());
+        if unused.is_some_and(|after| state.idle_since.after(after) <= operation.now) {
+            for queued in state.backlog.drain() {
+                state.journal.remove(&queued, operation);
+            }
+            state.arguments = QueueArguments::default();
+        }
+        state.finish(operation);
+    }
+
+    fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy {
+        let mut state = lock(&self.state);
+        let holds_something = match self.role {
+            Role::Temporary => false,
+            Role::Named => !state.backlog.is_empty() || !state.arguments.is_empty(),
+            Role::Durable(_) => true,
+        };
+        if !state.is_unused() || holds_something {
             return Occupancy::InUse;
         }
         state.life = Life::Retired;
+        state.journal.close(operation);
         Occupancy::Retired
     }
 
@@ -163,9 +479,10 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         let state = lock(&self.state);
         DestinationStats {
             name: self.name.clone(),
-            kind: Kind::Queue,
-            subscriptions: state.consumers.len(),
+            kind: if self.role == Role::Temporary { Kind::TemporaryQueue } else { Kind::Queue },
+            subscriptions: state.consumers.len() + state.browsers.len(),
             ready: state.backlog.ready(),
+            delayed: state.backlog.delayed(),
             unsettled: state.backlog.unsettled(),
             octets: state.backlog.octets(),
         }
@@ -173,57 +490,10 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
 }
 
 impl<S> State<S> {
-    /// Gives the consumer turns again, if it can take a message.
-    fn admit(&mut self, key: u64) {
-        if self.consumers.get(&key).is_some_and(Consumer::has_credit) {
-            self.eligible.insert(key);
-        }
-    }
-
-    /// Delivers until no message is left, or nobody who could take one.
-    ///
-    /// A message leaves the backlog after the sink has it: if the sink panics, nothing is lost.
-    fn dispatch(&mut self, sink: &mut dyn Sink<S>) {
-        while let Some(queued) = self.backlog.first() {
-            let Some(key) = self.next_turn() else { break };
-            let Some(consumer) = self.consumers.get_mut(&key) else { break };
-            let tag = consumer.next_tag();
-            let delivered = sink.deliver(Delivery {
-                message: &queued.message,
-                subscription: &consumer.subscription,
-                ack: tag.map(|tag| AckId::new(consumer.subscription.number, tag)),
-                delivery_count: queued.delivery_count,
-            });
-            if delivered != Delivered::Ready {
-                consumer.subscription.flow.pause();
-            }
-            if delivered == Delivered::Refused {
-                continue;
-            }
-            self.backlog.take(&queued);
-            match tag {
-                Some(tag) => consumer.record(tag, queued),
-                None => self.backlog.forget(&queued),
-            }
-            if !consumer.has_credit() {
-                self.eligible.remove(&key);
-            }
-        }
-    }
-
-    /// The next consumer in turn whose session is not paused.
-    fn next_turn(&mut self) -> Option<u64> {
-        loop {
-            let after = (Bound::Excluded(self.last), Bound::Unbounded);
-            let key = *self.eligible.range(after).next().or_else(|| self.eligible.first())?;
-            let paused = |consumer: &Consumer<S>| consumer.subscription.flow.is_paused();
-            if self.consumers.get(&key).is_none_or(paused) {
-                self.eligible.remove(&key);
-                continue;
-            }
-            self.last = key;
-            return Some(key);
-        }
+    fn next_queued(&mut self, message: &Arc<Message>, now: Timestamp) -> Queued {
+        let place = self.backlog.next_place(self.settings.rank(message));
+        let expires_at = self.settings.expiry(now, message);
+        Queued { place, message: Arc::clone(message), deliveries: 0, expires_at }
     }
 }
 

@@ -185,7 +185,7 @@ fn a_nack_requeues_in_place_and_counts_deliveries() {
 #[test]
 fn a_nack_in_client_mode_covers_earlier_deliveries() {
     let (mut recording, acks) = three_unsettled(CLIENT);
-    recording.nack(1, &acks[1], NackAction::Discard).unwrap();
+    recording.nack(1, &acks[1], NackAction::Reject).unwrap();
     assert_eq!(counts(&recording), (0, 1));
     recording.disconnect(1);
     recording.subscribe(2, "a", QUEUE, AUTO).unwrap();

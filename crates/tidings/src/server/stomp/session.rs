@@ -2,9 +2,12 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_broker::{self as broker, AckError, EncodingClass, NackAction, SessionKey};
+use tidings_broker::{
+    self as broker, AckError, Action, Destination, DurableName, EncodingClass, NackAction,
+    SessionKey, SubscribeOptions,
+};
 use tidings_stomp::{
-    AckTarget, Acknowledge, Connect, Error, Event, Headers, ReceiptId, Send, Server, Subscribe,
+    AckTarget, Acknowledge, Connect, Error, Event, ReceiptId, Requeue, Send, Server, Subscribe,
     SubscriptionId, TransactionAction,
 };
 use tidings_websocket::{CloseCode, CloseReason, Message};
@@ -20,6 +23,8 @@ pub(super) struct StompSession {
     server: Server,
     shared: Arc<Shared>,
     key: SessionKey,
+    /// Whom durable subscriptions belong to: the `client-id` of CONNECT, or the login.
+    owner: Box<str>,
     connected: bool,
 }
 
@@ -27,7 +32,7 @@ impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        Self { server, shared, key, connected: false }
+        Self { server, shared, key, owner: "".into(), connected: false }
     }
 
     /// Handles the events of the input, one at a time: the next frame is not even decoded before
@@ -62,28 +67,37 @@ impl StompSession {
                 }
             }
             Event::Subscribe(subscribe) => self.subscribe(session, subscribe).await,
-            Event::Unsubscribe { id, receipt, .. } => {
+            Event::Unsubscribe { id, headers, receipt } => {
                 let key = self.key;
+                let durable = DurableName::from_headers(&headers, id.as_str(), &self.owner);
                 self.shared.hub.deliver(|broker, sink| {
                     broker.unsubscribe(clock::now(), key, id.as_str(), sink);
+                    // Whoever names a durable subscription here wants no more of it.
+                    if let Some(durable) = durable
+                        && let Err(error) = broker.delete_durable(clock::now(), &durable, sink)
+                    {
+                        tracing::debug!(%error, "durable subscription was not deleted");
+                    }
                 });
                 self.acknowledge_receipt(receipt);
                 let session = session.clone();
                 self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
             }
             Event::Ack(ack) => self.settle(ack, None),
-            Event::Nack(nack) => self.settle(nack, Some(NackAction::Requeue)),
-            Event::Transaction(actions, receipt) => {
-                self.commit(session, actions).await;
-                self.acknowledge_receipt(receipt);
+            Event::Nack(nack) => {
+                let action = nack_action(nack.requeue);
+                self.settle(nack, Some(action));
             }
+            Event::Transaction(actions, receipt) => self.commit(session, actions, receipt).await,
             Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
             _ => {}
         }
     }
 
     async fn connect(&mut self, session: &Session, connect: Connect) {
+        let client_id = connect.headers.get("client-id").filter(|id| !id.is_empty());
         let user = connect.login.filter(|login| !login.is_empty());
+        self.owner = client_id.or(user.as_deref()).unwrap_or_default().into();
         self.server.accept(&session.id().to_string(), user.as_deref());
         let vitals = session.vitals();
         vitals.set_expiry(None);
@@ -112,7 +126,7 @@ impl StompSession {
         match self.shared.hub.publish(&destination, headers, body) {
             Ok(_) => receipt,
             Err(error) => {
-                self.fail("message was not sent", &error, receipt);
+                self.fail(error.to_stomp(), receipt);
                 None
             }
         }
@@ -143,6 +157,11 @@ impl StompSession {
         }
         let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
         let Some(version) = self.server.version() else { return };
+        let options = SubscribeOptions::from_headers(&headers, id.as_str(), &self.owner);
+        let options = match options {
+            Ok(options) => options,
+            Err(error) => return self.fail((&error).into(), receipt),
+        };
         let class = EncodingClass { version, subscription: id.on_wire() };
         let request = broker::Subscribe {
             session: self.key,
@@ -151,7 +170,7 @@ impl StompSession {
             destination: &destination,
             ack,
             class,
-            prefetch: prefetch(&headers),
+            options,
         };
         // The receipt goes out while the subscription becomes active, before any of its messages.
         let server = &mut self.server;
@@ -175,7 +194,7 @@ impl StompSession {
                 let id = id.to_string();
                 self.shared.tell(SessionEvent::Subscribed { session, id, destination }).await;
             }
-            Err(error) => self.fail("subscription was refused", &error, receipt),
+            Err(error) => self.fail((&error).into(), receipt),
         }
     }
 
@@ -210,10 +229,10 @@ impl StompSession {
 
     /// An ACK, or a NACK that does `nack`.
     fn settle(&mut self, acknowledge: Acknowledge, nack: Option<NackAction>) {
-        let Acknowledge { target, receipt } = acknowledge;
+        let Acknowledge { target, receipt, .. } = acknowledge;
         match self.settle_at_broker(&target, nack) {
             Ok(()) => self.acknowledge_receipt(receipt),
-            Err(error) => self.fail("acknowledgement was refused", &error, receipt),
+            Err(error) => self.fail((&error).into(), receipt),
         }
     }
 
@@ -223,31 +242,67 @@ impl StompSession {
         nack: Option<NackAction>,
     ) -> Result<(), AckError> {
         let (now, key) = (clock::now(), self.key);
-        let target = match target {
-            AckTarget::Ack(id) => broker::AckTarget::Ack(id),
-            AckTarget::Message { subscription, message_id } => broker::AckTarget::Message {
-                subscription: subscription.as_ref().map(SubscriptionId::as_str),
-                message_id: message_id.as_str(),
-            },
-        };
+        let target = broker_target(target);
         self.shared.hub.deliver(|broker, sink| match nack {
             None => broker.ack(now, key, target, sink),
             Some(action) => broker.nack(now, key, target, action, sink),
         })
     }
 
-    /// Does what a transaction gathered, in order. Receipts of its frames come before COMMIT's.
-    async fn commit(&mut self, session: &Session, actions: Vec<TransactionAction>) {
-        for action in actions {
-            match action {
+    /// Does what a transaction gathered: all that is the broker's, or nothing. What is for handlers
+    /// follows. Receipts of its frames come before COMMIT's.
+    async fn commit(
+        &mut self,
+        session: &Session,
+        actions: Vec<TransactionAction>,
+        receipt: Option<ReceiptId>,
+    ) {
+        let mut receipts = Vec::new();
+        let mut for_handlers = Vec::new();
+        let mut for_broker = Vec::with_capacity(actions.len());
+        for action in &actions {
+            let action = match action {
                 TransactionAction::Send(send) => {
-                    if let Some(receipt) = self.send(session, send).await {
-                        self.server.receipt(receipt);
+                    receipts.extend(send.receipt.clone());
+                    if self.shared.strip_application_prefix(&send.destination).is_some() {
+                        for_handlers.push(send.clone());
+                        continue;
+                    }
+                    match Destination::parse(&send.destination) {
+                        Ok(destination) => {
+                            let (headers, body) = (send.headers.clone(), send.body.clone());
+                            Action::Send { destination, headers, body }
+                        }
+                        Err(error) => {
+                            let error = Error::new("invalid destination", error.to_string());
+                            return self.fail(error, receipt);
+                        }
                     }
                 }
-                TransactionAction::Ack(ack) => self.settle(ack, None),
-                TransactionAction::Nack(nack) => self.settle(nack, Some(NackAction::Requeue)),
-            }
+                TransactionAction::Ack(ack) => {
+                    receipts.extend(ack.receipt.clone());
+                    Action::Ack(broker_target(&ack.target))
+                }
+                TransactionAction::Nack(nack) => {
+                    receipts.extend(nack.receipt.clone());
+                    Action::Nack(broker_target(&nack.target), nack_action(nack.requeue))
+                }
+            };
+            for_broker.push(action);
+        }
+        let key = self.key;
+        let committed = self
+            .shared
+            .hub
+            .deliver(|broker, sink| broker.commit(clock::now(), key, for_broker, sink));
+        if let Err(error) = committed {
+            return self.fail((&error).into(), receipt);
+        }
+        for send in for_handlers {
+            self.send(session, Send { receipt: None, ..send }).await;
+        }
+        for receipt in receipts.into_iter().chain(receipt) {
+            self.server.receipt(receipt);
         }
     }
 
@@ -258,17 +313,27 @@ impl StompSession {
     }
 
     /// Tells the client what went wrong, which ends the session.
-    fn fail(&mut self, message: &str, cause: &dyn std::error::Error, receipt: Option<ReceiptId>) {
-        tracing::debug!(message, error = %cause, "STOMP session failed");
-        self.server.error(Error::new(message, cause.to_string()).with_receipt(receipt));
+    fn fail(&mut self, error: Error, receipt: Option<ReceiptId>) {
+        tracing::debug!(message = error.message, body = error.body, "STOMP session failed");
+        self.server.error(error.with_receipt(receipt));
     }
 }
 
-/// How many messages may be unacknowledged at once: `prefetch-count` as RabbitMQ has it, or
-/// `activemq.prefetchSize`.
-fn prefetch(headers: &Headers) -> Option<u32> {
-    let names = ["prefetch-count", "activemq.prefetchSize"];
-    names.iter().find_map(|name| headers.get(name)?.trim().parse().ok())
+fn broker_target(target: &AckTarget) -> broker::AckTarget<'_> {
+    match target {
+        AckTarget::Ack(id) => broker::AckTarget::Ack(id),
+        AckTarget::Message { subscription, message_id } => broker::AckTarget::Message {
+            subscription: subscription.as_ref().map(SubscriptionId::as_str),
+            message_id: message_id.as_str(),
+        },
+    }
+}
+
+fn nack_action(requeue: Requeue) -> NackAction {
+    match requeue {
+        Requeue::Allow => NackAction::Requeue,
+        Requeue::Refuse => NackAction::Reject,
+    }
 }
 
 impl Endpoint for StompSession {

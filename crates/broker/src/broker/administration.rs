@@ -1,0 +1,103 @@
+use std::sync::Arc;
+
+use super::Broker;
+use super::sending::{Routed, queue_name};
+use crate::arguments::QueueArguments;
+use crate::destination::Destination;
+use crate::error::{DeleteError, SendError};
+use crate::kind::{Admission, Kind};
+use crate::message::Message;
+use crate::sink::Sink;
+use crate::timestamp::Timestamp;
+
+/// What an operator does to queues.
+impl<S: Send + Sync + 'static> Broker<S> {
+    /// The first messages of a queue that no consumer has, at most `count`, and how often each was
+    /// delivered. `None` if there is no such queue.
+    #[must_use]
+    pub fn peek(&self, queue: &Destination, count: usize) -> Option<Vec<(Arc<Message>, u32)>> {
+        self.routing.queue(queue).map(|queue| queue.peek(count))
+    }
+
+    /// Removes all messages of a queue that no consumer has, and says how many those were. `None` if
+    /// there is no such queue.
+    pub fn purge(
+        &self,
+        now: Timestamp,
+        queue: &Destination,
+        sink: &mut dyn Sink<S>,
+    ) -> Option<usize> {
+        let found = self.routing.queue(queue)?;
+        let name = queue_name(queue).ok();
+        Some(self.operate(now, sink, |operation| {
+            let purged = found.purge(operation);
+            if let Some(name) = name.filter(|_| found.binding().is_none()) {
+                self.routing.close_if_vacant(&name, &(found as _), operation);
+            }
+            purged
+        }))
+    }
+
+    /// Ends a queue that nobody uses, with its messages.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`] if there is none of this name, or somebody uses it.
+    pub fn delete_queue(
+        &self,
+        now: Timestamp,
+        queue: &Destination,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), DeleteError> {
+        let missing = || DeleteError::NoSuchQueue { queue: queue.clone() };
+        let name = queue_name(queue).map_err(|_| missing())?;
+        let found = self.routing.queue(queue).ok_or_else(missing)?;
+        self.operate(now, sink, |operation| {
+            found
+                .retire(operation)
+                .map_err(|_| DeleteError::QueueInUse { queue: queue.clone() })?;
+            if let Some(binding) = found.binding() {
+                self.bindings.remove(&binding.pattern, &found);
+            }
+            self.routing.close(&name, &found);
+            Ok(())
+        })
+    }
+
+    /// Moves the first messages of a queue, at most `count`, to other destinations: to `target` or,
+    /// without one, back to where each was sent to before it became a dead letter. Returns how many
+    /// were moved; those that no destination takes stay.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] of the first message that no destination took; it and those behind it stay.
+    pub fn move_messages(
+        &self,
+        now: Timestamp,
+        queue: &Destination,
+        target: Option<&Destination>,
+        count: usize,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<usize, SendError> {
+        let Some(found) = self.routing.queue(queue) else { return Ok(0) };
+        self.operate(now, sink, |operation| {
+            for moved in 0..count {
+                let Some((message, _)) = found.peek(1).pop() else { return Ok(moved) };
+                let (to, headers) = crate::stomp::revived(&message);
+                let to = target.cloned().or(to).unwrap_or_else(|| message.destination.clone());
+                let kind = self.routing.kind(to.as_str()).map_err(SendError::UnknownDestination)?;
+                if kind == Kind::Queue && to == *queue {
+                    return Ok(moved);
+                }
+                let message_id = message.message_id.clone();
+                let (body, properties) = (message.body.clone(), message.properties);
+                let revived = Message { destination: to, message_id, headers, body, properties };
+                let arguments = QueueArguments::default();
+                let routed = Routed { kind, message: Arc::new(revived), arguments };
+                self.route(&routed, Admission::IfThereIsRoom, operation)?;
+                found.take(&message, operation);
+            }
+            Ok(count)
+        })
+    }
+}

@@ -1,0 +1,160 @@
+use std::sync::Arc;
+
+use super::Broker;
+use super::subscribing::attach_route;
+use crate::binding::Binding;
+use crate::destination::{Destination, DestinationError};
+use crate::error::{DeleteError, SubscribeError};
+use crate::kind::{DestinationKind, NotAttached, Queue, Role};
+use crate::message::Message;
+use crate::operation::Operation;
+use crate::pattern::DestinationPattern;
+use crate::record::StoredQueue;
+use crate::session::Routes;
+use crate::sink::Sink;
+use crate::subscription::{DurableName, Exclusivity, Sharing, Subscription};
+use crate::sync::lock;
+use crate::timestamp::Timestamp;
+
+impl DurableName {
+    /// What all names of the queues of durable subscriptions begin with.
+    pub const PREFIX: &'static str = "/dsub/";
+
+    /// The name of the queue that keeps the messages of the subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`DestinationError`] if the owner or the name could not be part of a destination.
+    pub fn queue_name(&self) -> Result<Destination, DestinationError> {
+        let escape = |text: &str| text.replace('%', "%25").replace('/', "%2F");
+        let (owner, name) = (escape(&self.owner), escape(&self.name));
+        Destination::parse(&format!("{}{owner}/{name}", Self::PREFIX))
+    }
+}
+
+impl<S: Send + Sync + 'static> Broker<S> {
+    /// Ends a durable subscription that nobody uses, with the messages that it has kept.
+    ///
+    /// # Errors
+    ///
+    /// [`DeleteError`] if there is none of this name, or somebody uses it.
+    pub fn delete_durable(
+        &self,
+        now: Timestamp,
+        durable: &DurableName,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), DeleteError> {
+        let missing = || DeleteError::NoSuchSubscription { name: durable.name.clone() };
+        let name = durable.queue_name().map_err(|_| missing())?;
+        let _durable = lock(&self.durable);
+        let queue = self.routing.queue(&name).ok_or_else(missing)?;
+        self.operate(now, sink, |operation| self.end_durable(&name, &queue, operation))
+            .map_err(|_| DeleteError::SubscriptionInUse { name: durable.name.clone() })
+    }
+
+    /// Takes over a queue that was found in the store. To be called for all of them before anything
+    /// else.
+    ///
+    /// # Errors
+    ///
+    /// The broker has [`destinations_max`](crate::Limits::destinations_max) destinations already.
+    pub fn recover(
+        &self,
+        now: Timestamp,
+        stored: StoredQueue,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), SubscribeError> {
+        let StoredQueue { id, definition, marked_below, messages } = stored;
+        let role = definition.binding.clone().map_or(Role::Named, Role::Durable);
+        let name = definition.name.clone();
+        let arguments = definition.arguments;
+        let found = (id, marked_below);
+        let queue = Queue::recovered(name.clone(), role, arguments, found, &self.options);
+        let queue = self.routing.restore_queue(&name, id, queue)?;
+        for (position, stored) in messages {
+            let message = Message {
+                destination: stored.destination,
+                message_id: self.message_ids.of(stored.serial),
+                headers: stored.headers,
+                body: stored.body,
+                properties: stored.properties,
+            };
+            queue.restore(now, position, Arc::new(message));
+        }
+        if let Some(binding) = definition.binding {
+            self.bindings.insert(&binding.pattern, Arc::clone(&queue));
+        }
+        self.operate(now, sink, |operation| {
+            queue.on_timeout(operation);
+            if let Ok(pattern) = DestinationPattern::of(name) {
+                self.routing.close_if_vacant(&pattern, &(queue as _), operation);
+            }
+        });
+        Ok(())
+    }
+
+    pub(super) fn attach_durable(
+        &self,
+        durable: &DurableName,
+        pattern: &DestinationPattern,
+        subscription: Arc<Subscription<S>>,
+        routes: &mut Routes<S>,
+        on_active: &mut dyn FnMut(),
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SubscribeError> {
+        let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;
+        let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
+        let _durable = lock(&self.durable);
+        let selector = subscription.options.selector.clone();
+        let binding = Binding::new(pattern.clone(), selector);
+        if let Some(queue) = self.routing.queue(&name)
+            && queue.binding() != Some(&binding)
+        {
+            // As for JMS: under another topic or selector it is another subscription.
+            self.end_durable(&name, &queue, operation).map_err(|_| in_use())?;
+        }
+        let is_new = self.routing.queue(&name).is_none();
+        let queue = self.routing.open_queue(&name, &Role::Durable(binding))?;
+        let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
+        queue.declare(&subscription.options.arguments, operation).map_err(differs)?;
+        if is_new {
+            self.bindings.insert(pattern, Arc::clone(&queue));
+        }
+        let place = DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination)?;
+        let destination: Arc<dyn DestinationKind<S>> = queue;
+        let subscription = consumer_of(durable, subscription);
+        let attached =
+            attach_route(&place, &destination, &subscription, routes, on_active, operation);
+        attached.map_err(|_| in_use())
+    }
+
+    fn end_durable(
+        &self,
+        name: &Destination,
+        queue: &Arc<Queue<S>>,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), NotAttached> {
+        queue.retire(operation)?;
+        if let Some(binding) = queue.binding() {
+            self.bindings.remove(&binding.pattern, queue);
+        }
+        if let Ok(pattern) = DestinationPattern::of(name.clone()) {
+            self.routing.close(&pattern, queue);
+        }
+        Ok(())
+    }
+}
+
+/// The subscription as a consumer of its own queue, which has what its selector wants.
+fn consumer_of<S>(
+    durable: &DurableName,
+    subscription: Arc<Subscription<S>>,
+) -> Arc<Subscription<S>> {
+    let mut subscription =
+        Arc::into_inner(subscription).expect("nobody else has seen the subscription yet");
+    subscription.options.selector = None;
+    if durable.sharing == Sharing::One {
+        subscription.options.exclusivity = Exclusivity::Alone;
+    }
+    Arc::new(subscription)
+}

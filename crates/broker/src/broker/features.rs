@@ -1,0 +1,419 @@
+//! What queues do beyond handing out messages in order, seen from outside.
+
+use crate::acknowledgement::{AckTarget, NackAction};
+use crate::broker::{Action, CommitFailure};
+use crate::destination::Destination;
+use crate::error::{SendError, SubscribeError};
+use crate::policy::{DestinationPolicy, RedeliveryDelay};
+use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
+use crate::recording::{Recording, now, to};
+use crate::stomp::{AckMode, Headers};
+use crate::subscription::{DurableName, SessionKey, Sharing};
+use std::time::Duration;
+
+const AUTO: AckMode = AckMode::Auto;
+const CLIENT: AckMode = AckMode::Client;
+const INDIVIDUAL: AckMode = AckMode::ClientIndividual;
+
+fn with_policy(change: impl FnOnce(&mut DestinationPolicy)) -> Recording {
+    let mut policy = DestinationPolicy::default();
+    change(&mut policy);
+    Recording::with_options(|options| options.policies.set_rest(policy))
+}
+
+fn dead(recording: &Recording, queue: &str) -> Vec<(String, String)> {
+    let name = Destination::parse(queue).unwrap();
+    let letters = recording.broker.peek(&name, usize::MAX).unwrap_or_default();
+    let shown = letters.iter().map(|(message, _)| {
+        let reason = message.headers.get("x-death-reason").unwrap_or_default();
+        (String::from_utf8(message.body.to_vec()).unwrap(), reason.to_owned())
+    });
+    shown.collect()
+}
+
+fn pair(body: &str, reason: &str) -> (String, String) {
+    (body.to_owned(), reason.to_owned())
+}
+
+#[test]
+fn urgent_messages_go_first_and_equals_in_order() {
+    let mut recording = Recording::new();
+    for (body, priority) in [("a", "1"), ("b", ""), ("c", "9"), ("d", "4"), ("e", "99")] {
+        recording.send_with(0, "/queue/x", &[("priority", priority)], body).unwrap();
+    }
+    recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "c"), (1, "e"), (1, "b"), (1, "d"), (1, "a")]));
+}
+
+#[test]
+fn consumers_of_a_higher_priority_go_first_as_long_as_they_can() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/queue/x", CLIENT, &[]).unwrap();
+    let high = [("x-priority", "5"), ("prefetch-count", "2")];
+    recording.subscribe_to(2, "/queue/x", CLIENT, &high).unwrap();
+    recording.send_all("/queue/x", &["1", "2", "3"]);
+    assert_eq!(recording.bodies(), to(&[(2, "1"), (2, "2"), (1, "3")]));
+}
+
+#[test]
+fn an_exclusive_consumer_gets_everything_until_it_leaves() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/queue/x", AUTO, &[]).unwrap();
+    recording.subscribe_to(2, "/queue/x", AUTO, &[("activemq.exclusive", "true")]).unwrap();
+    recording.send_all("/queue/x", &["1", "2"]);
+    recording.disconnect(2);
+    recording.send_all("/queue/x", &["3"]);
+    assert_eq!(recording.bodies(), to(&[(2, "1"), (2, "2"), (1, "3")]));
+}
+
+#[test]
+fn a_consumer_that_wants_to_be_alone_is_alone() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/queue/x", AUTO, &[("exclusive", "true")]).unwrap();
+    let refused = recording.subscribe_to(2, "/queue/x", AUTO, &[]);
+    assert!(matches!(refused, Err(SubscribeError::Exclusive { .. })));
+    recording.disconnect(1);
+    recording.subscribe_to(2, "/queue/x", AUTO, &[]).unwrap();
+}
+
+#[test]
+fn a_selector_leaves_the_rest_to_others() {
+    let mut recording = Recording::new();
+    recording.send_with(0, "/queue/x", &[("color", "red")], "1").unwrap();
+    recording.send_with(0, "/queue/x", &[("color", "blue")], "2").unwrap();
+    recording.subscribe_to(1, "/queue/x", INDIVIDUAL, &[("selector", "color = 'blue'")]).unwrap();
+    recording.send_with(0, "/queue/x", &[("color", "red")], "3").unwrap();
+    recording.send_with(0, "/queue/x", &[("color", "blue")], "4").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "2"), (1, "4")]));
+    recording.subscribe_to(2, "/queue/x", AUTO, &[]).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "1"), (2, "3")]));
+    recording.disconnect(1);
+    assert_eq!(recording.bodies(), to(&[(2, "2"), (2, "4")]));
+}
+
+#[test]
+fn a_selective_consumer_looks_again_at_what_comes_back() {
+    let mut recording = Recording::new();
+    let blue = [("selector", "color = 'blue'"), ("prefetch-count", "1")];
+    recording.send_with(0, "/queue/x", &[("color", "blue")], "1").unwrap();
+    recording.subscribe_to(1, "/queue/x", INDIVIDUAL, &[]).unwrap();
+    recording.subscribe_to(2, "/queue/x", INDIVIDUAL, &blue).unwrap();
+    recording.send_with(0, "/queue/x", &[("color", "blue")], "2").unwrap();
+    let ack = recording.take().into_iter().find(|got| got.session == 2).unwrap();
+    assert_eq!(ack.body, "2");
+    recording.disconnect(1);
+    recording.ack(2, &ack.ack.unwrap()).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "1")]));
+}
+
+#[test]
+fn a_topic_asks_the_selectors_of_its_subscribers() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/topic/x", AUTO, &[]).unwrap();
+    recording.subscribe_to(2, "/topic/*", AUTO, &[("selector", "n > 1")]).unwrap();
+    assert_eq!(recording.send_with(0, "/topic/x", &[("n", "1")], "1").unwrap().subscribers, 1);
+    assert_eq!(recording.send_with(0, "/topic/x", &[("n", "2")], "2").unwrap().subscribers, 2);
+    assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2"), (2, "2")]));
+    recording.disconnect(2);
+    recording.disconnect(1);
+    assert_eq!(recording.broker.stats().destinations, 0);
+}
+
+#[test]
+fn a_selector_that_is_none_is_refused() {
+    let mut recording = Recording::new();
+    let refused = recording.subscribe_to(1, "/queue/x", AUTO, &[("selector", "a =")]);
+    assert!(matches!(refused, Err(SubscribeError::InvalidSelector(_))));
+}
+
+#[test]
+fn a_browser_sees_what_waits_and_takes_nothing() {
+    let mut recording = Recording::new();
+    recording.send_all("/queue/x", &["1", "2"]);
+    recording.subscribe_to(1, "/queue/x", AUTO, &[("browser", "true")]).unwrap();
+    recording.send_all("/queue/x", &["3"]);
+    assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2"), (1, "[end]")]));
+    recording.disconnect(1);
+    recording.subscribe(2, "a", "/queue/x", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "1"), (2, "2"), (2, "3")]));
+}
+
+#[test]
+fn what_expires_is_a_dead_letter_whoever_says_when() {
+    let mut recording = Recording::new();
+    recording.send_with(1000, "/queue/x", &[("expires", "3000")], "absolute").unwrap();
+    recording.send_with(1000, "/queue/x", &[("expiration", "1000")], "relative").unwrap();
+    recording.send_with(1000, "/queue/x", &[("expires", "0")], "never").unwrap();
+    recording.send_with(1000, "/queue/y", &[("x-message-ttl", "500")], "by the queue").unwrap();
+    assert_eq!(recording.broker.next_deadline().map(|at| at.0), Some(1500));
+    recording.at(1999);
+    assert_eq!(dead(&recording, "/queue/DLQ.y"), [pair("by the queue", "expired")]);
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), []);
+    recording.at(3000);
+    let expected = [pair("relative", "expired"), pair("absolute", "expired")];
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), expected);
+    recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "never")]));
+}
+
+#[test]
+fn what_has_expired_is_not_delivered_although_nobody_looked_at_the_clock() {
+    let mut recording = Recording::new();
+    recording.send_with(0, "/queue/x", &[("expiration", "1")], "late").unwrap();
+    recording.send_with(5, "/queue/x", &[], "here").unwrap();
+    let name = Destination::parse("/queue/x").unwrap();
+    let mut request = crate::recording::request(1, "a", "/queue/x", AUTO);
+    request.destination = name.as_str();
+    let late = crate::timestamp::Timestamp(5);
+    recording.broker.subscribe(late, request, || {}, &mut recording.log).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "here")]));
+}
+
+#[test]
+fn an_expiry_that_is_no_number_is_refused() {
+    let mut recording = Recording::new();
+    let refused = recording.send_with(0, "/queue/x", &[("expires", "soon")], "m");
+    assert!(matches!(refused, Err(SendError::InvalidHeader(_))));
+}
+
+#[test]
+fn a_message_that_is_never_acknowledged_becomes_a_dead_letter() {
+    let mut recording = with_policy(|policy| policy.deliveries_max = 3);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    recording.send_all("/queue/x", &["m"]);
+    for count in 1..=3 {
+        let got = recording.take().remove(0);
+        assert_eq!(got.delivery_count, count);
+        recording.nack(1, &got.ack.unwrap(), NackAction::Requeue).unwrap();
+    }
+    assert_eq!(recording.take(), []);
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), [pair("m", "delivery-limit")]);
+}
+
+#[test]
+fn a_message_is_delivered_again_after_a_delay_that_grows() {
+    let second = Duration::from_secs(1);
+    let delay = RedeliveryDelay { first: second, factor: 2, max: 60 * second };
+    let mut recording = with_policy(|policy| policy.redelivery_delay = delay);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    recording.send_all("/queue/x", &["m"]);
+    for wait in [1000, 2000, 4000] {
+        let got = recording.take().remove(0);
+        recording.nack(1, &got.ack.unwrap(), NackAction::Requeue).unwrap();
+        assert_eq!(recording.stats("/queue/x").unwrap().delayed, 1);
+        recording.at(wait - 1);
+        assert_eq!(recording.take(), []);
+        recording.at(wait);
+    }
+    assert_eq!(recording.take().remove(0).delivery_count, 4);
+}
+
+#[test]
+fn a_full_queue_drops_what_its_client_asked_it_to() {
+    let mut recording = Recording::new();
+    let length = [("x-max-length", "2")];
+    for body in ["1", "2", "3"] {
+        recording.send_with(0, "/queue/x", &length, body).unwrap();
+    }
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), [pair("1", "maxlen")]);
+    let new = [("x-max-length", "1"), ("x-overflow", "reject-publish-dlx")];
+    for body in ["1", "2"] {
+        recording.send_with(0, "/queue/y", &new, body).unwrap();
+    }
+    assert_eq!(dead(&recording, "/queue/DLQ.y"), [pair("2", "maxlen")]);
+    let refuse = [("x-max-length", "1"), ("x-overflow", "reject-publish")];
+    recording.send_with(0, "/queue/z", &refuse, "1").unwrap();
+    let refused = recording.send_with(0, "/queue/z", &refuse, "2");
+    assert!(matches!(refused, Err(SendError::QueueFull { .. })));
+    assert_eq!(recording.log.rooms, 0);
+    recording.subscribe(1, "a", "/queue/z", AUTO).unwrap();
+    assert_eq!(recording.log.rooms, 1);
+}
+
+#[test]
+fn what_is_asked_of_a_queue_stays_and_silence_agrees_with_it() {
+    let mut recording = Recording::new();
+    recording.send_with(0, "/queue/x", &[("x-max-length", "5")], "1").unwrap();
+    recording.send_with(0, "/queue/x", &[], "2").unwrap();
+    let refused = recording.send_with(0, "/queue/x", &[("x-max-length", "6")], "3");
+    let Err(SendError::ArgumentDiffers { argument, .. }) = refused else { panic!("{refused:?}") };
+    assert_eq!(argument, "x-max-length");
+    let name = Destination::parse("/queue/x").unwrap();
+    let (message, _) = recording.broker.peek(&name, 1).unwrap().remove(0);
+    assert_eq!(message.headers, Headers::default(), "arguments are no part of the message");
+}
+
+#[test]
+fn a_queue_that_nobody_uses_ends_when_it_was_to() {
+    let mut recording = Recording::new();
+    recording.send_with(0, "/queue/x", &[("x-expires", "1000")], "m").unwrap();
+    recording.at(999);
+    assert_eq!(recording.stats("/queue/x").unwrap().ready, 1);
+    recording.at(1000);
+    assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
+fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
+    let mut recording = Recording::new();
+    let durable = [("activemq.subscriptionName", "news"), ("selector", "n > 1")];
+    recording.subscribe_to(1, "/topic/a.*", INDIVIDUAL, &durable).unwrap();
+    recording.disconnect(1);
+    for n in ["1", "2", "3"] {
+        recording.send_with(0, "/topic/a.b", &[("n", n)], n).unwrap();
+    }
+    recording.send_with(0, "/topic/c", &[("n", "9")], "9").unwrap();
+    recording.subscribe_to(2, "/topic/a.*", AUTO, &durable).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "2"), (2, "3")]));
+    let refused = recording.subscribe_to(3, "/topic/a.*", AUTO, &durable);
+    assert!(matches!(refused, Err(SubscribeError::DurableInUse { .. })));
+    recording.disconnect(2);
+    recording.disconnect(3);
+    let name = DurableName { owner: "owner".into(), name: "news".into(), sharing: Sharing::One };
+    recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
+    assert!(recording.broker.delete_durable(now(), &name, &mut recording.log).is_err());
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
+fn a_durable_subscription_to_something_else_begins_anew() {
+    let mut recording = Recording::new();
+    let durable = [("durable-subscription-name", "one")];
+    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    recording.send_all("/topic/a", &["old"]);
+    recording.subscribe_to(2, "/topic/b", AUTO, &durable).unwrap();
+    recording.send_all("/topic/a", &["other"]);
+    recording.send_all("/topic/b", &["new"]);
+    assert_eq!(recording.bodies(), to(&[(2, "new")]));
+}
+
+#[test]
+fn one_message_goes_to_several_destinations() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/queue/x,/topic/y", AUTO).unwrap();
+    recording.send_all("/topic/y,/queue/x,/queue/z", &["m"]);
+    assert_eq!(recording.bodies(), to(&[(1, "m"), (1, "m")]));
+    assert_eq!(recording.stats("/queue/z").unwrap().ready, 1);
+    recording.unsubscribe(1, "a");
+    recording.send_all("/topic/y,/queue/x", &["n"]);
+    assert_eq!(recording.bodies(), []);
+}
+
+#[test]
+fn a_subscription_to_several_destinations_is_made_as_a_whole() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/queue/y", AUTO, &[("exclusive", "true")]).unwrap();
+    let refused = recording.subscribe(2, "a", "/queue/x,/queue/y", AUTO);
+    assert!(matches!(refused, Err(SubscribeError::Exclusive { .. })));
+    recording.send_all("/queue/x", &["m"]);
+    assert_eq!(recording.bodies(), []);
+    recording.subscribe(2, "a", "/queue/x", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "m")]));
+}
+
+fn send(destination: &str) -> Action<'static> {
+    let destination = Destination::parse(destination).unwrap();
+    Action::Send { destination, headers: Headers::default(), body: "m".into() }
+}
+
+#[test]
+fn a_transaction_is_done_as_a_whole_or_not_at_all() {
+    let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 2);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    recording.send_all("/queue/x", &["1"]);
+    let ack = recording.take().remove(0).ack.unwrap();
+    let (session, log) = (SessionKey(1), &mut recording.log);
+    let acked = || Action::Ack(AckTarget::Ack(&ack));
+    let too_many = vec![acked(), send("/queue/y"), send("/queue/y"), send("/queue/y")];
+    let failed = recording.broker.commit(now(), session, too_many, log).unwrap_err();
+    assert_eq!(failed.at, 3);
+    assert!(matches!(failed.cause, CommitFailure::Send(SendError::QueueFull { .. })));
+    let unknown = vec![send("/queue/y"), Action::Ack(AckTarget::Ack("1.99"))];
+    let failed = recording.broker.commit(now(), session, unknown, log).unwrap_err();
+    assert!(matches!((failed.at, failed.cause), (1, CommitFailure::Ack(_))));
+    assert_eq!(recording.stats("/queue/x").unwrap().unsettled, 1);
+    assert_eq!(recording.stats("/queue/y"), None);
+    let log = &mut recording.log;
+    let good = vec![acked(), send("/queue/y"), send("/queue/y")];
+    recording.broker.commit(now(), session, good, log).unwrap();
+    assert_eq!(recording.stats("/queue/x").unwrap().unsettled, 0);
+    assert_eq!(recording.stats("/queue/y").unwrap().ready, 2);
+}
+
+#[test]
+fn operators_purge_delete_and_move() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    recording.send_all("/queue/x", &["1", "2"]);
+    for got in recording.take() {
+        recording.nack(1, &got.ack.unwrap(), NackAction::Reject).unwrap();
+    }
+    let letters = Destination::parse("/queue/DLQ.x").unwrap();
+    let log = &mut recording.log;
+    assert_eq!(recording.broker.move_messages(now(), &letters, None, 1, log), Ok(1));
+    assert_eq!(recording.bodies(), to(&[(1, "1")]));
+    let log = &mut recording.log;
+    assert_eq!(recording.broker.purge(now(), &letters, log), Some(1));
+    assert_eq!(recording.broker.purge(now(), &letters, log), None);
+    let x = Destination::parse("/queue/x").unwrap();
+    assert!(recording.broker.delete_queue(now(), &x, log).is_err(), "it is in use");
+    recording.disconnect(1);
+    recording.broker.delete_queue(now(), &x, &mut recording.log).unwrap();
+    assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
+fn persistent_messages_are_stored_until_they_are_settled() {
+    let mut recording = Recording::new();
+    let persistent = [("persistent", "true")];
+    recording.send_with(0, "/queue/x", &persistent, "1").unwrap();
+    recording.send_with(0, "/queue/x", &[], "2").unwrap();
+    let kinds = |recording: &mut Recording| {
+        let changes = std::mem::take(&mut recording.log.changes);
+        changes.iter().map(kind).collect::<Vec<_>>()
+    };
+    assert_eq!(kinds(&mut recording), ["open", "put"]);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    assert_eq!(kinds(&mut recording), ["mark"], "before it is delivered");
+    for got in recording.take() {
+        recording.ack(1, &got.ack.unwrap()).unwrap();
+    }
+    assert_eq!(kinds(&mut recording), ["remove"]);
+    recording.disconnect(1);
+    assert_eq!(kinds(&mut recording), ["close"]);
+}
+
+fn kind(change: &Change) -> &'static str {
+    match change {
+        Change::Open { .. } => "open",
+        Change::Close { .. } => "close",
+        Change::Mark { .. } => "mark",
+        Change::Put { .. } => "put",
+        Change::Remove { .. } => "remove",
+    }
+}
+
+#[test]
+fn what_was_stored_comes_back_in_order_and_marked_if_it_may_have_been_delivered() {
+    let mut recording = Recording::new();
+    let name = Destination::parse("/queue/x").unwrap();
+    let mut stored = StoredQueue::new(QueueId(7), QueueDefinition::new(name), Position(6));
+    for (position, body) in [(5, "old"), (6, "new")] {
+        let mut sender = Recording::new();
+        sender.send_with(0, "/queue/x", &[("persistent", "true")], body).unwrap();
+        let put = sender.log.changes.pop().unwrap();
+        let Change::Put { message, .. } = put else { panic!("{put:?}") };
+        let mut record = Vec::new();
+        message.write_record(&mut record);
+        let message = StoredMessage::read_record(&record).unwrap();
+        stored.messages.push((Position(position), message));
+    }
+    recording.broker.recover(now(), stored, &mut recording.log).unwrap();
+    recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
+    let got: Vec<_> =
+        recording.take().into_iter().map(|got| (got.body, got.delivery_count)).collect();
+    assert_eq!(got, [("old".to_owned(), 2), ("new".to_owned(), 1)]);
+    let removed = recording.log.changes.iter().filter(|change| kind(change) == "remove").count();
+    assert_eq!(removed, 2);
+}

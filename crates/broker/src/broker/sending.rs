@@ -1,0 +1,226 @@
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::{Broker, Sent};
+use crate::arguments::QueueArguments;
+use crate::dead_letter::DeadLetter;
+use crate::destination::Destination;
+use crate::error::SendError;
+use crate::kind::{Admission, DestinationKind, Kind, Queue, Refusal, Role};
+use crate::message::{Message, Properties};
+use crate::operation::Operation;
+use crate::pattern::DestinationPattern;
+use crate::sink::Sink;
+use crate::stomp::{self, Headers};
+use crate::timestamp::Timestamp;
+
+/// Bodies up to this size are copied when they are queued, so that a small message does not keep
+/// alive the whole input that it came with.
+const COPIED_OCTETS_MAX: usize = 16 * 1024;
+
+/// A message whose destination is known to be one.
+pub(super) struct Routed {
+    pub(super) kind: Kind,
+    pub(super) message: Arc<Message>,
+    /// What its sender asks of the queue.
+    pub(super) arguments: QueueArguments,
+}
+
+impl<S: Send + Sync + 'static> Broker<S> {
+    /// Takes a message, as in SEND: to all subscribers of a topic, or into a queue, which need not
+    /// exist. Wildcards in `destination` are taken literally. Several destinations may be given,
+    /// separated by commas, each from its first slash on.
+    ///
+    /// Its headers say whether it is to be stored (`persistent`), when it expires (`expires`,
+    /// `expiration`), how urgent it is (`priority`), and what is asked of the queue (`x-…`).
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] if the destination is of no kind that the broker knows, or is full. Of several
+    /// destinations, those before it may have the message already; a transaction is for those who
+    /// mind.
+    pub fn send(
+        &self,
+        now: Timestamp,
+        destination: Destination,
+        headers: Headers,
+        body: Bytes,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<Sent, SendError> {
+        let routed = self.address(now, destination, headers, body)?;
+        self.operate(now, sink, |operation| {
+            let mut subscribers = 0;
+            for message in &routed {
+                subscribers += self.route(message, Admission::IfThereIsRoom, operation)?;
+            }
+            let last = routed.last().expect("a message has a destination");
+            Ok(Sent { message_id: last.message.message_id.clone(), subscribers })
+        })
+    }
+
+    /// One message for each destination, once all of them are known to be destinations.
+    pub(super) fn address(
+        &self,
+        now: Timestamp,
+        destination: Destination,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Vec<Routed>, SendError> {
+        let (arguments, headers) = stomp::take_arguments(headers)?;
+        let properties = stomp::properties(now, &headers)?;
+        let to = |destination: Destination| {
+            let kind = self.routing.kind(destination.as_str());
+            let kind = kind.map_err(SendError::UnknownDestination)?;
+            let message_id = self.message_ids.next();
+            let (headers, body) = (headers.clone(), body.clone());
+            let message = Message { destination, message_id, headers, body, properties };
+            Ok(Routed { kind, message: Arc::new(message), arguments: arguments.clone() })
+        };
+        if !destination.is_composite() {
+            return to(destination).map(|routed| vec![routed]);
+        }
+        let parts = destination.parts().map(Destination::parse);
+        parts.map(|part| part.map_err(SendError::InvalidDestination).and_then(to)).collect()
+    }
+
+    pub(super) fn route(
+        &self,
+        routed: &Routed,
+        admission: Admission,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, SendError> {
+        match routed.kind {
+            Kind::Topic => self.send_to_topics(&routed.message, admission, operation),
+            Kind::Queue => self.send_to_queue(routed, admission, operation),
+            Kind::TemporaryQueue => self.send_to_temporary(&routed.message, operation),
+        }
+    }
+
+    fn send_to_topics(
+        &self,
+        message: &Arc<Message>,
+        admission: Admission,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, SendError> {
+        let bound = self.bindings.of(message);
+        if !bound.is_empty() {
+            self.send_to_bound(&bound, message, admission, operation)?;
+        }
+        let topics = self.routing.listening_to(&message.destination);
+        let handed = topics.map(|topic| topic.on_send(message, operation));
+        Ok(handed.filter_map(Result::ok).sum())
+    }
+
+    /// To the durable subscriptions: to all of them or, if one has no room, to none.
+    fn send_to_bound(
+        &self,
+        bound: &[Arc<Queue<S>>],
+        message: &Arc<Message>,
+        admission: Admission,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SendError> {
+        let message = &compact(message);
+        if admission == Admission::IfThereIsRoom {
+            for queue in bound {
+                let room = queue.check_room(std::iter::once(&**message));
+                room.map_err(|refusal| refused(&message.destination, refusal))?;
+            }
+        }
+        for queue in bound {
+            // One that was deleted meanwhile needs no message.
+            let _ = queue.send(message, Admission::InAnyCase, operation);
+        }
+        Ok(())
+    }
+
+    fn send_to_queue(
+        &self,
+        routed: &Routed,
+        admission: Admission,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, SendError> {
+        let message = &compact(&routed.message);
+        let destination = &message.destination;
+        let name = queue_name(destination)?;
+        loop {
+            let queue = self.routing.open_queue(destination, &Role::Named)?;
+            if !routed.arguments.is_empty() {
+                let declared = queue.declare(&routed.arguments, operation);
+                let queue = destination;
+                declared.map_err(|argument| SendError::ArgumentDiffers {
+                    queue: queue.clone(),
+                    argument,
+                })?;
+            }
+            let sent = queue.send(message, admission, operation);
+            if sent == Err(Refusal::Retired) {
+                self.routing.close(&name, &queue);
+                continue;
+            }
+            if sent != Ok(1) {
+                // It may have been made for a message that it does not hold.
+                self.routing.close_if_vacant(&name, &(queue as _), operation);
+            }
+            return sent.map_err(|refusal| refused(destination, refusal));
+        }
+    }
+
+    /// To whoever waits for a reply. If nobody does any more, the reply is not wanted.
+    fn send_to_temporary(
+        &self,
+        message: &Arc<Message>,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, SendError> {
+        let destination = &message.destination;
+        let Some(queue) = self.routing.queue(destination) else { return Ok(0) };
+        match queue.on_send(&compact(message), operation) {
+            Ok(subscribers) => Ok(subscribers),
+            Err(Refusal::Retired) => Ok(0),
+            Err(refusal) => Err(refused(destination, refusal)),
+        }
+    }
+
+    pub(super) fn send_dead_letter(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) {
+        let sent = letter.target.as_ref().and_then(|target| {
+            let kind = self.routing.kind(target.as_str()).ok()?;
+            let properties = Properties { expires_at: None, ..letter.message.properties };
+            let message = Arc::new(Message {
+                destination: target.clone(),
+                message_id: letter.message.message_id.clone(),
+                headers: stomp::dead_letter_headers(letter),
+                body: letter.message.body.clone(),
+                properties,
+            });
+            let arguments = QueueArguments::default();
+            let routed = Routed { kind, message, arguments };
+            self.route(&routed, Admission::IfThereIsRoom, operation).ok()
+        });
+        if sent.is_none() {
+            operation.sink.discard(letter);
+        }
+    }
+}
+
+/// The name of a queue, which must be one that somebody can subscribe to.
+pub(super) fn queue_name(destination: &Destination) -> Result<DestinationPattern, SendError> {
+    let wildcard = || SendError::WildcardInQueueName { destination: destination.clone() };
+    let name = DestinationPattern::of(destination.clone()).map_err(|_| wildcard())?;
+    if name.is_exact() { Ok(name) } else { Err(wildcard()) }
+}
+
+pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError {
+    let destination = destination.clone();
+    match refusal {
+        Refusal::Full(limit) => SendError::QueueFull { destination, limit },
+        Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
+        Refusal::Retired => unreachable!("whoever meets a retired destination looks for another"),
+    }
+}
+
+fn compact(message: &Arc<Message>) -> Arc<Message> {
+    if message.body.is_empty() || message.body.len() > COPIED_OCTETS_MAX {
+        return Arc::clone(message);
+    }
+    Arc::new(Message { body: Bytes::copy_from_slice(&message.body), ..Message::clone(message) })
+}

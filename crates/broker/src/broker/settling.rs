@@ -1,0 +1,290 @@
+use std::collections::HashMap;
+use std::error::Error;
+use std::fmt;
+use std::sync::Arc;
+
+use bytes::Bytes;
+
+use super::Broker;
+use super::sending::{Routed, queue_name, refused};
+use crate::acknowledgement::{AckId, AckTarget, NackAction, Settlement};
+use crate::destination::Destination;
+use crate::error::{AckError, SendError};
+use crate::kind::{Admission, Answer, DeliveryName, Kind, Settled};
+use crate::message::Message;
+use crate::operation::Operation;
+use crate::session::{Route, Routes};
+use crate::sink::Sink;
+use crate::stomp::Headers;
+use crate::subscription::SessionKey;
+use crate::sync::lock;
+use crate::timestamp::Timestamp;
+
+/// One of the things that a transaction does.
+#[derive(Clone, Debug)]
+pub enum Action<'a> {
+    /// As [`Broker::send`].
+    Send {
+        /// Where to.
+        destination: Destination,
+        /// Its headers.
+        headers: Headers,
+        /// Its body.
+        body: Bytes,
+    },
+    /// As [`Broker::ack`].
+    Ack(AckTarget<'a>),
+    /// As [`Broker::nack`].
+    Nack(AckTarget<'a>, NackAction),
+}
+
+/// Why a transaction was not committed. Nothing of it has happened.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct CommitError {
+    /// Which of its actions could not be done, the first being 0.
+    pub at: usize,
+    /// Why.
+    pub cause: CommitFailure,
+}
+
+/// Why one action of a transaction could not be done.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CommitFailure {
+    /// The message could not be sent.
+    Send(SendError),
+    /// The delivery could not be settled.
+    Ack(AckError),
+}
+
+/// An action that is known to be possible.
+enum Checked<'a> {
+    Send(Vec<Routed>),
+    Settle(AckTarget<'a>, Settlement),
+}
+
+impl<S: Send + Sync + 'static> Broker<S> {
+    /// Takes an ACK. In mode `client` it covers all earlier deliveries of the same subscription, in
+    /// mode `client-individual` only the one. Where nothing is to be settled, with `ack:auto` and
+    /// for topics, it changes nothing; neither does one that crosses the end of its subscription.
+    ///
+    /// # Errors
+    ///
+    /// [`AckError::UnknownDelivery`] for a delivery that was never made or is settled already.
+    pub fn ack(
+        &self,
+        now: Timestamp,
+        session: SessionKey,
+        target: AckTarget<'_>,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), AckError> {
+        self.operate(now, sink, |operation| {
+            self.settle(session, target, Settlement::Consume, operation)
+        })
+    }
+
+    /// Takes a NACK, which covers as many deliveries as an ACK would.
+    ///
+    /// # Errors
+    ///
+    /// As for [`ack`](Self::ack).
+    pub fn nack(
+        &self,
+        now: Timestamp,
+        session: SessionKey,
+        target: AckTarget<'_>,
+        action: NackAction,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), AckError> {
+        self.operate(now, sink, |operation| self.settle(session, target, action.into(), operation))
+    }
+
+    /// Does what a transaction has gathered, in order: all of it or, if something of it cannot be
+    /// done, nothing. What others do at the same time may make queues a little fuller than their
+    /// limits.
+    ///
+    /// # Errors
+    ///
+    /// [`CommitError`] says what could not be done.
+    pub fn commit(
+        &self,
+        now: Timestamp,
+        session: SessionKey,
+        actions: Vec<Action<'_>>,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), CommitError> {
+        self.operate(now, sink, |operation| {
+            let checked = self.check(session, actions, operation)?;
+            for action in checked {
+                match action {
+                    // Whatever could go wrong was looked at before; a queue that has vanished since
+                    // then is opened again.
+                    Checked::Send(routed) => {
+                        for message in &routed {
+                            let _ = self.route(message, Admission::InAnyCase, operation);
+                        }
+                    }
+                    // An earlier action of the transaction may have covered it.
+                    Checked::Settle(target, settlement) => {
+                        let _ = self.settle(session, target, settlement, operation);
+                    }
+                }
+            }
+            Ok(())
+        })
+    }
+
+    fn check<'a>(
+        &self,
+        session: SessionKey,
+        actions: Vec<Action<'a>>,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<Vec<Checked<'a>>, CommitError> {
+        let mut queued: HashMap<Destination, Vec<Arc<Message>>> = HashMap::new();
+        let mut checked = Vec::with_capacity(actions.len());
+        for (at, action) in actions.into_iter().enumerate() {
+            let failed = |cause| CommitError { at, cause };
+            checked.push(match action {
+                Action::Send { destination, headers, body } => {
+                    let routed = self
+                        .address(operation.now, destination, headers, body)
+                        .and_then(|routed| self.check_room(&routed, &mut queued).map(|()| routed));
+                    Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
+                }
+                Action::Ack(target) => {
+                    self.check_delivery(session, target)
+                        .map_err(CommitFailure::Ack)
+                        .map_err(failed)?;
+                    Checked::Settle(target, Settlement::Consume)
+                }
+                Action::Nack(target, nack) => {
+                    self.check_delivery(session, target)
+                        .map_err(CommitFailure::Ack)
+                        .map_err(failed)?;
+                    Checked::Settle(target, nack.into())
+                }
+            });
+        }
+        Ok(checked)
+    }
+
+    /// Whether the queues have room for these messages, beside the `queued` ones of the transaction.
+    fn check_room(
+        &self,
+        routed: &[Routed],
+        queued: &mut HashMap<Destination, Vec<Arc<Message>>>,
+    ) -> Result<(), SendError> {
+        for Routed { kind, message, .. } in routed {
+            let destination = &message.destination;
+            let queues = match kind {
+                Kind::Topic => self.bindings.of(message),
+                Kind::Queue => {
+                    queue_name(destination)?;
+                    vec![self.routing.queue_or_empty(destination)]
+                }
+                Kind::TemporaryQueue => Vec::new(),
+            };
+            for queue in queues {
+                let messages = queued.entry(queue.name().clone()).or_default();
+                messages.push(Arc::clone(message));
+                let room = queue.check_room(messages.iter().map(|message| &**message));
+                room.map_err(|refusal| refused(destination, refusal))?;
+            }
+        }
+        Ok(())
+    }
+
+    fn check_delivery(&self, session: SessionKey, target: AckTarget<'_>) -> Result<(), AckError> {
+        self.find_delivery(session, target, |route, delivery| {
+            route.destination.knows(&route.subscription, delivery)
+        })
+    }
+
+    fn settle(
+        &self,
+        session: SessionKey,
+        target: AckTarget<'_>,
+        settlement: Settlement,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), AckError> {
+        self.find_delivery(session, target, |route, delivery| {
+            let settled = Settled { delivery, settlement };
+            route.destination.on_settle(&route.subscription, settled, operation)
+        })
+    }
+
+    /// Asks those subscriptions of a session that may have made a delivery, until one has.
+    fn find_delivery(
+        &self,
+        session: SessionKey,
+        target: AckTarget<'_>,
+        mut ask: impl FnMut(&Route<S>, DeliveryName) -> Answer,
+    ) -> Result<(), AckError> {
+        let (AckTarget::Ack(id) | AckTarget::Message { message_id: id, .. }) = target;
+        let unknown = || AckError::UnknownDelivery { id: id.into() };
+        let session = self.sessions.find(session).ok_or_else(unknown)?;
+        let routes = lock(&session.routes);
+        let answer = match target {
+            AckTarget::Ack(id) if let Some((number, tag)) = AckId::parse(id) => {
+                match routes.by_number(number) {
+                    Some(route) => ask(route, DeliveryName::Tag(tag)),
+                    None if routes.has_given(number) => Answer::NothingToSettle,
+                    None => Answer::Unknown,
+                }
+            }
+            AckTarget::Ack(_) | AckTarget::Message { .. } => {
+                let serial = self.message_ids.parse(id).ok_or_else(unknown)?;
+                let name = DeliveryName::Message(serial);
+                first_settled(candidates(&routes, target).map(|route| ask(route, name)))
+                    .unwrap_or(Answer::NothingToSettle)
+            }
+        };
+        match answer {
+            Answer::Settled | Answer::NothingToSettle => Ok(()),
+            Answer::Unknown => Err(unknown()),
+        }
+    }
+}
+
+/// The subscriptions that may have brought a message.
+fn candidates<'a, S>(
+    routes: &'a Routes<S>,
+    target: AckTarget<'a>,
+) -> Box<dyn Iterator<Item = &'a Route<S>> + 'a> {
+    match target {
+        AckTarget::Message { subscription: Some(id), .. } => Box::new(routes.by_id(id)),
+        AckTarget::Message { subscription: None, .. } | AckTarget::Ack(_) => {
+            Box::new(routes.iter())
+        }
+    }
+}
+
+/// The answer of subscriptions that are asked one by one until one settles; `None` without any.
+fn first_settled(answers: impl Iterator<Item = Answer>) -> Option<Answer> {
+    let mut answer = None;
+    for next in answers {
+        match (next, answer) {
+            (Answer::Settled, _) => return Some(Answer::Settled),
+            (Answer::NothingToSettle, _) | (Answer::Unknown, None) => answer = Some(next),
+            (Answer::Unknown, Some(_)) => {}
+        }
+    }
+    answer
+}
+
+impl fmt::Display for CommitError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "frame {} of the transaction failed: {}", self.at + 1, self.cause)
+    }
+}
+
+impl Error for CommitError {}
+
+impl fmt::Display for CommitFailure {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Send(error) => error.fmt(f),
+            Self::Ack(error) => error.fmt(f),
+        }
+    }
+}

@@ -1,0 +1,295 @@
+use std::sync::Arc;
+
+use super::Broker;
+use super::sending::queue_name;
+use crate::destination::Destination;
+use crate::error::SubscribeError;
+use crate::kind::{DestinationKind, Kind, NotAttached, Role};
+use crate::operation::Operation;
+use crate::pattern::DestinationPattern;
+use crate::session::{Route, Routes, Session};
+use crate::sink::Sink;
+use crate::subscription::{
+    Access, MissingQueue, SessionKey, Subscribe, SubscribeOptions, Subscription,
+};
+use crate::sync::lock;
+use crate::timestamp::Timestamp;
+
+/// Where a part of a subscription is to be attached.
+struct Place {
+    kind: Kind,
+    pattern: DestinationPattern,
+}
+
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
+    /// Prepares a subscription: what is delivered to it must be known to have been delivered, should
+    /// the server end, so whatever this records has to be stored before
+    /// [`subscribe`](Self::subscribe) is called. Where it records nothing, there is nothing to wait
+    /// for.
+    pub fn prepare_subscribe(
+        &self,
+        now: Timestamp,
+        destination: &str,
+        options: &SubscribeOptions,
+        sink: &mut dyn Sink<S>,
+    ) {
+        let Ok(destination) = Destination::parse(destination) else { return };
+        if options.access == Access::Browse {
+            return;
+        }
+        let durable = options.durable.as_ref().and_then(|durable| durable.queue_name().ok());
+        self.operate(now, sink, |operation| {
+            let mut prepare = |name: &Destination| {
+                if let Some(queue) = self.routing.queue(name) {
+                    queue.prepare_delivery(operation);
+                }
+            };
+            match &durable {
+                Some(name) => prepare(name),
+                None => {
+                    let parts =
+                        destination.parts().filter_map(|part| Destination::parse(part).ok());
+                    parts.for_each(|part| prepare(&part));
+                }
+            }
+        });
+    }
+
+    /// Adds a subscription, as in SUBSCRIBE.
+    ///
+    /// `on_active` is called once the subscription is certain, and before the first message for it
+    /// goes to any sink: the place to send a RECEIPT from. Any message that is sent after
+    /// `on_active` was called reaches the subscriber. Others who publish to this destination may
+    /// have to wait for it, so it must be quick; like a sink, it must not call the broker.
+    ///
+    /// A queue then delivers to `sink` what it has.
+    ///
+    /// Several destinations may be given, as for [`send`](Self::send). `on_active` is then called
+    /// before the first message from any of them.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`]; `on_active` is not called then, unless there are several destinations, and
+    /// nothing has changed.
+    pub fn subscribe(
+        &self,
+        now: Timestamp,
+        request: Subscribe<'_, S>,
+        on_active: impl FnOnce(),
+        sink: &mut dyn Sink<S>,
+    ) -> Result<(), SubscribeError> {
+        let places = self.places(&request)?;
+        let session = self.sessions.find_or_insert(request.session);
+        let mut routes = lock(&session.routes);
+        self.check_request(&request, places.len(), &routes)?;
+        let mut on_active = Some(on_active);
+        let mut on_active = || {
+            if let Some(on_active) = on_active.take() {
+                on_active();
+            }
+        };
+        self.operate(now, sink, |operation| {
+            for place in &places {
+                let subscription = self.subscription(&request, place, &session, &mut routes);
+                let attached = match &request.options.durable {
+                    Some(durable) if place.kind == Kind::Topic => self.attach_durable(
+                        durable,
+                        &place.pattern,
+                        subscription,
+                        &mut routes,
+                        &mut on_active,
+                        operation,
+                    ),
+                    _ => self.attach(place, subscription, &mut routes, &mut on_active, operation),
+                };
+                if let Err(error) = attached {
+                    let parts = routes.remove(request.id.as_str());
+                    self.detach_all(parts, operation);
+                    return Err(error);
+                }
+            }
+            Ok(())
+        })
+    }
+
+    /// Ends a subscription, as in UNSUBSCRIBE, if there is one with this id. Messages of a queue
+    /// that it has not settled go back to their places, and to other consumers.
+    ///
+    /// A message that another thread is sending to a topic at this moment may still go out.
+    pub fn unsubscribe(
+        &self,
+        now: Timestamp,
+        session: SessionKey,
+        id: &str,
+        sink: &mut dyn Sink<S>,
+    ) {
+        let Some(session) = self.sessions.find(session) else { return };
+        let mut routes = lock(&session.routes);
+        let parts = routes.remove(id);
+        self.operate(now, sink, |operation| self.detach_all(parts, operation));
+    }
+
+    /// Ends all subscriptions of a session, whose key must not be used again. What it has not
+    /// settled goes back to the queues and to other sessions.
+    pub fn disconnect(&self, now: Timestamp, session: SessionKey, sink: &mut dyn Sink<S>) {
+        let Some(session) = self.sessions.remove(session) else { return };
+        let mut routes = lock(&session.routes);
+        // What one of its subscriptions leaves behind must not go to another one.
+        session.flow.pause();
+        let routes = routes.disconnect();
+        self.operate(now, sink, |operation| {
+            for routes in routes.chunk_by(|one, next| one.place() == next.place()) {
+                self.detach(routes, operation);
+            }
+        });
+    }
+
+    fn places(&self, request: &Subscribe<'_, S>) -> Result<Vec<Place>, SubscribeError> {
+        let destination =
+            Destination::parse(request.destination).map_err(SubscribeError::InvalidDestination)?;
+        destination.parts().map(|part| self.place(part)).collect()
+    }
+
+    fn place(&self, text: &str) -> Result<Place, SubscribeError> {
+        let pattern =
+            DestinationPattern::parse(text).map_err(SubscribeError::InvalidDestination)?;
+        let kind =
+            self.routing.kind(pattern.as_str()).map_err(SubscribeError::UnknownDestination)?;
+        if kind != Kind::Topic && !pattern.is_exact() {
+            return Err(SubscribeError::PatternOfQueues { pattern: pattern.as_str().into() });
+        }
+        Ok(Place { kind, pattern })
+    }
+
+    fn check_request(
+        &self,
+        request: &Subscribe<'_, S>,
+        parts: usize,
+        routes: &Routes<S>,
+    ) -> Result<(), SubscribeError> {
+        let session_subscriptions_max = self.limits().session_subscriptions_max;
+        if routes.is_disconnected() {
+            Err(SubscribeError::Disconnected)
+        } else if routes.has_id(request.id.as_str()) {
+            Err(SubscribeError::DuplicateId { id: request.id.clone() })
+        } else if routes.len().saturating_add(parts) > session_subscriptions_max {
+            Err(SubscribeError::TooManySubscriptions { session_subscriptions_max })
+        } else {
+            Ok(())
+        }
+    }
+
+    fn subscription(
+        &self,
+        request: &Subscribe<'_, S>,
+        place: &Place,
+        session: &Session<S>,
+        routes: &mut Routes<S>,
+    ) -> Arc<Subscription<S>> {
+        Arc::new(Subscription {
+            session: request.session,
+            subscriber: request.subscriber.clone(),
+            id: request.id.clone(),
+            destination: place.pattern.name().clone(),
+            ack: request.ack,
+            class: request.class.clone(),
+            serial: self.next_serial(),
+            number: routes.next_number(),
+            options: request.options.clone(),
+            flow: Arc::clone(&session.flow),
+        })
+    }
+
+    fn attach(
+        &self,
+        place: &Place,
+        subscription: Arc<Subscription<S>>,
+        routes: &mut Routes<S>,
+        on_active: &mut dyn FnMut(),
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SubscribeError> {
+        let pattern = &place.pattern;
+        loop {
+            let destination: Arc<dyn DestinationKind<S>> = match place.kind {
+                Kind::Topic => self.routing.open_topic(pattern)?,
+                Kind::Queue => self.open_queue(pattern, &subscription.options, operation)?,
+                Kind::TemporaryQueue => {
+                    self.routing.open_queue(pattern.name(), &Role::Temporary)?
+                }
+            };
+            let attached = attach_route(
+                pattern,
+                &destination,
+                &subscription,
+                routes,
+                &mut *on_active,
+                operation,
+            );
+            match attached {
+                Ok(()) => return Ok(()),
+                Err(NotAttached::Exclusive) => {
+                    return Err(SubscribeError::Exclusive { destination: pattern.name().clone() });
+                }
+                Err(NotAttached::Retired) => self.routing.close(pattern, &destination),
+            }
+        }
+    }
+
+    fn open_queue(
+        &self,
+        pattern: &DestinationPattern,
+        options: &SubscribeOptions,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<Arc<dyn DestinationKind<S>>, SubscribeError> {
+        let name = pattern.name();
+        queue_name(name)
+            .map_err(|_| SubscribeError::PatternOfQueues { pattern: name.as_str().into() })?;
+        let queue = match options.missing {
+            MissingQueue::Create => self.routing.open_queue(name, &Role::Named)?,
+            MissingQueue::Refuse => {
+                let missing = || SubscribeError::NoSuchQueue { queue: name.clone() };
+                self.routing.queue(name).ok_or_else(missing)?
+            }
+        };
+        let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
+        queue.declare(&options.arguments, operation).map_err(differs)?;
+        Ok(queue)
+    }
+
+    fn detach_all(&self, parts: Vec<Route<S>>, operation: &mut Operation<'_, S>) {
+        for part in parts {
+            self.detach(&[part], operation);
+        }
+    }
+
+    /// Detaches subscriptions of one destination.
+    fn detach(&self, routes: &[Route<S>], operation: &mut Operation<'_, S>) {
+        let Some(Route { pattern, destination, .. }) = routes.first() else { return };
+        let subscriptions: Vec<&Subscription<S>> =
+            routes.iter().map(|route| &*route.subscription).collect();
+        destination.on_unsubscribe(&subscriptions, operation);
+        self.routing.close_if_vacant(pattern, destination, operation);
+    }
+}
+
+/// Puts a subscription on record, and attaches it. What goes wrong changes nothing.
+pub(super) fn attach_route<S>(
+    pattern: &DestinationPattern,
+    destination: &Arc<dyn DestinationKind<S>>,
+    subscription: &Arc<Subscription<S>>,
+    routes: &mut Routes<S>,
+    on_active: &mut dyn FnMut(),
+    operation: &mut Operation<'_, S>,
+) -> Result<(), NotAttached> {
+    // On record first: whatever happens, a disconnect finds it.
+    routes.insert(Route {
+        pattern: pattern.clone(),
+        destination: Arc::clone(destination),
+        subscription: Arc::clone(subscription),
+    });
+    let attached = destination.on_subscribe(subscription, on_active, operation);
+    if attached.is_err() {
+        routes.remove_part(subscription);
+    }
+    attached
+}

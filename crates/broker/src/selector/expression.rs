@@ -1,0 +1,169 @@
+use std::cmp::Ordering;
+
+use super::like::Pattern;
+use super::value::Value;
+
+/// A selector as a tree, no deeper than a selector may be nested: chains of the same operator are
+/// one node.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Expression {
+    Truth(bool),
+    Integer(i64),
+    Decimal(f64),
+    Text(Box<str>),
+    Header(Box<str>),
+    Or(Vec<Self>),
+    And(Vec<Self>),
+    Not(Box<Self>),
+    Compare(Box<Self>, Comparison, Box<Self>),
+    Between {
+        value: Box<Self>,
+        low: Box<Self>,
+        high: Box<Self>,
+    },
+    In(Box<Self>, Vec<Box<str>>),
+    Like(Box<Self>, Pattern),
+    IsNull(Box<Self>),
+    /// The first is added to nothing, or taken from it.
+    Sum(Vec<(Sign, Self)>),
+    /// One is multiplied by the first.
+    Product(Vec<(Factor, Self)>),
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Comparison {
+    Equal,
+    NotEqual,
+    Less,
+    LessOrEqual,
+    Greater,
+    GreaterOrEqual,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Sign {
+    Plus,
+    Minus,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Factor {
+    Times,
+    Over,
+}
+
+impl Expression {
+    pub(super) fn evaluate<'a>(&'a self, header: &impl Fn(&str) -> Option<&'a str>) -> Value<'a> {
+        match self {
+            Self::Truth(truth) => Value::Truth(*truth),
+            Self::Integer(number) => Value::Integer(*number),
+            Self::Decimal(number) => Value::Decimal(*number),
+            Self::Text(text) => Value::Text(text),
+            Self::Header(name) => header(name).map_or(Value::Unknown, Value::Text),
+            Self::Or(terms) => any(terms.iter().map(|term| term.evaluate(header).truth())).into(),
+            Self::And(terms) => {
+                let negated = terms.iter().map(|term| term.evaluate(header).truth().map(|it| !it));
+                any(negated).map(|it| !it).into()
+            }
+            Self::Not(term) => term.evaluate(header).truth().map(|it| !it).into(),
+            Self::Compare(left, comparison, right) => {
+                comparison.apply(left.evaluate(header), right.evaluate(header)).into()
+            }
+            Self::Between { value, low, high } => {
+                let value = value.evaluate(header);
+                let is_low = Comparison::Less.apply(value, low.evaluate(header));
+                let is_high = Comparison::Greater.apply(value, high.evaluate(header));
+                any([is_low, is_high].into_iter()).map(|it| !it).into()
+            }
+            Self::In(value, texts) => match value.evaluate(header) {
+                Value::Unknown => Value::Unknown,
+                value => Value::Truth(
+                    texts.iter().any(|text| value.equals(Value::Text(text)) == Some(true)),
+                ),
+            },
+            Self::Like(value, pattern) => match value.evaluate(header) {
+                Value::Text(text) => Value::Truth(pattern.matches(text)),
+                _ => Value::Unknown,
+            },
+            Self::IsNull(value) => Value::Truth(value.evaluate(header) == Value::Unknown),
+            Self::Sum(terms) => {
+                let terms = terms.iter().map(|(sign, term)| (*sign, term.evaluate(header)));
+                terms.fold(Value::Integer(0), |sum, (sign, term)| sign.apply(sum, term))
+            }
+            Self::Product(terms) => {
+                let terms = terms.iter().map(|(factor, term)| (*factor, term.evaluate(header)));
+                terms.fold(Value::Integer(1), |product, (factor, term)| factor.apply(product, term))
+            }
+        }
+    }
+}
+
+/// SQL's OR: true if one is; if none is, unknown if one is.
+fn any(terms: impl Iterator<Item = Option<bool>>) -> Option<bool> {
+    let mut result = Some(false);
+    for term in terms {
+        match term {
+            Some(true) => return Some(true),
+            Some(false) => {}
+            None => result = None,
+        }
+    }
+    result
+}
+
+impl Comparison {
+    fn apply(self, left: Value<'_>, right: Value<'_>) -> Option<bool> {
+        match self {
+            Self::Equal => left.equals(right),
+            Self::NotEqual => left.equals(right).map(|it| !it),
+            Self::Less => left.order(right).map(Ordering::is_lt),
+            Self::LessOrEqual => left.order(right).map(Ordering::is_le),
+            Self::Greater => left.order(right).map(Ordering::is_gt),
+            Self::GreaterOrEqual => left.order(right).map(Ordering::is_ge),
+        }
+    }
+}
+
+impl Sign {
+    fn apply<'a>(self, sum: Value<'_>, term: Value<'_>) -> Value<'a> {
+        if let (Value::Integer(sum), Value::Integer(term)) = (sum.number(), term.number()) {
+            let result = match self {
+                Self::Plus => sum.checked_add(term),
+                Self::Minus => sum.checked_sub(term),
+            };
+            if let Some(result) = result {
+                return Value::Integer(result);
+            }
+        }
+        let (Some(sum), Some(term)) = (sum.decimal(), term.decimal()) else {
+            return Value::Unknown;
+        };
+        Value::Decimal(match self {
+            Self::Plus => sum + term,
+            Self::Minus => sum - term,
+        })
+    }
+}
+
+impl Factor {
+    fn apply<'a>(self, product: Value<'_>, term: Value<'_>) -> Value<'a> {
+        if let (Value::Integer(product), Value::Integer(term)) = (product.number(), term.number()) {
+            let result = match self {
+                Self::Times => product.checked_mul(term),
+                // As in SQL and Java, integers divide to integers; nothing is divided by zero.
+                Self::Over if term == 0 => return Value::Unknown,
+                Self::Over => product.checked_div(term),
+            };
+            if let Some(result) = result {
+                return Value::Integer(result);
+            }
+        }
+        let (Some(product), Some(term)) = (product.decimal(), term.decimal()) else {
+            return Value::Unknown;
+        };
+        Value::Decimal(match self {
+            Self::Times => product * term,
+            Self::Over => product / term,
+        })
+    }
+}

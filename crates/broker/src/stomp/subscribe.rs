@@ -1,0 +1,94 @@
+use super::{Headers, invalid, number};
+use crate::error::{InvalidHeader, SubscribeError};
+use crate::selector::Selector;
+use crate::subscription::{
+    Access, DurableName, Exclusivity, MissingQueue, Sharing, SubscribeOptions,
+};
+
+/// Names of a durable subscription, as different brokers have them.
+const DURABLE_NAMES: &[&str] =
+    &["activemq.subscriptionName", "durable-subscription-name", "durable-subscriber-name"];
+
+impl SubscribeOptions {
+    /// What a SUBSCRIBE frame asks for: the headers of RabbitMQ, ActiveMQ, Artemis and Apollo.
+    ///
+    /// `id` is that of the subscription, `owner` whom a durable subscription belongs to: the
+    /// `client-id` of CONNECT, or the login.
+    ///
+    /// # Errors
+    ///
+    /// [`SubscribeError`] for values that cannot be understood.
+    pub fn from_headers(headers: &Headers, id: &str, owner: &str) -> Result<Self, SubscribeError> {
+        let selector = headers.get("selector").filter(|text| !text.trim().is_empty());
+        let selector = selector.map(Selector::parse).transpose();
+        Ok(Self {
+            prefetch: prefetch(headers)?,
+            selector: selector.map_err(SubscribeError::InvalidSelector)?,
+            priority: priority(headers)?,
+            exclusivity: exclusivity(headers),
+            access: if is_true(headers, "browser") { Access::Browse } else { Access::Consume },
+            durable: DurableName::from_headers(headers, id, owner),
+            arguments: super::arguments(headers)?,
+            missing: MissingQueue::Create,
+        })
+    }
+}
+
+impl DurableName {
+    /// The name of the durable subscription that a SUBSCRIBE or UNSUBSCRIBE frame is about, if it is
+    /// about one.
+    #[must_use]
+    pub fn from_headers(headers: &Headers, id: &str, owner: &str) -> Option<Self> {
+        let given = DURABLE_NAMES.iter().find_map(|name| headers.get(name));
+        let given = given.filter(|name| !name.is_empty());
+        let sharing = if is_true(headers, "shared") { Sharing::Several } else { Sharing::One };
+        if let Some(name) = given {
+            return Some(Self { owner: owner.into(), name: name.into(), sharing });
+        }
+        if !is_true(headers, "durable") && !is_true(headers, "persistent") {
+            return None;
+        }
+        // RabbitMQ: whoever knows the name of the queue shares it.
+        match headers.get("x-queue-name").filter(|name| !name.is_empty()) {
+            Some(name) => {
+                Some(Self { owner: "".into(), name: name.into(), sharing: Sharing::Several })
+            }
+            None => Some(Self { owner: owner.into(), name: id.into(), sharing }),
+        }
+    }
+}
+
+fn prefetch(headers: &Headers) -> Result<Option<u32>, InvalidHeader> {
+    for name in ["prefetch-count", "activemq.prefetchSize"] {
+        if let Some(value) = headers.get(name) {
+            let parsed = number(value).ok_or_else(|| invalid(name, value, "a whole number"));
+            return parsed.map(Some);
+        }
+    }
+    // Apollo: messages, then octets.
+    let credit = headers.get("credit").and_then(|credit| credit.split(',').next());
+    Ok(credit.and_then(number))
+}
+
+fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {
+    for name in ["x-priority", "activemq.priority", "consumer-priority"] {
+        if let Some(value) = headers.get(name) {
+            return number(value).ok_or_else(|| invalid(name, value, "a whole number"));
+        }
+    }
+    Ok(0)
+}
+
+fn exclusivity(headers: &Headers) -> Exclusivity {
+    if is_true(headers, "activemq.exclusive") {
+        Exclusivity::FirstInLine
+    } else if is_true(headers, "exclusive") {
+        Exclusivity::Alone
+    } else {
+        Exclusivity::Shared
+    }
+}
+
+fn is_true(headers: &Headers, name: &str) -> bool {
+    headers.get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+}
