@@ -1,4 +1,4 @@
-//! STOMP 1.0, 1.1 and 1.2 without I/O: the codec, and the server side of a session.
+//! STOMP 1.0, 1.1 and 1.2 without I/O: the codec, and both sides of a session.
 //!
 //! [`Server`] is one end of a STOMP session. It is fed what the stream gave, answers what the
 //! protocol itself decides, and hands the rest out as [`Event`]s; reading, writing and timing are
@@ -37,6 +37,7 @@
 //! ```
 
 mod ack_mode;
+mod client;
 mod codec;
 mod command;
 mod error;
@@ -49,6 +50,7 @@ mod server;
 mod version;
 
 pub use ack_mode::{AckMode, UnknownAckMode};
+pub use client::{Client, ClientError, ClientEvent, ClientOptions, Message, NotSent};
 pub use codec::{DecodeError, Decoder, MessageParts, encode, encode_message};
 pub use command::Command;
 pub use error::Error;
