@@ -17,7 +17,7 @@ use bytes::Bytes;
 use crate::heart_beat::parse_heart_beat;
 use crate::{
     AckMode, AckTarget, Acknowledge, Command, Decoder, Error, Frame, Headers, HeartBeat, MessageId,
-    ReceiptId, Send, SubscriptionId, TransactionId, Version, encode,
+    ReceiptId, Requeue, Send, SubscriptionId, TransactionId, Version, encode,
 };
 
 /// The client side of one STOMP session, from CONNECT to DISCONNECT or ERROR.
@@ -345,6 +345,9 @@ impl Client {
                 frame.headers.push("message-id", message_id.as_str());
             }
             _ => return Err(NotSent::WrongVersion),
+        }
+        if command == Command::Nack && ack.requeue == Requeue::Refuse {
+            frame.headers.push("requeue", "false");
         }
         push_transaction(&mut frame, transaction);
         self.request(frame, ack.receipt.as_ref())

@@ -49,28 +49,26 @@ impl Parser {
     }
 
     fn comparison(&mut self) -> Parsed {
-        let mut left = self.sum()?;
-        loop {
-            if let Some(comparison) = self.take_comparison() {
-                let right = self.sum()?;
-                return Ok(Expression::Compare(Box::new(left), comparison, Box::new(right)));
-            }
-            if self.take_keyword("IS") {
-                let negated = self.take_keyword("NOT");
-                self.expect_keyword("NULL", "NULL")?;
-                let is_null = Expression::IsNull(Box::new(left));
-                return Ok(if negated { Expression::Not(Box::new(is_null)) } else { is_null });
-            }
-            let negated = self.take_keyword("NOT");
-            left = match self.peek() {
-                TokenKind::Keyword("BETWEEN") => self.between(left)?,
-                TokenKind::Keyword("IN") => self.is_in(left)?,
-                TokenKind::Keyword("LIKE") => self.like(left)?,
-                _ if negated => return Err(self.unexpected("BETWEEN, IN or LIKE")),
-                _ => return Ok(left),
-            };
-            return Ok(if negated { Expression::Not(Box::new(left)) } else { left });
+        let left = self.sum()?;
+        if let Some(comparison) = self.take_comparison() {
+            let right = self.sum()?;
+            return Ok(Expression::Compare(Box::new(left), comparison, Box::new(right)));
         }
+        if self.take_keyword("IS") {
+            let negated = self.take_keyword("NOT");
+            self.expect_keyword("NULL", "NULL")?;
+            let is_null = Expression::IsNull(Box::new(left));
+            return Ok(if negated { Expression::Not(Box::new(is_null)) } else { is_null });
+        }
+        let negated = self.take_keyword("NOT");
+        let condition = match self.peek() {
+            TokenKind::Keyword("BETWEEN") => self.between(left)?,
+            TokenKind::Keyword("IN") => self.is_in(left)?,
+            TokenKind::Keyword("LIKE") => self.like(left)?,
+            _ if negated => return Err(self.unexpected("BETWEEN, IN or LIKE")),
+            _ => return Ok(left),
+        };
+        Ok(if negated { Expression::Not(Box::new(condition)) } else { condition })
     }
 
     fn between(&mut self, value: Expression) -> Parsed {

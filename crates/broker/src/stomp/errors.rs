@@ -60,7 +60,7 @@ impl From<&CommitError> for Error {
             CommitFailure::Ack(cause) => cause.into(),
         };
         let body = format!("Nothing of the transaction was done: {error}.\n");
-        Self::new(format!("transaction failed: {}", cause.message), body)
+        Self::new(format!("{} in a transaction", cause.message), body)
     }
 }
 

@@ -29,6 +29,15 @@ fn events(client: &mut Client, input: &str) -> Vec<ClientEvent> {
 const MESSAGE: &str = "MESSAGE\ndestination:/q\nsubscription:s\nmessage-id:m\nack:k\n\nhi\0";
 
 #[test]
+fn a_message_that_nobody_wants_is_refused_for_good() {
+    let mut client = open(Version::V1_2);
+    let target = AckTarget::Ack("k".to_owned());
+    let nack = Acknowledge { target, requeue: crate::Requeue::Refuse, receipt: None };
+    client.nack(&nack, None).unwrap();
+    assert_eq!(sent(&mut client), "NACK\nid:k\nrequeue:false\n\n\0");
+}
+
+#[test]
 fn an_acknowledgement_names_its_message_as_the_version_does() {
     for (version, expected) in [
         (Version::V1_0, "ACK\nmessage-id:m\ntransaction:t\nreceipt:r\n\n\0"),
@@ -39,7 +48,8 @@ fn an_acknowledgement_names_its_message_as_the_version_does() {
         let events = events(&mut client, MESSAGE);
         let [ClientEvent::Message(message)] = &events[..] else { panic!("{events:?}") };
         let target = message.ack.clone().unwrap();
-        let ack = Acknowledge { target, receipt: Some("r".into()) };
+        let requeue = crate::Requeue::Allow;
+        let ack = Acknowledge { target, requeue, receipt: Some("r".into()) };
         client.ack(&ack, Some(&"t".into())).unwrap();
         assert_eq!(sent(&mut client), expected);
         let nack = client.nack(&ack, Some(&"t".into()));
