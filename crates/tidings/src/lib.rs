@@ -18,6 +18,7 @@ mod net;
 mod routes;
 pub mod server;
 mod socket;
+pub mod store;
 
 /// The crate of HTTP's types that parts of the interface are made of: statuses, headers, URIs.
 pub use http;

@@ -1,0 +1,195 @@
+use std::collections::hash_map::Entry;
+use std::collections::{BTreeMap, HashMap, HashSet};
+use std::sync::Arc;
+
+use tidings_broker::{Change, Message, Position, QueueDefinition, QueueId};
+
+/// Changes that are stored together.
+///
+/// A message that is put and removed again before the batch is stored leaves no trace in it: it
+/// need never be written.
+#[derive(Clone, Debug, Default)]
+pub struct Batch {
+    opened: BTreeMap<QueueId, Arc<QueueDefinition>>,
+    closed: HashSet<QueueId>,
+    marks: HashMap<QueueId, Position>,
+    puts: HashMap<(QueueId, Position), Arc<Message>>,
+    removes: HashSet<(QueueId, Position)>,
+}
+
+impl Batch {
+    /// Adds a change, which happens after those that are there.
+    pub fn apply(&mut self, change: Change) {
+        match change {
+            Change::Open { queue, definition } => {
+                self.opened.insert(queue, definition);
+            }
+            Change::Close { queue } => self.close(queue),
+            Change::Mark { queue, below } => {
+                let mark = self.marks.entry(queue).or_default();
+                *mark = below.max(*mark);
+            }
+            Change::Put { queue, position, message } => {
+                self.removes.remove(&(queue, position));
+                self.puts.insert((queue, position), message);
+            }
+            Change::Remove { queue, position } => {
+                if !self.forget(queue, position) {
+                    self.removes.insert((queue, position));
+                }
+            }
+            _ => debug_assert!(false, "a change that stores do not know"),
+        }
+    }
+
+    /// Forgets a message that was put, and says whether it was.
+    fn forget(&mut self, queue: QueueId, position: Position) -> bool {
+        match self.puts.entry((queue, position)) {
+            Entry::Occupied(put) => {
+                put.remove();
+                true
+            }
+            Entry::Vacant(_) => false,
+        }
+    }
+
+    /// Adds all changes of a batch that comes after this one.
+    pub fn append(&mut self, later: Self) {
+        let Self { opened, closed, marks, puts, removes } = later;
+        for queue in closed {
+            self.close(queue);
+        }
+        self.opened.extend(opened);
+        for (queue, below) in marks {
+            self.apply(Change::Mark { queue, below });
+        }
+        for (queue, position) in removes {
+            self.apply(Change::Remove { queue, position });
+        }
+        for ((queue, position), message) in puts {
+            self.apply(Change::Put { queue, position, message });
+        }
+    }
+
+    /// Whether there is nothing to store.
+    #[must_use]
+    pub fn is_empty(&self) -> bool {
+        self.opened.is_empty()
+            && self.closed.is_empty()
+            && self.marks.is_empty()
+            && self.puts.is_empty()
+            && self.removes.is_empty()
+    }
+
+    /// Queues that are gone, with their messages. They come before everything else.
+    pub fn closed(&self) -> impl Iterator<Item = QueueId> {
+        self.closed.iter().copied()
+    }
+
+    /// Queues that there are from now on, or are so from now on.
+    pub fn opened(&self) -> impl Iterator<Item = (QueueId, &QueueDefinition)> {
+        self.opened.iter().map(|(queue, definition)| (*queue, &**definition))
+    }
+
+    /// Up to where messages of queues may have been delivered.
+    pub fn marks(&self) -> impl Iterator<Item = (QueueId, Position)> {
+        self.marks.iter().map(|(queue, below)| (*queue, *below))
+    }
+
+    /// Messages that queues have no more. Some may never have been stored.
+    pub fn removes(&self) -> impl Iterator<Item = (QueueId, Position)> {
+        self.removes.iter().copied()
+    }
+
+    /// Messages that queues have from now on.
+    pub fn puts(&self) -> impl Iterator<Item = (QueueId, Position, &Message)> {
+        self.puts.iter().map(|((queue, position), message)| (*queue, *position, &**message))
+    }
+
+    fn close(&mut self, queue: QueueId) {
+        // It may be stored from before, whatever the batch knows of it.
+        self.closed.insert(queue);
+        self.opened.remove(&queue);
+        self.marks.remove(&queue);
+        self.puts.retain(|(of, _), _| *of != queue);
+        self.removes.retain(|(of, _)| *of != queue);
+    }
+}
+
+#[cfg(test)]
+pub(super) mod tests {
+    use bytes::Bytes;
+    use tidings_broker::{
+        Broker, BrokerOptions, Delivered, Delivery, Destination, Sink, Subscribers, Timestamp,
+    };
+    use tidings_stomp::Headers;
+
+    use super::*;
+
+    struct Record(Vec<Change>);
+
+    impl Sink<()> for Record {
+        fn topic(&mut self, _: &Arc<Message>, _: &Subscribers<()>) {}
+
+        fn deliver(&mut self, _: Delivery<'_, ()>) -> Delivered {
+            Delivered::Ready
+        }
+
+        fn record(&mut self, change: Change) {
+            self.0.push(change);
+        }
+    }
+
+    /// The changes of sending persistent messages to a queue.
+    pub(in crate::store) fn sent(queue: &str, bodies: &[&'static str]) -> Vec<Change> {
+        let broker = Broker::new(BrokerOptions::default());
+        let mut record = Record(Vec::new());
+        for body in bodies {
+            let headers = Headers::from([("persistent", "true"), ("a", "1")]);
+            let body = Bytes::from_static(body.as_bytes());
+            let destination = Destination::parse(queue).unwrap();
+            broker.send(Timestamp(1), destination, headers, body, &mut record).unwrap();
+        }
+        record.0
+    }
+
+    pub(in crate::store) fn batch(changes: impl IntoIterator<Item = Change>) -> Batch {
+        let mut batch = Batch::default();
+        changes.into_iter().for_each(|change| batch.apply(change));
+        batch
+    }
+
+    fn remove(position: u64) -> Change {
+        Change::Remove { queue: QueueId(1), position: Position(position) }
+    }
+
+    #[test]
+    fn a_message_that_is_put_and_removed_is_not_there() {
+        let mut batch = batch(sent("/queue/a", &["0", "1"]));
+        batch.apply(remove(0));
+        assert_eq!((batch.puts().count(), batch.removes().count()), (1, 0));
+        batch.apply(remove(7));
+        assert_eq!(batch.removes().collect::<Vec<_>>(), [(QueueId(1), Position(7))]);
+    }
+
+    #[test]
+    fn nothing_is_left_of_a_queue_that_was_closed() {
+        let mut batch = batch(sent("/queue/a", &["0"]));
+        batch.apply(remove(9));
+        batch.apply(Change::Mark { queue: QueueId(1), below: Position(5) });
+        batch.apply(Change::Close { queue: QueueId(1) });
+        assert_eq!(batch.closed().collect::<Vec<_>>(), [QueueId(1)]);
+        assert_eq!(batch.opened().count() + batch.puts().count() + batch.marks().count(), 0);
+        assert_eq!(batch.removes().count(), 0);
+    }
+
+    #[test]
+    fn batches_add_up() {
+        let mut first = batch(sent("/queue/a", &["0", "1"]));
+        first.append(batch([remove(0), Change::Mark { queue: QueueId(1), below: Position(3) }]));
+        assert_eq!((first.puts().count(), first.removes().count()), (1, 0));
+        assert_eq!(first.marks().collect::<Vec<_>>(), [(QueueId(1), Position(3))]);
+        first.append(batch([Change::Close { queue: QueueId(1) }]));
+        assert_eq!((first.puts().count(), first.closed().count()), (0, 1));
+    }
+}

@@ -1,0 +1,98 @@
+use std::error::Error;
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+/// Why something could not be stored or read.
+#[derive(Debug)]
+pub struct StoreError {
+    path: Option<PathBuf>,
+    fault: StoreFault,
+    cause: Option<Box<dyn Error + Send + Sync>>,
+}
+
+/// What kind of thing went wrong.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum StoreFault {
+    /// Another process uses the store.
+    Locked,
+    /// The store is damaged, or another version wrote it.
+    Damaged,
+    /// There is no room left.
+    Full,
+    /// It may not be read or written.
+    Denied,
+    /// Anything else that can happen to files.
+    Io,
+}
+
+impl StoreError {
+    /// Something went wrong.
+    #[must_use]
+    pub fn new(fault: StoreFault) -> Self {
+        Self { path: None, fault, cause: None }
+    }
+
+    /// What kind of thing went wrong.
+    #[must_use]
+    pub fn fault(&self) -> StoreFault {
+        self.fault
+    }
+
+    /// The same error, with the file or directory in which it happened.
+    #[must_use]
+    pub fn at(mut self, path: &Path) -> Self {
+        self.path = Some(path.to_owned());
+        self
+    }
+
+    /// The same error, with what lies beneath it.
+    #[must_use]
+    pub fn caused_by(mut self, cause: impl Into<Box<dyn Error + Send + Sync>>) -> Self {
+        self.cause = Some(cause.into());
+        self
+    }
+}
+
+impl From<std::io::Error> for StoreError {
+    fn from(error: std::io::Error) -> Self {
+        let fault = match error.kind() {
+            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreFault::Full,
+            std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
+                StoreFault::Denied
+            }
+            _ => StoreFault::Io,
+        };
+        Self::new(fault).caused_by(error)
+    }
+}
+
+impl fmt::Display for StoreError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let (what, advice) = match self.fault {
+            StoreFault::Locked => {
+                ("is in use by another process", "stop that one or choose another data directory")
+            }
+            StoreFault::Damaged => {
+                ("cannot be understood", "restore it from a backup or move it away to begin anew")
+            }
+            StoreFault::Full => {
+                ("has no room left", "make some; nothing that was acknowledged is lost")
+            }
+            StoreFault::Denied => {
+                ("may not be written", "give this user the right to, or choose another directory")
+            }
+            StoreFault::Io => ("cannot be read or written", "see what the system says"),
+        };
+        match &self.path {
+            Some(path) => write!(f, "the store {} {what}: {advice}", path.display()),
+            None => write!(f, "the store {what}: {advice}"),
+        }
+    }
+}
+
+impl Error for StoreError {
+    fn source(&self) -> Option<&(dyn Error + 'static)> {
+        self.cause.as_deref().map(|cause| cause as _)
+    }
+}
