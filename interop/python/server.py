@@ -5,6 +5,7 @@ import queue
 import re
 import signal
 import subprocess
+import tempfile
 import threading
 import time
 
@@ -18,6 +19,8 @@ PATIENCE_SECONDS = 20
 class Server:
     def __init__(self):
         flags = ["--listen", "127.0.0.1:0", "--stomp-listen", "127.0.0.1:0"]
+        self.data = tempfile.TemporaryDirectory()
+        flags += ["--data-dir", os.path.join(self.data.name, "queues")]
         self.process = subprocess.Popen(
             [BINARY, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
         )

@@ -15,6 +15,7 @@ use crate::build_error::BuildError;
 use crate::endpoint::{BoxError, without_dot_segments};
 use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
+use crate::hub::Recovery;
 use crate::messaging::Messenger;
 use crate::routes::{Matched, Routes};
 use crate::server::sockjs::SockJsService;
@@ -43,6 +44,7 @@ pub(crate) struct Inner {
     pub(crate) origins: AllowedOrigins,
     pub(crate) trailing_slash: TrailingSlash,
     pub(crate) ground: Ground,
+    pub(crate) recovery: Recovery,
 }
 
 /// Whether `/` at the end of a request's path makes it another path.
@@ -199,6 +201,15 @@ impl App {
         tasks.close();
         sessions.end(&going_away("server is shutting down"));
         tasks.wait().await;
+        let hub = Arc::clone(self.0.stomp.hub());
+        // What is left is stored even if nobody waits for it.
+        let _: Result<(), _> = tokio::task::spawn_blocking(move || hub.end()).await;
+    }
+
+    /// What was found in the [store](crate::AppBuilder::store) when the application was built.
+    #[must_use]
+    pub fn recovery(&self) -> Recovery {
+        self.0.recovery
     }
 }
 

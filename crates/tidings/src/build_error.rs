@@ -5,6 +5,7 @@ use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
 use crate::messaging::AmbiguousMapping;
+use crate::store::StoreError;
 
 /// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
 #[derive(Debug)]
@@ -21,9 +22,14 @@ pub(crate) enum Mistake {
     SockJsUrl(SockJsUrlError),
     VariablePrefix(String),
     Origin(String),
+    Store(StoreError),
 }
 
 impl BuildError {
+    pub(crate) fn of(mistake: Mistake) -> Self {
+        Self { mistakes: vec![mistake] }
+    }
+
     /// The error that all these mistakes make, if there are any.
     pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
         if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }
@@ -48,6 +54,7 @@ impl fmt::Display for BuildError {
                         "; `{prefix}` (SockJS) has path parameters, which only endpoints can"
                     )?;
                 }
+                Mistake::Store(error) => write!(f, "; {error}")?,
                 Mistake::Origin(origin) if origin == "*" => {
                     f.write_str(
                         "; `*` is no origin: to allow every one there is AllowedOrigins::Any",

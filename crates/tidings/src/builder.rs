@@ -12,7 +12,7 @@ use crate::endpoint::{
 };
 use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
-use crate::hub::Hub;
+use crate::hub::{Hub, Recovery};
 use crate::messaging::{AnySessionListener, Controller, Controllers, SessionListener};
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
@@ -20,6 +20,7 @@ use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
 use crate::server::{Admission, AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
 use crate::socket::{SocketOutcome, WebSocket};
+use crate::store::Store;
 
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
 const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
@@ -37,6 +38,7 @@ pub struct AppBuilder {
     origins: AllowedOrigins,
     trailing_slash: TrailingSlash,
     state_values: Extensions,
+    store: Option<Box<dyn Store>>,
     mistakes: Vec<Mistake>,
 }
 
@@ -54,6 +56,7 @@ impl App {
             origins: AllowedOrigins::SameOrigin,
             trailing_slash: TrailingSlash::default(),
             state_values: Extensions::new(),
+            store: None,
             mistakes: Vec::new(),
         }
     }
@@ -271,6 +274,16 @@ impl AppBuilder {
         self
     }
 
+    /// Keeps durable queues and subscriptions, with their persistent messages, in a store. Without one
+    /// they are in memory, and end with the application.
+    ///
+    /// [`build`](Self::build) then recovers what is there, which blocks.
+    #[must_use]
+    pub fn store(mut self, store: impl Store + 'static) -> Self {
+        self.store = Some(Box::new(store));
+        self
+    }
+
     /// Sets the prefix of the destinations that controllers handle. Default `/app`.
     #[must_use]
     pub fn application_prefix(mut self, prefix: &str) -> Self {
@@ -350,7 +363,12 @@ impl AppBuilder {
         BuildError::check(mistakes)?;
 
         let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
-        let stomp = StompDoor::new(&ground, Hub::new(), controllers, listeners, prefix);
+        let (hub, recovery) = match self.store.map(Hub::with_store) {
+            None => (Hub::new(), Recovery::default()),
+            Some(Ok((hub, recovery))) => (hub, recovery),
+            Some(Err(error)) => return Err(BuildError::of(Mistake::Store(error))),
+        };
+        let stomp = StompDoor::new(&ground, hub, controllers, listeners, prefix);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
@@ -361,6 +379,7 @@ impl AppBuilder {
             origins: self.origins,
             trailing_slash: self.trailing_slash,
             ground,
+            recovery,
         }))
     }
 }

@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 
 use bytes::Bytes;
 use tidings_broker::{
-    Broker, BrokerOptions, DeadLetter, Delivered, Delivery, Destination, EncodingClass, Message,
-    SendError, SessionKey, Sink, Subscribers, Subscription, Timestamp,
+    Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
+    Message, SendError, SessionKey, Sink, Subscribers, Subscription, Timestamp,
 };
 use tidings_stomp::{Headers, MessageParts, Version, encode_message};
 use tidings_websocket::Message as WebSocketMessage;
@@ -17,10 +17,13 @@ use tokio::runtime::Handle;
 use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{PushError, SharedMessage, TurnGuard};
+use crate::store::{BatchNumber, Journal, Store, StoreError};
 
 /// The in-process broker of one application.
 pub(crate) struct Hub {
     broker: Broker<Session>,
+    /// Where what must outlive the process is stored, if anywhere.
+    journal: Option<Arc<Journal>>,
     next_session: AtomicU64,
     /// That of the sessions: publishers may be outside of any.
     runtime: OnceLock<Handle>,
@@ -29,22 +32,65 @@ pub(crate) struct Hub {
 }
 
 impl Hub {
+    /// A hub whose queues are in memory only.
     pub(crate) fn new() -> Arc<Self> {
         let mut octets = [0; 4];
         getrandom::fill(&mut octets).expect("the operating system provides randomness");
         let message_id_prefix = format!("{:08x}", u32::from_ne_bytes(octets));
         let options = BrokerOptions { message_id_prefix, ..BrokerOptions::default() };
+        Self::with_broker(Broker::new(options), None)
+    }
+
+    /// A hub whose durable queues are in a store, with what is there, and how much that is.
+    pub(crate) fn with_store(
+        mut store: Box<dyn Store>,
+    ) -> Result<(Arc<Self>, Recovery), StoreError> {
+        let recovered = store.recover()?;
+        let recovery = Recovery { queues: recovered.queues.len(), messages: recovered.messages() };
+        let options = BrokerOptions {
+            message_serial_first: recovered.message_serial_first(),
+            message_id_prefix: recovered.message_id_prefix,
+            ..BrokerOptions::default()
+        };
+        let hub = Self::with_broker(Broker::new(options), Some(Journal::start(store)));
+        for queue in recovered.queues {
+            let name = queue.definition.name.clone();
+            let taken = hub.deliver(|broker, sink| broker.recover(clock::now(), queue, sink));
+            if let Err(error) = taken {
+                tracing::error!(%error, queue = %name, "queue was not recovered; it stays stored");
+            }
+        }
+        Ok((hub, recovery))
+    }
+
+    fn with_broker(broker: Broker<Session>, journal: Option<Arc<Journal>>) -> Arc<Self> {
         Arc::new(Self {
-            broker: Broker::new(options),
+            broker,
+            journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
             alarm: Mutex::default(),
         })
     }
 
+    pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
+        self.journal.as_ref()
+    }
+
+    /// Stores what is left to store. Blocks until that is done; nothing is stored afterwards.
+    pub(crate) fn end(&self) {
+        if let Some(journal) = &self.journal {
+            journal.end();
+        }
+    }
+
     /// A key that no other session of this hub has. Called on the runtime of the session.
-    pub(crate) fn session_key(&self) -> SessionKey {
-        self.runtime.get_or_init(Handle::current);
+    pub(crate) fn session_key(self: &Arc<Self>) -> SessionKey {
+        if self.runtime.set(Handle::current()).is_ok()
+            && let Some(at) = self.broker.next_deadline()
+        {
+            self.wake_at(at);
+        }
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -55,28 +101,56 @@ impl Hub {
         headers: Headers,
         body: Bytes,
     ) -> Result<usize, PublishError> {
-        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination);
-        let sent = destination.and_then(|destination| {
-            self.deliver(|broker, sink| broker.send(clock::now(), destination, headers, body, sink))
+        self.publish_recorded(destination, headers, body).map(|(subscribers, _)| subscribers)
+    }
+
+    /// Publishes a message. Also returns the batch that has to be stored before the message is safe.
+    pub(crate) fn publish_recorded(
+        self: &Arc<Self>,
+        destination: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<(usize, Option<BatchNumber>), PublishError> {
+        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
+        let (sent, batch) = self.deliver_recorded(|broker, sink| {
+            broker.send(clock::now(), destination, headers, body, sink)
         });
-        sent.map(|sent| sent.subscribers).map_err(PublishError)
+        Ok((sent?.subscribers, batch))
     }
 
     /// Lets `operation` work on the broker, and delivers what comes of it.
     pub(crate) fn deliver<T>(
         self: &Arc<Self>,
-        operation: impl FnOnce(&Broker<Session>, &mut Deliveries) -> T,
+        operation: impl FnOnce(&Broker<Session>, &mut Deliveries<'_>) -> T,
     ) -> T {
+        self.deliver_recorded(operation).0
+    }
+
+    /// As [`deliver`](Self::deliver). Also returns the batch that has to be stored before the
+    /// operation outlives the process, if there is anything to store.
+    pub(crate) fn deliver_recorded<T>(
+        self: &Arc<Self>,
+        operation: impl FnOnce(&Broker<Session>, &mut Deliveries<'_>) -> T,
+    ) -> (T, Option<BatchNumber>) {
         let _turn = TurnGuard::enter();
-        let mut deliveries = Deliveries::default();
+        let mut deliveries = Deliveries {
+            journal: self.journal.as_deref(),
+            batch: None,
+            backlogged: Vec::new(),
+            wake_at: None,
+        };
         let result = operation(&self.broker, &mut deliveries);
+        let batch = deliveries.batch;
+        if let (Some(journal), Some(batch)) = (&self.journal, batch) {
+            journal.finish(batch);
+        }
         for (key, session) in deliveries.backlogged {
             self.resume_when_drained(key, session);
         }
         if let Some(at) = deliveries.wake_at {
             self.wake_at(at);
         }
-        result
+        (result, batch)
     }
 
     /// Tells the broker the time when it is so late.
@@ -125,16 +199,36 @@ impl Hub {
     }
 }
 
+impl Drop for Hub {
+    fn drop(&mut self) {
+        if let Some(journal) = &self.journal {
+            journal.begin_to_end();
+        }
+    }
+}
+
+/// What was found in a store at the start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Recovery {
+    /// Durable queues and subscriptions.
+    pub queues: usize,
+    /// Their messages.
+    pub messages: usize,
+}
+
 /// Hands what the broker delivers to the sessions, each message encoded once for all subscribers
 /// whose frames have the same octets.
-#[derive(Default)]
-pub(crate) struct Deliveries {
+pub(crate) struct Deliveries<'a> {
+    journal: Option<&'a Journal>,
+    /// What has to be stored is in this batch.
+    batch: Option<BatchNumber>,
     backlogged: Vec<(SessionKey, Session)>,
     /// When the broker wants to be told the time.
     wake_at: Option<Timestamp>,
 }
 
-impl Sink<Session> for Deliveries {
+impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
             let ack = subscriptions.ack(message);
@@ -181,6 +275,12 @@ impl Sink<Session> for Deliveries {
         };
         // A session that cannot take it is closed or closing, and told so.
         let _ = subscription.subscriber.send_shared(&shared_frame(&parts, class.version));
+    }
+
+    fn record(&mut self, change: Change) {
+        if let Some(journal) = self.journal {
+            journal.record(&mut self.batch, change);
+        }
     }
 
     fn wake_at(&mut self, at: Timestamp) {
@@ -232,6 +332,12 @@ impl PublishError {
     /// What a client is told whose message it was.
     pub(crate) fn to_stomp(&self) -> tidings_stomp::Error {
         (&self.0).into()
+    }
+}
+
+impl From<SendError> for PublishError {
+    fn from(error: SendError) -> Self {
+        Self(error)
     }
 }
 

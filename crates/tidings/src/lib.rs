@@ -27,7 +27,7 @@ pub use app::App;
 pub use build_error::BuildError;
 pub use builder::AppBuilder;
 pub use endpoints::Endpoints;
-pub use hub::PublishError;
+pub use hub::{PublishError, Recovery};
 pub use socket::{SocketOutcome, WebSocket};
 pub use tidings_macros::{client_endpoint, controller, server_endpoint};
 

@@ -2,8 +2,10 @@
 
 import assert from "node:assert/strict";
 import { spawn } from "node:child_process";
+import { randomUUID } from "node:crypto";
 import { once } from "node:events";
 import net from "node:net";
+import { tmpdir } from "node:os";
 import path from "node:path";
 import { fileURLToPath } from "node:url";
 
@@ -22,6 +24,7 @@ export class Server {
     for (const flag of ["--listen", "--stomp-listen"]) {
       if (!flags.includes(flag)) flags.push(flag, "127.0.0.1:0");
     }
+    if (!flags.includes("--data-dir")) flags.push("--data-dir", path.join(tmpdir(), `tidings-${randomUUID()}`));
     server.process = spawn(BINARY, flags, { stdio: ["ignore", "pipe", "pipe"] });
     server.stdout = "";
     server.stderr = "";

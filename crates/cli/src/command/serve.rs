@@ -2,12 +2,13 @@ use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write, stdout};
 use std::net::SocketAddr;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use tidings::App;
 use tidings::server::{Server, raise_open_file_limit};
+use tidings::store::RedbStore;
+use tidings::{App, Recovery};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -26,6 +27,9 @@ pub(crate) struct Arguments {
     /// Serve the files of this directory instead of the bundled site.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
+    /// Directory for durable queues, created with the first persistent message.
+    #[arg(long, value_name = "DIR", default_value = "./tidings-data")]
+    data_dir: PathBuf,
     /// How much to log on standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_enum)]
     pub(crate) log: LogLevel,
@@ -80,8 +84,13 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(directory) => site::directory(directory),
     };
     let lab = demo::Lab::new()?;
-    let server = listen(arguments, demo::app()?).await?.fallback(lab.clone().before(site));
-    announce(server.http_addrs().first(), server.stomp_addrs().first())?;
+    let store = RedbStore::new(&arguments.data_dir);
+    let app = tokio::task::spawn_blocking(|| demo::app(store)).await??;
+    let recovery = app.recovery();
+    let server = listen(arguments, app).await?.fallback(lab.clone().before(site));
+    announce(server.http_addrs().first(), server.stomp_addrs().first(), |out| {
+        tell_recovery(out, &arguments.data_dir, recovery)
+    })?;
     let (stop, stopping) = oneshot::channel();
     let stopped = async {
         tokio::select! {
@@ -112,7 +121,11 @@ async fn listen(arguments: &Arguments, app: App) -> Result<Server, Taken> {
 }
 
 /// Tells what listens where, the page to open, and how to stop.
-fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result<()> {
+fn announce(
+    http: Option<&SocketAddr>,
+    stomp: Option<&SocketAddr>,
+    tell_store: impl FnOnce(&mut dyn Write) -> io::Result<()>,
+) -> io::Result<()> {
     let is_public = http.into_iter().chain(stomp).any(|address| !address.ip().is_loopback());
     let bold = |text: String| {
         if stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text }
@@ -124,13 +137,25 @@ fn announce(http: Option<&SocketAddr>, stomp: Option<&SocketAddr>) -> io::Result
     writeln!(out, "tidings {}\n", env!("CARGO_PKG_VERSION"))?;
     writeln!(out, "  HTTP   {http:width$}   WebSocket, SockJS, STOMP over WebSocket, site")?;
     let what = if stomp == "off" { "" } else { "   STOMP over TCP, for clients and for telnet" };
-    writeln!(out, "  STOMP  {stomp:width$}{what}\n")?;
+    writeln!(out, "  STOMP  {stomp:width$}{what}")?;
+    tell_store(&mut out)?;
+    writeln!(out)?;
     writeln!(out, "  Open   {} in a browser", bold(http))?;
     writeln!(out, "  Stop   Ctrl-C\n")?;
     if is_public {
         writeln!(out, "  Anyone who can reach this address may connect: any login is accepted.\n")?;
     }
     out.flush()
+}
+
+/// Tells where durable queues are kept, and what was found there.
+fn tell_recovery(out: &mut dyn Write, directory: &Path, recovery: Recovery) -> io::Result<()> {
+    let Recovery { queues, messages, .. } = recovery;
+    let found = match (queues, messages) {
+        (0, _) => "nothing there yet".to_owned(),
+        (queues, messages) => format!("recovered {messages} messages in {queues} queues"),
+    };
+    writeln!(out, "  Queues {}   {found}", directory.display())
 }
 
 /// An address that cannot be listened at, and the flag that chooses another.

@@ -6,14 +6,16 @@ mod greetings;
 mod lab;
 mod playground;
 
+use tidings::store::Store;
 use tidings::{App, BuildError};
 
 pub(crate) use lab::Lab;
 
 /// The application that `tidings serve` serves.
-pub(crate) fn app() -> Result<App, BuildError> {
+pub(crate) fn app(store: impl Store + 'static) -> Result<App, BuildError> {
     let rooms = chat::Rooms::default();
     App::builder()
+        .store(store)
         .endpoint(|| playground::Playground)
         .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
         .sockjs("/echo", || echo::Echo)

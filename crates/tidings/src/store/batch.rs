@@ -43,7 +43,7 @@ impl Batch {
     }
 
     /// Forgets a message that was put, and says whether it was.
-    fn forget(&mut self, queue: QueueId, position: Position) -> bool {
+    pub(super) fn forget(&mut self, queue: QueueId, position: Position) -> bool {
         match self.puts.entry((queue, position)) {
             Entry::Occupied(put) => {
                 put.remove();

@@ -39,6 +39,14 @@ impl StoreError {
         self.fault
     }
 
+    /// What peers may know: nothing of files.
+    pub(crate) fn public(&self) -> &'static str {
+        match self.fault {
+            StoreFault::Full => "the server has no room left",
+            _ => "the server cannot write at the moment",
+        }
+    }
+
     /// The same error, with the file or directory in which it happened.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {

@@ -6,6 +6,7 @@
 
 mod batch;
 mod error;
+mod journal;
 mod memory;
 #[cfg(feature = "store")]
 mod redb;
@@ -14,6 +15,7 @@ use tidings_broker::StoredQueue;
 
 pub use self::batch::Batch;
 pub use self::error::{StoreError, StoreFault};
+pub(crate) use self::journal::{Awaiting, BatchNumber, Journal, Waits};
 pub use self::memory::MemoryStore;
 #[cfg(feature = "store")]
 pub use self::redb::RedbStore;

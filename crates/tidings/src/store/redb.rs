@@ -1,5 +1,6 @@
 use std::fmt;
 use std::fs;
+use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableTable, TableDefinition};
@@ -56,14 +57,26 @@ impl RedbStore {
 
     fn open(&mut self) -> Result<&Database, StoreError> {
         if self.database.is_none() {
-            if let Some(directory) = self.path.parent() {
-                fs::create_dir_all(directory)?;
-            }
-            let mut builder = Database::builder();
-            builder.set_cache_size(CACHE_OCTETS);
-            self.database = Some(builder.create(&self.path).map_err(open_error)?);
+            self.database = Some(open_file(&self.path)?);
         }
         Ok(self.database.as_ref().expect("it was opened above"))
+    }
+
+    /// Makes the file. It has its name only once it is whole: a crash leaves no part of one.
+    fn create(&mut self) -> Result<(), StoreError> {
+        let directory = self.path.parent().map_or_else(PathBuf::new, Path::to_path_buf);
+        fs::create_dir_all(&directory)?;
+        let unfinished = self.path.with_extension("new");
+        match fs::remove_file(&unfinished) {
+            Err(error) if error.kind() != io::ErrorKind::NotFound => return Err(error.into()),
+            _ => {}
+        }
+        self.database = Some(open_file(&unfinished)?);
+        self.begin()?;
+        self.database = None;
+        fs::rename(&unfinished, &self.path)?;
+        fs::File::open(&directory)?.sync_all()?;
+        Ok(())
     }
 
     /// Notes this start in the file, and reads what the file is.
@@ -113,9 +126,8 @@ impl RedbStore {
     }
 
     fn write(&mut self, batch: &Batch) -> Result<(), StoreError> {
-        let is_new = self.database.is_none() && !self.path.exists();
-        if is_new {
-            self.begin()?;
+        if self.database.is_none() && !self.path.exists() {
+            self.create()?;
         }
         let transaction = self.open()?.begin_write().map_err(error)?;
         {
@@ -176,6 +188,12 @@ impl fmt::Debug for RedbStore {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("RedbStore").field("path", &self.path).finish_non_exhaustive()
     }
+}
+
+fn open_file(path: &Path) -> Result<Database, StoreError> {
+    let mut builder = Database::builder();
+    builder.set_cache_size(CACHE_OCTETS);
+    builder.create(path).map_err(open_error)
 }
 
 fn open_error(error: DatabaseError) -> StoreError {
@@ -280,6 +298,19 @@ mod tests {
         drop(store);
         let recovered = RedbStore::new(&directory.0).recover().unwrap();
         assert_eq!((recovered.queues.len(), recovered.starts), (0, 2));
+    }
+
+    #[test]
+    fn a_file_whose_making_was_interrupted_is_made_anew() {
+        let directory = Directory::new();
+        fs::create_dir_all(&directory.0).unwrap();
+        fs::write(directory.0.join("queues.new"), b"half of it").unwrap();
+        let mut store = RedbStore::new(&directory.0);
+        assert_eq!(store.recover().unwrap().messages(), 0);
+        store.commit(&batch(sent("/queue/a", &["0"]))).unwrap();
+        drop(store);
+        assert_eq!(RedbStore::new(&directory.0).recover().unwrap().messages(), 1);
+        assert!(!directory.0.join("queues.new").exists());
     }
 
     #[test]

@@ -21,6 +21,7 @@ pub(crate) struct StompDoor {
     deployment: Deployment,
     terms: Arc<Terms>,
     messenger: Messenger,
+    hub: Arc<Hub>,
 }
 
 /// What all STOMP sessions of one application share.
@@ -45,7 +46,7 @@ impl StompDoor {
         let server_name = concat!("tidings/", env!("CARGO_PKG_VERSION")).to_owned();
         let options = Arc::new(ServerOptions { server_name, ..ServerOptions::default() });
         let shared = Arc::new(Shared {
-            hub,
+            hub: Arc::clone(&hub),
             messenger: messenger.clone(),
             dispatcher,
             listeners,
@@ -57,11 +58,15 @@ impl StompDoor {
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
-        Self { deployment, terms, messenger }
+        Self { deployment, terms, messenger, hub }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.deployment
+    }
+
+    pub(crate) fn hub(&self) -> &Arc<Hub> {
+        &self.hub
     }
 
     pub(crate) fn messenger(&self) -> &Messenger {

@@ -13,10 +13,12 @@ use tidings_stomp::{
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::door::Shared;
+use super::receipts::HeldFrames;
 use crate::clock;
 use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
 use crate::hub::stomp_message;
 use crate::messaging::{InboundMessage, Outgoing, SessionEvent};
+use crate::store::BatchNumber;
 
 /// The server side of one STOMP session: an endpoint whose messages are pieces of STOMP's stream.
 pub(super) struct StompSession {
@@ -26,13 +28,15 @@ pub(super) struct StompSession {
     /// Whom durable subscriptions belong to: the `client-id` of CONNECT, or the login.
     owner: Box<str>,
     connected: bool,
+    /// Frames that wait for the store; none before the first one that does.
+    held: Option<Arc<HeldFrames>>,
 }
 
 impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        Self { server, shared, key, owner: "".into(), connected: false }
+        Self { server, shared, key, owner: "".into(), connected: false, held: None }
     }
 
     /// Handles the events of the input, one at a time: the next frame is not even decoded before
@@ -46,31 +50,61 @@ impl StompSession {
             self.transmit(session).await?;
         }
         if self.server.is_closed() {
+            self.released().await;
             session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "STOMP session ended"));
         }
         Ok(())
     }
 
     async fn transmit(&mut self, session: &Session) -> Result<(), EndpointError> {
-        while let Some(frame) = self.server.poll_transmit() {
+        while let Some(mut frame) = self.server.poll_transmit() {
+            if let Some(held) = &self.held {
+                match held.hold_behind(frame) {
+                    Some(free) => frame = free,
+                    None => continue,
+                }
+            }
             session.send(stomp_message(frame)).await?;
         }
         Ok(())
     }
 
+    /// Waits until no frame waits for the store.
+    async fn released(&self) {
+        if let Some(held) = &self.held {
+            held.released().await;
+        }
+    }
+
+    /// Gives a receipt once a batch is stored, and those before it are given.
+    fn receipt_after(
+        &mut self,
+        session: &Session,
+        batch: Option<BatchNumber>,
+        receipt: Option<ReceiptId>,
+    ) {
+        let Some(receipt) = receipt else { return };
+        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal()) else {
+            return self.server.receipt(receipt);
+        };
+        let Some(version) = self.server.version() else { return };
+        let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+        // Nothing else is left to transmit: it was, before this event was taken.
+        self.server.receipt(receipt);
+        while let Some(frame) = self.server.poll_transmit() {
+            held.hold(journal, batch, frame);
+        }
+    }
+
     async fn handle_event(&mut self, session: &Session, event: Event) {
         match event {
             Event::Connect(connect) => self.connect(session, connect).await,
-            Event::Send(send) => {
-                if let Some(receipt) = self.send(session, send).await {
-                    self.server.receipt(receipt);
-                }
-            }
+            Event::Send(send) => self.send(session, send).await,
             Event::Subscribe(subscribe) => self.subscribe(session, subscribe).await,
             Event::Unsubscribe { id, headers, receipt } => {
                 let key = self.key;
                 let durable = DurableName::from_headers(&headers, id.as_str(), &self.owner);
-                self.shared.hub.deliver(|broker, sink| {
+                let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
                     broker.unsubscribe(clock::now(), key, id.as_str(), sink);
                     // Whoever names a durable subscription here wants no more of it.
                     if let Some(durable) = durable
@@ -79,14 +113,14 @@ impl StompSession {
                         tracing::debug!(%error, "durable subscription was not deleted");
                     }
                 });
-                self.acknowledge_receipt(receipt);
+                self.receipt_after(session, batch, receipt);
                 let session = session.clone();
                 self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
             }
-            Event::Ack(ack) => self.settle(ack, None),
+            Event::Ack(ack) => self.settle(session, ack, None),
             Event::Nack(nack) => {
                 let action = nack_action(nack.requeue);
-                self.settle(nack, Some(action));
+                self.settle(session, nack, Some(action));
             }
             Event::Transaction(actions, receipt) => self.commit(session, actions, receipt).await,
             Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
@@ -109,8 +143,8 @@ impl StompSession {
         self.shared.tell(SessionEvent::Connected { session: session.clone(), user }).await;
     }
 
-    /// Sends to a handler or to the broker. Returns the receipt that is due.
-    async fn send(&mut self, session: &Session, send: Send) -> Option<ReceiptId> {
+    /// Sends to a handler or to the broker.
+    async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
             let message = InboundMessage {
@@ -121,14 +155,11 @@ impl StompSession {
                 messenger: self.shared.messenger.clone(),
             };
             self.handle_by_controller(message).await;
-            return receipt;
+            return self.receipt_after(session, None, receipt);
         }
-        match self.shared.hub.publish(&destination, headers, body) {
-            Ok(_) => receipt,
-            Err(error) => {
-                self.fail(error.to_stomp(), receipt);
-                None
-            }
+        match self.shared.hub.publish_recorded(&destination, headers, body) {
+            Ok((_, batch)) => self.receipt_after(session, batch, receipt),
+            Err(error) => self.fail(error.to_stomp(), receipt),
         }
     }
 
@@ -162,6 +193,7 @@ impl StompSession {
             Ok(options) => options,
             Err(error) => return self.fail((&error).into(), receipt),
         };
+        self.prepare_subscribe(session, &destination, &options).await;
         let class = EncodingClass { version, subscription: id.on_wire() };
         let request = broker::Subscribe {
             session: self.key,
@@ -198,6 +230,25 @@ impl StompSession {
         }
     }
 
+    /// What is going to be delivered must be known to have been, should the server end. And receipts
+    /// come in order: those before must have left.
+    async fn prepare_subscribe(
+        &mut self,
+        session: &Session,
+        destination: &str,
+        options: &SubscribeOptions,
+    ) {
+        let Some(journal) = self.shared.hub.journal().cloned() else { return };
+        let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+            broker.prepare_subscribe(clock::now(), destination, options, sink);
+        });
+        if let (Some(batch), Some(version)) = (batch, self.server.version()) {
+            let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+            held.hold(&journal, batch, Bytes::new());
+        }
+        self.released().await;
+    }
+
     /// A subscription to an application destination is answered by its handler, once, and is not
     /// the broker's.
     async fn subscribe_to_controller(
@@ -228,11 +279,11 @@ impl StompSession {
     }
 
     /// An ACK, or a NACK that does `nack`.
-    fn settle(&mut self, acknowledge: Acknowledge, nack: Option<NackAction>) {
+    fn settle(&mut self, session: &Session, acknowledge: Acknowledge, nack: Option<NackAction>) {
         let Acknowledge { target, receipt, .. } = acknowledge;
         match self.settle_at_broker(&target, nack) {
-            Ok(()) => self.acknowledge_receipt(receipt),
-            Err(error) => self.fail((&error).into(), receipt),
+            (Ok(()), batch) => self.receipt_after(session, batch, receipt),
+            (Err(error), _) => self.fail((&error).into(), receipt),
         }
     }
 
@@ -240,10 +291,10 @@ impl StompSession {
         &self,
         target: &AckTarget,
         nack: Option<NackAction>,
-    ) -> Result<(), AckError> {
+    ) -> (Result<(), AckError>, Option<BatchNumber>) {
         let (now, key) = (clock::now(), self.key);
         let target = broker_target(target);
-        self.shared.hub.deliver(|broker, sink| match nack {
+        self.shared.hub.deliver_recorded(|broker, sink| match nack {
             None => broker.ack(now, key, target, sink),
             Some(action) => broker.nack(now, key, target, action, sink),
         })
@@ -291,10 +342,10 @@ impl StompSession {
             for_broker.push(action);
         }
         let key = self.key;
-        let committed = self
+        let (committed, batch) = self
             .shared
             .hub
-            .deliver(|broker, sink| broker.commit(clock::now(), key, for_broker, sink));
+            .deliver_recorded(|broker, sink| broker.commit(clock::now(), key, for_broker, sink));
         if let Err(error) = committed {
             return self.fail((&error).into(), receipt);
         }
@@ -302,7 +353,7 @@ impl StompSession {
             self.send(session, Send { receipt: None, ..send }).await;
         }
         for receipt in receipts.into_iter().chain(receipt) {
-            self.server.receipt(receipt);
+            self.receipt_after(session, batch, Some(receipt));
         }
     }
 

@@ -1,0 +1,128 @@
+use std::collections::VecDeque;
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use bytes::Bytes;
+use tidings_stomp::{Error, Version, encode};
+use tidings_websocket::{CloseCode, CloseReason};
+use tokio::sync::Notify;
+
+use crate::endpoint::Session;
+use crate::hub::stomp_message;
+use crate::store::{Awaiting, BatchNumber, Journal, StoreError, Waits};
+
+/// Frames of one session that must not leave before something is stored: RECEIPTs, and whatever the
+/// session has said since.
+pub(super) struct HeldFrames {
+    session: Session,
+    version: Version,
+    held: Mutex<Held>,
+    /// Told when nothing is held any more.
+    released: Notify,
+}
+
+#[derive(Default)]
+struct Held {
+    /// Each with the batch that it waits for, which is never older than that of the one before.
+    frames: VecDeque<(BatchNumber, Bytes)>,
+    registration: Registration,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Registration {
+    #[default]
+    None,
+    /// The journal tells of what is stored.
+    WithJournal,
+}
+
+impl HeldFrames {
+    pub(super) fn new(session: Session, version: Version) -> Arc<Self> {
+        let held = Mutex::default();
+        Arc::new(Self { session, version, held, released: Notify::new() })
+    }
+
+    /// Holds a frame back until a batch is stored, and all that were held back before it have left.
+    pub(super) fn hold(self: &Arc<Self>, journal: &Journal, number: BatchNumber, frame: Bytes) {
+        let mut held = self.lock();
+        held.frames.push_back((number, frame));
+        if held.registration == Registration::WithJournal {
+            return;
+        }
+        held.registration = Registration::WithJournal;
+        drop(held);
+        if let Err(committed) = journal.wait_for(number, Arc::clone(self) as _)
+            && self.committed(committed) == Waits::ForMore
+        {
+            let last = self.lock().frames.back().map(|(number, _)| *number);
+            let waits = last.map(|last| journal.wait_for(last, Arc::clone(self) as _));
+            if let Some(Err(committed)) = waits {
+                self.committed(committed);
+            }
+        }
+    }
+
+    /// Holds a frame back that waits for nothing itself, if others are held back. Returns it if not.
+    pub(super) fn hold_behind(&self, frame: Bytes) -> Option<Bytes> {
+        let mut held = self.lock();
+        match held.frames.back() {
+            None => Some(frame),
+            Some((number, _)) => {
+                let number = *number;
+                held.frames.push_back((number, frame));
+                None
+            }
+        }
+    }
+
+    /// Waits until nothing is held back.
+    pub(super) async fn released(&self) {
+        loop {
+            let released = self.released.notified();
+            if self.lock().frames.is_empty() || !self.session.is_open() {
+                return;
+            }
+            released.await;
+        }
+    }
+
+    fn send(&self, frame: Bytes) {
+        // Somebody waits for a batch, and has nothing to say.
+        if frame.is_empty() {
+            return;
+        }
+        if self.session.try_send(stomp_message(frame)).is_err() {
+            let reason = "no room for a receipt";
+            self.session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+        }
+    }
+
+    fn lock(&self) -> MutexGuard<'_, Held> {
+        self.held.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl Awaiting for HeldFrames {
+    fn committed(&self, number: BatchNumber) -> Waits {
+        let mut held = self.lock();
+        while let Some((_, frame)) = held.frames.pop_front_if(|(waits, _)| *waits <= number) {
+            self.send(frame);
+        }
+        if held.frames.is_empty() {
+            *held = Held::default();
+            self.released.notify_waiters();
+            return Waits::NoLonger;
+        }
+        Waits::ForMore
+    }
+
+    fn failed(&self, error: &StoreError) {
+        *self.lock() = Held::default();
+        let advice = "It may still be stored later. Send it again once the server can store.";
+        let body = format!("What you sent is not stored: {}. {advice}\n", error.public());
+        let mut frame = Vec::new();
+        encode(&Error::new("cannot store", body).to_frame(), self.version, &mut frame);
+        self.send(frame.into());
+        self.session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "cannot store"));
+        self.released.notify_waiters();
+    }
+}

@@ -1,0 +1,133 @@
+//! Durable queues across restarts of the application, over TCP.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use support::{Raw, Running, serve};
+use tidings::App;
+use tidings::store::{Batch, MemoryStore, Recovered, Store, StoreError, StoreFault};
+
+async fn start(store: impl Store + 'static) -> Running {
+    serve(App::builder().stomp("/stomp").store(store).build().unwrap()).await
+}
+
+async fn client(server: &Running) -> Raw {
+    let mut client = Raw::connect(server.stomp).await;
+    client.write("CONNECT\naccept-version:1.2\nhost:x\nclient-id:c\n\n\0").await;
+    client.read_until("\0").await;
+    client
+}
+
+fn send(body: &str) -> String {
+    format!("SEND\ndestination:/queue/a\npersistent:true\nreceipt:{body}\n\n{body}\0")
+}
+
+#[tokio::test]
+async fn what_was_receipted_is_there_after_a_restart_and_in_order() {
+    let store = MemoryStore::new();
+    let server = start(store.clone()).await;
+    let mut publisher = client(&server).await;
+    for body in ["1", "2", "3"] {
+        publisher.write(send(body)).await;
+        publisher.read_until(&format!("receipt-id:{body}\n\n\0")).await;
+    }
+    server.stop().await.unwrap();
+    let server = start(store.clone()).await;
+    let mut consumer = client(&server).await;
+    consumer
+        .write("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client-individual\nreceipt:s\n\n\0")
+        .await;
+    let messages = consumer.read_until("\n3\0").await;
+    let at = |text: &str| messages.find(text).unwrap_or_else(|| panic!("{text}: {messages}"));
+    assert!(at("receipt-id:s") < at("\n1\0") && at("\n1\0") < at("\n2\0"), "{messages}");
+    assert!(!messages.contains("redelivered:true"), "nobody has seen them: {messages}");
+    let ack = messages.split("ack:").nth(1).and_then(|rest| rest.lines().next()).unwrap();
+    consumer.write(format!("ACK\nid:{ack}\nreceipt:acked\n\n\0")).await;
+    consumer.read_until("receipt-id:acked").await;
+    server.stop().await.unwrap();
+    let server = start(store).await;
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:s\ndestination:/queue/a\n\n\0").await;
+    let messages = consumer.read_until("\n3\0").await;
+    assert!(!messages.contains("\n1\0"), "it was acknowledged: {messages}");
+    assert_eq!(messages.matches("redelivered:true").count(), 2, "{messages}");
+}
+
+#[tokio::test]
+async fn receipts_come_in_order_and_that_of_disconnect_last() {
+    let server = start(MemoryStore::new()).await;
+    let mut client = client(&server).await;
+    let mut frames = String::new();
+    for number in 0..100 {
+        let persistent = number % 3 == 0;
+        frames += &format!(
+            "SEND\ndestination:/queue/a\npersistent:{persistent}\nreceipt:r{number}\n\nm\0"
+        );
+    }
+    client.write(format!("{frames}DISCONNECT\nreceipt:end\n\n\0")).await;
+    let read = client.read_to_end().await;
+    let receipts: Vec<&str> =
+        read.lines().filter_map(|line| line.strip_prefix("receipt-id:")).collect();
+    let mut expected: Vec<String> = (0..100).map(|number| format!("r{number}")).collect();
+    expected.push("end".to_owned());
+    assert_eq!(receipts, expected);
+}
+
+#[tokio::test]
+async fn a_durable_subscription_outlives_the_server() {
+    let store = MemoryStore::new();
+    let server = start(store.clone()).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/n.*\nreceipt:s\n\
+                     activemq.subscriptionName:news\n\n\0";
+    let mut away = client(&server).await;
+    away.write(format!("{subscribe}DISCONNECT\nreceipt:d\n\n\0")).await;
+    away.read_to_end().await;
+    let mut publisher = client(&server).await;
+    publisher.write("SEND\ndestination:/topic/n.x\npersistent:true\nreceipt:r\n\nkept\0").await;
+    publisher.read_until("receipt-id:r").await;
+    server.stop().await.unwrap();
+    let server = start(store).await;
+    let mut back = client(&server).await;
+    back.write(subscribe).await;
+    let message = back.read_until("kept\0").await;
+    assert!(message.contains("destination:/topic/n.x\n"), "{message}");
+}
+
+/// A disk without room.
+struct Full;
+
+impl Store for Full {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        MemoryStore::new().recover()
+    }
+
+    fn commit(&mut self, _: &Batch) -> Result<(), StoreError> {
+        Err(StoreError::new(StoreFault::Full))
+    }
+}
+
+#[tokio::test]
+async fn whoever_waits_for_what_cannot_be_stored_is_told_why() {
+    let server = start(Full).await;
+    let mut client = client(&server).await;
+    client.write(send("m")).await;
+    let error = client.read_to_end().await;
+    assert!(error.contains("message:cannot store") && error.contains("no room left"), "{error}");
+    assert!(!error.contains("RECEIPT"), "{error}");
+}
+
+#[test]
+fn an_application_without_a_readable_store_is_not_built() {
+    struct Damaged;
+    impl Store for Damaged {
+        fn recover(&mut self) -> Result<Recovered, StoreError> {
+            Err(StoreError::new(StoreFault::Damaged))
+        }
+
+        fn commit(&mut self, _: &Batch) -> Result<(), StoreError> {
+            unreachable!("it is not used")
+        }
+    }
+    let error = App::builder().store(Damaged).build().unwrap_err();
+    assert!(error.to_string().contains("cannot be understood"), "{error}");
+}
