@@ -2,7 +2,6 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 
 /// How much a [`Broker`](crate::Broker) holds at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct Limits {
     /// Topics with subscribers, patterns with subscribers and queues together. Default 100,000.
     pub destinations_max: usize,

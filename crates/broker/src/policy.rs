@@ -7,8 +7,19 @@ use crate::pattern::DestinationPattern;
 ///
 /// What a client asks for with the arguments of a queue goes before its policy, as far as it asks
 /// for less.
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings_broker::{DestinationPolicy, QueueOverflow};
+///
+/// let policy = DestinationPolicy {
+///     message_ttl: Some(Duration::from_secs(60)),
+///     overflow: QueueOverflow::DropHead,
+///     ..DestinationPolicy::default()
+/// };
+/// # let _ = policy;
+/// ```
 #[derive(Clone, Debug, PartialEq, Eq)]
-#[non_exhaustive]
 pub struct DestinationPolicy {
     /// How long a message of a queue waits for a consumer at most. Default: for ever.
     pub message_ttl: Option<Duration>,

@@ -1,6 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
+use tidings_broker::DestinationError;
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
@@ -22,6 +23,7 @@ pub(crate) enum Mistake {
     SockJsUrl(SockJsUrlError),
     VariablePrefix(String),
     Origin(String),
+    Policy { pattern: String, error: DestinationError },
     Store(StoreError),
 }
 
@@ -53,6 +55,9 @@ impl fmt::Display for BuildError {
                         f,
                         "; `{prefix}` (SockJS) has path parameters, which only endpoints can"
                     )?;
+                }
+                Mistake::Policy { pattern, error } => {
+                    write!(f, "; policy of `{pattern}`: {error}")?;
                 }
                 Mistake::Store(error) => write!(f, "; {error}")?,
                 Mistake::Origin(origin) if origin == "*" => {

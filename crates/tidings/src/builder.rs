@@ -3,6 +3,7 @@ use std::future::Future;
 use std::sync::Arc;
 
 use http::Extensions;
+use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, DestinationPolicy};
 use tidings_websocket::Limits;
 
 use crate::app::{App, Inner, TrailingSlash};
@@ -39,6 +40,7 @@ pub struct AppBuilder {
     trailing_slash: TrailingSlash,
     state_values: Extensions,
     store: Option<Box<dyn Store>>,
+    broker: BrokerOptions,
     mistakes: Vec<Mistake>,
 }
 
@@ -57,6 +59,7 @@ impl App {
             trailing_slash: TrailingSlash::default(),
             state_values: Extensions::new(),
             store: None,
+            broker: BrokerOptions::default(),
             mistakes: Vec::new(),
         }
     }
@@ -284,6 +287,40 @@ impl AppBuilder {
         self
     }
 
+    /// Sets how destinations behave whose names match `pattern`, in which `*` stands for one word and `**`
+    /// for any number. Of several policies the first one that matches a destination is its policy.
+    #[must_use]
+    pub fn destination_policy(mut self, pattern: &str, policy: DestinationPolicy) -> Self {
+        match DestinationPattern::parse(pattern) {
+            Ok(pattern) => self.broker.policies.push(pattern, policy),
+            Err(error) => {
+                self.mistakes.push(Mistake::Policy { pattern: pattern.to_owned(), error });
+            }
+        }
+        self
+    }
+
+    /// Sets how much the broker holds.
+    #[must_use]
+    pub fn broker_limits(mut self, limits: broker::Limits) -> Self {
+        self.broker.limits = limits;
+        self
+    }
+
+    /// Sets what the names of topics start with. Default `/topic/`.
+    #[must_use]
+    pub fn topic_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
+        self.broker.topic_prefixes = prefixes.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Sets what the names of queues start with. Default `/queue/`.
+    #[must_use]
+    pub fn queue_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
+        self.broker.queue_prefixes = prefixes.into_iter().map(str::to_owned).collect();
+        self
+    }
+
     /// Sets the prefix of the destinations that controllers handle. Default `/app`.
     #[must_use]
     pub fn application_prefix(mut self, prefix: &str) -> Self {
@@ -326,7 +363,7 @@ impl AppBuilder {
     /// # Errors
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
-    /// sends, state that endpoints ask for and were not given, ambiguous mappings.
+    /// sends, patterns of policies that are none, state that endpoints ask for and were not given, ambiguous mappings.
     pub fn build(self) -> Result<App, BuildError> {
         let Self { endpoints, sockjs, stomp_paths, controllers, mut mistakes, .. } = self;
         let ground = endpoints.ground.clone();
@@ -363,10 +400,10 @@ impl AppBuilder {
         BuildError::check(mistakes)?;
 
         let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
-        let (hub, recovery) = match self.store.map(Hub::with_store) {
-            None => (Hub::new(), Recovery::default()),
-            Some(Ok((hub, recovery))) => (hub, recovery),
-            Some(Err(error)) => return Err(BuildError::of(Mistake::Store(error))),
+        let (hub, recovery) = match self.store {
+            None => (Hub::new(self.broker), Recovery::default()),
+            Some(store) => Hub::with_store(self.broker, store)
+                .map_err(|error| BuildError::of(Mistake::Store(error)))?,
         };
         let stomp = StompDoor::new(&ground, hub, controllers, listeners, prefix);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);

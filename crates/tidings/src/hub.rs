@@ -33,16 +33,17 @@ pub(crate) struct Hub {
 
 impl Hub {
     /// A hub whose queues are in memory only.
-    pub(crate) fn new() -> Arc<Self> {
+    pub(crate) fn new(options: BrokerOptions) -> Arc<Self> {
         let mut octets = [0; 4];
         getrandom::fill(&mut octets).expect("the operating system provides randomness");
         let message_id_prefix = format!("{:08x}", u32::from_ne_bytes(octets));
-        let options = BrokerOptions { message_id_prefix, ..BrokerOptions::default() };
+        let options = BrokerOptions { message_id_prefix, ..options };
         Self::with_broker(Broker::new(options), None)
     }
 
     /// A hub whose durable queues are in a store, with what is there, and how much that is.
     pub(crate) fn with_store(
+        options: BrokerOptions,
         mut store: Box<dyn Store>,
     ) -> Result<(Arc<Self>, Recovery), StoreError> {
         let recovered = store.recover()?;
@@ -50,7 +51,7 @@ impl Hub {
         let options = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
             message_id_prefix: recovered.message_id_prefix,
-            ..BrokerOptions::default()
+            ..options
         };
         let hub = Self::with_broker(Broker::new(options), Some(Journal::start(store)));
         for queue in recovered.queues {

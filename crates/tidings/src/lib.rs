@@ -4,6 +4,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod app;
+pub mod broker;
 mod build_error;
 mod builder;
 pub mod client;

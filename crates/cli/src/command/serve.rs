@@ -1,3 +1,5 @@
+mod destinations;
+
 use std::error::Error;
 use std::fmt;
 use std::io::{self, IsTerminal, Write, stdout};
@@ -12,6 +14,7 @@ use tidings::{App, Recovery};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::destinations::DestinationSettings;
 use crate::log::LogLevel;
 use crate::{demo, site};
 
@@ -30,6 +33,14 @@ pub(crate) struct Arguments {
     /// Directory for durable queues, created with the first persistent message.
     #[arg(long, value_name = "DIR", default_value = "./tidings-data")]
     data_dir: PathBuf,
+    /// Set how destinations behave: '/queue/jobs.* message-ttl=1h,deliveries-max=5'. `--help` lists the
+    /// settings.
+    #[arg(
+        long,
+        value_name = "PATTERN SETTING=VALUE,…",
+        long_help = destinations::help()
+    )]
+    destination: Vec<DestinationSettings>,
     /// How much to log on standard error.
     #[arg(long, value_name = "LEVEL", default_value = "warn", value_enum)]
     pub(crate) log: LogLevel,
@@ -85,7 +96,11 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let lab = demo::Lab::new()?;
     let store = RedbStore::new(&arguments.data_dir);
-    let app = tokio::task::spawn_blocking(|| demo::app(store)).await??;
+    let mut app = demo::app().store(store);
+    for DestinationSettings { pattern, policy } in arguments.destination.clone() {
+        app = app.destination_policy(&pattern, policy);
+    }
+    let app = tokio::task::spawn_blocking(|| app.build()).await??;
     let recovery = app.recovery();
     let server = listen(arguments, app).await?.fallback(lab.clone().before(site));
     announce(server.http_addrs().first(), server.stomp_addrs().first(), |out| {

@@ -6,16 +6,14 @@ mod greetings;
 mod lab;
 mod playground;
 
-use tidings::store::Store;
-use tidings::{App, BuildError};
+use tidings::{App, AppBuilder};
 
 pub(crate) use lab::Lab;
 
 /// The application that `tidings serve` serves.
-pub(crate) fn app(store: impl Store + 'static) -> Result<App, BuildError> {
+pub(crate) fn app() -> AppBuilder {
     let rooms = chat::Rooms::default();
     App::builder()
-        .store(store)
         .endpoint(|| playground::Playground)
         .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
         .sockjs("/echo", || echo::Echo)
@@ -23,5 +21,4 @@ pub(crate) fn app(store: impl Store + 'static) -> Result<App, BuildError> {
         .controller(greetings::Greetings)
         .controller(chat::Chat::new(rooms.clone()))
         .session_listener(chat::Departures::new(rooms))
-        .build()
 }

@@ -1,0 +1,261 @@
+//! `--destination`: how destinations behave, from the command line.
+
+use std::fmt::Write;
+use std::str::FromStr;
+use std::time::Duration;
+
+use tidings::broker::{
+    DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow,
+};
+
+/// The value of one `--destination`: a pattern, a blank, and settings separated by commas.
+#[derive(Clone, Debug)]
+pub(super) struct DestinationSettings {
+    pub(super) pattern: String,
+    pub(super) policy: DestinationPolicy,
+}
+
+/// Something that can be set: one row of the table in `docs/destinations.md`.
+struct Setting {
+    name: &'static str,
+    /// What its value looks like.
+    value: &'static str,
+    /// What it does, for `--help`.
+    about: &'static str,
+    /// Sets it, or says that the value is none.
+    set: fn(&mut DestinationPolicy, &str) -> Option<()>,
+}
+
+/// Everything that can be set, in the order of `--help`.
+const SETTINGS: &[Setting] = &[
+    Setting {
+        name: "message-ttl",
+        value: "DURATION",
+        about: "how long a message of a queue waits at most",
+        set: |policy, value| {
+            policy.message_ttl = Some(duration(value)?);
+            Some(())
+        },
+    },
+    Setting {
+        name: "messages-max",
+        value: "NUMBER",
+        about: "how many messages a queue holds",
+        set: |policy, value| {
+            policy.messages_max = Some(value.parse().ok()?);
+            Some(())
+        },
+    },
+    Setting {
+        name: "octets-max",
+        value: "SIZE",
+        about: "how many octets a queue holds",
+        set: |policy, value| {
+            policy.octets_max = Some(size(value)?);
+            Some(())
+        },
+    },
+    Setting {
+        name: "overflow",
+        value: "wait|drop-head|drop-new",
+        about: "what becomes of messages for which a queue has no room",
+        set: |policy, value| {
+            policy.overflow = match value {
+                "wait" => QueueOverflow::Wait,
+                "drop-head" => QueueOverflow::DropHead,
+                "drop-new" => QueueOverflow::DropNew,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Setting {
+        name: "deliveries-max",
+        value: "NUMBER",
+        about: "how often a message is delivered before it is a dead letter",
+        set: |policy, value| {
+            policy.deliveries_max = value.parse().ok().filter(|max| *max > 0)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "redelivery-delay",
+        value: "DURATION",
+        about: "how long a message waits after its first delivery that was not acknowledged",
+        set: |policy, value| {
+            policy.redelivery_delay.first = duration(value)?;
+            policy.redelivery_delay.max = policy.redelivery_delay.max.max(duration(value)?);
+            Some(())
+        },
+    },
+    Setting {
+        name: "redelivery-factor",
+        value: "NUMBER",
+        about: "by what that delay grows each time",
+        set: |policy, value| {
+            policy.redelivery_delay.factor = value.parse().ok().filter(|factor| *factor > 0)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "redelivery-delay-max",
+        value: "DURATION",
+        about: "how long it gets; give it too with a factor",
+        set: |policy, value| {
+            policy.redelivery_delay.max = duration(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "dead-letters",
+        value: "DESTINATION|PREFIX*|discard",
+        about: "where messages go that a queue gives up",
+        set: |policy, value| {
+            policy.dead_letters = match (value, value.strip_suffix('*')) {
+                ("discard", _) => DeadLetters::Discard,
+                (_, Some(prefix)) => DeadLetters::QueueNamed(prefix.to_owned()),
+                (name, None) => DeadLetters::To(Destination::parse(name).ok()?),
+            };
+            Some(())
+        },
+    },
+];
+
+impl FromStr for DestinationSettings {
+    type Err = String;
+
+    fn from_str(text: &str) -> Result<Self, String> {
+        let text = text.trim();
+        let (pattern, settings) = text.split_once(char::is_whitespace).ok_or(
+            "expected a pattern, a blank, and settings, such as '/queue/jobs.* message-ttl=1h,deliveries-max=5'",
+        )?;
+        DestinationPattern::parse(pattern).map_err(|error| error.to_string())?;
+        let mut policy = DestinationPolicy::default();
+        for setting in settings.split(',').map(str::trim) {
+            let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
+            let (name, value) = (name.trim(), value.trim());
+            let Some(known) = SETTINGS.iter().find(|known| known.name == name) else {
+                let names: Vec<_> = SETTINGS.iter().map(|known| known.name).collect();
+                return Err(format!(
+                    "unknown setting `{name}`, expected one of {}",
+                    names.join(", ")
+                ));
+            };
+            (known.set)(&mut policy, value).ok_or_else(|| {
+                format!("`{value}` is no value of {name}, expected {}", known.value)
+            })?;
+        }
+        Ok(Self { pattern: pattern.to_owned(), policy })
+    }
+}
+
+/// What `--help` says of the settings.
+pub(super) fn help() -> String {
+    let mut help = "Sets how destinations behave whose names match a pattern; can be given more than once. \
+        In PATTERN, `*` stands for one word and `**` for any number; the first pattern that matches a \
+        destination counts. A DURATION is a number and ms, s, m, h or d; a SIZE is in octets, or has KiB, MiB \
+        or GiB behind it.\n\nSettings:"
+        .to_owned();
+    for Setting { name, value, about, .. } in SETTINGS {
+        let _ = write!(help, "\n- {name}={value}: {about}");
+    }
+    help
+}
+
+fn duration(text: &str) -> Option<Duration> {
+    let (number, unit) = number_and_unit(text)?;
+    let milliseconds = match unit {
+        "ms" => 1,
+        "s" => 1_000,
+        "m" => 60_000,
+        "h" => 3_600_000,
+        "d" => 86_400_000,
+        _ => return None,
+    };
+    number.checked_mul(milliseconds).map(Duration::from_millis)
+}
+
+fn size(text: &str) -> Option<usize> {
+    let (number, unit) = number_and_unit(text)?;
+    let octets: u64 = match unit {
+        "" => 1,
+        "KiB" => 1 << 10,
+        "MiB" => 1 << 20,
+        "GiB" => 1 << 30,
+        _ => return None,
+    };
+    usize::try_from(number.checked_mul(octets)?).ok()
+}
+
+fn number_and_unit(text: &str) -> Option<(u64, &str)> {
+    let digits = text.find(|c: char| !c.is_ascii_digit()).unwrap_or(text.len());
+    let (number, unit) = text.split_at(digits);
+    Some((number.parse().ok()?, unit.trim_start()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn every_setting_is_read() {
+        let check = |settings: &str, change: fn(&mut DestinationPolicy)| {
+            let read: DestinationSettings = format!("/queue/a.* {settings}").parse().unwrap();
+            let mut expected = DestinationPolicy::default();
+            change(&mut expected);
+            assert_eq!(
+                (read.pattern.as_str(), read.policy),
+                ("/queue/a.*", expected),
+                "{settings}"
+            );
+        };
+        check("message-ttl=250ms", |policy| policy.message_ttl = Some(Duration::from_millis(250)));
+        check("message-ttl=2d", |policy| policy.message_ttl = Some(Duration::from_secs(172_800)));
+        check("messages-max=7, octets-max=2MiB", |policy| {
+            policy.messages_max = Some(7);
+            policy.octets_max = Some(2 * 1024 * 1024);
+        });
+        check("overflow=drop-head", |policy| policy.overflow = QueueOverflow::DropHead);
+        check("overflow=drop-new", |policy| policy.overflow = QueueOverflow::DropNew);
+        check("overflow=wait", |policy| policy.overflow = QueueOverflow::Wait);
+        check("deliveries-max=3", |policy| policy.deliveries_max = 3);
+        check("redelivery-delay=1s", |policy| {
+            policy.redelivery_delay.first = Duration::from_secs(1);
+            policy.redelivery_delay.max = Duration::from_secs(1);
+        });
+        check("redelivery-delay=1s,redelivery-factor=2,redelivery-delay-max=1m", |policy| {
+            policy.redelivery_delay.first = Duration::from_secs(1);
+            policy.redelivery_delay.factor = 2;
+            policy.redelivery_delay.max = Duration::from_secs(60);
+        });
+        check("dead-letters=discard", |policy| policy.dead_letters = DeadLetters::Discard);
+        check("dead-letters=/queue/dead.*", |policy| {
+            policy.dead_letters = DeadLetters::QueueNamed("/queue/dead.".to_owned());
+        });
+        check("dead-letters=/queue/dead", |policy| {
+            policy.dead_letters = DeadLetters::To(Destination::parse("/queue/dead").unwrap());
+        });
+    }
+
+    #[test]
+    fn a_mistake_is_told_with_what_was_expected() {
+        let check = |text: &str, expected: &str| {
+            let error = text.parse::<DestinationSettings>().unwrap_err();
+            assert!(error.contains(expected), "{text}: {error}");
+        };
+        check("/queue/a", "expected a pattern, a blank, and settings");
+        check("/queue/a ttl=1s", "unknown setting `ttl`, expected one of message-ttl, ");
+        check("/queue/a message-ttl=1", "`1` is no value of message-ttl, expected DURATION");
+        check("/queue/a message-ttl=99999999999999999999d", "expected DURATION");
+        check("/queue/a octets-max=1kb", "expected SIZE");
+        check("/queue/a deliveries-max=0", "expected NUMBER");
+        check("/queue/a overflow", "expected wait|drop-head|drop-new");
+        check("/queue/a,overflow=wait", "a blank");
+    }
+
+    #[test]
+    fn help_names_every_setting() {
+        let help = help();
+        assert!(SETTINGS.iter().all(|setting| help.contains(setting.name)));
+    }
+}
