@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::base36;
+use crate::short_text::ShortText;
 
 /// What a consumer names to acknowledge one delivery: the `ack` header of MESSAGE and the `id`
 /// header of ACK and NACK in STOMP 1.2.
@@ -8,21 +9,21 @@ use crate::base36;
 /// Short, unique among the deliveries of a session, and made of characters that no version of STOMP
 /// has to escape. A redelivery has a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AckId(Box<str>);
+pub struct AckId(ShortText<{ 2 * base36::DIGITS_MAX + 1 }>);
 
 impl AckId {
     /// The id as it is written on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        self.0.as_str()
     }
 
     pub(crate) fn new(subscription_number: u64, tag: DeliveryTag) -> Self {
-        let mut text = String::with_capacity(8);
+        let mut text = ShortText::new();
         base36::push(&mut text, subscription_number);
-        text.push('.');
+        text.push(b'.');
         base36::push(&mut text, tag.0);
-        Self(text.into())
+        Self(text)
     }
 
     /// The number of the subscription within its session and the delivery, of an id that may never

@@ -25,10 +25,20 @@ pub struct QueueArguments {
 }
 
 impl QueueArguments {
+    pub(crate) const NONE: Self = Self {
+        message_ttl: None,
+        expires: None,
+        messages_max: None,
+        octets_max: None,
+        overflow: None,
+        priority_max: None,
+        dead_letters: None,
+    };
+
     /// Whether nothing is asked.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        *self == Self::default()
+        *self == Self::NONE
     }
 
     /// What both ask, or the name of the argument about which they differ.

@@ -1,15 +1,20 @@
 //! Numbers in the fewest octets that need no escaping in a STOMP header.
 
+use crate::short_text::ShortText;
+
+/// The digits of the longest number.
+pub(crate) const DIGITS_MAX: usize = 13;
+
 const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// Appends `number` in base 36, lower case, without leading zeros.
-pub(crate) fn push(text: &mut String, number: u64) {
+pub(crate) fn push<const OCTETS: usize>(text: &mut ShortText<OCTETS>, number: u64) {
     let leading = number / 36;
     if leading > 0 {
         push(text, leading);
     }
     let digit = usize::try_from(number % 36).unwrap_or(0);
-    text.push(char::from(DIGITS[digit]));
+    text.push(DIGITS[digit]);
 }
 
 /// Reads back what [`push`] wrote, and nothing else: every number has exactly one spelling.
@@ -34,9 +39,9 @@ mod tests {
     #[test]
     fn every_number_reads_back() {
         for number in [0, 1, 35, 36, 1295, 1296, u64::from(u32::MAX), u64::MAX] {
-            let mut text = String::new();
+            let mut text = ShortText::<DIGITS_MAX>::new();
             push(&mut text, number);
-            assert_eq!(parse(&text), Some(number), "{text}");
+            assert_eq!(parse(text.as_str()), Some(number), "{text:?}");
         }
     }
 

@@ -34,6 +34,7 @@ mod recording;
 mod routing;
 mod selector;
 mod session;
+mod short_text;
 mod sink;
 mod stats;
 mod stomp;

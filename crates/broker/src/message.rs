@@ -1,11 +1,11 @@
 use std::fmt;
-use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use bytes::Bytes;
 
 use crate::base36;
 use crate::destination::Destination;
+use crate::short_text::ShortText;
 use crate::stomp::Headers;
 use crate::timestamp::Timestamp;
 
@@ -64,18 +64,21 @@ impl Message {
 /// The id of a message, for the `message-id` header of MESSAGE.
 ///
 /// No other message of the same broker has it. It consists of ASCII letters, digits, `-` and `_`,
-/// so that no version of STOMP has to escape it. Cloning it copies no text.
+/// so that no version of STOMP has to escape it.
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MessageId {
     serial: u64,
-    text: Arc<str>,
+    text: ShortText<{ PREFIX_OCTETS_MAX + 1 + base36::DIGITS_MAX }>,
 }
+
+/// The longest prefix of an id, without the `-` behind it.
+const PREFIX_OCTETS_MAX: usize = 16;
 
 impl MessageId {
     /// The id as it is written on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.text
+        self.text.as_str()
     }
 
     pub(crate) fn serial(&self) -> u64 {
@@ -107,7 +110,7 @@ impl MessageIds {
     /// Ids that start with what may stand in an id of `prefix`, and count up from `first`.
     pub(crate) fn new(prefix: &str, first: u64) -> Self {
         let fits = |c: &char| c.is_ascii_alphanumeric() || matches!(c, '-' | '_');
-        let mut prefix: String = prefix.chars().filter(fits).collect();
+        let mut prefix: String = prefix.chars().filter(fits).take(PREFIX_OCTETS_MAX).collect();
         if !prefix.is_empty() {
             prefix.push('-');
         }
@@ -120,11 +123,10 @@ impl MessageIds {
 
     /// The id with this serial number.
     pub(crate) fn of(&self, serial: u64) -> MessageId {
-        // 13 digits hold any u64.
-        let mut text = String::with_capacity(self.prefix.len() + 13);
+        let mut text = ShortText::new();
         text.push_str(&self.prefix);
         base36::push(&mut text, serial);
-        MessageId { serial, text: text.into() }
+        MessageId { serial, text }
     }
 
     /// The serial number of an id that was given to a message.
@@ -153,6 +155,13 @@ mod tests {
         for text in ["", "1", "n1-", "n1-0", "n1-2", "n1-01", "n2-1"] {
             assert_eq!(ids.parse(text), None, "{text}");
         }
+    }
+
+    #[test]
+    fn the_longest_id_fits() {
+        let ids = MessageIds::new(&"p".repeat(PREFIX_OCTETS_MAX + 1), 1);
+        let id = ids.of(u64::MAX);
+        assert_eq!(id.as_str(), "pppppppppppppppp-3w5e11264sgsf");
     }
 
     #[test]

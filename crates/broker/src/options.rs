@@ -6,7 +6,7 @@ use crate::policy::DestinationPolicies;
 pub struct BrokerOptions {
     /// What the ids of messages start with. Random text makes them differ from those of other
     /// brokers and of this one before a restart. Characters other than ASCII letters, digits, `-`
-    /// and `_` are left out. Default empty.
+    /// and `_` are left out, and those behind the 16th of what is left. Default empty.
     pub message_id_prefix: String,
     /// The number of the first message; the others count up from it. A broker whose messages are
     /// stored needs one beyond those of its past. Default 1.

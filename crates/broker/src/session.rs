@@ -1,10 +1,9 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::kind::DestinationKind;
 use crate::pattern::DestinationPattern;
-use crate::stomp::SubscriptionId;
 use crate::subscription::{Flow, SessionKey, Subscription};
 use crate::sync::lock;
 
@@ -31,9 +30,8 @@ pub(crate) struct Session<S> {
 
 #[derive(Debug)]
 pub(crate) struct Routes<S> {
-    by_number: BTreeMap<u64, Route<S>>,
-    /// Several for an id that has subscribed to several destinations.
-    numbers: HashMap<SubscriptionId, Vec<u64>>,
+    /// In the order of their numbers. Several of one id, where it has subscribed to several destinations.
+    routes: Vec<Route<S>>,
     next_number: u64,
     life: Life,
 }
@@ -87,19 +85,14 @@ impl<S> SessionTable<S> {
 
 impl<S> Default for Session<S> {
     fn default() -> Self {
-        let routes = Routes {
-            by_number: BTreeMap::new(),
-            numbers: HashMap::new(),
-            next_number: 1,
-            life: Life::Connected,
-        };
+        let routes = Routes { routes: Vec::new(), next_number: 1, life: Life::Connected };
         Self { flow: Arc::default(), routes: Mutex::new(routes) }
     }
 }
 
 impl<S> Routes<S> {
     pub(crate) fn len(&self) -> usize {
-        self.by_number.len()
+        self.routes.len()
     }
 
     pub(crate) fn is_disconnected(&self) -> bool {
@@ -119,52 +112,50 @@ impl<S> Routes<S> {
     }
 
     pub(crate) fn insert(&mut self, route: Route<S>) {
-        let subscription = &route.subscription;
-        let numbers = self.numbers.entry(subscription.id.clone());
-        numbers.or_insert_with(|| Vec::with_capacity(1)).push(subscription.number);
-        self.by_number.insert(subscription.number, route);
+        // Most sessions have one.
+        if self.routes.is_empty() {
+            self.routes.reserve_exact(1);
+        }
+        self.routes.push(route);
     }
 
     pub(crate) fn by_number(&self, number: u64) -> Option<&Route<S>> {
-        self.by_number.get(&number)
+        self.place_of(number).map(|at| &self.routes[at])
     }
 
     pub(crate) fn has_id(&self, id: &str) -> bool {
-        self.numbers.contains_key(id)
+        self.by_id(id).next().is_some()
     }
 
     /// The parts of a subscription: one for each destination.
-    pub(crate) fn by_id(&self, id: &str) -> impl Iterator<Item = &Route<S>> {
-        let numbers = self.numbers.get(id).map_or(&[][..], Vec::as_slice);
-        numbers.iter().filter_map(|number| self.by_number(*number))
+    pub(crate) fn by_id<'a>(&'a self, id: &'a str) -> impl Iterator<Item = &'a Route<S>> {
+        self.routes.iter().filter(move |route| route.subscription.id.as_str() == id)
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Vec<Route<S>> {
-        let numbers = self.numbers.remove(id).unwrap_or_default();
-        numbers.iter().filter_map(|number| self.by_number.remove(number)).collect()
+        self.routes.extract_if(.., |route| route.subscription.id.as_str() == id).collect()
     }
 
     /// Removes one part of a subscription.
     pub(crate) fn remove_part(&mut self, subscription: &Subscription<S>) {
-        self.by_number.remove(&subscription.number);
-        if let Some(numbers) = self.numbers.get_mut(subscription.id.as_str()) {
-            numbers.retain(|number| *number != subscription.number);
-            if numbers.is_empty() {
-                self.numbers.remove(subscription.id.as_str());
-            }
+        if let Some(at) = self.place_of(subscription.number) {
+            self.routes.remove(at);
         }
     }
 
     /// The routes, the oldest first.
     pub(crate) fn iter(&self) -> impl Iterator<Item = &Route<S>> {
-        self.by_number.values()
+        self.routes.iter()
+    }
+
+    fn place_of(&self, number: u64) -> Option<usize> {
+        self.routes.binary_search_by_key(&number, |route| route.subscription.number).ok()
     }
 
     /// Takes all routes, those of one destination side by side. No further ones are wanted.
     pub(crate) fn disconnect(&mut self) -> Vec<Route<S>> {
         self.life = Life::Disconnected;
-        self.numbers.clear();
-        let mut routes: Vec<_> = std::mem::take(&mut self.by_number).into_values().collect();
+        let mut routes = std::mem::take(&mut self.routes);
         routes.sort_by_key(Route::place);
         routes
     }

@@ -58,7 +58,7 @@ impl<S> Subscribers<S> {
     /// Those whose selector the message meets.
     pub(crate) fn that_want(&self, message: &Message) -> Self {
         let all = self.groups().flat_map(|(_, group)| group);
-        let wanting = all.filter(|subscription| subscription.options.wants(message));
+        let wanting = all.filter(|subscription| subscription.options().wants(message));
         wanting.fold(Self::default(), |some, one| some.with(Arc::clone(one)))
     }
 

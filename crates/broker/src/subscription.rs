@@ -66,6 +66,23 @@ pub struct SubscribeOptions {
 }
 
 impl SubscribeOptions {
+    /// What is asked for by who asks for nothing.
+    const NONE: Self = Self {
+        prefetch: None,
+        selector: None,
+        priority: 0,
+        exclusivity: Exclusivity::Shared,
+        access: Access::Consume,
+        durable: None,
+        arguments: QueueArguments::NONE,
+        missing: MissingQueue::Create,
+    };
+
+    /// As they are kept with a subscription.
+    pub(crate) fn boxed(&self) -> Option<Box<Self>> {
+        (*self != Self::NONE).then(|| Box::new(self.clone()))
+    }
+
     /// Whether a message is wanted, as far as the selector goes.
     pub(crate) fn wants(&self, message: &Message) -> bool {
         let header = |name: &str| message.headers.get(name);
@@ -146,8 +163,20 @@ pub struct Subscription<S> {
     pub(crate) serial: u64,
     /// Counts up over the subscriptions of the session; the first half of an ack id.
     pub(crate) number: u64,
-    pub(crate) options: SubscribeOptions,
+    /// What it asks for besides; few ask for anything.
+    pub(crate) options: Option<Box<SubscribeOptions>>,
     pub(crate) flow: Arc<Flow>,
+}
+
+impl<S> Subscription<S> {
+    pub(crate) fn options(&self) -> &SubscribeOptions {
+        static NONE: SubscribeOptions = SubscribeOptions::NONE;
+        self.options.as_deref().unwrap_or(&NONE)
+    }
+
+    pub(crate) fn set_options(&mut self, options: SubscribeOptions) {
+        self.options = options.boxed();
+    }
 }
 
 impl<S> fmt::Debug for Subscription<S> {

@@ -430,8 +430,7 @@ impl Run {
 /// No message is delivered too often.
 fn options() -> BrokerOptions {
     let mut options = BrokerOptions::default();
-    let mut policy = DestinationPolicy::default();
-    policy.deliveries_max = u32::MAX;
+    let policy = DestinationPolicy { deliveries_max: u32::MAX, ..DestinationPolicy::default() };
     options.policies.set_rest(policy);
     options
 }

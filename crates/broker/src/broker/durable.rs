@@ -105,7 +105,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;
         let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
         let _durable = lock(&self.durable);
-        let selector = subscription.options.selector.clone();
+        let selector = subscription.options().selector.clone();
         let binding = Binding::new(pattern.clone(), selector);
         if let Some(queue) = self.routing.queue(&name)
             && queue.binding() != Some(&binding)
@@ -116,7 +116,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let is_new = self.routing.queue(&name).is_none();
         let queue = self.routing.open_queue(&name, &Role::Durable(binding))?;
         let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
-        queue.declare(&subscription.options.arguments, operation).map_err(differs)?;
+        queue.declare(&subscription.options().arguments, operation).map_err(differs)?;
         if is_new {
             self.bindings.insert(pattern, Arc::clone(&queue));
         }
@@ -152,9 +152,11 @@ fn consumer_of<S>(
 ) -> Arc<Subscription<S>> {
     let mut subscription =
         Arc::into_inner(subscription).expect("nobody else has seen the subscription yet");
-    subscription.options.selector = None;
+    let mut options = subscription.options().clone();
+    options.selector = None;
     if durable.sharing == Sharing::One {
-        subscription.options.exclusivity = Exclusivity::Alone;
+        options.exclusivity = Exclusivity::Alone;
     }
+    subscription.set_options(options);
     Arc::new(subscription)
 }

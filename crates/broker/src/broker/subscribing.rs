@@ -195,7 +195,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             class: request.class.clone(),
             serial: self.next_serial(),
             number: routes.next_number(),
-            options: request.options.clone(),
+            options: request.options.boxed(),
             flow: Arc::clone(&session.flow),
         })
     }
@@ -212,7 +212,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         loop {
             let destination: Arc<dyn DestinationKind<S>> = match place.kind {
                 Kind::Topic => self.routing.open_topic(pattern)?,
-                Kind::Queue => self.open_queue(pattern, &subscription.options, operation)?,
+                Kind::Queue => self.open_queue(pattern, subscription.options(), operation)?,
                 Kind::TemporaryQueue => {
                     self.routing.open_queue(pattern.name(), &Role::Temporary)?
                 }

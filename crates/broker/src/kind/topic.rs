@@ -38,7 +38,7 @@ impl<S> Topic<S> {
     }
 
     fn snapshot_of(&self, subscription: &Subscription<S>) -> &ArcSwap<Subscribers<S>> {
-        match subscription.options.selector {
+        match subscription.options().selector {
             Some(_) => &self.selective,
             None => &self.subscribers,
         }

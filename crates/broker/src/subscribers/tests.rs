@@ -15,7 +15,7 @@ fn subscription(serial: u64, class: &str, ack: AckMode) -> Arc<Subscription<u64>
         serial,
         number: 1,
         destination: crate::destination::Destination::parse("/topic/x").unwrap(),
-        options: Default::default(),
+        options: None,
         flow: Arc::default(),
     })
 }

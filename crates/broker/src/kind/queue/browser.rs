@@ -38,7 +38,7 @@ impl<S> Browser<S> {
                 return operation.sink.browsed(&self.subscription);
             };
             let is_wanted = queued.place.position < self.end
-                && self.subscription.options.wants(&queued.message);
+                && self.subscription.options().wants(&queued.message);
             if is_wanted {
                 let delivered = operation.sink.deliver(Delivery {
                     message: &queued.message,

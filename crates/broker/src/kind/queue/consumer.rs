@@ -51,7 +51,7 @@ impl<S> Consumer<S> {
             AckMode::Client => Some(Covers::EarlierDeliveries),
             AckMode::ClientIndividual => Some(Covers::OneDelivery),
         };
-        let prefetch = match subscription.options.prefetch.unwrap_or(prefetch_default) {
+        let prefetch = match subscription.options().prefetch.unwrap_or(prefetch_default) {
             0 => usize::MAX,
             prefetch => usize::try_from(prefetch).unwrap_or(usize::MAX),
         };
@@ -70,16 +70,16 @@ impl<S> Consumer<S> {
     }
 
     pub(super) fn priority(&self) -> i32 {
-        self.subscription.options.priority
+        self.subscription.options().priority
     }
 
     pub(super) fn is_first_in_line(&self) -> bool {
-        self.subscription.options.exclusivity == Exclusivity::FirstInLine
+        self.subscription.options().exclusivity == Exclusivity::FirstInLine
     }
 
     /// Whether it would take this message, as far as its selector goes.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.subscription.options.wants(message)
+        self.subscription.options().wants(message)
     }
 
     /// Whether it may have another message now.

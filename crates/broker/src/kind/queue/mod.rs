@@ -356,14 +356,14 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         if state.life == Life::Retired {
             return Err(NotAttached::Retired);
         }
-        if subscription.options.access == Access::Browse {
+        if subscription.options().access == Access::Browse {
             on_active();
             let mut browser = Browser::new(Arc::clone(subscription), &state.backlog);
             browser.go_on(&state.backlog, operation);
             state.browsers.insert(subscription.serial, browser);
             return Ok(());
         }
-        let alone = |it: &Subscription<S>| it.options.exclusivity == Exclusivity::Alone;
+        let alone = |it: &Subscription<S>| it.options().exclusivity == Exclusivity::Alone;
         let is_taken = state.consumers.values().any(|consumer| alone(&consumer.subscription));
         if is_taken || (alone(subscription) && !state.consumers.is_empty()) {
             return Err(NotAttached::Exclusive);
