@@ -2,10 +2,11 @@ use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
-use tidings_stomp::{Error, Version, encode};
+use tidings_stomp::{Error, ReceiptId, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::sync::Notify;
 
+use super::session::StompSession;
 use crate::endpoint::Session;
 use crate::hub::stomp_message;
 use crate::store::{Awaiting, BatchNumber, Journal, StoreError, Waits};
@@ -124,5 +125,40 @@ impl Awaiting for HeldFrames {
         self.send(frame.into());
         self.session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "cannot store"));
         self.released.notify_waiters();
+    }
+}
+
+impl StompSession {
+    /// Waits until no frame waits for the store.
+    pub(super) async fn released(&self) {
+        if let Some(held) = &self.held {
+            held.released().await;
+        }
+    }
+
+    /// Gives a receipt once a batch is stored, and those before it are given.
+    pub(super) fn receipt_after(
+        &mut self,
+        session: &Session,
+        batch: Option<BatchNumber>,
+        receipt: Option<ReceiptId>,
+    ) {
+        let Some(receipt) = receipt else { return };
+        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal()) else {
+            return self.server.receipt(receipt);
+        };
+        let Some(version) = self.server.version() else { return };
+        let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+        // Nothing else is left to transmit: it was, before this event was taken.
+        self.server.receipt(receipt);
+        while let Some(frame) = self.server.poll_transmit() {
+            held.hold(journal, batch, frame);
+        }
+    }
+
+    pub(super) fn acknowledge_receipt(&mut self, receipt: Option<ReceiptId>) {
+        if let Some(receipt) = receipt {
+            self.server.receipt(receipt);
+        }
     }
 }

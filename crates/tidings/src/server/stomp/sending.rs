@@ -1,0 +1,47 @@
+//! SEND: to a handler or to the broker.
+
+use tidings_stomp::Send;
+
+use super::session::StompSession;
+use crate::endpoint::Session;
+use crate::messaging::{InboundMessage, Outgoing};
+
+impl StompSession {
+    /// Sends to a handler or to the broker.
+    pub(super) async fn send(&mut self, session: &Session, send: Send) {
+        let Send { destination, headers, body, receipt } = send;
+        if let Some(path) = self.shared.strip_application_prefix(&destination) {
+            let message = InboundMessage {
+                destination: path.to_owned(),
+                headers,
+                body,
+                session: session.clone(),
+                messenger: self.shared.messenger.clone(),
+            };
+            self.handle_by_controller(message).await;
+            return self.receipt_after(session, None, receipt);
+        }
+        match self.shared.hub.publish_recorded(&destination, headers, body) {
+            Ok((_, batch)) => self.receipt_after(session, batch, receipt),
+            Err(error) => self.fail(error.to_stomp(), receipt),
+        }
+    }
+
+    async fn handle_by_controller(&self, message: InboundMessage) {
+        let destination = message.destination.clone();
+        let Some(replies) = self.shared.dispatcher.dispatch_message(message).await else {
+            return tracing::debug!(destination, "no handler for this destination");
+        };
+        for reply in replies {
+            self.publish_reply(reply);
+        }
+    }
+
+    pub(super) fn publish_reply(&self, reply: Outgoing) {
+        // The client may have chosen a part of the destination, so this is no fault of ours.
+        let destination = reply.destination.clone();
+        if let Err(error) = self.shared.messenger.publish(reply) {
+            tracing::debug!(%error, destination, "reply of a handler was not sent");
+        }
+    }
+}

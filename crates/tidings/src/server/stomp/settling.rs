@@ -1,0 +1,114 @@
+//! ACK and NACK, and transactions.
+
+use tidings_broker::{self as broker, AckError, Action, Destination, NackAction};
+use tidings_stomp::{
+    AckTarget, Acknowledge, Error, ReceiptId, Requeue, Send, SubscriptionId, TransactionAction,
+};
+
+use super::session::StompSession;
+use crate::clock;
+use crate::endpoint::Session;
+use crate::store::BatchNumber;
+
+impl StompSession {
+    /// An ACK, or a NACK that does `nack`.
+    pub(super) fn settle(
+        &mut self,
+        session: &Session,
+        acknowledge: Acknowledge,
+        nack: Option<NackAction>,
+    ) {
+        let Acknowledge { target, receipt, .. } = acknowledge;
+        match self.settle_at_broker(&target, nack) {
+            (Ok(()), batch) => self.receipt_after(session, batch, receipt),
+            (Err(error), _) => self.fail((&error).into(), receipt),
+        }
+    }
+
+    fn settle_at_broker(
+        &self,
+        target: &AckTarget,
+        nack: Option<NackAction>,
+    ) -> (Result<(), AckError>, Option<BatchNumber>) {
+        let (now, key) = (clock::now(), self.key);
+        let target = broker_target(target);
+        self.shared.hub.deliver_recorded(|broker, sink| match nack {
+            None => broker.ack(now, key, target, sink),
+            Some(action) => broker.nack(now, key, target, action, sink),
+        })
+    }
+
+    /// Does what a transaction gathered: all that is the broker's, or nothing. What is for handlers
+    /// follows. Receipts of its frames come before COMMIT's.
+    pub(super) async fn commit(
+        &mut self,
+        session: &Session,
+        actions: Vec<TransactionAction>,
+        receipt: Option<ReceiptId>,
+    ) {
+        let mut receipts = Vec::new();
+        let mut for_handlers = Vec::new();
+        let mut for_broker = Vec::with_capacity(actions.len());
+        for action in &actions {
+            let action = match action {
+                TransactionAction::Send(send) => {
+                    receipts.extend(send.receipt.clone());
+                    if self.shared.strip_application_prefix(&send.destination).is_some() {
+                        for_handlers.push(send.clone());
+                        continue;
+                    }
+                    match Destination::parse(&send.destination) {
+                        Ok(destination) => {
+                            let (headers, body) = (send.headers.clone(), send.body.clone());
+                            Action::Send { destination, headers, body }
+                        }
+                        Err(error) => {
+                            let error = Error::new("invalid destination", error.to_string());
+                            return self.fail(error, receipt);
+                        }
+                    }
+                }
+                TransactionAction::Ack(ack) => {
+                    receipts.extend(ack.receipt.clone());
+                    Action::Ack(broker_target(&ack.target))
+                }
+                TransactionAction::Nack(nack) => {
+                    receipts.extend(nack.receipt.clone());
+                    Action::Nack(broker_target(&nack.target), nack_action(nack.requeue))
+                }
+            };
+            for_broker.push(action);
+        }
+        let key = self.key;
+        let (committed, batch) = self
+            .shared
+            .hub
+            .deliver_recorded(|broker, sink| broker.commit(clock::now(), key, for_broker, sink));
+        if let Err(error) = committed {
+            return self.fail((&error).into(), receipt);
+        }
+        for send in for_handlers {
+            self.send(session, Send { receipt: None, ..send }).await;
+        }
+        for receipt in receipts.into_iter().chain(receipt) {
+            self.receipt_after(session, batch, Some(receipt));
+        }
+    }
+}
+
+fn broker_target(target: &AckTarget) -> broker::AckTarget<'_> {
+    match target {
+        AckTarget::Ack(id) => broker::AckTarget::Ack(id),
+        AckTarget::Message { subscription, message_id } => broker::AckTarget::Message {
+            subscription: subscription.as_ref().map(SubscriptionId::as_str),
+            message_id: message_id.as_str(),
+        },
+    }
+}
+
+pub(super) fn nack_action(requeue: Requeue) -> NackAction {
+    match requeue {
+        Requeue::Allow => NackAction::Requeue,
+        Requeue::Refuse => NackAction::Reject,
+    }
+}

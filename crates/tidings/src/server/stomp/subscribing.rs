@@ -1,0 +1,135 @@
+//! SUBSCRIBE and UNSUBSCRIBE.
+
+use bytes::Bytes;
+use tidings_broker::{self as broker, DurableName, EncodingClass, SubscribeOptions};
+use tidings_stomp::{Headers, ReceiptId, Subscribe, SubscriptionId};
+use tidings_websocket::{CloseCode, CloseReason};
+
+use super::receipts::HeldFrames;
+use super::session::StompSession;
+use crate::clock;
+use crate::endpoint::Session;
+use crate::hub::stomp_message;
+use crate::messaging::{InboundMessage, SessionEvent};
+
+impl StompSession {
+    pub(super) async fn subscribe(&mut self, session: &Session, subscribe: Subscribe) {
+        if let Some(path) = self.shared.strip_application_prefix(&subscribe.destination) {
+            let path = path.to_owned();
+            return self.subscribe_to_controller(session, &path, &subscribe).await;
+        }
+        let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
+        let Some(version) = self.server.version() else { return };
+        let options = SubscribeOptions::from_headers(&headers, id.as_str(), &self.owner);
+        let options = match options {
+            Ok(options) => options,
+            Err(error) => return self.fail((&error).into(), receipt),
+        };
+        self.prepare_subscribe(session, &destination, &options).await;
+        let class = EncodingClass { version, subscription: id.on_wire() };
+        let request = broker::Subscribe {
+            session: self.key,
+            subscriber: session.clone(),
+            id: id.clone(),
+            destination: &destination,
+            ack,
+            class,
+            options,
+        };
+        // The receipt goes out while the subscription becomes active, before any of its messages.
+        let server = &mut self.server;
+        let mut confirm = |receipt: Option<ReceiptId>| {
+            let Some(receipt) = receipt else { return };
+            server.receipt(receipt);
+            while let Some(frame) = server.poll_transmit() {
+                if session.try_send(stomp_message(frame)).is_err() {
+                    let reason = "no room for a receipt";
+                    session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+                }
+            }
+        };
+        let confirmed = receipt.clone();
+        let subscribed = self.shared.hub.deliver(|broker, sink| {
+            broker.subscribe(clock::now(), request, || confirm(confirmed), sink)
+        });
+        match subscribed {
+            Ok(()) => {
+                let session = session.clone();
+                let id = id.to_string();
+                self.shared.tell(SessionEvent::Subscribed { session, id, destination }).await;
+            }
+            Err(error) => self.fail((&error).into(), receipt),
+        }
+    }
+
+    /// What is going to be delivered must be known to have been, should the server end. And receipts
+    /// come in order: those before must have left.
+    async fn prepare_subscribe(
+        &mut self,
+        session: &Session,
+        destination: &str,
+        options: &SubscribeOptions,
+    ) {
+        let Some(journal) = self.shared.hub.journal().cloned() else { return };
+        let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+            broker.prepare_subscribe(clock::now(), destination, options, sink);
+        });
+        if let (Some(batch), Some(version)) = (batch, self.server.version()) {
+            let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+            held.hold(&journal, batch, Bytes::new());
+        }
+        self.released().await;
+    }
+
+    /// A subscription to an application destination is answered by its handler, once, and is not
+    /// the broker's.
+    async fn subscribe_to_controller(
+        &mut self,
+        session: &Session,
+        path: &str,
+        subscribe: &Subscribe,
+    ) {
+        let message = InboundMessage {
+            destination: path.to_owned(),
+            headers: subscribe.headers.clone(),
+            body: Bytes::new(),
+            session: session.clone(),
+            messenger: self.shared.messenger.clone(),
+        };
+        self.acknowledge_receipt(subscribe.receipt.clone());
+        let Some(replies) = self.shared.dispatcher.dispatch_subscribe(message).await else {
+            return tracing::debug!(subscribe.destination, "no handler for this subscription");
+        };
+        for reply in replies {
+            if !reply.destination.is_empty() {
+                self.publish_reply(reply);
+                continue;
+            }
+            let id = subscribe.id.on_wire();
+            self.server.message(&subscribe.destination, id.as_ref(), &reply.headers, &reply.body);
+        }
+    }
+
+    pub(super) async fn unsubscribe(
+        &mut self,
+        session: &Session,
+        id: &SubscriptionId,
+        headers: &Headers,
+        receipt: Option<ReceiptId>,
+    ) {
+        let key = self.key;
+        let durable = DurableName::from_headers(headers, id.as_str(), &self.owner);
+        let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+            broker.unsubscribe(clock::now(), key, id.as_str(), sink);
+            // Whoever names a durable subscription here wants no more of it.
+            if let Some(durable) = durable
+                && let Err(error) = broker.delete_durable(clock::now(), &durable, sink)
+            {
+                tracing::debug!(%error, "durable subscription was not deleted");
+            }
+        });
+        self.receipt_after(session, batch, receipt);
+        let session = session.clone();
+        self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
+    }
+}
