@@ -1,6 +1,7 @@
 use std::fmt;
 
 use crate::base36;
+use crate::message::MessageId;
 use crate::short_text::ShortText;
 
 /// What a consumer names to acknowledge one delivery: the `ack` header of MESSAGE and the `id`
@@ -9,7 +10,10 @@ use crate::short_text::ShortText;
 /// Short, unique among the deliveries of a session, and made of characters that no version of STOMP
 /// has to escape. A redelivery has a new one.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct AckId(ShortText<{ 2 * base36::DIGITS_MAX + 1 }>);
+pub struct AckId(ShortText<OCTETS_MAX>);
+
+/// Those of the longest id of a message, which are more than those of two numbers.
+const OCTETS_MAX: usize = MessageId::OCTETS_MAX;
 
 impl AckId {
     /// The id as it is written on the wire.
@@ -23,6 +27,13 @@ impl AckId {
         base36::push(&mut text, subscription_number);
         text.push(b'.');
         base36::push(&mut text, tag.0);
+        Self(text)
+    }
+
+    /// What is named instead where an ACK changes nothing, for a topic.
+    pub(crate) fn of_message(id: &MessageId) -> Self {
+        let mut text = ShortText::new();
+        text.push_str(id.as_str());
         Self(text)
     }
 

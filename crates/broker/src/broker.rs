@@ -2,6 +2,9 @@ mod administration;
 mod durable;
 #[cfg(test)]
 mod features;
+mod keeping;
+#[cfg(test)]
+mod past;
 mod sending;
 mod settling;
 mod subscribing;
@@ -15,6 +18,8 @@ use std::sync::{Arc, Mutex};
 pub use self::settling::{Action, CommitError, CommitFailure};
 use crate::alarms::Alarms;
 use crate::bindings::Bindings;
+use crate::error::UnknownDestination;
+use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::message::{MessageId, MessageIds};
 use crate::operation::{Aftermath, Operation};
@@ -75,10 +80,10 @@ use crate::timestamp::Timestamp;
 ///     id: id("sub-0"),
 ///     destination: "/topic/greetings",
 ///     ack: AckMode::Auto,
-///     class: EncodingClass { version: Version::V1_2, subscription: Some(id("sub-0")) },
+///     class: EncodingClass::stomp(Version::V1_2, Some(id("sub-0"))),
 ///     options: Default::default(),
 /// };
-/// broker.subscribe(now, ann, || println!("the receipt"), &mut Print)?;
+/// broker.subscribe(now, ann, |_| println!("the receipt"), &mut Print)?;
 ///
 /// let greetings = Destination::parse("/topic/greetings")?;
 /// let hello = Bytes::from_static(b"hello");
@@ -174,7 +179,17 @@ impl<S: Send + Sync + 'static> Broker<S> {
     #[must_use]
     pub fn stats(&self) -> BrokerStats {
         let (sessions, subscriptions) = self.sessions.count();
-        BrokerStats { destinations: self.routing.len(), sessions, subscriptions }
+        let (destinations, kept_octets) = (self.routing.len(), self.routing.kept_octets());
+        BrokerStats { destinations, sessions, subscriptions, kept_octets }
+    }
+
+    /// What kind of destination a name or a pattern is for.
+    ///
+    /// # Errors
+    ///
+    /// [`UnknownDestination`] if it begins with none of the prefixes.
+    pub fn kind(&self, destination: &str) -> Result<Kind, UnknownDestination> {
+        self.routing.kind(destination)
     }
 
     /// What one destination holds: a topic, a queue or a pattern that is in use.

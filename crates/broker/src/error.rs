@@ -68,6 +68,14 @@ pub enum SendError {
         /// The limit that it reached.
         limit: QueueLimit,
     },
+    /// The sender asks for the message to be retained, and topics keep
+    /// [`Limits::kept_octets_max`](crate::Limits::kept_octets_max) octets already.
+    NoRoomToRetain {
+        /// The topic.
+        destination: Destination,
+        /// The limit.
+        kept_octets_max: usize,
+    },
     /// The queue does not exist, and there are
     /// [`Limits::destinations_max`](crate::Limits::destinations_max) destinations already.
     TooManyDestinations {
@@ -133,6 +141,12 @@ impl fmt::Display for SendError {
             }
             Self::QueueFull { destination, limit } => {
                 write!(f, "queue {destination} is full: it holds at most {limit}")
+            }
+            Self::NoRoomToRetain { destination, kept_octets_max } => {
+                write!(
+                    f,
+                    "topic {destination} cannot retain it: topics keep at most {kept_octets_max} octets"
+                )
             }
             Self::TooManyDestinations { destinations_max } => {
                 write!(f, "there are {destinations_max} destinations already, no more are allowed")

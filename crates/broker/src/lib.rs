@@ -20,6 +20,7 @@ mod broker;
 mod dead_letter;
 mod destination;
 mod error;
+mod history;
 mod index;
 mod kind;
 mod limits;
@@ -31,6 +32,7 @@ mod policy;
 mod record;
 #[cfg(test)]
 mod recording;
+mod retained;
 mod routing;
 mod selector;
 mod session;
@@ -53,13 +55,15 @@ pub use destination::{Destination, DestinationError};
 pub use error::{
     AckError, DeleteError, InvalidHeader, QueueLimit, SendError, SubscribeError, UnknownDestination,
 };
+pub use history::{Beginning, HistoryPosition, NoHistoryPosition, Recovery, Rewind};
 pub use kind::Kind;
 pub use limits::Limits;
-pub use message::{Durability, Message, MessageId, Properties};
+pub use message::{Durability, Message, MessageId, Properties, Retain};
 pub use options::BrokerOptions;
 pub use pattern::DestinationPattern;
 pub use policy::{
-    DeadLetters, DestinationPolicies, DestinationPolicy, QueueOverflow, RedeliveryDelay,
+    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, QueueOverflow,
+    RedeliveryDelay, Retention,
 };
 pub use record::{
     Change, Position, QueueDefinition, QueueId, RecordError, StoredMessage, StoredQueue,
@@ -69,7 +73,7 @@ pub use sink::{Delivered, Delivery, Sink};
 pub use stats::{BrokerStats, DestinationStats};
 pub use subscribers::{Group, Groups, Subscribers};
 pub use subscription::{
-    Access, DurableName, EncodingClass, Exclusivity, MissingQueue, SessionKey, Sharing, Subscribe,
-    SubscribeOptions, Subscription,
+    Access, DurableName, EncodingClass, Exclusivity, Format, MissingQueue, SessionKey, Sharing,
+    Subscribe, SubscribeOptions, Subscription,
 };
 pub use timestamp::Timestamp;

@@ -3,7 +3,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 /// How much a [`Broker`](crate::Broker) holds at most.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Limits {
-    /// Topics with subscribers, patterns with subscribers and queues together. Default 100,000.
+    /// Topics with subscribers or messages that they keep, patterns with subscribers, and queues,
+    /// together. Default 100,000.
     pub destinations_max: usize,
     /// Subscriptions of one session. Default 1,024.
     pub session_subscriptions_max: usize,
@@ -12,6 +13,15 @@ pub struct Limits {
     /// Octets of the headers and bodies of the messages in one queue, those included that wait for
     /// their ACK. Default 64 MiB.
     pub queue_octets_max: usize,
+    /// Octets of the messages that all topics together keep: histories and retained messages, 256 for
+    /// each message included. Beyond that a topic's new message takes the place of its own oldest
+    /// ones, and who asks for a message to be retained is refused. Default 256 MiB.
+    pub kept_octets_max: usize,
+    /// Retained messages that one subscription to a pattern is given. Default 1,000.
+    pub retained_matches_max: usize,
+    /// Octets of the retained messages that one subscription to a pattern is given, 256 for each
+    /// message included. Default 512 KiB.
+    pub retained_octets_max: usize,
     /// Messages of a queue that one subscription may have unsettled, unless it asks for another
     /// number. Default 100. Subscriptions with `ack:auto` settle at once and need none.
     pub prefetch_default: u32,
@@ -24,6 +34,9 @@ impl Default for Limits {
             session_subscriptions_max: 1024,
             queue_messages_max: 100_000,
             queue_octets_max: 64 * 1024 * 1024,
+            kept_octets_max: 256 * 1024 * 1024,
+            retained_matches_max: 1000,
+            retained_octets_max: 512 * 1024,
             prefetch_default: 100,
         }
     }

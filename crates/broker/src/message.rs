@@ -5,8 +5,9 @@ use bytes::Bytes;
 
 use crate::base36;
 use crate::destination::Destination;
+use crate::history::HistoryPosition;
 use crate::short_text::ShortText;
-use crate::stomp::Headers;
+use crate::stomp::{self, Headers};
 use crate::timestamp::Timestamp;
 
 /// A message on its way to subscribers, shared by all of them.
@@ -35,6 +36,20 @@ pub struct Properties {
     pub priority: Option<u8>,
     /// When nobody wants it any more.
     pub expires_at: Option<Timestamp>,
+    /// Whether a topic keeps it for new subscribers.
+    pub retain: Retain,
+}
+
+/// What the sender of a message asks of the message that its topic retains: Apollo's `retain`.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Retain {
+    /// Nothing: the topic's policy says.
+    #[default]
+    Unsaid,
+    /// It is this one from now on.
+    Set,
+    /// There is none from now on.
+    Remove,
 }
 
 /// Whether a message outlives the process.
@@ -54,6 +69,12 @@ impl Message {
         self.properties.durability == Durability::Persistent
     }
 
+    /// Where it stands in the history of its topic, if that has one.
+    #[must_use]
+    pub fn position(&self) -> Option<HistoryPosition> {
+        stomp::position(&self.headers)
+    }
+
     /// What it counts against limits in octets.
     pub(crate) fn octets(&self) -> usize {
         let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
@@ -68,13 +89,15 @@ impl Message {
 #[derive(Clone, PartialEq, Eq, Hash)]
 pub struct MessageId {
     serial: u64,
-    text: ShortText<{ PREFIX_OCTETS_MAX + 1 + base36::DIGITS_MAX }>,
+    text: ShortText<{ Self::OCTETS_MAX }>,
 }
 
 /// The longest prefix of an id, without the `-` behind it.
 const PREFIX_OCTETS_MAX: usize = 16;
 
 impl MessageId {
+    pub(crate) const OCTETS_MAX: usize = PREFIX_OCTETS_MAX + 1 + base36::DIGITS_MAX;
+
     /// The id as it is written on the wire.
     #[must_use]
     pub fn as_str(&self) -> &str {

@@ -11,6 +11,10 @@ pub struct BrokerOptions {
     /// The number of the first message; the others count up from it. A broker whose messages are
     /// stored needs one beyond those of its past. Default 1.
     pub message_serial_first: u64,
+    /// What the epochs of histories start with. Random text tells clients that come back after a
+    /// restart that the history they have seen is gone. Characters other than ASCII letters, digits,
+    /// `-` and `_` are left out. Default empty.
+    pub history_epoch: String,
     /// What the names of topics start with. The longest prefix that fits decides the kind of a
     /// destination. Default `/topic/`.
     pub topic_prefixes: Vec<String>,
@@ -29,6 +33,7 @@ impl Default for BrokerOptions {
         Self {
             message_id_prefix: String::new(),
             message_serial_first: 1,
+            history_epoch: String::new(),
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
             temporary_queue_prefixes: Vec::new(),

@@ -94,6 +94,11 @@ impl DestinationPattern {
         matched[pattern.len()]
     }
 
+    /// The destination of this name, wildcards or not.
+    pub(crate) fn exact(name: Destination) -> Self {
+        Self { text: name, form: Form::Exact }
+    }
+
     /// The same text, where a pattern may stand.
     ///
     /// # Errors

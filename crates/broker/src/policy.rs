@@ -39,6 +39,43 @@ pub struct DestinationPolicy {
     pub redelivery_delay: RedeliveryDelay,
     /// Where the messages go that a queue gives up. Default: `/queue/DLQ.` and the queue's name.
     pub dead_letters: DeadLetters,
+    /// What a topic keeps of its messages, for subscribers that come back. Default: nothing.
+    pub history: Option<HistoryPolicy>,
+    /// Which message a topic keeps for new subscribers. Default: the last one whose sender asks for
+    /// it with `retain:set`.
+    pub retention: Retention,
+}
+
+/// How much a topic keeps of its messages: those that meet all of these limits.
+///
+/// A topic that nobody uses is forgotten, with its history, after `age_max`.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct HistoryPolicy {
+    /// How many messages. Default 100.
+    pub messages_max: usize,
+    /// For how long. Default 5 minutes.
+    pub age_max: Duration,
+    /// How many octets, 256 for each message included. Default 1 MiB.
+    pub octets_max: usize,
+}
+
+impl Default for HistoryPolicy {
+    fn default() -> Self {
+        Self { messages_max: 100, age_max: Duration::from_secs(5 * 60), octets_max: 1024 * 1024 }
+    }
+}
+
+/// Which message a topic keeps for new subscribers: its last value.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum Retention {
+    /// The last one with the header `retain:set`, as for Apollo.
+    #[default]
+    WhenAsked,
+    /// The last one.
+    Last,
+    /// None; `retain` is only a header.
+    Never,
 }
 
 /// What happens to a message for which its queue has no room.
@@ -108,11 +145,24 @@ impl DestinationPolicies {
         self.rest = policy;
     }
 
+    /// Whether some topics keep messages, whatever their senders ask for.
+    pub(crate) fn keep_messages(&self) -> bool {
+        let mut all = self.policies.iter().map(|(_, policy)| policy).chain([&self.rest]);
+        all.any(DestinationPolicy::keeps_messages)
+    }
+
     /// The policy of a destination.
     #[must_use]
     pub fn of(&self, destination: &Destination) -> &DestinationPolicy {
         let found = self.policies.iter().find(|(pattern, _)| pattern.matches(destination));
         found.map_or(&self.rest, |(_, policy)| policy)
+    }
+}
+
+impl DestinationPolicy {
+    /// Whether a topic keeps messages, whatever their senders ask for.
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.history.is_some() || self.retention == Retention::Last
     }
 }
 
@@ -126,6 +176,8 @@ impl Default for DestinationPolicy {
             deliveries_max: 20,
             redelivery_delay: RedeliveryDelay::NONE,
             dead_letters: DeadLetters::QueueNamed("/queue/DLQ.".to_owned()),
+            history: None,
+            retention: Retention::WhenAsked,
         }
     }
 }

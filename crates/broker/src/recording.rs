@@ -29,6 +29,10 @@ pub(crate) struct Log {
     pub(crate) changes: Vec<Change>,
     /// How often a queue has told that it has room again.
     pub(crate) rooms: usize,
+    /// The headers of the messages of topics, as they were delivered.
+    pub(crate) headers: Vec<Headers>,
+    /// Sessions that were too slow for a history.
+    pub(crate) overtaken: Vec<u64>,
 }
 
 /// One message for one subscription.
@@ -88,7 +92,7 @@ impl Recording {
         let mut request = request(session, &id, destination, ack);
         let headers = headers.iter().copied().collect();
         request.options = SubscribeOptions::from_headers(&headers, &id, "owner")?;
-        self.broker.subscribe(now(), request, || {}, &mut self.log)
+        self.broker.subscribe(now(), request, |_| {}, &mut self.log)
     }
 
     pub(crate) fn at(&mut self, now: u64) {
@@ -121,7 +125,7 @@ impl Recording {
     ) -> Result<(), SubscribeError> {
         let mut request = request(session, id, destination, ack);
         request.options.prefetch = prefetch;
-        self.broker.subscribe(now(), request, || {}, &mut self.log)
+        self.broker.subscribe(now(), request, |_| {}, &mut self.log)
     }
 
     pub(crate) fn unsubscribe(&mut self, session: u64, id: &str) {
@@ -185,6 +189,7 @@ impl Sink<u64> for Log {
         for (class, group) in subscribers.groups() {
             let ack = group.ack(message).map(str::to_owned);
             for subscription in group {
+                self.headers.push(message.headers.clone());
                 assert_eq!(subscription.class, *class);
                 self.got.push(Got {
                     session: subscription.subscriber,
@@ -203,6 +208,7 @@ impl Sink<u64> for Log {
         let answer = self.answers.get_mut(&session).and_then(VecDeque::pop_front);
         let answer = answer.unwrap_or(Delivered::Ready);
         if answer != Delivered::Refused {
+            self.headers.push(delivery.message.headers.clone());
             self.got.push(Got {
                 session,
                 subscription: delivery.subscription.id.as_str().to_owned(),
@@ -230,6 +236,10 @@ impl Sink<u64> for Log {
         self.changes.push(change);
     }
 
+    fn overtaken(&mut self, subscription: &Arc<Subscription<u64>>) {
+        self.overtaken.push(subscription.subscriber);
+    }
+
     fn has_room(&mut self) {
         self.rooms += 1;
     }
@@ -248,7 +258,7 @@ pub(crate) fn request<'a>(
         id: id.clone(),
         destination,
         ack,
-        class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
+        class: EncodingClass::stomp(Version::V1_2, Some(id)),
         options: SubscribeOptions::default(),
     }
 }

@@ -4,13 +4,15 @@ use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::destination::Destination;
 use crate::error::UnknownDestination;
+use crate::history::epoch;
 use crate::index::Index;
-use crate::kind::{DestinationKind, Kind, Occupancy, Queue, Role, Topic};
+use crate::kind::{Archive, DestinationKind, KeptOctets, Kind, Occupancy, Queue, Role, Topic};
 use crate::limits::{Quota, QuotaSpent};
 use crate::operation::Operation;
 use crate::options::BrokerOptions;
 use crate::pattern::{DestinationPattern, Word};
 use crate::record::QueueId;
+use crate::retained::RetainedTopics;
 use crate::trie::PatternTrie;
 
 /// Finds destinations: exact ones by name, patterns by what they match.
@@ -29,6 +31,11 @@ pub(crate) struct RoutingTable<S> {
     topics: Index<Topic<S>>,
     queues: Index<Queue<S>>,
     next_queue: AtomicU64,
+    /// Whether there are topics that keep messages, whatever their senders ask for.
+    keeps_messages: bool,
+    kept_octets: Arc<KeptOctets>,
+    next_history: AtomicU64,
+    retained: RetainedTopics<S>,
     patterns: RwLock<PatternTrie<Arc<Topic<S>>>>,
     /// So that publishing needs no lock as long as there are no patterns.
     patterns_len: AtomicUsize,
@@ -54,6 +61,10 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             topics: Index::new(Arc::clone(&quota)),
             queues: Index::new(Arc::clone(&quota)),
             next_queue: AtomicU64::new(1),
+            keeps_messages: options.policies.keep_messages(),
+            kept_octets: Arc::new(KeptOctets::new(options.limits.kept_octets_max)),
+            next_history: AtomicU64::new(1),
+            retained: RetainedTopics::new(),
             quota,
             patterns: RwLock::new(PatternTrie::new()),
             patterns_len: AtomicUsize::new(0),
@@ -98,14 +109,47 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         &self,
         pattern: &DestinationPattern,
     ) -> Result<Arc<Topic<S>>, QuotaSpent> {
-        let create = || Arc::new(Topic::new(pattern.name().clone()));
+        let name = pattern.name();
         match pattern.words() {
-            None => match self.topics.find(pattern.name()) {
+            None => match self.topics.find(name) {
                 Some(found) => Ok(found),
-                None => self.topics.find_or_insert(pattern.name(), create),
+                None => self.topics.find_or_insert(name, || Arc::new(self.new_topic(name))),
             },
-            Some(words) => self.open_pattern(words, create),
+            Some(words) => self.open_pattern(words, || Arc::new(Topic::new(name.clone()))),
         }
+    }
+
+    fn new_topic(&self, name: &Destination) -> Topic<S> {
+        if self.keeps_messages && self.options.policies.of(name).keeps_messages() {
+            Topic::keeping(name.clone(), self.archive_of(name))
+        } else {
+            Topic::new(name.clone())
+        }
+    }
+
+    /// What keeps the messages of a topic.
+    pub(crate) fn archive_of(&self, name: &Destination) -> Archive<S> {
+        let number = self.next_history.fetch_add(1, Ordering::Relaxed);
+        let epoch = epoch(&self.options.history_epoch, number);
+        Archive::new(self.options.policies.of(name), epoch, Arc::clone(&self.kept_octets))
+    }
+
+    pub(crate) fn keeps_messages(&self) -> bool {
+        self.keeps_messages
+    }
+
+    /// Octets of what all topics together keep.
+    pub(crate) fn kept_octets(&self) -> usize {
+        self.kept_octets.used()
+    }
+
+    pub(crate) fn retained(&self) -> &RetainedTopics<S> {
+        &self.retained
+    }
+
+    /// The topic of this name, if it is in use.
+    pub(crate) fn topic(&self, name: &Destination) -> Option<Arc<Topic<S>>> {
+        self.topics.find(name)
     }
 
     /// Finds a queue, or creates it.
@@ -138,6 +182,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
     /// Removes a destination that has retired, unless it is gone already.
     pub(crate) fn close<T: ?Sized>(&self, pattern: &DestinationPattern, retired: &Arc<T>) {
         let Some(words) = pattern.words() else {
+            self.retained.remove(pattern.name(), retired);
             self.topics.remove(pattern.name(), retired);
             return self.queues.remove(pattern.name(), retired);
         };
@@ -167,12 +212,17 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         &self,
         name: &Destination,
     ) -> impl Iterator<Item = Arc<Topic<S>>> + use<S> {
+        self.topics.find(name).into_iter().chain(self.patterns_of(name))
+    }
+
+    /// The patterns that match a name.
+    pub(crate) fn patterns_of(&self, name: &Destination) -> Vec<Arc<Topic<S>>> {
         let mut patterns = Vec::new();
         if self.patterns_len.load(Ordering::Acquire) > 0 {
             let trie = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
             trie.find_matching(name.as_str(), |found| patterns.push(Arc::clone(found)));
         }
-        self.topics.find(name).into_iter().chain(patterns)
+        patterns
     }
 
     /// How many destinations and patterns there are.

@@ -15,14 +15,23 @@ use crate::timestamp::Timestamp;
 ///
 /// What only some shells care about does nothing unless it is implemented.
 pub trait Sink<S> {
-    /// Sends `message` to all `subscribers`. Called without any lock.
+    /// Sends `message` to all `subscribers`. Called without any lock,
+    /// unless the topic keeps messages: such a topic is locked, as a queue is.
     ///
     /// It is called once for the topic itself and once for each pattern that matches, so a session
     /// with several matching subscriptions gets the message once for each of them.
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<S>);
 
-    /// Sends a message of a queue to one consumer, and says how the consumer's session is.
+    /// Sends a message of a queue to one consumer, or a message of a topic's history to one
+    /// subscriber, and says how its session is.
     fn deliver(&mut self, delivery: Delivery<'_, S>) -> Delivered;
+
+    /// A subscriber that has not read its topic's history to the end is too slow: messages that it
+    /// has still to get are not kept any more, and it gets nothing more at all. Its session is to be
+    /// ended, so that it comes back and is told.
+    fn overtaken(&mut self, subscription: &Arc<Subscription<S>>) {
+        let _ = subscription;
+    }
 
     /// Tells a browser of a queue that it has seen all there was.
     fn browsed(&mut self, subscription: &Arc<Subscription<S>>) {
@@ -49,7 +58,7 @@ pub trait Sink<S> {
     }
 }
 
-/// A message of a queue for one consumer.
+/// A message of a queue for one consumer, or of a history for one subscriber.
 #[derive(Debug)]
 #[non_exhaustive]
 pub struct Delivery<'a, S> {

@@ -5,12 +5,14 @@ use crate::kind::Kind;
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub struct BrokerStats {
-    /// Topics with subscribers, patterns with subscribers and queues.
+    /// Topics in use, patterns with subscribers and queues.
     pub destinations: usize,
     /// Sessions that have subscribed and have not disconnected.
     pub sessions: usize,
     /// Subscriptions of all sessions.
     pub subscriptions: usize,
+    /// Octets of what topics keep: their histories, and retained messages.
+    pub kept_octets: usize,
 }
 
 /// What a destination holds at one moment.
@@ -29,6 +31,8 @@ pub struct DestinationStats {
     pub delayed: usize,
     /// Messages that wait for the ACK of their consumer.
     pub unsettled: usize,
+    /// Messages that a topic keeps: its history, and its retained message.
+    pub kept: usize,
     /// Octets of the headers and bodies of all these messages.
     pub octets: usize,
 }

@@ -1,9 +1,12 @@
 //! What the broker takes from STOMP, and what it says to STOMP's clients.
 
 mod errors;
+mod history;
 mod subscribe;
 
 pub(crate) use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
+
+pub(crate) use self::history::{beginning, position, retained, with_position};
 
 use std::time::Duration;
 
@@ -16,7 +19,7 @@ use crate::policy::QueueOverflow;
 use crate::timestamp::Timestamp;
 
 /// The headers by which RabbitMQ's clients ask something of a queue. They are for the broker, and
-/// no part of the message.
+/// no part of the message. Nor are those that only the broker gives.
 const ARGUMENTS: &[&str] = &[
     "x-message-ttl",
     "x-expires",
@@ -28,6 +31,9 @@ const ARGUMENTS: &[&str] = &[
     "x-dead-letter-routing-key",
     "x-queue-type",
     "x-queue-name",
+    history::EPOCH,
+    history::OFFSET,
+    history::RETAINED,
 ];
 
 /// Headers that dead letters have got.
@@ -62,6 +68,7 @@ pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties
             "expiration" => {
                 expiration = expiration.or(Some(whole_number("expiration", value)?));
             }
+            "retain" => properties.retain = history::retain(value),
             _ => {}
         }
     }
@@ -168,4 +175,8 @@ fn number<T: std::str::FromStr>(value: &str) -> Option<T> {
 fn invalid(name: &'static str, value: &str, expected: &'static str) -> InvalidHeader {
     let value = value.chars().take(100).collect::<String>().into();
     InvalidHeader { name, value, expected }
+}
+
+fn is_true(headers: &Headers, name: &str) -> bool {
+    headers.get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
+use crate::history::Rewind;
 use crate::message::Message;
 use crate::selector::Selector;
 use crate::stomp::{AckMode, SubscriptionId, Version};
@@ -21,6 +22,33 @@ pub struct EncodingClass {
     pub version: Version,
     /// The `subscription` header of its MESSAGE frames, unless they have none.
     pub subscription: Option<SubscriptionId>,
+    /// What a message is written as.
+    pub format: Format,
+}
+
+impl EncodingClass {
+    /// That of a STOMP session.
+    #[must_use]
+    pub fn stomp(version: Version, subscription: Option<SubscriptionId>) -> Self {
+        Self { version, subscription, format: Format::Stomp }
+    }
+
+    /// That of an event stream, which STOMP's headers mean nothing to.
+    #[must_use]
+    pub fn event_stream() -> Self {
+        Self { version: Version::V1_2, subscription: None, format: Format::EventStream }
+    }
+}
+
+/// What a message is written as.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord, Hash)]
+#[non_exhaustive]
+pub enum Format {
+    /// A MESSAGE frame.
+    #[default]
+    Stomp,
+    /// An event of an event stream, as browsers' `EventSource` reads it.
+    EventStream,
 }
 
 /// A request to subscribe, as in the SUBSCRIBE frame.
@@ -63,6 +91,9 @@ pub struct SubscribeOptions {
     pub arguments: QueueArguments,
     /// What if there is no such queue.
     pub missing: MissingQueue,
+    /// With which message of a topic's history it begins.
+    /// `None` is the next one that is sent.
+    pub rewind: Option<Rewind>,
 }
 
 impl SubscribeOptions {
@@ -76,6 +107,7 @@ impl SubscribeOptions {
         durable: None,
         arguments: QueueArguments::NONE,
         missing: MissingQueue::Create,
+        rewind: None,
     };
 
     /// As they are kept with a subscription.

@@ -112,10 +112,10 @@ fn subscribe(
         id: SubscriptionId::from("x"),
         destination,
         ack,
-        class: EncodingClass { version: Version::V1_2, subscription: None },
+        class: EncodingClass::stomp(Version::V1_2, None),
         options: SubscribeOptions { prefetch: Some(10), ..Default::default() },
     };
-    let confirm = || {
+    let confirm = |_| {
         on_active();
         inbox.push(Entry::Confirmed);
     };

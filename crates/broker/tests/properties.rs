@@ -321,11 +321,11 @@ impl Run {
             id: id.clone(),
             destination,
             ack,
-            class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
+            class: EncodingClass::stomp(Version::V1_2, Some(id)),
             options: SubscribeOptions { prefetch, ..Default::default() },
         };
         let mut confirmed = 0;
-        let confirm = || confirmed += 1;
+        let confirm = |_| confirmed += 1;
         let subscribed = self.broker.subscribe(self.now, request, confirm, &mut self.log);
         let is_new = !self.model.consumers.contains_key(&subscriber);
         assert_eq!((subscribed.is_ok(), confirmed), (is_new, usize::from(is_new)));

@@ -164,12 +164,18 @@ impl Server {
     ///
     /// Does nothing before CONNECTED and after ERROR.
     pub fn receipt(&mut self, receipt: ReceiptId) {
+        self.receipt_with(receipt, &Headers::default());
+    }
+
+    /// As [`receipt`](Self::receipt), with what else there is to say about it.
+    pub fn receipt_with(&mut self, receipt: ReceiptId, headers: &Headers) {
         let (State::Open(Session { version, .. }) | State::Disconnecting { version }) = self.state
         else {
             return;
         };
         let mut frame = Frame::new(Command::Receipt);
         frame.headers.push("receipt-id", receipt.as_str());
+        frame.headers.extend(headers.iter());
         self.transmit_frame(&frame, version);
     }
 

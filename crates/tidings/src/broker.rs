@@ -18,6 +18,6 @@
 //! ```
 
 pub use tidings_broker::{
-    DeadLetters, Destination, DestinationError, DestinationPattern, DestinationPolicy, Limits,
-    QueueOverflow, RedeliveryDelay,
+    DeadLetters, Destination, DestinationError, DestinationPattern, DestinationPolicy,
+    HistoryPolicy, Limits, QueueOverflow, RedeliveryDelay, Retention,
 };

@@ -11,7 +11,7 @@ use tidings_broker::{
     Message, SendError, SessionKey, Sink, Subscribers, Subscription, Timestamp,
 };
 use tidings_stomp::{Headers, MessageParts, Version, encode_message};
-use tidings_websocket::Message as WebSocketMessage;
+use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 
 use crate::clock;
@@ -34,10 +34,11 @@ pub(crate) struct Hub {
 impl Hub {
     /// A hub whose queues are in memory only.
     pub(crate) fn new(options: BrokerOptions) -> Arc<Self> {
-        let mut octets = [0; 4];
-        getrandom::fill(&mut octets).expect("the operating system provides randomness");
-        let message_id_prefix = format!("{:08x}", u32::from_ne_bytes(octets));
-        let options = BrokerOptions { message_id_prefix, ..options };
+        let options = BrokerOptions {
+            message_id_prefix: random_text(),
+            history_epoch: random_text(),
+            ..options
+        };
         Self::with_broker(Broker::new(options), None)
     }
 
@@ -51,6 +52,8 @@ impl Hub {
         let options = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
             message_id_prefix: recovered.message_id_prefix,
+            // Histories are in memory only.
+            history_epoch: random_text(),
             ..options
         };
         let hub = Self::with_broker(Broker::new(options), Some(Journal::start(store)));
@@ -200,6 +203,12 @@ impl Hub {
     }
 }
 
+fn random_text() -> String {
+    let mut octets = [0; 4];
+    getrandom::fill(&mut octets).expect("the operating system provides randomness");
+    format!("{:08x}", u32::from_ne_bytes(octets))
+}
+
 impl Drop for Hub {
     fn drop(&mut self) {
         if let Some(journal) = &self.journal {
@@ -259,6 +268,13 @@ impl Sink<Session> for Deliveries<'_> {
         };
         self.backlogged.push((subscription.session, subscription.subscriber.clone()));
         delivered
+    }
+
+    /// It comes back, and is told what it has missed.
+    fn overtaken(&mut self, subscription: &Arc<Subscription<Session>>) {
+        let session = &subscription.subscriber;
+        tracing::debug!(session = %session.log_id(), "slow consumer of a history closed");
+        session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
     }
 
     /// As ActiveMQ ends browsing: an empty message, `browser:end`.

@@ -5,6 +5,7 @@ use super::subscribing::attach_route;
 use crate::binding::Binding;
 use crate::destination::{Destination, DestinationError};
 use crate::error::{DeleteError, SubscribeError};
+use crate::history::Beginning;
 use crate::kind::{DestinationKind, NotAttached, Queue, Role};
 use crate::message::Message;
 use crate::operation::Operation;
@@ -99,7 +100,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         pattern: &DestinationPattern,
         subscription: Arc<Subscription<S>>,
         routes: &mut Routes<S>,
-        on_active: &mut dyn FnMut(),
+        on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SubscribeError> {
         let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;

@@ -165,7 +165,7 @@ fn what_has_expired_is_not_delivered_although_nobody_looked_at_the_clock() {
     let mut request = crate::recording::request(1, "a", "/queue/x", AUTO);
     request.destination = name.as_str();
     let late = crate::timestamp::Timestamp(5);
-    recording.broker.subscribe(late, request, || {}, &mut recording.log).unwrap();
+    recording.broker.subscribe(late, request, |_| {}, &mut recording.log).unwrap();
     assert_eq!(recording.bodies(), to(&[(1, "here")]));
 }
 

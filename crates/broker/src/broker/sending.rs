@@ -8,7 +8,7 @@ use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::{Admission, DestinationKind, Kind, Queue, Refusal, Role};
-use crate::message::{Message, Properties};
+use crate::message::{Message, Properties, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::Sink;
@@ -107,9 +107,21 @@ impl<S: Send + Sync + 'static> Broker<S> {
         if !bound.is_empty() {
             self.send_to_bound(&bound, message, admission, operation)?;
         }
+        if self.may_be_kept(message) {
+            return self.send_and_keep(&compact(message), operation);
+        }
+        Ok(self.fan_out(message, operation))
+    }
+
+    /// To the subscribers of a topic, and of the patterns that match it.
+    pub(super) fn fan_out(
+        &self,
+        message: &Arc<Message>,
+        operation: &mut Operation<'_, S>,
+    ) -> usize {
         let topics = self.routing.listening_to(&message.destination);
         let handed = topics.map(|topic| topic.on_send(message, operation));
-        Ok(handed.filter_map(Result::ok).sum())
+        handed.filter_map(Result::ok).sum()
     }
 
     /// To the durable subscriptions: to all of them or, if one has no room, to none.
@@ -184,7 +196,8 @@ impl<S: Send + Sync + 'static> Broker<S> {
     pub(super) fn send_dead_letter(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) {
         let sent = letter.target.as_ref().and_then(|target| {
             let kind = self.routing.kind(target.as_str()).ok()?;
-            let properties = Properties { expires_at: None, ..letter.message.properties };
+            let retain = Retain::Unsaid;
+            let properties = Properties { expires_at: None, retain, ..letter.message.properties };
             let message = Arc::new(Message {
                 destination: target.clone(),
                 message_id: letter.message.message_id.clone(),
@@ -214,6 +227,7 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
     match refusal {
         Refusal::Full(limit) => SendError::QueueFull { destination, limit },
         Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
+        Refusal::NoRoomToKeep => unreachable!("only topics keep messages, and are not asked here"),
         Refusal::Retired => unreachable!("whoever meets a retired destination looks for another"),
     }
 }

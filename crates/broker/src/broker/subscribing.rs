@@ -4,6 +4,7 @@ use super::Broker;
 use super::sending::queue_name;
 use crate::destination::Destination;
 use crate::error::SubscribeError;
+use crate::history::Beginning;
 use crate::kind::{DestinationKind, Kind, NotAttached, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
@@ -59,7 +60,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// `on_active` is called once the subscription is certain, and before the first message for it
     /// goes to any sink: the place to send a RECEIPT from. Any message that is sent after
-    /// `on_active` was called reaches the subscriber. Others who publish to this destination may
+    /// `on_active` was called reaches the subscriber. It is told how the subscription begins, in the
+    /// history of its destination. Others who publish to this destination may
     /// have to wait for it, so it must be quick; like a sink, it must not call the broker.
     ///
     /// A queue then delivers to `sink` what it has.
@@ -75,7 +77,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         &self,
         now: Timestamp,
         request: Subscribe<'_, S>,
-        on_active: impl FnOnce(),
+        on_active: impl FnOnce(Beginning),
         sink: &mut dyn Sink<S>,
     ) -> Result<(), SubscribeError> {
         let places = self.places(&request)?;
@@ -83,14 +85,23 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let mut routes = lock(&session.routes);
         self.check_request(&request, places.len(), &routes)?;
         let mut on_active = Some(on_active);
-        let mut on_active = || {
+        let mut on_active = |beginning: Beginning| {
             if let Some(on_active) = on_active.take() {
-                on_active();
+                on_active(match places.len() {
+                    1 => beginning,
+                    _ => Beginning::without_history(request.options.rewind.as_ref()),
+                });
             }
         };
         self.operate(now, sink, |operation| {
             for place in &places {
-                let subscription = self.subscription(&request, place, &session, &mut routes);
+                let mut subscription = self.subscription(&request, place, &session, &mut routes);
+                if places.len() > 1 {
+                    // One position cannot be in the histories of several destinations.
+                    let options = SubscribeOptions { rewind: None, ..request.options.clone() };
+                    subscription.set_options(options);
+                }
+                let subscription = Arc::new(subscription);
                 let attached = match &request.options.durable {
                     Some(durable) if place.kind == Kind::Topic => self.attach_durable(
                         durable,
@@ -185,8 +196,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         place: &Place,
         session: &Session<S>,
         routes: &mut Routes<S>,
-    ) -> Arc<Subscription<S>> {
-        Arc::new(Subscription {
+    ) -> Subscription<S> {
+        Subscription {
             session: request.session,
             subscriber: request.subscriber.clone(),
             id: request.id.clone(),
@@ -197,7 +208,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             number: routes.next_number(),
             options: request.options.boxed(),
             flow: Arc::clone(&session.flow),
-        })
+        }
     }
 
     fn attach(
@@ -205,7 +216,26 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         place: &Place,
         subscription: Arc<Subscription<S>>,
         routes: &mut Routes<S>,
-        on_active: &mut dyn FnMut(),
+        on_active: &mut dyn FnMut(Beginning),
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SubscribeError> {
+        let pattern = &place.pattern;
+        if place.kind == Kind::Topic && !pattern.is_exact() {
+            // Nobody changes what is retained until the subscriber has it.
+            let retained = self.routing.retained().alone();
+            self.attach_to(place, &subscription, routes, on_active, operation)?;
+            self.give_retained(retained.matching(pattern), &subscription, operation);
+            return Ok(());
+        }
+        self.attach_to(place, &subscription, routes, on_active, operation)
+    }
+
+    fn attach_to(
+        &self,
+        place: &Place,
+        subscription: &Arc<Subscription<S>>,
+        routes: &mut Routes<S>,
+        on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SubscribeError> {
         let pattern = &place.pattern;
@@ -220,7 +250,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             let attached = attach_route(
                 pattern,
                 &destination,
-                &subscription,
+                subscription,
                 routes,
                 &mut *on_active,
                 operation,
@@ -278,7 +308,7 @@ pub(super) fn attach_route<S>(
     destination: &Arc<dyn DestinationKind<S>>,
     subscription: &Arc<Subscription<S>>,
     routes: &mut Routes<S>,
-    on_active: &mut dyn FnMut(),
+    on_active: &mut dyn FnMut(Beginning),
     operation: &mut Operation<'_, S>,
 ) -> Result<(), NotAttached> {
     // On record first: whatever happens, a disconnect finds it.

@@ -155,7 +155,7 @@ fn what_nobody_uses_is_removed() {
     assert_eq!(recording.broker.destinations().len(), 4);
     assert_eq!(
         recording.broker.stats(),
-        BrokerStats { destinations: 4, sessions: 1, subscriptions: 4 }
+        BrokerStats { destinations: 4, sessions: 1, subscriptions: 4, kept_octets: 0 }
     );
     recording.unsubscribe(1, "/topic/x");
     recording.unsubscribe(1, "/topic/*");
@@ -250,7 +250,7 @@ fn the_confirmation_comes_before_the_backlog() {
     let mut recording = Recording::new();
     recording.send_all("/queue/x", &["1", "2"]);
     let happened = RefCell::new(Vec::new());
-    let confirm = || happened.borrow_mut().push("confirmed");
+    let confirm = |_| happened.borrow_mut().push("confirmed");
     let request = request(1, "a", "/queue/x", AUTO);
     recording.broker.subscribe(now(), request, confirm, &mut Order(&happened)).unwrap();
     assert_eq!(happened.take(), ["confirmed", "message", "message"]);
@@ -261,7 +261,7 @@ fn a_refused_subscription_is_not_confirmed() {
     let mut recording = Recording::new();
     recording.subscribe(1, "a", "/topic/x", AUTO).unwrap();
     let request = request(1, "a", "/topic/y", AUTO);
-    let confirm = || panic!("it is refused");
+    let confirm = |_| panic!("it is refused");
     assert!(recording.broker.subscribe(now(), request, confirm, &mut recording.log).is_err());
 }
 
@@ -290,7 +290,7 @@ fn a_destination_that_retires_while_it_is_being_found_is_replaced() {
         retire(&recording);
         let mut confirmed = 0;
         let request = request(1, "a", name, AUTO);
-        let confirm = || confirmed += 1;
+        let confirm = |_| confirmed += 1;
         recording.broker.subscribe(now(), request, confirm, &mut recording.log).unwrap();
         assert_eq!(confirmed, 1);
         recording.send(&name.replace('*', "x"), "m").unwrap();

@@ -16,9 +16,10 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::queue::{Admission, Queue, Role};
-pub(crate) use self::topic::Topic;
+pub(crate) use self::topic::{Archive, KeptOctets, Topic};
 use crate::acknowledgement::{DeliveryTag, Settlement};
 use crate::error::QueueLimit;
+use crate::history::Beginning;
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::stats::DestinationStats;
@@ -63,7 +64,7 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     fn on_subscribe(
         &self,
         subscription: &Arc<Subscription<S>>,
-        on_active: &mut dyn FnMut(),
+        on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), NotAttached>;
 
@@ -103,6 +104,8 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
 pub(crate) enum Refusal {
     Retired,
     Full(QueueLimit),
+    /// The topic cannot keep a message that it has to keep.
+    NoRoomToKeep,
     /// It would not even fit if there were no others.
     TooLarge(QueueLimit),
 }

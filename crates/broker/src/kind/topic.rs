@@ -1,9 +1,16 @@
-use std::sync::{Arc, Mutex};
+mod archive;
+mod history;
+mod keeping;
+
+use std::sync::{Arc, Mutex, OnceLock};
 
 use arc_swap::{ArcSwap, Guard};
 
+pub(crate) use self::archive::Archive;
+pub(crate) use self::history::KeptOctets;
 use super::{DestinationKind, Kind, NotAttached, Occupancy, Refusal};
 use crate::destination::Destination;
+use crate::history::Beginning;
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::stats::DestinationStats;
@@ -11,7 +18,8 @@ use crate::subscribers::Subscribers;
 use crate::subscription::Subscription;
 use crate::sync::lock;
 
-/// A topic, or all topics that match one pattern: nothing but its subscribers.
+/// A topic, or all topics that match one pattern: its subscribers, and what it keeps for those that
+/// come later, if it keeps anything.
 ///
 /// Publishing takes no lock. It reads a snapshot that subscribing and unsubscribing replace, one
 /// after the other. Subscribers with a selector have a snapshot of their own, so that the others do
@@ -23,6 +31,8 @@ pub(crate) struct Topic<S> {
     selective: ArcSwap<Subscribers<S>>,
     /// Held by whoever replaces a snapshot.
     writer: Mutex<Life>,
+    /// For those few that keep messages, from the first one on.
+    archive: OnceLock<Box<Archive<S>>>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -34,7 +44,18 @@ enum Life {
 impl<S> Topic<S> {
     pub(crate) fn new(name: Destination) -> Self {
         let nobody = || ArcSwap::from_pointee(Subscribers::default());
-        Self { name, subscribers: nobody(), selective: nobody(), writer: Mutex::new(Life::Open) }
+        let writer = Mutex::new(Life::Open);
+        let archive = OnceLock::new();
+        Self { name, subscribers: nobody(), selective: nobody(), writer, archive }
+    }
+
+    /// A topic that keeps messages.
+    pub(crate) fn keeping(name: Destination, archive: Archive<S>) -> Self {
+        Self { archive: OnceLock::from(Box::new(archive)), ..Self::new(name) }
+    }
+
+    fn has_subscribers(&self) -> bool {
+        !self.subscribers.load().is_empty() || !self.selective.load().is_empty()
     }
 
     fn snapshot_of(&self, subscription: &Subscription<S>) -> &ArcSwap<Subscribers<S>> {
@@ -82,26 +103,31 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     fn on_subscribe(
         &self,
         subscription: &Arc<Subscription<S>>,
-        on_active: &mut dyn FnMut(),
-        _operation: &mut Operation<'_, S>,
+        on_active: &mut dyn FnMut(Beginning),
+        operation: &mut Operation<'_, S>,
     ) -> Result<(), NotAttached> {
         let life = lock(&self.writer);
+        if let Some(archive) = self.archive() {
+            drop(life);
+            return self.subscribe_behind(archive, subscription, on_active, operation);
+        }
         if *life == Life::Retired {
             return Err(NotAttached::Retired);
         }
         let snapshot = self.snapshot_of(subscription);
         let subscribers = Arc::new(snapshot.load().with(Arc::clone(subscription)));
         snapshot.store(Arc::clone(&subscribers));
-        on_active();
+        on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
         subscribers.confirm();
         Ok(())
     }
 
-    fn on_unsubscribe(
-        &self,
-        subscriptions: &[&Subscription<S>],
-        _operation: &mut Operation<'_, S>,
-    ) {
+    fn on_unsubscribe(&self, subscriptions: &[&Subscription<S>], operation: &mut Operation<'_, S>) {
+        let mut archive = self.archive().map(Archive::lock);
+        if let Some(archive) = &mut archive {
+            archive.touch(operation.now);
+            subscriptions.iter().for_each(|subscription| archive.remove_reader(subscription));
+        }
         let _life = lock(&self.writer);
         for subscription in subscriptions {
             let snapshot = self.snapshot_of(subscription);
@@ -111,9 +137,25 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         }
     }
 
-    fn retire_if_vacant(&self, _operation: &mut Operation<'_, S>) -> Occupancy {
+    fn on_resume(&self, subscription: &Subscription<S>, operation: &mut Operation<'_, S>) {
+        if let Some(archive) = self.archive() {
+            self.go_on(archive, subscription, operation);
+        }
+    }
+
+    fn on_timeout(&self, operation: &mut Operation<'_, S>) {
+        if let Some(archive) = self.archive() {
+            self.tidy(archive, operation);
+        }
+    }
+
+    fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy {
         let mut life = lock(&self.writer);
-        if !self.subscribers.load().is_empty() || !self.selective.load().is_empty() {
+        if let Some(archive) = self.archive() {
+            drop(life);
+            return self.retire_with(archive, operation);
+        }
+        if self.has_subscribers() {
             return Occupancy::InUse;
         }
         *life = Life::Retired;
@@ -121,14 +163,21 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
     }
 
     fn stats(&self) -> DestinationStats {
+        let archive = self.archive().map(|archive| {
+            let archive = archive.lock();
+            (archive.readers(), archive.kept())
+        });
+        let (readers, (kept, octets)) = archive.unwrap_or_default();
+        let subscribers = self.subscribers.load().len() + self.selective.load().len();
         DestinationStats {
             name: self.name.clone(),
             kind: Kind::Topic,
-            subscriptions: self.subscribers.load().len() + self.selective.load().len(),
+            subscriptions: subscribers + readers,
             ready: 0,
             delayed: 0,
             unsettled: 0,
-            octets: 0,
+            kept,
+            octets,
         }
     }
 }

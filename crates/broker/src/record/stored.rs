@@ -90,7 +90,7 @@ impl StoredMessage {
         }
         let body = Bytes::copy_from_slice(reader.rest());
         let durability = Durability::Persistent;
-        let properties = Properties { durability, priority, expires_at };
+        let properties = Properties { durability, priority, expires_at, ..Properties::default() };
         Ok(Self { destination, serial, headers, body, properties })
     }
 }
@@ -210,6 +210,7 @@ mod tests {
                 durability: Durability::Persistent,
                 priority: Some(9),
                 expires_at: Some(Timestamp(u64::MAX)),
+                ..Properties::default()
             },
         }
     }

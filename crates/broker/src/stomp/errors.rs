@@ -14,6 +14,7 @@ impl From<&SendError> for Error {
             SendError::MessageTooLarge { .. } => "message is too large",
             SendError::WildcardInQueueName { .. } => "wildcard in SEND",
             SendError::QueueFull { .. } => "queue is full",
+            SendError::NoRoomToRetain { .. } => "no room to retain",
             SendError::TooManyDestinations { .. } => "too many destinations",
         };
         Self::new(message, format!("The message was not sent: {error}.\n"))

@@ -1,4 +1,4 @@
-use super::{Headers, invalid, number};
+use super::{Headers, history, invalid, is_true, number};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
 use crate::subscription::{
@@ -30,6 +30,7 @@ impl SubscribeOptions {
             durable: DurableName::from_headers(headers, id, owner),
             arguments: super::arguments(headers)?,
             missing: MissingQueue::Create,
+            rewind: history::rewind(headers)?,
         })
     }
 }
@@ -87,8 +88,4 @@ fn exclusivity(headers: &Headers) -> Exclusivity {
     } else {
         Exclusivity::Shared
     }
-}
-
-fn is_true(headers: &Headers, name: &str) -> bool {
-    headers.get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }

@@ -11,7 +11,7 @@ fn subscription(serial: u64, class: &str, ack: AckMode) -> Arc<Subscription<u64>
         subscriber: serial,
         id: id.clone(),
         ack,
-        class: EncodingClass { version: Version::V1_2, subscription: Some(id) },
+        class: EncodingClass::stomp(Version::V1_2, Some(id)),
         serial,
         number: 1,
         destination: crate::destination::Destination::parse("/topic/x").unwrap(),

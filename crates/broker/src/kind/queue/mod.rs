@@ -23,6 +23,7 @@ use crate::arguments::QueueArguments;
 use crate::binding::Binding;
 use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
+use crate::history::Beginning;
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::options::BrokerOptions;
@@ -349,7 +350,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     fn on_subscribe(
         &self,
         subscription: &Arc<Subscription<S>>,
-        on_active: &mut dyn FnMut(),
+        on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), NotAttached> {
         let mut state = lock(&self.state);
@@ -357,7 +358,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             return Err(NotAttached::Retired);
         }
         if subscription.options().access == Access::Browse {
-            on_active();
+            on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
             let mut browser = Browser::new(Arc::clone(subscription), &state.backlog);
             browser.go_on(&state.backlog, operation);
             state.browsers.insert(subscription.serial, browser);
@@ -368,7 +369,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         if is_taken || (alone(subscription) && !state.consumers.is_empty()) {
             return Err(NotAttached::Exclusive);
         }
-        on_active();
+        on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
         let next = state.backlog.next_position();
         if !state.journal.is_marked(next) {
             state.journal.mark(next, operation);
@@ -484,6 +485,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             ready: state.backlog.ready(),
             delayed: state.backlog.delayed(),
             unsettled: state.backlog.unsettled(),
+            kept: 0,
             octets: state.backlog.octets(),
         }
     }

@@ -5,7 +5,7 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tidings::broker::{
-    DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow,
+    DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow, Retention,
 };
 
 /// The value of one `--destination`: a pattern, a blank, and settings separated by commas.
@@ -119,6 +119,47 @@ const SETTINGS: &[Setting] = &[
             Some(())
         },
     },
+    Setting {
+        name: "history",
+        value: "NUMBER",
+        about: "how many messages a topic keeps for subscribers that come back",
+        set: |policy, value| {
+            policy.history.get_or_insert_default().messages_max = value.parse().ok()?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "history-age",
+        value: "DURATION",
+        about: "for how long it keeps them",
+        set: |policy, value| {
+            policy.history.get_or_insert_default().age_max = duration(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "history-octets",
+        value: "SIZE",
+        about: "how many octets of them it keeps",
+        set: |policy, value| {
+            policy.history.get_or_insert_default().octets_max = size(value)?;
+            Some(())
+        },
+    },
+    Setting {
+        name: "retain",
+        value: "when-asked|last|never",
+        about: "which message a topic keeps for new subscribers",
+        set: |policy, value| {
+            policy.retention = match value {
+                "when-asked" => Retention::WhenAsked,
+                "last" => Retention::Last,
+                "never" => Retention::Never,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
 ];
 
 impl FromStr for DestinationSettings {
@@ -195,6 +236,8 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 
 #[cfg(test)]
 mod tests {
+    use tidings::broker::HistoryPolicy;
+
     use super::*;
 
     #[test]
@@ -235,6 +278,19 @@ mod tests {
         check("dead-letters=/queue/dead", |policy| {
             policy.dead_letters = DeadLetters::To(Destination::parse("/queue/dead").unwrap());
         });
+        check("history=7", |policy| {
+            policy.history = Some(HistoryPolicy { messages_max: 7, ..HistoryPolicy::default() });
+        });
+        check("history=7,history-age=1h,history-octets=64KiB", |policy| {
+            policy.history = Some(HistoryPolicy {
+                messages_max: 7,
+                age_max: Duration::from_secs(3600),
+                octets_max: 64 * 1024,
+            });
+        });
+        check("retain=last", |policy| policy.retention = Retention::Last);
+        check("retain=never", |policy| policy.retention = Retention::Never);
+        check("retain=when-asked", |policy| policy.retention = Retention::WhenAsked);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use bytes::Bytes;
-use tidings_broker::{self as broker, DurableName, EncodingClass, SubscribeOptions};
+use tidings_broker::{self as broker, Beginning, DurableName, EncodingClass, SubscribeOptions};
 use tidings_stomp::{Headers, ReceiptId, Subscribe, SubscriptionId};
 use tidings_websocket::{CloseCode, CloseReason};
 
@@ -26,7 +26,7 @@ impl StompSession {
             Err(error) => return self.fail((&error).into(), receipt),
         };
         self.prepare_subscribe(session, &destination, &options).await;
-        let class = EncodingClass { version, subscription: id.on_wire() };
+        let class = EncodingClass::stomp(version, id.on_wire());
         let request = broker::Subscribe {
             session: self.key,
             subscriber: session.clone(),
@@ -38,9 +38,9 @@ impl StompSession {
         };
         // The receipt goes out while the subscription becomes active, before any of its messages.
         let server = &mut self.server;
-        let mut confirm = |receipt: Option<ReceiptId>| {
+        let mut confirm = |receipt: Option<ReceiptId>, beginning: &Beginning| {
             let Some(receipt) = receipt else { return };
-            server.receipt(receipt);
+            server.receipt_with(receipt, &beginning.headers());
             while let Some(frame) = server.poll_transmit() {
                 if session.try_send(stomp_message(frame)).is_err() {
                     let reason = "no room for a receipt";
@@ -50,7 +50,8 @@ impl StompSession {
         };
         let confirmed = receipt.clone();
         let subscribed = self.shared.hub.deliver(|broker, sink| {
-            broker.subscribe(clock::now(), request, || confirm(confirmed), sink)
+            let on_active = |beginning: Beginning| confirm(confirmed, &beginning);
+            broker.subscribe(clock::now(), request, on_active, sink)
         });
         match subscribed {
             Ok(()) => {
