@@ -4,6 +4,9 @@ import { request } from "./requests.js";
 /** Characters of messages in one request, unless it is one message: proxies limit bodies, often to 1 MB. */
 const BODY_LENGTH_MAX = 200_000;
 
+/** Messages in one request: servers limit these too. */
+const BODY_MESSAGES_MAX = 1000;
+
 /** Characters that are sent even when the page is left. Browsers take 64 KiB; a character has up to three octets. */
 const KEEPALIVE_LENGTH_MAX = 20_000;
 
@@ -53,7 +56,8 @@ export class Sender {
   private takeBatch(): string[] {
     let length = 0;
     const end = this.waiting.findIndex(
-      (message, index) => (length += message.length) > BODY_LENGTH_MAX && index > 0,
+      (message, index) =>
+        ((length += message.length) > BODY_LENGTH_MAX && index > 0) || index === BODY_MESSAGES_MAX,
     );
     return this.waiting.splice(0, end < 0 ? Infinity : end);
   }

@@ -1,4 +1,13 @@
+use std::collections::VecDeque;
+
 use crate::encode_array;
+
+/// Octets of the messages of one request, unless it is one message: 256 KiB. Servers and proxies limit bodies,
+/// often to 1 MB, and a character may take six in JSON.
+const BODY_OCTETS_MAX: usize = 256 * 1024;
+
+/// Messages of one request: 1,000. Servers limit these too.
+const BODY_MESSAGES_MAX: usize = 1000;
 
 /// Messages on their way to a server by requests, of which one is made at a time: what comes meanwhile goes
 /// with the next one.
@@ -19,7 +28,7 @@ use crate::encode_array;
 /// ```
 #[derive(Debug, Default)]
 pub struct Outgoing {
-    waiting: Vec<String>,
+    waiting: VecDeque<String>,
     octets: usize,
     request: Request,
 }
@@ -34,8 +43,8 @@ enum Request {
 impl Outgoing {
     /// Queues a message.
     pub fn push(&mut self, message: String) {
-        self.octets += message.len() + size_of::<String>();
-        self.waiting.push(message);
+        self.octets += cost(&message);
+        self.waiting.push_back(message);
     }
 
     /// Octets of the messages that no request has taken, with those that even an empty one takes.
@@ -49,9 +58,10 @@ impl Outgoing {
             return None;
         }
         self.request = Request::UnderWay;
-        self.octets = 0;
+        let taken: Vec<String> = self.waiting.drain(..self.fitting()).collect();
+        self.octets -= taken.iter().map(|message| cost(message)).sum::<usize>();
         let mut frame = Vec::new();
-        encode_array(std::mem::take(&mut self.waiting), &mut frame);
+        encode_array(taken, &mut frame);
         // A frame is the array behind a letter.
         let body = frame.get(1..).unwrap_or_default();
         Some(String::from_utf8_lossy(body).into_owned())
@@ -66,6 +76,20 @@ impl Outgoing {
     pub fn is_empty(&self) -> bool {
         self.waiting.is_empty() && self.request == Request::None
     }
+
+    /// How many messages go into one request: at least one.
+    fn fitting(&self) -> usize {
+        let mut octets = 0;
+        let fits = |message: &&String| {
+            octets += message.len();
+            octets <= BODY_OCTETS_MAX
+        };
+        self.waiting.iter().take(BODY_MESSAGES_MAX).take_while(fits).count().max(1)
+    }
+}
+
+fn cost(message: &str) -> usize {
+    message.len() + size_of::<String>()
 }
 
 #[cfg(test)]
@@ -83,5 +107,27 @@ mod tests {
         assert_eq!((outgoing.octets(), outgoing.is_empty()), (0, false));
         outgoing.handle_sent();
         assert!(outgoing.is_empty());
+    }
+
+    /// How many messages each request brings.
+    fn requests(messages: impl IntoIterator<Item = String>) -> Vec<usize> {
+        let mut outgoing = Outgoing::default();
+        messages.into_iter().for_each(|message| outgoing.push(message));
+        let mut requests = Vec::new();
+        while let Some(body) = outgoing.next_body() {
+            requests.push(body.matches("\",\"").count() + 1);
+            outgoing.handle_sent();
+        }
+        assert_eq!((outgoing.octets(), outgoing.is_empty()), (0, true));
+        requests
+    }
+
+    #[test]
+    fn a_request_brings_no_more_than_servers_take() {
+        assert_eq!(requests((0..2500).map(|number| number.to_string())), [1000, 1000, 500]);
+        let half = || "a".repeat(BODY_OCTETS_MAX / 2);
+        assert_eq!(requests([half(), half(), half()]), [2, 1]);
+        let long = || "a".repeat(BODY_OCTETS_MAX + 1);
+        assert_eq!(requests([long(), half(), long()]), [1, 1, 1]);
     }
 }
