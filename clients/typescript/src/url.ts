@@ -34,9 +34,11 @@ export class ServiceUrl {
     return new ServiceUrl(url.origin + url.pathname.replace(/\/+$/, ""), url.search);
   }
 
-  /** The service that `/info` names instead of this one. */
+  /** The service that `/info` names instead of this one. Within its origin, a query goes along unless there is another. */
   join(reference: string): ServiceUrl {
-    return ServiceUrl.of(new URL(reference, this.base));
+    const url = new URL(reference, this.base);
+    if (url.origin === new URL(this.base).origin) url.search ||= this.query;
+    return ServiceUrl.of(url);
   }
 
   beneath(path: string): string {

@@ -146,6 +146,17 @@ impl WebSocketUrl {
         url.with_path(url.path_and_query.path().trim_end_matches('/'))
     }
 
+    /// The same URL, with the query of another if it has none.
+    pub(crate) fn or_query_of(self, other: &Self) -> Result<Self, UrlError> {
+        let (None, Some(query)) = (self.path_and_query.query(), other.path_and_query.query())
+        else {
+            return Ok(self);
+        };
+        let target = format!("{}?{query}", self.path_and_query.path());
+        let path_and_query = target.parse().map_err(|_| UrlError::Malformed)?;
+        Ok(Self { path_and_query, ..self })
+    }
+
     /// What lies beneath the path, with the same query.
     pub(crate) fn beneath(&self, path: &str) -> Result<Self, UrlError> {
         self.with_path(&format!("{}{path}", self.path_and_query.path().trim_end_matches('/')))

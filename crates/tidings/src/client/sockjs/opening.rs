@@ -92,11 +92,13 @@ async fn ask_for_info(requester: &Requester, home: &WebSocketUrl) -> Result<Serv
     answered.unwrap_or(Err(ConnectError::Timeout(timeout)))
 }
 
-/// Where `/info` says that the transports are. As with redirections, nothing leads out of TLS.
+/// Where `/info` says that the transports are. As with redirections, nothing leads out of TLS. A query that
+/// the client was given goes along within its origin, unless there is another.
 fn elsewhere(base: &WebSocketUrl, base_url: &str) -> Result<WebSocketUrl, ConnectError> {
     let url = base.join_service(base_url)?;
     match (base.scheme(), url.scheme()) {
         (Scheme::Wss, Scheme::Ws) => Err(ConnectError::InsecureRedirect(url.to_string())),
+        _ if base.has_same_origin(&url) => Ok(url.or_query_of(base)?),
         _ => Ok(url),
     }
 }
@@ -175,6 +177,17 @@ fn session_path() -> String {
 #[cfg(all(test, feature = "tls"))]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_query_goes_along_within_its_origin() {
+        let base = WebSocketUrl::parse_service("https://example.org/echo?token=1").unwrap();
+        let check = |base_url: &str, expected: &str| {
+            assert_eq!(elsewhere(&base, base_url).unwrap().to_string(), expected);
+        };
+        check("/sub", "wss://example.org/sub?token=1");
+        check("/sub?token=2", "wss://example.org/sub?token=2");
+        check("https://other.example/sub", "wss://other.example/sub");
+    }
 
     #[test]
     fn no_base_url_leads_out_of_tls() {
