@@ -6,7 +6,7 @@ use tidings::client::Client;
 use tidings::client::sockjs::ClientTransport;
 use tidings::endpoint::{ConnectionOptions, SendError};
 
-use super::peer::{Answer, Peer, ok, polling, status};
+use super::peer::{Answer, Peer, ok, polling, status, streaming};
 use super::transports::only;
 
 #[tokio::test]
@@ -53,6 +53,25 @@ async fn sending_that_fails_is_the_end() {
     let told = "server answered with status 500 Internal Server Error";
     assert_eq!((reason.code().as_u16(), reason.reason()), (1006, told));
     peer.is_left_alone().await;
+}
+
+#[tokio::test]
+async fn what_came_before_sending_failed_is_not_lost() {
+    const FRAMES: usize = 10_000;
+    let frames: String = (0..FRAMES).map(|number| format!("a[\"{number}\"]\n")).collect();
+    let answer = streaming(&format!("o\n{frames}"));
+    let peer = Peer::start(move |asked, before| match &*asked.what {
+        "xhr_send" => status("500 Internal Server Error"),
+        "xhr_streaming" => Answer::Begun(answer.clone()),
+        _ => polling(asked, before),
+    })
+    .await;
+    let mut socket = only(ClientTransport::XhrStreaming).open(&peer.url()).await.unwrap();
+    socket.send("a").await.unwrap();
+    for number in 0..FRAMES {
+        assert_eq!(socket.next().await, Some(number.to_string()));
+    }
+    assert_eq!(socket.next().await, None);
 }
 
 #[tokio::test(start_paused = true)]

@@ -135,16 +135,21 @@ impl RequestTransport {
     /// Goes on sending and asking while nothing can be delivered.
     pub(super) fn poll_background(&mut self, cx: &mut Context<'_>) {
         self.poll_sending(cx);
-        while self.ahead_octets < AHEAD_OCTETS_MAX {
-            match self.poll_frame(cx) {
-                Poll::Ready(Ok(frame)) => {
-                    self.ahead_octets += frame.len() + FRAME_OVERHEAD_OCTETS;
-                    self.ahead.push_back(frame);
-                }
-                Poll::Ready(Err(error)) => return self.lose(error),
-                Poll::Pending => return,
-            }
+        if let Err(error) = self.read_ahead(cx) {
+            self.lose(error);
         }
+    }
+
+    /// Reads the frames that have come, as far as there is room for them.
+    fn read_ahead(&mut self, cx: &mut Context<'_>) -> Result<(), ConnectError> {
+        while self.ahead_octets < AHEAD_OCTETS_MAX
+            && let Poll::Ready(frame) = self.poll_frame(cx)
+        {
+            let frame = frame?;
+            self.ahead_octets += frame.len() + FRAME_OVERHEAD_OCTETS;
+            self.ahead.push_back(frame);
+        }
+        Ok(())
     }
 
     /// Nothing more comes, which is told after what came before.
@@ -257,6 +262,8 @@ impl RequestTransport {
                     let Poll::Ready((lane, answer)) = asking.as_mut().poll(cx) else { return };
                     if let Err(error) = answer {
                         self.sending = Sending::Over;
+                        // What has come before that is not lost, nor is why nothing else comes.
+                        let error = self.read_ahead(cx).err().unwrap_or(error);
                         return self.lose(error);
                     }
                     self.link.handle_sent();
