@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::io;
@@ -53,6 +54,15 @@ impl EndpointError {
             Ok(error) => *error,
             Err(error) => Self::Handler(error),
         }
+    }
+
+    /// What became of a panic that was caught.
+    pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
+        Self::Panic(match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+            (Some(message), _) => (*message).to_owned(),
+            (_, Some(message)) => message.clone(),
+            _ => "no message".to_owned(),
+        })
     }
 
     /// Where an endpoint has no method for errors.

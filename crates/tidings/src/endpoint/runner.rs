@@ -492,19 +492,10 @@ impl<S: Source> Driver<S> {
 fn guarded<T>(
     future: impl Future<Output = T>,
 ) -> impl Future<Output = Result<T, Box<EndpointError>>> {
-    let panicked =
-        |panic: Box<dyn Any + Send>| Box::new(EndpointError::Panic(panic_message(&*panic)));
+    let panicked = |panic: Box<dyn Any + Send>| Box::new(EndpointError::of_panic(&*panic));
     AssertUnwindSafe(future).catch_unwind().map(move |outcome| outcome.map_err(panicked))
 }
 
 fn internal_error() -> CloseReason {
     CloseReason::truncated(CloseCode::INTERNAL_ERROR, "internal error")
-}
-
-fn panic_message(panic: &(dyn Any + Send)) -> String {
-    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-        (Some(message), _) => (*message).to_owned(),
-        (_, Some(message)) => message.clone(),
-        _ => "no message".to_owned(),
-    }
 }

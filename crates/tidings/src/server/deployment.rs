@@ -1,11 +1,12 @@
 use std::net::SocketAddr;
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
 use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
 use super::sockjs::HttpSource;
-use crate::endpoint::{self, Deployed, Endpoint, Handshake, OpenSessions, Session};
+use crate::endpoint::{self, Deployed, Endpoint, EndpointError, Handshake, OpenSessions, Session};
 use crate::net::{OctetSource, WebSocketSource, in_turns};
 
 /// The address of the peer, as an extension of its request.
@@ -73,6 +74,24 @@ pub(crate) enum Door {
     Octets(OctetSource),
 }
 
+/// Stands in for an endpoint whose factory has panicked.
+struct NotMade(Option<EndpointError>);
+
+impl Endpoint for NotMade {
+    async fn on_open(&mut self, _: &Session) -> Result<(), EndpointError> {
+        self.0.take().map_or(Ok(()), Err)
+    }
+}
+
+/// Each door's future has its own size; none pays for the largest.
+fn spawn<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: Door) {
+    match door {
+        Door::WebSocket(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+        Door::Http(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+        Door::Octets(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+    };
+}
+
 impl Deployment {
     pub(crate) fn new<E: Endpoint>(
         tasks: &TaskTracker,
@@ -81,24 +100,19 @@ impl Deployment {
     ) -> Self {
         let tasks = tasks.clone();
         let start = move |session: Session, door| {
-            let endpoint = factory(session.handshake());
-            // Each door's future has its own size; none pays for the largest.
-            match door {
-                Door::WebSocket(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
+            // A session that is known by its id must end however it begins.
+            match catch_unwind(AssertUnwindSafe(|| factory(session.handshake()))) {
+                Ok(endpoint) => spawn(&tasks, endpoint, session, door),
+                Err(panic) => {
+                    let failure = EndpointError::of_panic(&*panic);
+                    spawn(&tasks, NotMade(Some(failure)), session, door);
                 }
-                Door::Http(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
-                }
-                Door::Octets(source) => {
-                    tasks.spawn(in_turns(endpoint::run(endpoint, session, source)))
-                }
-            };
+            }
         };
         Self { start: Arc::new(start), deployed: Arc::new(deployed) }
     }
 
-    /// Serves the session, in a task of its own, with a new endpoint.
+    /// Serves the session, in a task of its own, with a new endpoint. A factory that panics ends it with 1011.
     pub(crate) fn start(&self, session: Session, door: Door) {
         (self.start)(session, door);
     }

@@ -107,6 +107,16 @@ async fn shutdown_closes_a_streaming_session_with_1001() {
     tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();
 }
 
+#[tokio::test]
+async fn a_factory_that_panics_ends_its_session() {
+    let app = App::builder().sockjs("/echo", || -> Echo { panic!("not today") });
+    let server = serve(app.build().unwrap()).await;
+    open_by_polling(&server, "s").await;
+    poll(&server, "s").await.expect(200, "c[1011,\"internal error\"]\n");
+    let mut websocket = server.websocket("/echo/websocket").await;
+    assert_eq!(websocket.closed().await.code().as_u16(), 1011);
+}
+
 /// Tells what it hears, and closes when it hears `close`.
 struct Recorder(mpsc::UnboundedSender<Message>);
 
