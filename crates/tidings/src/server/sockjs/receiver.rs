@@ -32,6 +32,8 @@ struct State {
     /// The chunk that is being written, as far as can be told: no other has been asked for since.
     writing: Option<Writing>,
     ended: bool,
+    /// All of it is given to the connection, or it is given up.
+    left: bool,
     reader: Option<Waker>,
     /// Where chunks go once the response has its connection; none wait here then.
     outbox: Option<Arc<Outbox>>,
@@ -49,6 +51,10 @@ struct Writing {
 /// Octets that a client reads in a second, if it is not to be taken for one that reads nothing: 64 KiB. Of a
 /// large chunk that is being written, only the end can be seen.
 const READ_OCTETS_PER_SECOND_MIN: u64 = 64 * 1024;
+
+/// Octets that are given to hyper at a time: 16 KiB. Over HTTP/2 it holds what its peer has no room for, and is
+/// not asked to give it back.
+const PIECE_OCTETS_MAX: usize = 16 * 1024;
 
 /// What ends a chunked body: RFC 9112, section 7.1.
 const LAST_CHUNK: &[u8] = b"0\r\n\r\n";
@@ -69,6 +75,7 @@ impl Receiver {
         }
         state.octets += chunk.len();
         state.chunks.push_back(chunk);
+        state.expect_reader();
         state.wake_reader();
     }
 
@@ -76,6 +83,7 @@ impl Receiver {
     pub(super) fn end(&self) {
         let mut state = self.lock();
         state.ended = true;
+        state.expect_reader();
         state.write_end();
         state.wake_reader();
     }
@@ -84,7 +92,7 @@ impl Receiver {
     pub(super) fn abandon(&self) {
         let mut state = self.lock();
         let (reader, outbox) = (state.reader.take(), state.outbox.take());
-        *state = State { ended: true, reader, outbox, ..State::default() };
+        *state = State { ended: true, left: true, reader, outbox, ..State::default() };
         match &state.outbox {
             Some(outbox) => outbox.give_up(CloseInfo::timed_out()),
             None => state.wake_reader(),
@@ -108,13 +116,20 @@ impl Receiver {
     /// When a client that reads has had the time for what is being written: `timeout`, and longer for a large
     /// chunk.
     pub(super) fn stall_deadline(&self, timeout: Duration) -> Option<Instant> {
-        let Writing { since, octets } = self.lock().writing?;
+        let state = self.lock();
+        let Writing { since, octets } = state.writing.filter(|_| !state.left)?;
         let transfer = Duration::from_secs(octets as u64 / READ_OCTETS_PER_SECOND_MIN);
         since.checked_add(timeout)?.checked_add(transfer)
     }
 
     pub(super) fn is_ended(&self) -> bool {
         self.lock().ended
+    }
+
+    /// Whether nothing of it waits for its client any more.
+    pub(super) fn has_left(&self) -> bool {
+        let state = self.lock();
+        state.left || state.outbox.is_some()
     }
 
     /// Octets that the client has not read.
@@ -136,6 +151,26 @@ impl Receiver {
 }
 
 impl State {
+    /// Nobody may ever ask for what there is.
+    fn expect_reader(&mut self) {
+        if self.reader.is_none() {
+            let octets = self.octets;
+            self.writing.get_or_insert_with(|| Writing { since: Instant::now(), octets });
+        }
+    }
+
+    /// What is to be written next.
+    fn next_piece(&mut self) -> Option<Bytes> {
+        let mut piece = self.chunks.pop_front()?;
+        if piece.len() > PIECE_OCTETS_MAX {
+            let rest = piece.split_off(PIECE_OCTETS_MAX);
+            self.chunks.push_front(rest);
+        }
+        self.octets -= piece.len();
+        self.writing = Some(Writing { since: Instant::now(), octets: piece.len() });
+        Some(piece)
+    }
+
     fn wake_reader(&mut self) {
         if let Some(reader) = self.reader.take() {
             reader.wake();
@@ -236,8 +271,9 @@ impl http_body::Body for ReceiverBody {
     ) -> Poll<Option<Result<Frame<Bytes>, Infallible>>> {
         self.keep_connection();
         let mut state = self.receiver.lock();
-        let Some(chunk) = state.chunks.pop_front() else {
+        let Some(piece) = state.next_piece() else {
             if state.ended {
+                state.left = true;
                 return Poll::Ready(None);
             }
             state.writing = None;
@@ -246,22 +282,52 @@ impl http_body::Body for ReceiverBody {
             self.ask_for_connection();
             return Poll::Pending;
         };
-        state.octets -= chunk.len();
-        state.writing = Some(Writing { since: Instant::now(), octets: chunk.len() });
         drop(state);
         self.session.handle_read(&self.receiver);
-        Poll::Ready(Some(Ok(Frame::data(chunk))))
+        Poll::Ready(Some(Ok(Frame::data(piece))))
     }
 }
 
 impl Drop for ReceiverBody {
     fn drop(&mut self) {
         let unfinished = self.keep_connection() && {
-            let state = self.receiver.lock();
+            let mut state = self.receiver.lock();
+            state.left = true;
             !state.ended || !state.chunks.is_empty()
         };
         if unfinished {
             self.session.handle_aborted(self.receiver.id());
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TIMEOUT: Duration = Duration::from_secs(30);
+
+    #[test]
+    fn a_response_that_nobody_reads_has_its_time_too() {
+        let receiver = Receiver::new(ReceiverId(0));
+        assert_eq!(receiver.stall_deadline(TIMEOUT), None);
+        receiver.push(Bytes::from(vec![b'a'; PIECE_OCTETS_MAX + 1]));
+        assert!(receiver.stall_deadline(TIMEOUT).is_some());
+        receiver.end();
+        assert!(receiver.stall_deadline(TIMEOUT).is_some() && !receiver.has_left());
+        receiver.abandon();
+        assert_eq!((receiver.stall_deadline(TIMEOUT), receiver.octets()), (None, 0));
+        assert!(receiver.has_left());
+    }
+
+    #[test]
+    fn a_long_chunk_goes_out_in_pieces() {
+        let receiver = Receiver::new(ReceiverId(0));
+        receiver.push(Bytes::from(vec![b'a'; 2 * PIECE_OCTETS_MAX + 1]));
+        let mut state = receiver.lock();
+        let lengths: Vec<_> =
+            std::iter::from_fn(|| state.next_piece()).map(|it| it.len()).collect();
+        assert_eq!(lengths, [PIECE_OCTETS_MAX, PIECE_OCTETS_MAX, 1]);
+        assert_eq!(state.octets, 0);
     }
 }

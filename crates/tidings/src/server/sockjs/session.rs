@@ -67,6 +67,8 @@ struct State {
     /// Until the session has opened and its endpoint was started.
     opening: Option<Box<Opening>>,
     receiver: Option<Arc<Receiver>>,
+    /// Receivers that have ended, and whose clients have not read everything.
+    leaving: Vec<Arc<Receiver>>,
     /// Of the latest receiver.
     transport: TransportType,
     next_receiver: u64,
@@ -94,6 +96,7 @@ impl HttpSession {
             machine: Machine::new(options.session()),
             opening: Some(Box::new(opening)),
             receiver: None,
+            leaving: Vec::new(),
             transport: TransportType::XhrPolling,
             next_receiver: 0,
             incoming: VecDeque::new(),
@@ -229,13 +232,20 @@ impl HttpSession {
     }
 
     fn stall_deadline(&self, state: &State) -> Option<Instant> {
-        state.receiver.as_ref()?.stall_deadline(self.send_timeout()?)
+        let timeout = self.send_timeout()?;
+        let receivers = state.receiver.iter().chain(&state.leaving);
+        receivers.filter_map(|receiver| receiver.stall_deadline(timeout)).min()
     }
 
     fn handle_timeout(&self) {
         let (mut state, now) = (self.lock(), Instant::now());
-        let is_stalled = self.stall_deadline(&state).is_some_and(|deadline| deadline <= now);
-        if let Some(receiver) = state.receiver.clone().filter(|_| is_stalled) {
+        let is_stalled = |receiver: &&Arc<Receiver>| {
+            let deadline = self.send_timeout().and_then(|timeout| receiver.stall_deadline(timeout));
+            deadline.is_some_and(|deadline| deadline <= now)
+        };
+        let receivers = state.receiver.iter().chain(&state.leaving);
+        let stalled: Vec<_> = receivers.filter(is_stalled).cloned().collect();
+        for receiver in stalled {
             state.machine.handle_receiver_aborted(now, receiver.id());
             self.settle(&mut state, None);
             receiver.abandon();
@@ -331,7 +341,9 @@ impl HttpSession {
                 _ => {}
             }
         }
-        state.receiver.take_if(|receiver| receiver.is_ended());
+        let ended = state.receiver.take_if(|receiver| receiver.is_ended());
+        state.leaving.extend(ended);
+        state.leaving.retain(|receiver| !receiver.has_left());
         // The deadline may have moved, and there may be an event for the endpoint.
         state.wake_driver();
         self.room.notify_waiters();
@@ -358,6 +370,12 @@ impl State {
             .flatten()
             .find(|receiver| receiver.id() == id)
             .cloned()
+    }
+
+    /// Whether no response of the session waits for its client any more.
+    fn is_left_by_all(&mut self) -> bool {
+        self.leaving.retain(|receiver| !receiver.has_left());
+        self.leaving.is_empty()
     }
 
     fn wake_driver(&mut self) {
@@ -405,7 +423,11 @@ impl HttpSource {
 impl HttpSource {
     fn poll_removed(&mut self, cx: &mut Context<'_>) -> Poll<()> {
         self.poll_deadlines(cx);
-        if self.session.is_removed() { Poll::Ready(()) } else { Poll::Pending }
+        if !self.session.is_removed() {
+            return Poll::Pending;
+        }
+        self.table.remove(&self.session_id, &self.session);
+        if self.session.lock().is_left_by_all() { Poll::Ready(()) } else { Poll::Pending }
     }
 }
 
@@ -443,14 +465,13 @@ impl Source for HttpSource {
     }
 
     /// Leaves the session to a task of its own that repeats the close frame to whoever asks, until
-    /// the session is forgotten. A shutdown need not wait for that.
+    /// the session is forgotten, and sees to it that no response waits for ever for its client. A shutdown need not wait for that.
     async fn finish(&mut self) {
         let Self { session, session_id, table, .. } = self;
         let (session, session_id) = (Arc::clone(session), std::mem::take(session_id));
         let mut left = Self::new(session, session_id, Arc::clone(table));
         tokio::spawn(async move {
             std::future::poll_fn(|cx| left.poll_removed(cx)).await;
-            left.table.remove(&left.session_id, &left.session);
         });
     }
 }
