@@ -19,21 +19,27 @@ use std::sync::Arc;
 /// assert_eq!(headers.get("content-type"), Some("text/plain"));
 /// assert_eq!(headers.get("Content-Type"), None);
 /// ```
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 pub struct Headers(Option<Arc<Block>>);
 
 /// All names and values in one string: two allocations per frame instead of two per header.
-#[derive(Clone, Default, PartialEq, Eq)]
+#[derive(Clone, Default)]
 struct Block {
     text: String,
-    ends: Vec<Ends>,
+    len: usize,
+    /// Those of the first headers; most frames have no more.
+    few: [Ends; FEW],
+    more: Vec<Ends>,
 }
 
+/// Headers whose ends need no allocation of their own.
+const FEW: usize = 8;
+
 /// Where a header ends in the text. It starts where the one before ends.
-#[derive(Clone, Copy, PartialEq, Eq)]
+#[derive(Clone, Copy, Default)]
 struct Ends {
-    name: usize,
-    value: usize,
+    name: u32,
+    value: u32,
 }
 
 impl Headers {
@@ -49,18 +55,22 @@ impl Headers {
 
     /// How many headers there are.
     pub fn len(&self) -> usize {
-        self.0.as_ref().map_or(0, |block| block.ends.len())
+        self.0.as_ref().map_or(0, |block| block.len)
     }
 
     /// Whether there are none.
     pub fn is_empty(&self) -> bool {
-        self.0.is_none()
+        self.len() == 0
     }
 
     /// Adds a header behind all others. If the name is there already, its value still holds.
     ///
     /// Any text may be given; what a version of STOMP cannot express is dealt with by
     /// [`encode`](crate::encode).
+    ///
+    /// # Panics
+    ///
+    /// If all names and values together have 4 GiB.
     pub fn push(&mut self, name: &str, value: &str) {
         Arc::make_mut(self.0.get_or_insert_default()).push(name, value);
     }
@@ -73,16 +83,21 @@ impl Headers {
     /// Keeps the headers whose name and value `keep` agrees to.
     pub fn retain(&mut self, mut keep: impl FnMut(&str, &str) -> bool) {
         let Some(all) = self.0.take() else { return };
-        let mut kept = Block {
-            text: String::with_capacity(all.text.len()),
-            ends: Vec::with_capacity(all.ends.len()),
-        };
-        for (name, value) in all.iter().filter(|(name, value)| keep(name, value)) {
-            kept.push(name, value);
+        let mut kept: Option<Block> = None;
+        let mut left = all.text.len();
+        for (name, value) in all.iter() {
+            if keep(name, value) {
+                let kept = kept.get_or_insert_with(|| Block::with_capacity(left));
+                kept.push(name, value);
+            }
+            left -= name.len() + value.len();
         }
-        if !kept.ends.is_empty() {
-            self.0 = Some(Arc::new(kept));
-        }
+        self.0 = kept.map(Arc::new);
+    }
+
+    /// None yet, with room for so many octets of names and values.
+    pub(crate) fn with_capacity(octets: usize) -> Self {
+        Self(Some(Arc::new(Block::with_capacity(octets))))
     }
 
     /// The octets of all names and values.
@@ -92,10 +107,16 @@ impl Headers {
 }
 
 impl Block {
+    fn with_capacity(octets: usize) -> Self {
+        Self { text: String::with_capacity(octets), ..Self::default() }
+    }
+
     fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
-        self.ends.iter().scan(0, |start, ends| {
-            let header = (&self.text[*start..ends.name], &self.text[ends.name..ends.value]);
-            *start = ends.value;
+        let few = &self.few[..self.len.min(FEW)];
+        few.iter().chain(&self.more).scan(0, |start, ends| {
+            let (name, value) = (ends.name as usize, ends.value as usize);
+            let header = (&self.text[*start..name], &self.text[name..value]);
+            *start = value;
             Some(header)
         })
     }
@@ -103,11 +124,28 @@ impl Block {
     fn push(&mut self, name: &str, value: &str) {
         self.text.reserve(name.len() + value.len());
         self.text.push_str(name);
-        let name = self.text.len();
+        let name = self.end();
         self.text.push_str(value);
-        self.ends.push(Ends { name, value: self.text.len() });
+        let ends = Ends { name, value: self.end() };
+        match self.few.get_mut(self.len) {
+            Some(place) => *place = ends,
+            None => self.more.push(ends),
+        }
+        self.len += 1;
+    }
+
+    fn end(&self) -> u32 {
+        u32::try_from(self.text.len()).expect("headers have less than 4 GiB")
     }
 }
+
+impl PartialEq for Headers {
+    fn eq(&self, other: &Self) -> bool {
+        self.iter().eq(other.iter())
+    }
+}
+
+impl Eq for Headers {}
 
 impl<'a> FromIterator<(&'a str, &'a str)> for Headers {
     fn from_iter<I: IntoIterator<Item = (&'a str, &'a str)>>(iter: I) -> Self {
@@ -162,6 +200,20 @@ mod tests {
         assert_eq!(headers, Headers::default());
         assert!(headers.is_empty());
         assert_eq!(headers.len(), 0);
+    }
+
+    #[test]
+    fn many_headers_are_kept_in_order() {
+        let pairs: Vec<(String, String)> =
+            (0..3 * FEW).map(|n| (format!("name-{n}"), format!("value-{n}"))).collect();
+        let mut headers = Headers::default();
+        for (name, value) in &pairs {
+            headers.push(name, value);
+        }
+        let owned = |(name, value): (&str, &str)| (name.to_owned(), value.to_owned());
+        assert_eq!(headers.iter().map(owned).collect::<Vec<_>>(), pairs);
+        headers.retain(|name, _| name.ends_with('9'));
+        assert_eq!(headers, Headers::from([("name-9", "value-9"), ("name-19", "value-19")]));
     }
 
     #[test]

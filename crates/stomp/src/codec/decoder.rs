@@ -47,6 +47,9 @@ pub struct Decoder {
     state: State,
 }
 
+/// Octets of names and values that are enough for most frames.
+const HEADERS_OCTETS_USUAL: usize = 128;
+
 #[derive(Debug)]
 enum State {
     /// Between frames, or within a command line.
@@ -216,7 +219,8 @@ impl Decoder {
         })?;
         self.use_up(end + 1);
         self.line.clear();
-        self.state = State::Headers { command, headers: Headers::default() };
+        let headers = Headers::with_capacity(HEADERS_OCTETS_USUAL);
+        self.state = State::Headers { command, headers };
         Ok(())
     }
 
