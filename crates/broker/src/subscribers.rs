@@ -232,6 +232,15 @@ pub struct Group<'a, S> {
 }
 
 impl<'a, S> Group<'a, S> {
+    /// The one subscription that is left of the group, if it is only one.
+    #[must_use]
+    pub fn only(&self) -> Option<&'a Arc<Subscription<S>>> {
+        match (self.front.as_slice(), self.rest) {
+            ([only], []) => Some(only),
+            _ => None,
+        }
+    }
+
     /// The `ack` header that STOMP 1.2 requires in the frames of this group.
     ///
     /// A topic forgets a message once it is sent, and an ACK changes nothing. Yet "if the message is

@@ -16,7 +16,7 @@ use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::endpoint::Session;
-use crate::net::{PushError, SharedMessage, TurnGuard};
+use crate::net::{COPIED_OCTETS_MAX, PushError, SharedMessage, TurnGuard};
 use crate::store::{BatchNumber, Journal, Store, StoreError};
 
 /// The in-process broker of one application.
@@ -242,7 +242,13 @@ impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
             let ack = subscriptions.ack(message);
-            let frame = shared_frame(&parts(message, class, ack), class.version);
+            let parts = parts(message, class, ack);
+            if let Some(only) = subscriptions.only()
+                && push_alone(&only.subscriber, &parts, class.version)
+            {
+                continue;
+            }
+            let frame = shared_frame(&parts, class.version);
             for subscription in subscriptions {
                 // A session that cannot take it is closed or closing, and told so.
                 let _ = subscription.subscriber.send_shared(&frame);
@@ -256,9 +262,13 @@ impl Sink<Session> for Deliveries<'_> {
         let redelivered = delivery.is_redelivered();
         let common = parts(delivery.message, &subscription.class, ack);
         let version = subscription.class.version;
-        let frame = shared_frame(&MessageParts { redelivered, ..common }, version);
+        let parts = MessageParts { redelivered, ..common };
         let link = subscription.subscriber.link();
-        let pushed = link.push_shared(&frame);
+        let pushed = if push_alone(&subscription.subscriber, &parts, version) {
+            Ok(())
+        } else {
+            link.push_shared(&shared_frame(&parts, version))
+        };
         let delivered = match pushed {
             Ok(()) if link.is_backlogged() => Delivered::ThenPause,
             Ok(()) => return Delivered::Ready,
@@ -313,7 +323,14 @@ impl Sink<Session> for Deliveries<'_> {
 fn shared_frame(parts: &MessageParts<'_>, version: Version) -> SharedMessage {
     let mut frame = Vec::new();
     encode_message(parts, version, &mut frame);
-    SharedMessage::new(stomp_message(frame.into()))
+    SharedMessage::text_or_binary(frame.into())
+}
+
+/// Encodes a frame that nobody else gets where it waits to be written. Whether it did: only over TCP, and where
+/// that is simple.
+fn push_alone(subscriber: &Session, parts: &MessageParts<'_>, version: Version) -> bool {
+    parts.body.len() < COPIED_OCTETS_MAX
+        && subscriber.link().push_short_octets(|batch| encode_message(parts, version, batch))
 }
 
 /// What the frames of all subscriptions of a class have in common.

@@ -60,8 +60,8 @@ impl Framing {
             Self::WebSocket => outbox.push(message.websocket()),
             Self::SockJs => outbox.push(message.sockjs_websocket()),
             // Clients mask, so that no two can be sent the same octets.
-            Self::SockJsClient => self.push(outbox, message.payload(), None),
-            Self::Octets => outbox.push(Outgoing::Octets(message.octets())),
+            Self::SockJsClient => self.push(outbox, &message.payload(), None),
+            Self::Octets => outbox.push(message.bare()),
         }
     }
 

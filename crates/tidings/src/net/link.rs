@@ -40,6 +40,16 @@ impl Link {
         }
     }
 
+    /// Queues what `encode` appends, where octets go out as they are and that is simple. Whether it was
+    /// queued; if not, [`push`](Self::push) does it, or says why not.
+    #[inline]
+    pub(crate) fn push_short_octets(&self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        match self {
+            Self::Stream { outbox, framing: Framing::Octets } => outbox.push_short_octets(encode),
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => false,
+        }
+    }
+
     /// Queues a message, without waiting for room.
     pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         match self {
@@ -101,7 +111,7 @@ impl Link {
         match self {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
             Self::Http(session) => session.push_element(message.sockjs_element()),
-            Self::Requests(requests) => requests.push(message.payload(), None),
+            Self::Requests(requests) => requests.push(&message.payload(), None),
         }
     }
 

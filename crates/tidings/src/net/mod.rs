@@ -34,6 +34,7 @@ pub(crate) use octets::OctetSource;
 pub use options::{ConnectionOptions, KeepAlive, OverflowPolicy};
 pub(crate) use outbox::{EndOfBatch, Outbox, Phase, PushError, Written};
 pub(crate) use payload::Payload;
+pub(crate) use segments::COPIED_OCTETS_MAX;
 pub(crate) use shared_message::SharedMessage;
 pub(crate) use source::{Alarm, Incoming, Source};
 pub(crate) use stream::Stream;

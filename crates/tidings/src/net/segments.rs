@@ -6,12 +6,12 @@ use tidings_websocket::{Opcode, encode_frame, encode_header};
 
 use super::outbox::Written;
 use super::shared_batch::Stretch;
-use super::shared_message::SharedFrames;
+use super::shared_message::{SharedFrames, SharedOctets};
 use super::turn;
 
 /// Payloads from this size up are written from where they are; smaller ones are copied into the
 /// batch, which costs less than another element of a vectored write.
-const COPIED_OCTETS_MAX: usize = 8 * 1024;
+pub(crate) const COPIED_OCTETS_MAX: usize = 8 * 1024;
 
 /// Segments given to one vectored write.
 const SLICES_MAX: usize = 64;
@@ -141,6 +141,19 @@ impl Segments {
         let Some(stretch) = is_short.then(|| frames.stretch(opcode, payload)).flatten() else {
             return self.append_shared(frames.plain(opcode, payload));
         };
+        self.append_stretch(stretch);
+    }
+
+    /// Appends octets that go to many as they are, of which it keeps no copy as long as there is nothing else.
+    pub(super) fn append_octets_for_many(&mut self, octets: &Bytes, shared: &SharedOctets) {
+        let is_short = octets.len() < COPIED_OCTETS_MAX;
+        match is_short.then(|| shared.stretch(octets)).flatten() {
+            Some(stretch) => self.append_stretch(stretch),
+            None => self.append_shared(octets),
+        }
+    }
+
+    fn append_stretch(&mut self, stretch: &Stretch) {
         let is_taken = match &mut self.tail {
             Tail::Shared(before) => before.extend(stretch),
             Tail::Own(octets) => {

@@ -10,11 +10,26 @@ use super::shared_batch::Stretch;
 /// A message for many sessions: encoded at most once for each kind of door.
 #[derive(Debug)]
 pub(crate) struct SharedMessage {
-    payload: Payload,
+    octets: Bytes,
+    /// Which kind of WebSocket message it is, once that matters.
+    opcode: OnceLock<Opcode>,
+    bare: SharedOctets,
     frames: SharedFrames,
     element: OnceLock<Bytes>,
     array: OnceLock<Bytes>,
     array_frames: SharedFrames,
+}
+
+/// The octets of one message as they are, among others that this turn sends to many.
+#[derive(Debug, Default)]
+pub(crate) struct SharedOctets(OnceLock<Option<Stretch>>);
+
+impl SharedOctets {
+    /// `None` if there is no turn.
+    pub(super) fn stretch(&self, octets: &[u8]) -> Option<&Stretch> {
+        let copy = || Stretch::new(|batch| batch.extend_from_slice(octets));
+        self.0.get_or_init(copy).as_ref()
+    }
 }
 
 /// The frames of one message: the same octets for all clients that are sent to in the same way.
@@ -52,8 +67,16 @@ impl SharedFrames {
 
 impl SharedMessage {
     pub(crate) fn new(message: impl Into<Message>) -> Self {
+        let Payload { opcode, octets } = Payload::from(message);
+        Self { opcode: opcode.into(), ..Self::text_or_binary(octets) }
+    }
+
+    /// Octets that are a text, unless they are not UTF-8; which is found out where it matters.
+    pub(crate) fn text_or_binary(octets: Bytes) -> Self {
         Self {
-            payload: Payload::from(message),
+            octets,
+            opcode: OnceLock::new(),
+            bare: SharedOctets::default(),
             frames: SharedFrames::default(),
             element: OnceLock::new(),
             array: OnceLock::new(),
@@ -61,24 +84,32 @@ impl SharedMessage {
         }
     }
 
-    pub(crate) fn payload(&self) -> &Payload {
-        &self.payload
+    pub(crate) fn payload(&self) -> Payload {
+        Payload::new(self.opcode(), self.octets.clone())
     }
 
-    pub(super) fn octets(&self) -> &Bytes {
-        &self.payload.octets
+    fn opcode(&self) -> Opcode {
+        let text_or_binary = || match str::from_utf8(&self.octets) {
+            Ok(_) => Opcode::Text,
+            Err(_) => Opcode::Binary,
+        };
+        *self.opcode.get_or_init(text_or_binary)
+    }
+
+    pub(super) fn bare(&self) -> Outgoing<'_> {
+        Outgoing::SharedOctets { octets: &self.octets, shared: &self.bare }
     }
 
     pub(super) fn websocket(&self) -> Outgoing<'_> {
-        let Payload { opcode, octets: payload } = &self.payload;
-        Outgoing::Shared { opcode: *opcode, payload, frames: &self.frames }
+        let (opcode, payload) = (self.opcode(), &self.octets);
+        Outgoing::Shared { opcode, payload, frames: &self.frames }
     }
 
     /// The message as a JSON string, ready to be an element of a SockJS array.
     pub(crate) fn sockjs_element(&self) -> &Bytes {
         self.element.get_or_init(|| {
             let mut element = Vec::new();
-            tidings_sockjs::encode_message(&self.payload.text(), &mut element);
+            tidings_sockjs::encode_message(&self.payload().text(), &mut element);
             element.into()
         })
     }
@@ -106,6 +137,13 @@ fn frame(opcode: Opcode, payload: &[u8]) -> Bytes {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn octets_are_a_text_unless_they_are_not_utf8() {
+        let opcode = |octets| SharedMessage::text_or_binary(Bytes::from_static(octets)).opcode();
+        assert_eq!(opcode("größe".as_bytes()), Opcode::Text);
+        assert_eq!(opcode(b"\xff"), Opcode::Binary);
+    }
 
     #[test]
     fn a_message_for_many_is_encoded_once() {

@@ -89,7 +89,7 @@ impl Extras {
 
     pub(super) fn defer(&mut self, outgoing: Outgoing<'_>, ticket: Option<Written>) {
         let opcode = match outgoing {
-            Outgoing::Octets(_) => None,
+            Outgoing::Octets(_) | Outgoing::SharedOctets { .. } => None,
             Outgoing::Message { opcode, .. } | Outgoing::Shared { opcode, .. } => Some(opcode),
         };
         let deferred = Deferred { opcode, payload: outgoing.payload().clone(), ticket };

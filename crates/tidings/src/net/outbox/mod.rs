@@ -23,7 +23,7 @@ use super::keeper::Terms;
 use super::moment::Moment;
 use super::options::OverflowPolicy;
 use super::segments::Segments;
-use super::shared_message::SharedFrames;
+use super::shared_message::{SharedFrames, SharedOctets};
 use super::turn::{self, Schedule};
 use crate::endpoint::{CloseInfo, CloseInitiator};
 
@@ -112,6 +112,8 @@ pub(crate) enum Outgoing<'a> {
     Shared { opcode: Opcode, payload: &'a Bytes, frames: &'a SharedFrames },
     /// Goes out as it is.
     Octets(&'a Bytes),
+    /// The same, to many.
+    SharedOctets { octets: &'a Bytes, shared: &'a SharedOctets },
 }
 
 impl Outgoing<'_> {
@@ -119,7 +121,8 @@ impl Outgoing<'_> {
         match self {
             Self::Message { payload, .. }
             | Self::Shared { payload, .. }
-            | Self::Octets(payload) => payload,
+            | Self::Octets(payload)
+            | Self::SharedOctets { octets: payload, .. } => payload,
         }
     }
 }
@@ -165,16 +168,34 @@ impl Outbox {
     #[inline]
     pub(crate) fn push_short(self: &Arc<Self>, opcode: Opcode, payload: &[u8]) -> bool {
         let mut state = self.lock();
-        let is_usual = matches!(state.phase, Phase::Open)
-            && state.extras.is_none()
-            && state.blocked.is_none()
-            && state.segments.octets() < self.terms.outbox_octets_max;
-        if !is_usual || !state.segments.append_short_frame(opcode, payload) {
+        if !self.is_usual(&state) || !state.segments.append_short_frame(opcode, payload) {
             return false;
         }
         turn::count_push();
         self.schedule(state);
         true
+    }
+
+    /// As [`push_short`](Self::push_short), for what goes out as `encode` appends it.
+    #[inline]
+    pub(crate) fn push_short_octets(self: &Arc<Self>, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
+        let mut state = self.lock();
+        if !self.is_usual(&state) {
+            return false;
+        }
+        state.segments.append(encode);
+        turn::count_push();
+        self.schedule(state);
+        true
+    }
+
+    /// Whether nothing else is to be done or thought of when a message is queued.
+    #[inline]
+    fn is_usual(&self, state: &State) -> bool {
+        matches!(state.phase, Phase::Open)
+            && state.extras.is_none()
+            && state.blocked.is_none()
+            && state.segments.octets() < self.terms.outbox_octets_max
     }
 
     /// Queues a message. One may exceed the limit, if the outbox is below it.
@@ -505,6 +526,9 @@ impl State {
         let encoder = self.extras.as_mut().and_then(|extras| extras.encoder());
         match (outgoing, encoder) {
             (Outgoing::Octets(octets), _) => self.segments.append_shared(octets),
+            (Outgoing::SharedOctets { octets, shared }, _) => {
+                self.segments.append_octets_for_many(octets, shared);
+            }
             (Outgoing::Shared { opcode, payload, frames }, None) => {
                 self.segments.append_for_many(opcode, payload, frames);
             }
