@@ -1,4 +1,6 @@
 mod administration;
+#[cfg(test)]
+mod destinations;
 mod durable;
 #[cfg(test)]
 mod features;
@@ -8,6 +10,7 @@ mod past;
 mod sending;
 mod settling;
 mod subscribing;
+mod temporary;
 #[cfg(test)]
 mod tests;
 
@@ -15,10 +18,13 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
+pub use self::administration::Consumers;
+pub use self::sending::Sender;
 pub use self::settling::{Action, CommitError, CommitFailure};
 use crate::alarms::Alarms;
 use crate::bindings::Bindings;
-use crate::error::UnknownDestination;
+use crate::destination::Destination;
+use crate::error::SubscribeError;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::message::{MessageId, MessageIds};
@@ -114,7 +120,7 @@ pub struct Sent {
     pub subscribers: usize,
 }
 
-impl<S: Send + Sync + 'static> Broker<S> {
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// A broker without subscriptions and messages.
     #[must_use]
     pub fn new(options: BrokerOptions) -> Self {
@@ -187,9 +193,11 @@ impl<S: Send + Sync + 'static> Broker<S> {
     ///
     /// # Errors
     ///
-    /// [`UnknownDestination`] if it begins with none of the prefixes.
-    pub fn kind(&self, destination: &str) -> Result<Kind, UnknownDestination> {
-        self.routing.kind(destination)
+    /// [`SubscribeError`] if it is none.
+    pub fn kind(&self, destination: &str) -> Result<Kind, SubscribeError> {
+        let name = Destination::parse(destination).map_err(SubscribeError::InvalidDestination)?;
+        let address = self.routing.addresses().resolve(&name, || None)?;
+        Ok(address.kind())
     }
 
     /// What one destination holds: a topic, a queue or a pattern that is in use.

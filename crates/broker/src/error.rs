@@ -2,28 +2,25 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
+use crate::address::AddressError;
 use crate::destination::{Destination, DestinationError};
 use crate::limits::QuotaSpent;
 use crate::selector::SelectorError;
 use crate::stomp::SubscriptionId;
 
-/// A destination that starts with none of the broker's prefixes, or has nothing after it.
+/// A destination that the broker does not know: it starts with none of its prefixes, or has nothing after
+/// it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct UnknownDestination {
     /// The destination as it was written.
     pub destination: Box<str>,
-    /// What destinations may start with.
-    pub prefixes: Arc<[Box<str>]>,
+    /// What a destination is.
+    pub expected: Arc<str>,
 }
 
 impl fmt::Display for UnknownDestination {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        write!(f, "unknown destination {}: a destination is ", self.destination)?;
-        for (at, prefix) in self.prefixes.iter().enumerate() {
-            let separator = if at == 0 { "" } else { " or " };
-            write!(f, "{separator}{prefix}NAME")?;
-        }
-        Ok(())
+        write!(f, "unknown destination {}: {}", self.destination, self.expected)
     }
 }
 
@@ -35,8 +32,20 @@ impl Error for UnknownDestination {}
 pub enum SendError {
     /// The sender misspelt the destination.
     UnknownDestination(UnknownDestination),
-    /// One of several destinations is no name.
+    /// The destination, or one of several, is no name.
     InvalidDestination(DestinationError),
+    /// There is no such queue, and under this name none is created.
+    NoSuchQueue {
+        /// The queue.
+        queue: Destination,
+    },
+    /// A temporary destination is named by who is no session, and so has none.
+    NoSession {
+        /// Its name.
+        destination: Destination,
+    },
+    /// The session cannot have the temporary destination that it names, as destination or for replies.
+    Temporary(Box<SubscribeError>),
     /// A header that the broker acts on has a value that it cannot understand.
     InvalidHeader(InvalidHeader),
     /// The sender asks of a queue what others have asked differently.
@@ -132,6 +141,11 @@ impl fmt::Display for SendError {
             Self::UnknownDestination(unknown) => unknown.fmt(f),
             Self::InvalidDestination(invalid) => invalid.fmt(f),
             Self::InvalidHeader(invalid) => invalid.fmt(f),
+            Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
+            Self::NoSession { destination } => {
+                write!(f, "{destination} names a temporary destination of no session")
+            }
+            Self::Temporary(error) => error.fmt(f),
             Self::ArgumentDiffers { queue, argument } => differs(f, queue, argument),
             Self::MessageTooLarge { destination, limit } => {
                 write!(f, "queue {destination} takes no such message: it holds at most {limit}")
@@ -156,6 +170,15 @@ impl fmt::Display for SendError {
 }
 
 impl Error for SendError {}
+
+impl From<AddressError> for SendError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Unknown(unknown) => Self::UnknownDestination(unknown),
+            AddressError::Invalid(invalid) => Self::InvalidDestination(invalid),
+        }
+    }
+}
 
 impl From<InvalidHeader> for SendError {
     fn from(invalid: InvalidHeader) -> Self {
@@ -203,6 +226,23 @@ pub enum SubscribeError {
         /// Its name.
         name: Box<str>,
     },
+    /// The temporary destination is that of a session, which alone may subscribe to it, and knows it by
+    /// another name.
+    NotOwn {
+        /// The destination.
+        destination: Destination,
+    },
+    /// The id is one of those that the broker gives to the subscriptions that it makes for `reply-to`.
+    ReservedId {
+        /// The id.
+        id: SubscriptionId,
+    },
+    /// The session has [`Limits::session_temporary_max`](crate::Limits::session_temporary_max) temporary
+    /// destinations already.
+    TooManyTemporary {
+        /// The limit.
+        session_temporary_max: usize,
+    },
     /// Only topics can be subscribed to by pattern.
     PatternOfQueues {
         /// The pattern.
@@ -245,6 +285,22 @@ impl fmt::Display for SubscribeError {
             Self::DurableInUse { name } => {
                 write!(f, "the durable subscription {name} is in use by another session")
             }
+            Self::NotOwn { destination } => {
+                write!(
+                    f,
+                    "{destination} is for sending: its session subscribes to /temp-queue/NAME or /temp-topic/NAME"
+                )
+            }
+            Self::ReservedId { id } => {
+                write!(f, "ids that start with /temp-queue/ are reserved, as {} does", id.as_str())
+            }
+            Self::TooManyTemporary { session_temporary_max } => {
+                let max = session_temporary_max;
+                write!(
+                    f,
+                    "the session has {max} temporary destinations already, no more are allowed"
+                )
+            }
             Self::PatternOfQueues { pattern } => {
                 write!(f, "{pattern} has wildcards: subscribe to each queue by its name")
             }
@@ -264,6 +320,15 @@ impl fmt::Display for SubscribeError {
 }
 
 impl Error for SubscribeError {}
+
+impl From<AddressError> for SubscribeError {
+    fn from(error: AddressError) -> Self {
+        match error {
+            AddressError::Unknown(unknown) => Self::UnknownDestination(unknown),
+            AddressError::Invalid(invalid) => Self::InvalidDestination(invalid),
+        }
+    }
+}
 
 impl From<InvalidHeader> for SubscribeError {
     fn from(invalid: InvalidHeader) -> Self {
@@ -350,8 +415,8 @@ mod tests {
 
     #[test]
     fn an_unknown_destination_is_answered_with_the_known_prefixes() {
-        let prefixes = ["/topic/".into(), "/queue/".into()].into();
-        let unknown = UnknownDestination { destination: "/foo/bar".into(), prefixes };
+        let expected = "a destination is /topic/NAME or /queue/NAME".into();
+        let unknown = UnknownDestination { destination: "/foo/bar".into(), expected };
         let expected = "unknown destination /foo/bar: a destination is /topic/NAME or /queue/NAME";
         assert_eq!(unknown.to_string(), expected);
     }

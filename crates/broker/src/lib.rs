@@ -11,6 +11,7 @@
 //! STOMP is where the terms come from. Only `stomp.rs` names the crate that implements it.
 
 mod acknowledgement;
+mod address;
 mod alarms;
 mod arguments;
 mod base36;
@@ -44,12 +45,14 @@ mod subscribers;
 mod subscription;
 mod sync;
 mod timestamp;
+mod token;
 mod trie;
 
 pub use acknowledgement::{AckId, AckTarget, NackAction};
+pub use address::RoutingType;
 pub use arguments::QueueArguments;
 pub use binding::Binding;
-pub use broker::{Action, Broker, CommitError, CommitFailure, Sent};
+pub use broker::{Action, Broker, CommitError, CommitFailure, Consumers, Sender, Sent};
 pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};
 pub use error::{
@@ -73,7 +76,8 @@ pub use sink::{Delivered, Delivery, Sink};
 pub use stats::{BrokerStats, DestinationStats};
 pub use subscribers::{Group, Groups, Subscribers};
 pub use subscription::{
-    Access, DurableName, EncodingClass, Exclusivity, Format, MissingQueue, SessionKey, Sharing,
-    Subscribe, SubscribeOptions, Subscription,
+    Access, DurableName, EncodingClass, Exclusivity, Format, MissingQueue, OwnMessages, SessionKey,
+    Sharing, Subscribe, SubscribeOptions, Subscription,
 };
 pub use timestamp::Timestamp;
+pub use token::TokenSource;

@@ -8,6 +8,8 @@ pub struct Limits {
     pub destinations_max: usize,
     /// Subscriptions of one session. Default 1,024.
     pub session_subscriptions_max: usize,
+    /// Temporary queues and topics of one session. Default 256.
+    pub session_temporary_max: usize,
     /// Messages in one queue, those included that wait for their ACK. Default 100,000.
     pub queue_messages_max: usize,
     /// Octets of the headers and bodies of the messages in one queue, those included that wait for
@@ -32,6 +34,7 @@ impl Default for Limits {
         Self {
             destinations_max: 100_000,
             session_subscriptions_max: 1024,
+            session_temporary_max: 256,
             queue_messages_max: 100_000,
             queue_octets_max: 64 * 1024 * 1024,
             kept_octets_max: 256 * 1024 * 1024,

@@ -8,6 +8,7 @@ use crate::destination::Destination;
 use crate::history::HistoryPosition;
 use crate::short_text::ShortText;
 use crate::stomp::{self, Headers};
+use crate::subscription::SessionKey;
 use crate::timestamp::Timestamp;
 
 /// A message on its way to subscribers, shared by all of them.
@@ -24,6 +25,8 @@ pub struct Message {
     pub body: Bytes,
     /// What the broker makes of its headers.
     pub properties: Properties,
+    /// The session that sent it.
+    pub(crate) sender: Option<SessionKey>,
 }
 
 /// What a sender asks of the broker for a message.

@@ -1,5 +1,6 @@
 use crate::limits::Limits;
 use crate::policy::DestinationPolicies;
+use crate::token::TokenSource;
 
 /// How a [`Broker`](crate::Broker) is set up.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -15,13 +16,15 @@ pub struct BrokerOptions {
     /// restart that the history they have seen is gone. Characters other than ASCII letters, digits,
     /// `-` and `_` are left out. Default empty.
     pub history_epoch: String,
-    /// What the names of topics start with. The longest prefix that fits decides the kind of a
+    /// What the names of topics start with; the first one is put before names that do not say what they
+    /// are, where a header says that. The longest prefix that fits decides the kind of a
     /// destination. Default `/topic/`.
     pub topic_prefixes: Vec<String>,
-    /// What the names of queues start with. Default `/queue/`.
+    /// What the names of queues start with; the first one is put before names without slash. Default
+    /// `/queue/`.
     pub queue_prefixes: Vec<String>,
-    /// What the names of queues start with that end with their consumer. Default none.
-    pub temporary_queue_prefixes: Vec<String>,
+    /// Where the names of temporary destinations come from, which nobody must be able to guess.
+    pub tokens: TokenSource,
     /// How destinations of some names behave.
     pub policies: DestinationPolicies,
     /// How much the broker holds.
@@ -36,7 +39,7 @@ impl Default for BrokerOptions {
             history_epoch: String::new(),
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
-            temporary_queue_prefixes: Vec::new(),
+            tokens: TokenSource::default(),
             policies: DestinationPolicies::default(),
             limits: Limits::default(),
         }

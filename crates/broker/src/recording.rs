@@ -9,8 +9,8 @@ use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
     AckError, AckTarget, Broker, BrokerOptions, Change, Delivered, Delivery, Destination,
     DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, SendError,
-    Sent, SessionKey, Sink, Subscribe, SubscribeError, SubscribeOptions, Subscribers, Subscription,
-    Timestamp,
+    Sender, Sent, SessionKey, Sink, Subscribe, SubscribeError, SubscribeOptions, Subscribers,
+    Subscription, Timestamp,
 };
 
 /// A broker and the log of what it delivered. Sessions are named by their number.
@@ -33,6 +33,8 @@ pub(crate) struct Log {
     pub(crate) headers: Vec<Headers>,
     /// Sessions that were too slow for a history.
     pub(crate) overtaken: Vec<u64>,
+    /// Sessions whose subscriptions the broker has ended.
+    pub(crate) cancelled: Vec<u64>,
 }
 
 /// One message for one subscription.
@@ -44,6 +46,8 @@ pub(crate) struct Got {
     pub(crate) message_id: String,
     pub(crate) ack: Option<String>,
     pub(crate) delivery_count: u32,
+    pub(crate) destination: String,
+    pub(crate) reply_to: Option<String>,
 }
 
 impl Recording {
@@ -65,6 +69,21 @@ impl Recording {
         let destination = Destination::parse(destination).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
         self.broker.send(now(), destination, Headers::default(), body, &mut self.log)
+    }
+
+    /// Sends as a session.
+    pub(crate) fn send_from(
+        &mut self,
+        session: u64,
+        destination: &str,
+        headers: &[(&str, &str)],
+        body: &str,
+    ) -> Result<Sent, SendError> {
+        let destination = Destination::parse(destination).unwrap();
+        let body = Bytes::copy_from_slice(body.as_bytes());
+        let headers = headers.iter().copied().collect();
+        let log = &mut self.log;
+        self.broker.send_from(now(), sender(&session), destination, headers, body, log)
     }
 
     /// Sends with headers, at a moment.
@@ -188,6 +207,7 @@ impl Sink<u64> for Log {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<u64>) {
         for (class, group) in subscribers.groups() {
             let ack = group.ack(message).map(str::to_owned);
+            let destination = group.destination(message).as_str();
             for subscription in group {
                 self.headers.push(message.headers.clone());
                 assert_eq!(subscription.class, *class);
@@ -198,6 +218,8 @@ impl Sink<u64> for Log {
                     message_id: message.message_id.to_string(),
                     ack: ack.clone(),
                     delivery_count: 1,
+                    destination: destination.to_owned(),
+                    reply_to: reply_to(message),
                 });
             }
         }
@@ -216,6 +238,8 @@ impl Sink<u64> for Log {
                 message_id: delivery.message.message_id.to_string(),
                 ack: delivery.ack.map(|ack| ack.to_string()),
                 delivery_count: delivery.delivery_count,
+                destination: delivery.subscription.destination_of(delivery.message).to_string(),
+                reply_to: reply_to(delivery.message),
             });
         }
         answer
@@ -229,7 +253,13 @@ impl Sink<u64> for Log {
             message_id: "0".to_owned(),
             ack: None,
             delivery_count: 1,
+            destination: subscription.destination.to_string(),
+            reply_to: None,
         });
+    }
+
+    fn cancelled(&mut self, subscription: &Arc<Subscription<u64>>) {
+        self.cancelled.push(subscription.subscriber);
     }
 
     fn record(&mut self, change: Change) {
@@ -266,6 +296,14 @@ pub(crate) fn request<'a>(
 /// Owned pairs, to compare with [`Recording::bodies`].
 pub(crate) fn to(expected: &[(u64, &str)]) -> Vec<(u64, String)> {
     expected.iter().map(|(session, body)| (*session, (*body).to_owned())).collect()
+}
+
+pub(crate) fn sender(session: &u64) -> Sender<'_, u64> {
+    Sender { session: SessionKey(*session), subscriber: session, version: Version::V1_2 }
+}
+
+fn reply_to(message: &Message) -> Option<String> {
+    message.headers.get("reply-to").map(str::to_owned)
 }
 
 pub(crate) fn now() -> Timestamp {

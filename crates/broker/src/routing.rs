@@ -2,8 +2,8 @@ use std::ptr;
 use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
+use crate::address::Addresses;
 use crate::destination::Destination;
-use crate::error::UnknownDestination;
 use crate::history::epoch;
 use crate::index::Index;
 use crate::kind::{Archive, DestinationKind, KeptOctets, Kind, Occupancy, Queue, Role, Topic};
@@ -21,10 +21,7 @@ use crate::trie::PatternTrie;
 /// [`close_if_vacant`](Self::close_if_vacant); whoever meets a retired destination helps to remove
 /// it, and opens another.
 pub(crate) struct RoutingTable<S> {
-    /// The longest first.
-    prefixes: Box<[(Box<str>, Kind)]>,
-    /// As they are told to those who use none of them.
-    known_prefixes: Arc<[Box<str>]>,
+    addresses: Addresses,
     options: Arc<BrokerOptions>,
     /// Of topics, queues and patterns together.
     quota: Arc<Quota>,
@@ -43,20 +40,9 @@ pub(crate) struct RoutingTable<S> {
 
 impl<S: Send + Sync + 'static> RoutingTable<S> {
     pub(crate) fn new(options: &Arc<BrokerOptions>) -> Self {
-        let topics = options.topic_prefixes.iter().map(|prefix| (prefix, Kind::Topic));
-        let queues = options.queue_prefixes.iter().map(|prefix| (prefix, Kind::Queue));
-        let temporary = options.temporary_queue_prefixes.iter();
-        let temporary = temporary.map(|prefix| (prefix, Kind::TemporaryQueue));
-        let all = topics.chain(queues).chain(temporary);
-        let mut prefixes: Vec<(Box<str>, Kind)> =
-            all.map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
-        let known = prefixes.iter().filter(|(_, kind)| *kind != Kind::TemporaryQueue);
-        let known_prefixes = known.map(|(prefix, _)| prefix.clone()).collect();
-        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let quota = Arc::new(Quota::new(options.limits.destinations_max));
         Self {
-            prefixes: prefixes.into(),
-            known_prefixes,
+            addresses: Addresses::new(options),
             options: Arc::clone(options),
             topics: Index::new(Arc::clone(&quota)),
             queues: Index::new(Arc::clone(&quota)),
@@ -71,14 +57,9 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         }
     }
 
-    /// What kind of destination a name or pattern is for.
-    pub(crate) fn kind(&self, text: &str) -> Result<Kind, UnknownDestination> {
-        let fits = |prefix: &str| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
-        let found = self.prefixes.iter().find(|(prefix, _)| fits(prefix));
-        found.map(|(_, kind)| *kind).ok_or_else(|| UnknownDestination {
-            destination: text.into(),
-            prefixes: Arc::clone(&self.known_prefixes),
-        })
+    /// What names stand for.
+    pub(crate) fn addresses(&self) -> &Addresses {
+        &self.addresses
     }
 
     pub(crate) fn find(&self, pattern: &DestinationPattern) -> Option<Arc<dyn DestinationKind<S>>> {
@@ -108,22 +89,24 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
     pub(crate) fn open_topic(
         &self,
         pattern: &DestinationPattern,
+        kind: Kind,
     ) -> Result<Arc<Topic<S>>, QuotaSpent> {
         let name = pattern.name();
         match pattern.words() {
             None => match self.topics.find(name) {
                 Some(found) => Ok(found),
-                None => self.topics.find_or_insert(name, || Arc::new(self.new_topic(name))),
+                None => self.topics.find_or_insert(name, || Arc::new(self.new_topic(name, kind))),
             },
-            Some(words) => self.open_pattern(words, || Arc::new(Topic::new(name.clone()))),
+            Some(words) => self.open_pattern(words, || Arc::new(Topic::new(name.clone(), kind))),
         }
     }
 
-    fn new_topic(&self, name: &Destination) -> Topic<S> {
-        if self.keeps_messages && self.options.policies.of(name).keeps_messages() {
+    fn new_topic(&self, name: &Destination, kind: Kind) -> Topic<S> {
+        let may_keep = self.keeps_messages && kind == Kind::Topic;
+        if may_keep && self.options.policies.of(name).keeps_messages() {
             Topic::keeping(name.clone(), self.archive_of(name))
         } else {
-            Topic::new(name.clone())
+            Topic::new(name.clone(), kind)
         }
     }
 

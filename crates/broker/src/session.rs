@@ -2,6 +2,7 @@ use std::collections::HashMap;
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
+use crate::destination::Destination;
 use crate::kind::DestinationKind;
 use crate::pattern::DestinationPattern;
 use crate::subscription::{Flow, SessionKey, Subscription};
@@ -33,7 +34,17 @@ pub(crate) struct Routes<S> {
     /// In the order of their numbers. Several of one id, where it has subscribed to several destinations.
     routes: Vec<Route<S>>,
     next_number: u64,
+    /// The temporary destinations of the session: what it calls them, and their names.
+    own: Vec<(Destination, Destination)>,
     life: Life,
+}
+
+/// What a session leaves behind.
+pub(crate) struct Remains<S> {
+    /// Those of one destination side by side.
+    pub(crate) routes: Vec<Route<S>>,
+    /// The names of its temporary destinations.
+    pub(crate) own: Vec<Destination>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -85,7 +96,8 @@ impl<S> SessionTable<S> {
 
 impl<S> Default for Session<S> {
     fn default() -> Self {
-        let routes = Routes { routes: Vec::new(), next_number: 1, life: Life::Connected };
+        let routes =
+            Routes { routes: Vec::new(), next_number: 1, own: Vec::new(), life: Life::Connected };
         Self { flow: Arc::default(), routes: Mutex::new(routes) }
     }
 }
@@ -152,12 +164,26 @@ impl<S> Routes<S> {
         self.routes.binary_search_by_key(&number, |route| route.subscription.number).ok()
     }
 
-    /// Takes all routes, those of one destination side by side. No further ones are wanted.
-    pub(crate) fn disconnect(&mut self) -> Vec<Route<S>> {
+    /// The temporary destination that the session calls so.
+    pub(crate) fn own(&self, called: &Destination) -> Option<&Destination> {
+        self.own.iter().find(|(known, _)| known == called).map(|(_, name)| name)
+    }
+
+    pub(crate) fn own_len(&self) -> usize {
+        self.own.len()
+    }
+
+    pub(crate) fn insert_own(&mut self, called: Destination, name: Destination) {
+        self.own.push((called, name));
+    }
+
+    /// Takes everything. Nothing more is wanted.
+    pub(crate) fn disconnect(&mut self) -> Remains<S> {
         self.life = Life::Disconnected;
         let mut routes = std::mem::take(&mut self.routes);
         routes.sort_by_key(Route::place);
-        routes
+        let own = std::mem::take(&mut self.own).into_iter().map(|(_, name)| name).collect();
+        Remains { routes, own }
     }
 }
 

@@ -38,6 +38,11 @@ pub trait Sink<S> {
         let _ = subscription;
     }
 
+    /// Tells a subscriber that the broker has ended its subscription: its queue was deleted.
+    fn cancelled(&mut self, subscription: &Arc<Subscription<S>>) {
+        let _ = subscription;
+    }
+
     /// Stores a change to what must outlive the process. All changes of one operation take effect
     /// together or not at all. A broker without durable queues has no use for them.
     fn record(&mut self, change: Change) {

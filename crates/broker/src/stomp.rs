@@ -10,6 +10,7 @@ pub(crate) use self::history::{beginning, position, retained, with_position};
 
 use std::time::Duration;
 
+use crate::address::RoutingType;
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
@@ -40,6 +41,8 @@ const ARGUMENTS: &[&str] = &[
 const REASON: &str = "x-death-reason";
 const COUNT: &str = "x-delivery-count";
 const ORIGIN: &str = "original-destination";
+
+const REPLY_TO: &str = "reply-to";
 
 /// Whether MESSAGE frames of a subscription in this mode are to be answered with ACK or NACK.
 pub(crate) fn expects_ack(mode: AckMode) -> bool {
@@ -139,6 +142,27 @@ fn overflow(value: &str) -> Result<QueueOverflow, InvalidHeader> {
         "reject-publish-dlx" => Ok(QueueOverflow::DropNew),
         _ => Err(invalid("x-overflow", value, "drop-head, reject-publish or reject-publish-dlx")),
     }
+}
+
+/// Artemis: whom a destination is for, as a header says.
+pub(crate) fn routing_type(headers: &Headers, name: &str) -> Option<RoutingType> {
+    match headers.get(name)?.trim() {
+        it if it.eq_ignore_ascii_case("ANYCAST") => Some(RoutingType::Anycast),
+        it if it.eq_ignore_ascii_case("MULTICAST") => Some(RoutingType::Multicast),
+        _ => None,
+    }
+}
+
+/// Where replies to a message go.
+pub(crate) fn reply_to(headers: &Headers) -> Option<&str> {
+    headers.get(REPLY_TO)
+}
+
+/// The headers with another place for replies.
+pub(crate) fn with_reply_to(mut headers: Headers, reply_to: &str) -> Headers {
+    headers.remove(REPLY_TO);
+    headers.push(REPLY_TO, reply_to);
+    headers
 }
 
 /// The headers of a dead letter: those of the message, and what became of it.

@@ -3,6 +3,7 @@ use std::slice;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::destination::Destination;
 use crate::message::Message;
 use crate::stomp::expects_ack;
 use crate::subscription::{EncodingClass, Subscription};
@@ -55,10 +56,10 @@ impl<S> Subscribers<S> {
         Groups { segments: &self.segments, run: 0 }
     }
 
-    /// Those whose selector the message meets.
+    /// Those that want the message.
     pub(crate) fn that_want(&self, message: &Message) -> Self {
         let all = self.groups().flat_map(|(_, group)| group);
-        let wanting = all.filter(|subscription| subscription.options().wants(message));
+        let wanting = all.filter(|subscription| subscription.wants(message));
         wanting.fold(Self::default(), |some, one| some.with(Arc::clone(one)))
     }
 
@@ -239,6 +240,16 @@ impl<'a, S> Group<'a, S> {
             ([only], []) => Some(only),
             _ => None,
         }
+    }
+
+    /// The `destination` header in the frames of this group: see
+    /// [`Subscription::destination_of`].
+    #[must_use]
+    pub fn destination<'m>(&self, message: &'m Message) -> &'m Destination
+    where
+        'a: 'm,
+    {
+        self.first.destination_of(message)
     }
 
     /// The `ack` header that STOMP 1.2 requires in the frames of this group.

@@ -2,6 +2,7 @@ use std::fmt;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
+use crate::address::RoutingType;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::history::Rewind;
@@ -94,6 +95,10 @@ pub struct SubscribeOptions {
     /// With which message of a topic's history it begins.
     /// `None` is the next one that is sent.
     pub rewind: Option<Rewind>,
+    /// Whether it wants the messages of its own session. Durable subscriptions get those in any case.
+    pub own_messages: OwnMessages,
+    /// What the destination is, where its name does not say that.
+    pub routing_type: Option<RoutingType>,
 }
 
 impl SubscribeOptions {
@@ -108,17 +113,13 @@ impl SubscribeOptions {
         arguments: QueueArguments::NONE,
         missing: MissingQueue::Create,
         rewind: None,
+        own_messages: OwnMessages::Wanted,
+        routing_type: None,
     };
 
     /// As they are kept with a subscription.
     pub(crate) fn boxed(&self) -> Option<Box<Self>> {
         (*self != Self::NONE).then(|| Box::new(self.clone()))
-    }
-
-    /// Whether a message is wanted, as far as the selector goes.
-    pub(crate) fn wants(&self, message: &Message) -> bool {
-        let header = |name: &str| message.headers.get(name);
-        self.selector.as_ref().is_none_or(|selector| selector.matches(header))
     }
 }
 
@@ -143,6 +144,16 @@ pub enum Access {
     Consume,
     /// It looks at those that wait, and takes none.
     Browse,
+}
+
+/// Whether a subscriber wants the messages that its own session sends.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum OwnMessages {
+    /// As any others.
+    #[default]
+    Wanted,
+    /// It does not: `noLocal` of JMS.
+    Unwanted,
 }
 
 /// What happens where a queue does not exist.
@@ -185,8 +196,9 @@ pub struct Subscription<S> {
     pub subscriber: S,
     /// Its id within the session.
     pub id: SubscriptionId,
-    /// The destination, or the pattern, that it has subscribed to.
+    /// The destination, or the pattern, that it has subscribed to, as it was written.
     pub destination: Destination,
+    pub(crate) ownership: Ownership,
     /// Which messages an ACK of it covers, if any.
     pub ack: AckMode,
     /// What the octets of its MESSAGE frames depend on.
@@ -200,7 +212,40 @@ pub struct Subscription<S> {
     pub(crate) flow: Arc<Flow>,
 }
 
+/// Whose a destination is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Ownership {
+    Everybody,
+    /// It is a temporary destination of the subscriber's session.
+    Session,
+}
+
 impl<S> Subscription<S> {
+    /// The destination that the `destination` header of a MESSAGE names: where the message was sent to
+    /// but, for a temporary destination, what the subscriber itself calls it.
+    #[must_use]
+    pub fn destination_of<'a>(&'a self, message: &'a Message) -> &'a Destination {
+        match self.ownership {
+            Ownership::Everybody => &message.destination,
+            Ownership::Session => &self.destination,
+        }
+    }
+
+    /// Whether a message is wanted.
+    pub(crate) fn wants(&self, message: &Message) -> bool {
+        let Some(options) = &self.options else { return true };
+        let header = |name: &str| message.headers.get(name);
+        let is_unwanted =
+            options.own_messages == OwnMessages::Unwanted && message.sender == Some(self.session);
+        !is_unwanted && options.selector.as_ref().is_none_or(|selector| selector.matches(header))
+    }
+
+    /// Whether every message is wanted.
+    pub(crate) fn wants_all(&self) -> bool {
+        let options = self.options();
+        options.selector.is_none() && options.own_messages == OwnMessages::Wanted
+    }
+
     pub(crate) fn options(&self) -> &SubscribeOptions {
         static NONE: SubscribeOptions = SubscribeOptions::NONE;
         self.options.as_deref().unwrap_or(&NONE)

@@ -1,6 +1,5 @@
 //! The broker with the sessions it delivers to: where every door meets.
 
-use std::error::Error;
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
@@ -8,9 +7,10 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Message, SendError, SessionKey, Sink, Subscribers, Subscription, Timestamp,
+    Message, SendError, Sender, SessionKey, Sink, Subscribers, Subscription, Timestamp,
+    TokenSource,
 };
-use tidings_stomp::{Headers, MessageParts, Version, encode_message};
+use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 
@@ -18,6 +18,13 @@ use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{COPIED_OCTETS_MAX, PushError, SharedMessage, TurnGuard};
 use crate::store::{BatchNumber, Journal, Store, StoreError};
+
+/// The names of temporary destinations, from the operating system.
+const TOKENS: TokenSource = TokenSource(|| {
+    let mut octets = [0; 16];
+    getrandom::fill(&mut octets).expect("the operating system provides randomness");
+    u128::from_ne_bytes(octets)
+});
 
 /// The in-process broker of one application.
 pub(crate) struct Hub {
@@ -37,6 +44,7 @@ impl Hub {
         let options = BrokerOptions {
             message_id_prefix: random_text(),
             history_epoch: random_text(),
+            tokens: TOKENS,
             ..options
         };
         Self::with_broker(Broker::new(options), None)
@@ -54,6 +62,7 @@ impl Hub {
             message_id_prefix: recovered.message_id_prefix,
             // Histories are in memory only.
             history_epoch: random_text(),
+            tokens: TOKENS,
             ..options
         };
         let hub = Self::with_broker(Broker::new(options), Some(Journal::start(store)));
@@ -105,19 +114,23 @@ impl Hub {
         headers: Headers,
         body: Bytes,
     ) -> Result<usize, PublishError> {
-        self.publish_recorded(destination, headers, body).map(|(subscribers, _)| subscribers)
+        self.publish_recorded(None, destination, headers, body).map(|(subscribers, _)| subscribers)
     }
 
-    /// Publishes a message. Also returns the batch that has to be stored before the message is safe.
+    /// Publishes a message of a session, if it is one's. Also returns the batch that has to be stored
+    /// before the message is safe.
     pub(crate) fn publish_recorded(
         self: &Arc<Self>,
+        sender: Option<Sender<'_, Session>>,
         destination: &str,
         headers: Headers,
         body: Bytes,
     ) -> Result<(usize, Option<BatchNumber>), PublishError> {
         let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
-        let (sent, batch) = self.deliver_recorded(|broker, sink| {
-            broker.send(clock::now(), destination, headers, body, sink)
+        let now = clock::now();
+        let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
+            Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
+            None => broker.send(now, destination, headers, body, sink),
         });
         Ok((sent?.subscribers, batch))
     }
@@ -242,7 +255,8 @@ impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
             let ack = subscriptions.ack(message);
-            let parts = parts(message, class, ack);
+            let destination = subscriptions.destination(message);
+            let parts = parts(message, destination, class, ack);
             if let Some(only) = subscriptions.only()
                 && push_alone(&only.subscriber, &parts, class.version)
             {
@@ -260,7 +274,8 @@ impl Sink<Session> for Deliveries<'_> {
         let subscription = delivery.subscription;
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
         let redelivered = delivery.is_redelivered();
-        let common = parts(delivery.message, &subscription.class, ack);
+        let destination = subscription.destination_of(delivery.message);
+        let common = parts(delivery.message, destination, &subscription.class, ack);
         let version = subscription.class.version;
         let parts = MessageParts { redelivered, ..common };
         let link = subscription.subscriber.link();
@@ -304,6 +319,18 @@ impl Sink<Session> for Deliveries<'_> {
         let _ = subscription.subscriber.send_shared(&shared_frame(&parts, class.version));
     }
 
+    /// As RabbitMQ says it. The session goes on.
+    fn cancelled(&mut self, subscription: &Arc<Subscription<Session>>) {
+        let advice = "The queue was deleted. Subscribe again to have it created again.\n";
+        let mut error = Error::new("Server cancelled subscription", advice);
+        error.headers.push("subscription", subscription.id.as_str());
+        let mut frame = Vec::new();
+        encode(&error.to_frame(), subscription.class.version, &mut frame);
+        // A session that cannot take it is closed or closing, and told so.
+        let _ =
+            subscription.subscriber.send_shared(&SharedMessage::new(stomp_message(frame.into())));
+    }
+
     fn record(&mut self, change: Change) {
         if let Some(journal) = self.journal {
             journal.record(&mut self.batch, change);
@@ -336,11 +363,12 @@ fn push_alone(subscriber: &Session, parts: &MessageParts<'_>, version: Version) 
 /// What the frames of all subscriptions of a class have in common.
 fn parts<'a>(
     message: &'a Message,
+    destination: &'a Destination,
     class: &'a EncodingClass,
     ack: Option<&'a str>,
 ) -> MessageParts<'a> {
     MessageParts {
-        destination: message.destination.as_str(),
+        destination: destination.as_str(),
         message_id: message.message_id.as_str(),
         subscription: class.subscription.as_ref().map(|id| id.as_str()),
         ack: ack.filter(|_| class.version >= Version::V1_2),
@@ -381,4 +409,4 @@ impl fmt::Display for PublishError {
     }
 }
 
-impl Error for PublishError {}
+impl std::error::Error for PublishError {}

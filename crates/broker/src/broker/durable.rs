@@ -33,7 +33,7 @@ impl DurableName {
     }
 }
 
-impl<S: Send + Sync + 'static> Broker<S> {
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Ends a durable subscription that nobody uses, with the messages that it has kept.
     ///
     /// # Errors
@@ -79,6 +79,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
                 headers: stored.headers,
                 body: stored.body,
                 properties: stored.properties,
+                sender: None,
             };
             queue.restore(now, position, Arc::new(message));
         }

@@ -1,14 +1,14 @@
 //! What queues do beyond handing out messages in order, seen from outside.
 
 use crate::acknowledgement::{AckTarget, NackAction};
-use crate::broker::{Action, CommitFailure};
+use crate::broker::{Action, CommitFailure, Consumers};
 use crate::destination::Destination;
 use crate::error::{SendError, SubscribeError};
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
-use crate::recording::{Recording, now, to};
+use crate::recording::{Recording, now, sender, to};
 use crate::stomp::{AckMode, Headers};
-use crate::subscription::{DurableName, SessionKey, Sharing};
+use crate::subscription::{DurableName, Sharing};
 use std::time::Duration;
 
 const AUTO: AckMode = AckMode::Auto;
@@ -323,7 +323,7 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
     recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
     recording.send_all("/queue/x", &["1"]);
     let ack = recording.take().remove(0).ack.unwrap();
-    let (session, log) = (SessionKey(1), &mut recording.log);
+    let (session, log) = (sender(&1), &mut recording.log);
     let acked = || Action::Ack(AckTarget::Ack(&ack));
     let too_many = vec![acked(), send("/queue/y"), send("/queue/y"), send("/queue/y")];
     let failed = recording.broker.commit(now(), session, too_many, log).unwrap_err();
@@ -357,9 +357,12 @@ fn operators_purge_delete_and_move() {
     assert_eq!(recording.broker.purge(now(), &letters, log), Some(1));
     assert_eq!(recording.broker.purge(now(), &letters, log), None);
     let x = Destination::parse("/queue/x").unwrap();
-    assert!(recording.broker.delete_queue(now(), &x, log).is_err(), "it is in use");
+    assert!(
+        recording.broker.delete_queue(now(), &x, Consumers::Keep, log).is_err(),
+        "it is in use"
+    );
     recording.disconnect(1);
-    recording.broker.delete_queue(now(), &x, &mut recording.log).unwrap();
+    recording.broker.delete_queue(now(), &x, Consumers::Keep, &mut recording.log).unwrap();
     assert_eq!(recording.stats("/queue/x"), None);
 }
 

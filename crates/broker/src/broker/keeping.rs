@@ -2,14 +2,14 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::SendError;
-use crate::kind::{Archive, DestinationKind, Refusal, Topic};
+use crate::kind::{Archive, DestinationKind, Kind, Refusal, Topic};
 use crate::message::{Message, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::policy::Retention;
 use crate::subscription::Subscription;
 
-impl<S: Send + Sync + 'static> Broker<S> {
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Whether a message may be one that its topic keeps.
     pub(super) fn may_be_kept(&self, message: &Message) -> bool {
         self.routing.keeps_messages() || message.properties.retain != Retain::Unsaid
@@ -61,7 +61,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         if !is_kept {
             return Ok(None);
         }
-        let opened = self.routing.open_topic(&DestinationPattern::exact(name.clone()));
+        let opened = self.routing.open_topic(&DestinationPattern::exact(name.clone()), Kind::Topic);
         match opened {
             Ok(topic) => Ok(Some(topic)),
             // Its history begins with the first message for which there is a place.

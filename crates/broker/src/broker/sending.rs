@@ -3,6 +3,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::{Broker, Sent};
+use crate::address::Address;
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
@@ -12,24 +13,46 @@ use crate::message::{Message, Properties, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::Sink;
-use crate::stomp::{self, Headers};
+use crate::stomp::{self, Headers, Version};
+use crate::subscription::{MissingQueue, SessionKey};
 use crate::timestamp::Timestamp;
 
 /// Bodies up to this size are copied when they are queued, so that a small message does not keep
 /// alive the whole input that it came with.
 const COPIED_OCTETS_MAX: usize = 16 * 1024;
 
+/// The session that a message comes from.
+#[derive(Debug)]
+pub struct Sender<'a, S> {
+    /// Which one.
+    pub session: SessionKey,
+    /// How the shell reaches it: replies go there.
+    pub subscriber: &'a S,
+    /// The version of STOMP that it speaks.
+    pub version: Version,
+}
+
+impl<S> Clone for Sender<'_, S> {
+    fn clone(&self) -> Self {
+        *self
+    }
+}
+
+impl<S> Copy for Sender<'_, S> {}
+
 /// A message whose destination is known to be one.
 pub(super) struct Routed {
     pub(super) kind: Kind,
+    /// What if its queue does not exist.
+    pub(super) missing: MissingQueue,
     pub(super) message: Arc<Message>,
     /// What its sender asks of the queue.
     pub(super) arguments: QueueArguments,
 }
 
-impl<S: Send + Sync + 'static> Broker<S> {
-    /// Takes a message, as in SEND: to all subscribers of a topic, or into a queue, which need not
-    /// exist. Wildcards in `destination` are taken literally. Several destinations may be given,
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
+    /// Takes a message that comes from no session: to all subscribers of a topic, or into a queue, which
+    /// need not exist. Wildcards in `destination` are taken literally. Several destinations may be given,
     /// separated by commas, each from its first slash on.
     ///
     /// Its headers say whether it is to be stored (`persistent`), when it expires (`expires`,
@@ -48,8 +71,40 @@ impl<S: Send + Sync + 'static> Broker<S> {
         body: Bytes,
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
-        let routed = self.address(now, destination, headers, body)?;
+        self.send_or_refuse(now, None, destination, headers, body, sink)
+    }
+
+    /// Takes a message of a session, as in SEND. It may name temporary destinations of its own, which
+    /// there are from then on, and have replies sent to them: with a `reply-to` of `/temp-queue/NAME`
+    /// the broker subscribes to that queue for the session, under that name as id, unless the session
+    /// has done so, and others see a name in `reply-to` that they can send to.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn send_from(
+        &self,
+        now: Timestamp,
+        sender: Sender<'_, S>,
+        destination: Destination,
+        headers: Headers,
+        body: Bytes,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<Sent, SendError> {
+        self.send_or_refuse(now, Some(sender), destination, headers, body, sink)
+    }
+
+    fn send_or_refuse(
+        &self,
+        now: Timestamp,
+        sender: Option<Sender<'_, S>>,
+        destination: Destination,
+        headers: Headers,
+        body: Bytes,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<Sent, SendError> {
         self.operate(now, sink, |operation| {
+            let routed = self.address(sender, destination, headers, body, operation)?;
             let mut subscribers = 0;
             for message in &routed {
                 subscribers += self.route(message, Admission::IfThereIsRoom, operation)?;
@@ -62,26 +117,60 @@ impl<S: Send + Sync + 'static> Broker<S> {
     /// One message for each destination, once all of them are known to be destinations.
     pub(super) fn address(
         &self,
-        now: Timestamp,
+        sender: Option<Sender<'_, S>>,
         destination: Destination,
         headers: Headers,
         body: Bytes,
+        operation: &mut Operation<'_, S>,
     ) -> Result<Vec<Routed>, SendError> {
         let (arguments, headers) = stomp::take_arguments(headers)?;
-        let properties = stomp::properties(now, &headers)?;
+        let properties = stomp::properties(operation.now, &headers)?;
+        let headers = self.with_replies(sender, headers, operation)?;
+        let session = sender.map(|sender| sender.session);
         let to = |destination: Destination| {
-            let kind = self.routing.kind(destination.as_str());
-            let kind = kind.map_err(SendError::UnknownDestination)?;
+            let routing_type = || stomp::routing_type(&headers, "destination-type");
+            let address = self.routing.addresses().resolve(&destination, routing_type)?;
+            let (kind, destination, missing) = self.reach(session, address)?;
             let message_id = self.message_ids.next();
             let (headers, body) = (headers.clone(), body.clone());
-            let message = Message { destination, message_id, headers, body, properties };
-            Ok(Routed { kind, message: Arc::new(message), arguments: arguments.clone() })
+            let sender = session;
+            let message = Message { destination, message_id, headers, body, properties, sender };
+            let arguments = arguments.clone();
+            Ok(Routed { kind, missing, message: Arc::new(message), arguments })
         };
         if !destination.is_composite() {
             return to(destination).map(|routed| vec![routed]);
         }
         let parts = destination.parts().map(Destination::parse);
         parts.map(|part| part.map_err(SendError::InvalidDestination).and_then(to)).collect()
+    }
+
+    /// Where messages for an address go.
+    pub(super) fn reach(
+        &self,
+        session: Option<SessionKey>,
+        address: Address,
+    ) -> Result<(Kind, Destination, MissingQueue), SendError> {
+        Ok(match address {
+            Address::Topic(name) | Address::Exchange(name) => {
+                (Kind::Topic, name, MissingQueue::Create)
+            }
+            Address::Queue(name) => (Kind::Queue, name, MissingQueue::Create),
+            Address::ExistingQueue(queue) => {
+                if self.routing.queue(&queue).is_none() {
+                    return Err(SendError::NoSuchQueue { queue });
+                }
+                (Kind::Queue, queue, MissingQueue::Refuse)
+            }
+            Address::Own(kind, destination) => {
+                let session =
+                    session.ok_or(SendError::NoSession { destination: destination.clone() })?;
+                let refused = |error| SendError::Temporary(Box::new(error));
+                let name = self.own_name(session, kind, &destination).map_err(refused)?;
+                (kind.kind(), name, MissingQueue::Refuse)
+            }
+            Address::Remote(kind, name) => (kind.kind(), name, MissingQueue::Refuse),
+        })
     }
 
     pub(super) fn route(
@@ -94,6 +183,10 @@ impl<S: Send + Sync + 'static> Broker<S> {
             Kind::Topic => self.send_to_topics(&routed.message, admission, operation),
             Kind::Queue => self.send_to_queue(routed, admission, operation),
             Kind::TemporaryQueue => self.send_to_temporary(&routed.message, operation),
+            Kind::TemporaryTopic => {
+                let topic = self.routing.topic(&routed.message.destination);
+                Ok(topic.map_or(0, |topic| topic.on_send(&routed.message, operation).unwrap_or(0)))
+            }
         }
     }
 
@@ -156,7 +249,16 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let destination = &message.destination;
         let name = queue_name(destination)?;
         loop {
-            let queue = self.routing.open_queue(destination, &Role::Named)?;
+            let missing = || SendError::NoSuchQueue { queue: destination.clone() };
+            let queue = match (routed.missing, admission) {
+                (MissingQueue::Refuse, Admission::IfThereIsRoom) => {
+                    self.routing.queue(destination).ok_or_else(missing)?
+                }
+                // It was there when the transaction was checked.
+                (MissingQueue::Refuse, Admission::InAnyCase) | (MissingQueue::Create, _) => {
+                    self.routing.open_queue(destination, &Role::Named)?
+                }
+            };
             if !routed.arguments.is_empty() {
                 let declared = queue.declare(&routed.arguments, operation);
                 let queue = destination;
@@ -178,7 +280,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         }
     }
 
-    /// To whoever waits for a reply. If nobody does any more, the reply is not wanted.
+    /// To a session that waits for a reply. If it is gone, the reply is not wanted.
     fn send_to_temporary(
         &self,
         message: &Arc<Message>,
@@ -195,18 +297,20 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     pub(super) fn send_dead_letter(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) {
         let sent = letter.target.as_ref().and_then(|target| {
-            let kind = self.routing.kind(target.as_str()).ok()?;
+            let address = self.routing.addresses().resolve(target, || None).ok()?;
+            let (kind, destination, missing) = self.reach(None, address).ok()?;
             let retain = Retain::Unsaid;
             let properties = Properties { expires_at: None, retain, ..letter.message.properties };
             let message = Arc::new(Message {
-                destination: target.clone(),
+                destination,
                 message_id: letter.message.message_id.clone(),
                 headers: stomp::dead_letter_headers(letter),
                 body: letter.message.body.clone(),
                 properties,
+                sender: letter.message.sender,
             });
             let arguments = QueueArguments::default();
-            let routed = Routed { kind, message, arguments };
+            let routed = Routed { kind, missing, message, arguments };
             self.route(&routed, Admission::IfThereIsRoom, operation).ok()
         });
         if sent.is_none() {

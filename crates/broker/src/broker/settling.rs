@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 
 use super::Broker;
-use super::sending::{Routed, queue_name, refused};
+use super::sending::{Routed, Sender, queue_name, refused};
 use crate::acknowledgement::{AckId, AckTarget, NackAction, Settlement};
 use crate::destination::Destination;
 use crate::error::{AckError, SendError};
@@ -23,7 +23,7 @@ use crate::timestamp::Timestamp;
 /// One of the things that a transaction does.
 #[derive(Clone, Debug)]
 pub enum Action<'a> {
-    /// As [`Broker::send`].
+    /// As [`Broker::send_from`].
     Send {
         /// Where to.
         destination: Destination,
@@ -63,7 +63,7 @@ enum Checked<'a> {
     Settle(AckTarget<'a>, Settlement),
 }
 
-impl<S: Send + Sync + 'static> Broker<S> {
+impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Takes an ACK. In mode `client` it covers all earlier deliveries of the same subscription, in
     /// mode `client-individual` only the one. Where nothing is to be settled, with `ack:auto` and
     /// for topics, it changes nothing; neither does one that crosses the end of its subscription.
@@ -109,12 +109,13 @@ impl<S: Send + Sync + 'static> Broker<S> {
     pub fn commit(
         &self,
         now: Timestamp,
-        session: SessionKey,
+        sender: Sender<'_, S>,
         actions: Vec<Action<'_>>,
         sink: &mut dyn Sink<S>,
     ) -> Result<(), CommitError> {
+        let session = sender.session;
         self.operate(now, sink, |operation| {
-            let checked = self.check(session, actions, operation)?;
+            let checked = self.check(sender, actions, operation)?;
             for action in checked {
                 match action {
                     // Whatever could go wrong was looked at before; a queue that has vanished since
@@ -136,7 +137,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     fn check<'a>(
         &self,
-        session: SessionKey,
+        sender: Sender<'_, S>,
         actions: Vec<Action<'a>>,
         operation: &mut Operation<'_, S>,
     ) -> Result<Vec<Checked<'a>>, CommitError> {
@@ -147,18 +148,18 @@ impl<S: Send + Sync + 'static> Broker<S> {
             checked.push(match action {
                 Action::Send { destination, headers, body } => {
                     let routed = self
-                        .address(operation.now, destination, headers, body)
+                        .address(Some(sender), destination, headers, body, operation)
                         .and_then(|routed| self.check_room(&routed, &mut queued).map(|()| routed));
                     Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
                 }
                 Action::Ack(target) => {
-                    self.check_delivery(session, target)
+                    self.check_delivery(sender.session, target)
                         .map_err(CommitFailure::Ack)
                         .map_err(failed)?;
                     Checked::Settle(target, Settlement::Consume)
                 }
                 Action::Nack(target, nack) => {
-                    self.check_delivery(session, target)
+                    self.check_delivery(sender.session, target)
                         .map_err(CommitFailure::Ack)
                         .map_err(failed)?;
                     Checked::Settle(target, nack.into())
@@ -182,7 +183,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
                     queue_name(destination)?;
                     vec![self.routing.queue_or_empty(destination)]
                 }
-                Kind::TemporaryQueue => Vec::new(),
+                Kind::TemporaryQueue | Kind::TemporaryTopic => Vec::new(),
             };
             for queue in queues {
                 let messages = queued.entry(queue.name().clone()).or_default();

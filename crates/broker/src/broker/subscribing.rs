@@ -2,24 +2,31 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::sending::queue_name;
+use super::temporary::{is_automatic, is_reserved};
+use crate::address::{Address, RoutingType};
 use crate::destination::Destination;
 use crate::error::SubscribeError;
 use crate::history::Beginning;
 use crate::kind::{DestinationKind, Kind, NotAttached, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
-use crate::session::{Route, Routes, Session};
+use crate::session::{Remains, Route, Routes, Session};
 use crate::sink::Sink;
 use crate::subscription::{
-    Access, MissingQueue, SessionKey, Subscribe, SubscribeOptions, Subscription,
+    Access, MissingQueue, Ownership, SessionKey, Subscribe, SubscribeOptions, Subscription,
 };
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
 /// Where a part of a subscription is to be attached.
-struct Place {
-    kind: Kind,
-    pattern: DestinationPattern,
+pub(super) struct Place {
+    pub(super) kind: Kind,
+    pub(super) pattern: DestinationPattern,
+    /// The destination as the subscriber has written it.
+    pub(super) called: Destination,
+    pub(super) ownership: Ownership,
+    /// What if there is no such queue.
+    pub(super) missing: MissingQueue,
 }
 
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
@@ -48,9 +55,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             match &durable {
                 Some(name) => prepare(name),
                 None => {
-                    let parts =
-                        destination.parts().filter_map(|part| Destination::parse(part).ok());
-                    parts.for_each(|part| prepare(&part));
+                    let addresses = self.addresses_of(&destination, options.routing_type);
+                    for (_, address) in addresses.unwrap_or_default() {
+                        if let Address::Queue(name) | Address::ExistingQueue(name) = address {
+                            prepare(&name);
+                        }
+                    }
                 }
             }
         });
@@ -80,10 +90,20 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         on_active: impl FnOnce(Beginning),
         sink: &mut dyn Sink<S>,
     ) -> Result<(), SubscribeError> {
-        let places = self.places(&request)?;
+        let destination =
+            Destination::parse(request.destination).map_err(SubscribeError::InvalidDestination)?;
+        let addresses = self.addresses_of(&destination, request.options.routing_type)?;
+        if request.class.subscription.as_ref().is_some_and(|id| is_reserved(id.as_str())) {
+            return Err(SubscribeError::ReservedId { id: request.id });
+        }
         let session = self.sessions.find_or_insert(request.session);
         let mut routes = lock(&session.routes);
-        self.check_request(&request, places.len(), &routes)?;
+        let replaced = replaced(&addresses, &mut routes);
+        self.check_request(&request, addresses.len(), &routes)?;
+        let places = addresses.into_iter();
+        let places =
+            places.map(|(called, it)| self.place(called, it, &request.options, &mut routes));
+        let places = places.collect::<Result<Vec<_>, _>>()?;
         let mut on_active = Some(on_active);
         let mut on_active = |beginning: Beginning| {
             if let Some(on_active) = on_active.take() {
@@ -94,6 +114,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
         };
         self.operate(now, sink, |operation| {
+            self.detach_all(replaced, operation);
             for place in &places {
                 let mut subscription = self.subscription(&request, place, &session, &mut routes);
                 if places.len() > 1 {
@@ -147,32 +168,63 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let mut routes = lock(&session.routes);
         // What one of its subscriptions leaves behind must not go to another one.
         session.flow.pause();
-        let routes = routes.disconnect();
+        let Remains { routes, own } = routes.disconnect();
         self.operate(now, sink, |operation| {
             for routes in routes.chunk_by(|one, next| one.place() == next.place()) {
                 self.detach(routes, operation);
             }
+            self.end_temporary(&own, operation);
         });
     }
 
-    fn places(&self, request: &Subscribe<'_, S>) -> Result<Vec<Place>, SubscribeError> {
-        let destination =
-            Destination::parse(request.destination).map_err(SubscribeError::InvalidDestination)?;
-        destination.parts().map(|part| self.place(part)).collect()
+    /// What the destination stands for, or each of several: as it was written, and what that means.
+    fn addresses_of(
+        &self,
+        destination: &Destination,
+        routing_type: Option<RoutingType>,
+    ) -> Result<Vec<(Destination, Address)>, SubscribeError> {
+        let resolve = |part: &str| {
+            let called = Destination::parse(part).map_err(SubscribeError::InvalidDestination)?;
+            let address = self.routing.addresses().resolve(&called, || routing_type)?;
+            Ok((called, address))
+        };
+        destination.parts().map(resolve).collect()
     }
 
-    fn place(&self, text: &str) -> Result<Place, SubscribeError> {
-        let pattern =
-            DestinationPattern::parse(text).map_err(SubscribeError::InvalidDestination)?;
-        let kind =
-            self.routing.kind(pattern.as_str()).map_err(SubscribeError::UnknownDestination)?;
+    fn place(
+        &self,
+        called: Destination,
+        address: Address,
+        options: &SubscribeOptions,
+        routes: &mut Routes<S>,
+    ) -> Result<Place, SubscribeError> {
+        let pattern_of =
+            |name| DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination);
+        let (kind, pattern) = match address {
+            Address::Topic(name) => (Kind::Topic, pattern_of(name)?),
+            Address::Exchange(name) => (Kind::Topic, DestinationPattern::exact(name)),
+            Address::Queue(name) => (Kind::Queue, pattern_of(name)?),
+            Address::ExistingQueue(name) => {
+                let (kind, pattern) = (Kind::Queue, pattern_of(name)?);
+                let (ownership, missing) = (Ownership::Everybody, MissingQueue::Refuse);
+                return Ok(Place { kind, pattern, called, ownership, missing });
+            }
+            Address::Own(kind, _) => {
+                let name = self.own_name_in(routes, kind, &called)?;
+                let (kind, pattern) = (kind.kind(), DestinationPattern::exact(name));
+                let (ownership, missing) = (Ownership::Session, MissingQueue::Create);
+                return Ok(Place { kind, pattern, called, ownership, missing });
+            }
+            Address::Remote(..) => return Err(SubscribeError::NotOwn { destination: called }),
+        };
         if kind != Kind::Topic && !pattern.is_exact() {
             return Err(SubscribeError::PatternOfQueues { pattern: pattern.as_str().into() });
         }
-        Ok(Place { kind, pattern })
+        let (ownership, missing) = (Ownership::Everybody, options.missing);
+        Ok(Place { kind, pattern, called, ownership, missing })
     }
 
-    fn check_request(
+    pub(super) fn check_request(
         &self,
         request: &Subscribe<'_, S>,
         parts: usize,
@@ -190,7 +242,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
     }
 
-    fn subscription(
+    pub(super) fn subscription(
         &self,
         request: &Subscribe<'_, S>,
         place: &Place,
@@ -201,7 +253,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             session: request.session,
             subscriber: request.subscriber.clone(),
             id: request.id.clone(),
-            destination: place.pattern.name().clone(),
+            destination: place.called.clone(),
+            ownership: place.ownership,
             ack: request.ack,
             class: request.class.clone(),
             serial: self.next_serial(),
@@ -211,7 +264,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
     }
 
-    fn attach(
+    pub(super) fn attach(
         &self,
         place: &Place,
         subscription: Arc<Subscription<S>>,
@@ -241,8 +294,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let pattern = &place.pattern;
         loop {
             let destination: Arc<dyn DestinationKind<S>> = match place.kind {
-                Kind::Topic => self.routing.open_topic(pattern)?,
-                Kind::Queue => self.open_queue(pattern, subscription.options(), operation)?,
+                Kind::Topic | Kind::TemporaryTopic => {
+                    self.routing.open_topic(pattern, place.kind)?
+                }
+                Kind::Queue => self.open_queue(place, subscription.options(), operation)?,
                 Kind::TemporaryQueue => {
                     self.routing.open_queue(pattern.name(), &Role::Temporary)?
                 }
@@ -258,7 +313,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             match attached {
                 Ok(()) => return Ok(()),
                 Err(NotAttached::Exclusive) => {
-                    return Err(SubscribeError::Exclusive { destination: pattern.name().clone() });
+                    return Err(SubscribeError::Exclusive { destination: place.called.clone() });
                 }
                 Err(NotAttached::Retired) => self.routing.close(pattern, &destination),
             }
@@ -267,14 +322,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     fn open_queue(
         &self,
-        pattern: &DestinationPattern,
+        place: &Place,
         options: &SubscribeOptions,
         operation: &mut Operation<'_, S>,
     ) -> Result<Arc<dyn DestinationKind<S>>, SubscribeError> {
-        let name = pattern.name();
+        let name = place.pattern.name();
         queue_name(name)
             .map_err(|_| SubscribeError::PatternOfQueues { pattern: name.as_str().into() })?;
-        let queue = match options.missing {
+        let queue = match place.missing {
             MissingQueue::Create => self.routing.open_queue(name, &Role::Named)?,
             MissingQueue::Refuse => {
                 let missing = || SubscribeError::NoSuchQueue { queue: name.clone() };
@@ -300,6 +355,18 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         destination.on_unsubscribe(&subscriptions, operation);
         self.routing.close_if_vacant(pattern, destination, operation);
     }
+}
+
+/// The subscriptions that the broker has made to temporary queues to which the session subscribes
+/// itself now.
+fn replaced<S>(addresses: &[(Destination, Address)], routes: &mut Routes<S>) -> Vec<Route<S>> {
+    let mut replaced = Vec::new();
+    for (called, address) in addresses {
+        if matches!(address, Address::Own(..)) && routes.by_id(called.as_str()).any(is_automatic) {
+            replaced.extend(routes.remove(called.as_str()));
+        }
+    }
+    replaced
 }
 
 /// Puts a subscription on record, and attaches it. What goes wrong changes nothing.

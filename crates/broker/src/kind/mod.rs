@@ -33,8 +33,10 @@ pub enum Kind {
     Topic,
     /// Every message is for one of the consumers, and waits until there is one.
     Queue,
-    /// A queue that ends with its consumer: somebody who waits for replies.
+    /// A queue that ends with its session, which alone consumes from it: somebody who waits for replies.
     TemporaryQueue,
+    /// A topic that ends with its session, which alone subscribes to it.
+    TemporaryTopic,
 }
 
 impl fmt::Display for Kind {
@@ -43,6 +45,7 @@ impl fmt::Display for Kind {
             Self::Topic => "topic",
             Self::Queue => "queue",
             Self::TemporaryQueue => "temporary queue",
+            Self::TemporaryTopic => "temporary topic",
         })
     }
 }

@@ -22,11 +22,12 @@ use crate::sync::lock;
 /// come later, if it keeps anything.
 ///
 /// Publishing takes no lock. It reads a snapshot that subscribing and unsubscribing replace, one
-/// after the other. Subscribers with a selector have a snapshot of their own, so that the others do
+/// after the other. Subscribers that do not want all have a snapshot of their own, so that the others do
 /// not pay for them.
 #[derive(Debug)]
 pub(crate) struct Topic<S> {
     name: Destination,
+    kind: Kind,
     subscribers: ArcSwap<Subscribers<S>>,
     selective: ArcSwap<Subscribers<S>>,
     /// Held by whoever replaces a snapshot.
@@ -42,16 +43,16 @@ enum Life {
 }
 
 impl<S> Topic<S> {
-    pub(crate) fn new(name: Destination) -> Self {
+    pub(crate) fn new(name: Destination, kind: Kind) -> Self {
         let nobody = || ArcSwap::from_pointee(Subscribers::default());
         let writer = Mutex::new(Life::Open);
         let archive = OnceLock::new();
-        Self { name, subscribers: nobody(), selective: nobody(), writer, archive }
+        Self { name, kind, subscribers: nobody(), selective: nobody(), writer, archive }
     }
 
     /// A topic that keeps messages.
     pub(crate) fn keeping(name: Destination, archive: Archive<S>) -> Self {
-        Self { archive: OnceLock::from(Box::new(archive)), ..Self::new(name) }
+        Self { archive: OnceLock::from(Box::new(archive)), ..Self::new(name, Kind::Topic) }
     }
 
     fn has_subscribers(&self) -> bool {
@@ -59,10 +60,7 @@ impl<S> Topic<S> {
     }
 
     fn snapshot_of(&self, subscription: &Subscription<S>) -> &ArcSwap<Subscribers<S>> {
-        match subscription.options().selector {
-            Some(_) => &self.selective,
-            None => &self.subscribers,
-        }
+        if subscription.wants_all() { &self.subscribers } else { &self.selective }
     }
 
     /// A snapshot whose newest subscriber knows that it has subscribed.
@@ -171,7 +169,7 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         let subscribers = self.subscribers.load().len() + self.selective.load().len();
         DestinationStats {
             name: self.name.clone(),
-            kind: Kind::Topic,
+            kind: self.kind,
             subscriptions: subscribers + readers,
             ready: 0,
             delayed: 0,

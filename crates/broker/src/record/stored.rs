@@ -212,6 +212,7 @@ mod tests {
                 expires_at: Some(Timestamp(u64::MAX)),
                 ..Properties::default()
             },
+            sender: None,
         }
     }
 

@@ -15,6 +15,9 @@ impl From<&SendError> for Error {
             SendError::WildcardInQueueName { .. } => "wildcard in SEND",
             SendError::QueueFull { .. } => "queue is full",
             SendError::NoRoomToRetain { .. } => "no room to retain",
+            SendError::NoSuchQueue { .. } => "no such queue",
+            SendError::NoSession { .. } => "no session",
+            SendError::Temporary(_) => "no temporary destination",
             SendError::TooManyDestinations { .. } => "too many destinations",
         };
         Self::new(message, format!("The message was not sent: {error}.\n"))
@@ -33,6 +36,9 @@ impl From<&SubscribeError> for Error {
             SubscribeError::NoSuchQueue { .. } => "no such queue",
             SubscribeError::Exclusive { .. } => "queue is exclusive",
             SubscribeError::DurableInUse { .. } => "durable subscription is in use",
+            SubscribeError::NotOwn { .. } => "not your temporary destination",
+            SubscribeError::ReservedId { .. } => "reserved subscription id",
+            SubscribeError::TooManyTemporary { .. } => "too many temporary destinations",
             SubscribeError::PatternOfQueues { .. } => "wildcard for queues",
             SubscribeError::DuplicateId { .. } => "duplicate subscription id",
             SubscribeError::TooManySubscriptions { .. } => "too many subscriptions",

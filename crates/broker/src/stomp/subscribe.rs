@@ -2,7 +2,7 @@ use super::{Headers, history, invalid, is_true, number};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
 use crate::subscription::{
-    Access, DurableName, Exclusivity, MissingQueue, Sharing, SubscribeOptions,
+    Access, DurableName, Exclusivity, MissingQueue, OwnMessages, Sharing, SubscribeOptions,
 };
 
 /// Names of a durable subscription, as different brokers have them.
@@ -31,6 +31,8 @@ impl SubscribeOptions {
             arguments: super::arguments(headers)?,
             missing: MissingQueue::Create,
             rewind: history::rewind(headers)?,
+            own_messages: own_messages(headers),
+            routing_type: super::routing_type(headers, "subscription-type"),
         })
     }
 }
@@ -78,6 +80,11 @@ fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {
         }
     }
     Ok(0)
+}
+
+fn own_messages(headers: &Headers) -> OwnMessages {
+    let is_unwanted = ["no-local", "activemq.noLocal"].iter().any(|name| is_true(headers, name));
+    if is_unwanted { OwnMessages::Unwanted } else { OwnMessages::Wanted }
 }
 
 fn exclusivity(headers: &Headers) -> Exclusivity {

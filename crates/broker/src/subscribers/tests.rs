@@ -15,6 +15,7 @@ fn subscription(serial: u64, class: &str, ack: AckMode) -> Arc<Subscription<u64>
         serial,
         number: 1,
         destination: crate::destination::Destination::parse("/topic/x").unwrap(),
+        ownership: crate::subscription::Ownership::Everybody,
         options: None,
         flow: Arc::default(),
     })

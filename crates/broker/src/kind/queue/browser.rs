@@ -37,8 +37,8 @@ impl<S> Browser<S> {
                 self.progress = Progress::Done;
                 return operation.sink.browsed(&self.subscription);
             };
-            let is_wanted = queued.place.position < self.end
-                && self.subscription.options().wants(&queued.message);
+            let is_wanted =
+                queued.place.position < self.end && self.subscription.wants(&queued.message);
             if is_wanted {
                 let delivered = operation.sink.deliver(Delivery {
                     message: &queued.message,

@@ -79,7 +79,7 @@ impl<S> Consumer<S> {
 
     /// Whether it would take this message, as far as its selector goes.
     pub(super) fn wants(&self, message: &Message) -> bool {
-        self.subscription.options().wants(message)
+        self.subscription.wants(message)
     }
 
     /// Whether it may have another message now.

@@ -51,7 +51,7 @@ pub(crate) struct Queue<S> {
 pub(crate) enum Role {
     /// Anybody may send to it and consume from it.
     Named,
-    /// It ends with its consumer, whatever it holds, and nothing of it is stored.
+    /// It ends with its session, whatever it holds, and nothing of it is stored.
     Temporary,
     /// It gets the messages of topics for one durable subscription.
     Durable(Binding),
@@ -275,10 +275,24 @@ impl<S> Queue<S> {
         if !state.is_unused() {
             return Err(NotAttached::Exclusive);
         }
-        state.life = Life::Retired;
-        state.backlog.drain();
-        state.journal.close(operation);
+        state.end(operation);
         Ok(())
+    }
+
+    /// Ends the queue, and says whose consumers and browsers it had.
+    pub(crate) fn cancel(&self, operation: &mut Operation<'_, S>) -> Vec<Arc<Subscription<S>>> {
+        let mut state = lock(&self.state);
+        let mut cancelled = Vec::new();
+        for consumer in std::mem::take(&mut state.consumers).into_values() {
+            cancelled.push(Arc::clone(&consumer.subscription));
+            consumer.into_unsettled().for_each(|queued| state.backlog.put_back(queued));
+        }
+        let browsers = std::mem::take(&mut state.browsers).into_values();
+        cancelled.extend(browsers.map(|browser| browser.subscription));
+        state.turns = Turns::default();
+        state.first_in_line = None;
+        state.end(operation);
+        cancelled
     }
 
     fn define(&self, state: &mut State<S>, operation: &mut Operation<'_, S>) {
@@ -464,9 +478,8 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy {
         let mut state = lock(&self.state);
         let holds_something = match self.role {
-            Role::Temporary => false,
             Role::Named => !state.backlog.is_empty() || !state.arguments.is_empty(),
-            Role::Durable(_) => true,
+            Role::Temporary | Role::Durable(_) => true,
         };
         if !state.is_unused() || holds_something {
             return Occupancy::InUse;
@@ -492,6 +505,12 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
 }
 
 impl<S> State<S> {
+    fn end(&mut self, operation: &mut Operation<'_, S>) {
+        self.life = Life::Retired;
+        self.backlog.drain();
+        self.journal.close(operation);
+    }
+
     fn next_queued(&mut self, message: &Arc<Message>, now: Timestamp) -> Queued {
         let place = self.backlog.next_place(self.settings.rank(message));
         let expires_at = self.settings.expiry(now, message);

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use crate::address::OWN_QUEUE;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
@@ -105,6 +106,10 @@ fn dead_letters(
     arguments: &QueueArguments,
     policy: &DeadLetters,
 ) -> Option<Destination> {
+    // Of those that end with their session nothing is left.
+    if name.as_str().starts_with(OWN_QUEUE) {
+        return None;
+    }
     if let Some(target) = &arguments.dead_letters {
         return Some(target.clone()).filter(|target| target != name);
     }
@@ -142,6 +147,7 @@ mod tests {
         check("/queue/orders", Some("/queue/DLQ.orders"));
         check("/queue/a/b", Some("/queue/DLQ.a/b"));
         check("/queue/DLQ.orders", None);
+        check("/temp-queue/x", None);
     }
 
     #[test]

@@ -292,7 +292,7 @@ impl<S> Reader<S> {
             if subscription.flow.is_paused() {
                 return Progress::Waits;
             }
-            if subscription.options().wants(message) {
+            if subscription.wants(message) {
                 let ack = expects_ack(subscription.ack);
                 let delivered = operation.sink.deliver(Delivery {
                     message,
@@ -319,7 +319,7 @@ pub(super) fn give<S>(
     subscription: &Arc<Subscription<S>>,
     operation: &mut Operation<'_, S>,
 ) -> bool {
-    let wants = subscription.options().wants(retained);
+    let wants = subscription.wants(retained);
     if wants {
         let one = Subscribers::default().with(Arc::clone(subscription));
         one.confirm();

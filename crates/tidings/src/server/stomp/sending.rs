@@ -1,5 +1,6 @@
 //! SEND: to a handler or to the broker.
 
+use tidings_broker::Sender;
 use tidings_stomp::Send;
 
 use super::session::StompSession;
@@ -21,10 +22,17 @@ impl StompSession {
             self.handle_by_controller(message).await;
             return self.receipt_after(session, None, receipt);
         }
-        match self.shared.hub.publish_recorded(&destination, headers, body) {
+        let sender = self.sender(session);
+        match self.shared.hub.publish_recorded(sender, &destination, headers, body) {
             Ok((_, batch)) => self.receipt_after(session, batch, receipt),
             Err(error) => self.fail(error.to_stomp(), receipt),
         }
+    }
+
+    /// Who sends, for the broker: nobody before CONNECT.
+    pub(super) fn sender<'s>(&self, session: &'s Session) -> Option<Sender<'s, Session>> {
+        let version = self.server.version()?;
+        Some(Sender { session: self.key, subscriber: session, version })
     }
 
     async fn handle_by_controller(&self, message: InboundMessage) {

@@ -79,11 +79,11 @@ impl StompSession {
             };
             for_broker.push(action);
         }
-        let key = self.key;
+        let Some(sender) = self.sender(session) else { return };
         let (committed, batch) = self
             .shared
             .hub
-            .deliver_recorded(|broker, sink| broker.commit(clock::now(), key, for_broker, sink));
+            .deliver_recorded(|broker, sink| broker.commit(clock::now(), sender, for_broker, sink));
         if let Err(error) = committed {
             return self.fail((&error).into(), receipt);
         }

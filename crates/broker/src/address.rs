@@ -1,0 +1,342 @@
+//! What the text of a `destination` header stands for.
+
+use std::borrow::Cow;
+use std::sync::Arc;
+
+use crate::destination::{Destination, DestinationError};
+use crate::error::UnknownDestination;
+use crate::kind::Kind;
+use crate::options::BrokerOptions;
+use crate::token::Token;
+
+/// What temporary destinations are called by the session whose they are.
+pub(crate) const OWN_QUEUE: &str = "/temp-queue/";
+const OWN_TOPIC: &str = "/temp-topic/";
+/// What others are told they are called: by ActiveMQ's manner, and by RabbitMQ's.
+const REMOTE_QUEUE: &str = "/remote-temp-queue/";
+const REMOTE_TOPIC: &str = "/remote-temp-topic/";
+const REPLY_QUEUE: &str = "/reply-queue/";
+
+/// RabbitMQ's exchanges, and its queues that must exist.
+const EXCHANGE: &str = "/exchange/";
+const TOPIC_EXCHANGE: &str = "amq.topic";
+const DIRECT_EXCHANGE: &str = "amq.direct";
+const FANOUT_EXCHANGE: &str = "amq.fanout";
+const EXISTING_QUEUE: &str = "/amq/queue/";
+
+/// What a destination is, under the name by which the broker knows it.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum Address {
+    /// A topic or, from a subscriber, a pattern.
+    Topic(Destination),
+    /// A topic whose name is never a pattern: an exchange of RabbitMQ.
+    Exchange(Destination),
+    Queue(Destination),
+    /// A queue that is not to be created.
+    ExistingQueue(Destination),
+    /// A temporary destination of the session that names it, which calls it so.
+    Own(TemporaryKind, Destination),
+    /// A temporary destination of some session, by the name that others know.
+    Remote(TemporaryKind, Destination),
+}
+
+/// Destinations that end with their session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum TemporaryKind {
+    Queue,
+    Topic,
+}
+
+/// How others are told of a temporary queue.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Manner {
+    /// `/remote-temp-queue/`: its session has subscribed to it.
+    ActiveMq,
+    /// `/reply-queue/`: the broker has subscribed for its session.
+    RabbitMq,
+}
+
+/// Whom a message is for where the name does not say it: the `destination-type` and
+/// `subscription-type` headers of Artemis.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum RoutingType {
+    /// One consumer of a queue.
+    Anycast,
+    /// All subscribers of a topic.
+    Multicast,
+}
+
+/// Why a text is no address.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum AddressError {
+    Unknown(UnknownDestination),
+    Invalid(DestinationError),
+}
+
+/// Knows what names begin with.
+#[derive(Debug)]
+pub(crate) struct Addresses {
+    /// The longest first.
+    prefixes: Box<[(Box<str>, Kind)]>,
+    /// What plain names are put behind.
+    topic_prefix: Option<Box<str>>,
+    queue_prefix: Option<Box<str>>,
+    /// What is told to those who use none of the prefixes.
+    expected: Arc<str>,
+}
+
+impl Addresses {
+    pub(crate) fn new(options: &BrokerOptions) -> Self {
+        let topics = options.topic_prefixes.iter().map(|prefix| (prefix, Kind::Topic));
+        let queues = options.queue_prefixes.iter().map(|prefix| (prefix, Kind::Queue));
+        let mut prefixes: Vec<(Box<str>, Kind)> =
+            topics.chain(queues).map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
+        let named: Vec<String> =
+            prefixes.iter().map(|(prefix, _)| format!("{prefix}NAME")).collect();
+        let expected = format!("a destination is {}", named.join(" or ")).into();
+        prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
+        let first = |prefixes: &[String]| prefixes.first().map(|prefix| prefix.as_str().into());
+        Self {
+            prefixes: prefixes.into(),
+            topic_prefix: first(&options.topic_prefixes),
+            queue_prefix: first(&options.queue_prefixes),
+            expected,
+        }
+    }
+
+    /// What a name or pattern stands for. `routing_type` is asked where the name does not say it.
+    pub(crate) fn resolve(
+        &self,
+        text: &Destination,
+        routing_type: impl FnOnce() -> Option<RoutingType>,
+    ) -> Result<Address, AddressError> {
+        let name = text.as_str();
+        let fits = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        if let Some((_, kind)) = self.prefixes.iter().find(|(prefix, _)| fits(prefix)) {
+            let name = decoded(text)?;
+            return Ok(match kind {
+                Kind::Topic | Kind::TemporaryTopic => Address::Topic(name),
+                Kind::Queue | Kind::TemporaryQueue => Address::Queue(name),
+            });
+        }
+        if let Some(address) = temporary(text)? {
+            return Ok(address);
+        }
+        if let Some(exchange) = name.strip_prefix(EXCHANGE) {
+            return self.exchange(text, exchange);
+        }
+        if let Some(queue) = name.strip_prefix(EXISTING_QUEUE).filter(|queue| !queue.is_empty()) {
+            return self.behind(&self.queue_prefix, queue, text).map(Address::ExistingQueue);
+        }
+        match (routing_type(), name.strip_prefix('/')) {
+            (Some(RoutingType::Multicast), Some(name)) if !name.is_empty() => {
+                self.behind(&self.topic_prefix, name, text).map(Address::Topic)
+            }
+            (Some(RoutingType::Multicast), None) => {
+                self.behind(&self.topic_prefix, name, text).map(Address::Topic)
+            }
+            (Some(RoutingType::Anycast), Some(name)) if !name.is_empty() => {
+                self.behind(&self.queue_prefix, name, text).map(Address::Queue)
+            }
+            (_, None) => self.behind(&self.queue_prefix, name, text).map(Address::Queue),
+            (_, Some(_)) => Err(self.unknown(text)),
+        }
+    }
+
+    /// RabbitMQ: `amq.topic` is what topics are, the others know no patterns.
+    fn exchange(&self, text: &Destination, exchange: &str) -> Result<Address, AddressError> {
+        let (exchange, key) = exchange.split_once('/').unwrap_or((exchange, ""));
+        let name = match (exchange, key) {
+            (TOPIC_EXCHANGE, key) if !key.is_empty() => {
+                return self.behind(&self.topic_prefix, key, text).map(Address::Topic);
+            }
+            (DIRECT_EXCHANGE, key) if !key.is_empty() => decoded(text)?,
+            (FANOUT_EXCHANGE, _) => parse(&format!("{EXCHANGE}{FANOUT_EXCHANGE}"))?,
+            _ => {
+                let expected = "an exchange is amq.topic/KEY, amq.direct/KEY or amq.fanout";
+                return Err(unknown(text, expected.into()));
+            }
+        };
+        Ok(Address::Exchange(name))
+    }
+
+    /// A name that is a topic's or a queue's, without saying so itself.
+    fn behind(
+        &self,
+        prefix: &Option<Box<str>>,
+        name: &str,
+        text: &Destination,
+    ) -> Result<Destination, AddressError> {
+        let prefix = prefix.as_ref().ok_or_else(|| self.unknown(text))?;
+        parse(&format!("{prefix}{}", decode(name)))
+    }
+
+    fn unknown(&self, text: &Destination) -> AddressError {
+        unknown(text, Arc::clone(&self.expected))
+    }
+}
+
+impl Address {
+    pub(crate) fn kind(&self) -> Kind {
+        match self {
+            Self::Topic(_) | Self::Exchange(_) => Kind::Topic,
+            Self::Queue(_) | Self::ExistingQueue(_) => Kind::Queue,
+            Self::Own(kind, _) | Self::Remote(kind, _) => kind.kind(),
+        }
+    }
+}
+
+impl TemporaryKind {
+    /// A name that no other destination has, and nobody can guess.
+    pub(crate) fn name(self, token: &Token) -> Destination {
+        let prefix = match self {
+            Self::Queue => OWN_QUEUE,
+            Self::Topic => OWN_TOPIC,
+        };
+        parse(&format!("{prefix}{token}")).expect("a prefix and a token make a name")
+    }
+
+    pub(crate) fn kind(self) -> Kind {
+        match self {
+            Self::Queue => Kind::TemporaryQueue,
+            Self::Topic => Kind::TemporaryTopic,
+        }
+    }
+
+    /// What others may call the temporary destination of that name.
+    pub(crate) fn remote_name(self, name: &Destination, manner: Manner) -> String {
+        let token = name.as_str().rsplit('/').next().unwrap_or_default();
+        let prefix = match (self, manner) {
+            (Self::Topic, _) => REMOTE_TOPIC,
+            (Self::Queue, Manner::ActiveMq) => REMOTE_QUEUE,
+            (Self::Queue, Manner::RabbitMq) => REPLY_QUEUE,
+        };
+        format!("{prefix}{token}")
+    }
+}
+
+fn temporary(text: &Destination) -> Result<Option<Address>, AddressError> {
+    let name = text.as_str();
+    let own = [(OWN_QUEUE, TemporaryKind::Queue), (OWN_TOPIC, TemporaryKind::Topic)];
+    for (prefix, kind) in own {
+        if name.len() > prefix.len() && name.starts_with(prefix) {
+            return Ok(Some(Address::Own(kind, text.clone())));
+        }
+    }
+    let remote = [
+        (REMOTE_QUEUE, OWN_QUEUE, TemporaryKind::Queue),
+        (REPLY_QUEUE, OWN_QUEUE, TemporaryKind::Queue),
+        (REMOTE_TOPIC, OWN_TOPIC, TemporaryKind::Topic),
+    ];
+    for (prefix, own, kind) in remote {
+        if let Some(token) = name.strip_prefix(prefix).filter(|token| !token.is_empty()) {
+            return parse(&format!("{own}{token}")).map(|name| Some(Address::Remote(kind, name)));
+        }
+    }
+    Ok(None)
+}
+
+/// The name with what its sender had to write differently: RabbitMQ's names have no slashes.
+fn decoded(text: &Destination) -> Result<Destination, AddressError> {
+    match decode(text.as_str()) {
+        Cow::Borrowed(_) => Ok(text.clone()),
+        Cow::Owned(name) => parse(&name),
+    }
+}
+
+/// `%2F` and `%25`, and no others: RabbitMQ's clients write slashes so.
+fn decode(text: &str) -> Cow<'_, str> {
+    let mut parts = text.split('%');
+    let first = parts.next().unwrap_or_default();
+    if first.len() == text.len() {
+        return Cow::Borrowed(text);
+    }
+    let mut decoded = first.to_owned();
+    for part in parts {
+        let (character, rest) = match part.get(..2) {
+            Some("2F" | "2f") => ('/', &part[2..]),
+            Some("25") => ('%', &part[2..]),
+            _ => ('%', part),
+        };
+        decoded.push(character);
+        decoded.push_str(rest);
+    }
+    Cow::Owned(decoded)
+}
+
+fn parse(name: &str) -> Result<Destination, AddressError> {
+    Destination::parse(name).map_err(AddressError::Invalid)
+}
+
+fn unknown(text: &Destination, expected: Arc<str>) -> AddressError {
+    AddressError::Unknown(UnknownDestination { destination: text.as_str().into(), expected })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn name(text: &str) -> Destination {
+        Destination::parse(text).unwrap()
+    }
+
+    fn resolve(text: &str, routing_type: Option<RoutingType>) -> Result<Address, AddressError> {
+        Addresses::new(&BrokerOptions::default()).resolve(&name(text), || routing_type)
+    }
+
+    #[test]
+    fn names_stand_for_what_their_brokers_say() {
+        use Address::{Exchange, ExistingQueue, Own, Queue, Remote, Topic};
+        let check = |text: &str, expected: Address| {
+            assert_eq!(resolve(text, None), Ok(expected), "{text}");
+        };
+        check("/topic/a.b", Topic(name("/topic/a.b")));
+        check("/topic/a/b", Topic(name("/topic/a/b")));
+        check("/topic/a%2Fb%2fc%252F%2", Topic(name("/topic/a/b/c%2F%2")));
+        check("/topic/%C3%BC%", Topic(name("/topic/%C3%BC%")));
+        check("/queue/a", Queue(name("/queue/a")));
+        check("/queue/a%2Fb", Queue(name("/queue/a/b")));
+        check("a", Queue(name("/queue/a")));
+        check("a%2Fb/c", Queue(name("/queue/a/b/c")));
+        check("/amq/queue/a", ExistingQueue(name("/queue/a")));
+        check("/exchange/amq.topic/a.*", Topic(name("/topic/a.*")));
+        check("/exchange/amq.direct/a.*", Exchange(name("/exchange/amq.direct/a.*")));
+        check("/exchange/amq.fanout", Exchange(name("/exchange/amq.fanout")));
+        check("/exchange/amq.fanout/a", Exchange(name("/exchange/amq.fanout")));
+        check("/temp-queue/a", Own(TemporaryKind::Queue, name("/temp-queue/a")));
+        check("/temp-topic/a", Own(TemporaryKind::Topic, name("/temp-topic/a")));
+        check("/reply-queue/a", Remote(TemporaryKind::Queue, name("/temp-queue/a")));
+        check("/remote-temp-queue/a", Remote(TemporaryKind::Queue, name("/temp-queue/a")));
+        check("/remote-temp-topic/a", Remote(TemporaryKind::Topic, name("/temp-topic/a")));
+    }
+
+    #[test]
+    fn artemis_says_with_a_header_what_a_name_is() {
+        let check = |text: &str, routing_type, expected: Address| {
+            assert_eq!(resolve(text, Some(routing_type)), Ok(expected), "{text}");
+        };
+        check("a", RoutingType::Multicast, Address::Topic(name("/topic/a")));
+        check("a", RoutingType::Anycast, Address::Queue(name("/queue/a")));
+        check("/a/b", RoutingType::Multicast, Address::Topic(name("/topic/a/b")));
+        check("/a/b", RoutingType::Anycast, Address::Queue(name("/queue/a/b")));
+        check("/queue/a", RoutingType::Multicast, Address::Queue(name("/queue/a")));
+    }
+
+    #[test]
+    fn what_is_no_destination_is_answered_with_what_is_one() {
+        let check = |text: &str, expected: &str| {
+            let Err(AddressError::Unknown(error)) = resolve(text, None) else {
+                panic!("{text} is a destination");
+            };
+            assert!(error.to_string().contains(expected), "{error}");
+        };
+        for text in ["/foo/bar", "/topic", "/topic/", "/queue/", "/", "/temp-queue/", "/amq/queue/"]
+        {
+            check(text, "a destination is /topic/NAME or /queue/NAME");
+        }
+        for text in ["/exchange/", "/exchange/a/b", "/exchange/amq.topic", "/exchange/amq.direct/"]
+        {
+            check(text, "an exchange is amq.topic/KEY, amq.direct/KEY or amq.fanout");
+        }
+    }
+}
