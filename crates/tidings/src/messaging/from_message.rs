@@ -2,7 +2,7 @@ use bytes::Bytes;
 use serde::de::DeserializeOwned;
 use tidings_stomp::Headers;
 
-use super::{HandlerError, Messenger};
+use super::{FromPayload, HandlerError, Messenger};
 use crate::endpoint::{Json, PathParams, Session};
 
 /// All of a message to a handler but its body.
@@ -90,32 +90,18 @@ impl<T: FromMessageParts> FromMessage<marker::Parts> for T {
 
 impl<T: DeserializeOwned> FromMessage for Json<T> {
     fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        let document = serde_json::from_slice(&body);
-        document.map(Json).map_err(|error| HandlerError::payload("JSON document", error))
+        Self::from_payload(body)
     }
 }
 
-impl FromMessage for String {
-    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        Self::from_utf8(body.into()).map_err(|error| HandlerError::payload("text", error))
-    }
+macro_rules! payloads {
+    ($($type:ty),*) => {$(
+        impl FromMessage for $type {
+            fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+                Self::from_payload(body)
+            }
+        }
+    )*};
 }
 
-impl FromMessage for Bytes {
-    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        Ok(body)
-    }
-}
-
-impl FromMessage for Vec<u8> {
-    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
-        Ok(body.into())
-    }
-}
-
-/// No payload: whatever the body is, the handler does not want it.
-impl FromMessage for () {
-    fn from_message(_: &MessageParts, _: Bytes) -> Result<Self, HandlerError> {
-        Ok(())
-    }
-}
+payloads!(String, Bytes, Vec<u8>, ());

@@ -16,7 +16,7 @@ pub use error::HandlerError;
 pub use from_message::marker;
 pub use from_message::{FromMessage, FromMessageParts, MessageParts};
 pub use messenger::{Messenger, MessengerError};
-pub use payload::{IntoOutgoing, IntoPayload, Outgoing, Payload};
+pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 

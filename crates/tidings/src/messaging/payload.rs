@@ -1,5 +1,6 @@
 use bytes::Bytes;
 use serde::Serialize;
+use serde::de::DeserializeOwned;
 use tidings_stomp::Headers;
 
 use super::HandlerError;
@@ -71,6 +72,22 @@ pub trait IntoPayload {
     fn into_payload(self) -> Result<Payload, HandlerError>;
 }
 
+/// A value that the body of a message says: what handlers take as their payload, and
+/// [subscriptions](crate::client::stomp::Subscription) deliver.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` cannot be made of the body of a message",
+    label = "not a payload",
+    note = "use `Json<T>` where `T: Deserialize`, `String`, `Bytes`, `Vec<u8>` or `()`"
+)]
+pub trait FromPayload: Sized {
+    /// Makes the value.
+    ///
+    /// # Errors
+    ///
+    /// [`HandlerError::Payload`] when the body does not say a `Self`.
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError>;
+}
+
 /// What a message handler may return.
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be returned by a message handler",
@@ -91,6 +108,38 @@ impl<T: Serialize> IntoPayload for Json<T> {
         let body =
             serde_json::to_vec(&self.0).map_err(|error| HandlerError::Encode(error.into()))?;
         Ok(Payload { content_type: Some("application/json"), body: body.into() })
+    }
+}
+
+impl<T: DeserializeOwned> FromPayload for Json<T> {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        let document = serde_json::from_slice(&body);
+        document.map(Json).map_err(|error| HandlerError::payload("JSON document", error))
+    }
+}
+
+impl FromPayload for String {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        Self::from_utf8(body.into()).map_err(|error| HandlerError::payload("text", error))
+    }
+}
+
+impl FromPayload for Bytes {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        Ok(body)
+    }
+}
+
+impl FromPayload for Vec<u8> {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        Ok(body.into())
+    }
+}
+
+/// No payload: whatever the body is, it is not wanted.
+impl FromPayload for () {
+    fn from_payload(_: Bytes) -> Result<Self, HandlerError> {
+        Ok(())
     }
 }
 
