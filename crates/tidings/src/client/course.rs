@@ -73,6 +73,15 @@ impl<'a> Course<'a> {
 
     /// Connects to the server, securely if the URL says so.
     pub(super) async fn connect(&self, version: HttpVersion) -> Result<Wire, ConnectError> {
+        self.connect_for(Some(version)).await
+    }
+
+    /// As [`connect`](Self::connect), for something else than HTTP.
+    pub(super) async fn connect_without_http(self) -> Result<Wire, ConnectError> {
+        self.connect_for(None).await
+    }
+
+    async fn connect_for(&self, version: Option<HttpVersion>) -> Result<Wire, ConnectError> {
         let (options, url) = (self.options, self.url());
         let wire = match &options.way {
             Way::UnixSocket(path) => Wire::unix(path).await.map_err(ConnectError::Io)?,
@@ -90,8 +99,9 @@ impl<'a> Course<'a> {
             #[cfg(feature = "tls")]
             Scheme::Wss => {
                 let alpn = match version {
-                    HttpVersion::Http1 => Alpn::Http1,
-                    HttpVersion::Http2 => Alpn::Http2,
+                    None => Alpn::None,
+                    Some(HttpVersion::Http1) => Alpn::Http1,
+                    Some(HttpVersion::Http2) => Alpn::Http2,
                 };
                 options.tls.secure(url.host(), alpn, wire).await.map_err(ConnectError::Tls)
             }

@@ -105,7 +105,7 @@ impl fmt::Display for ConnectError {
                 _ => f.write_str("connection failed"),
             },
             Self::Tls(error) if error.to_string().contains("InvalidContentType") => {
-                f.write_str("no secure connection: the server may speak ws:// at this port")
+                f.write_str("no secure connection: the server may not speak TLS at this port")
             }
             Self::Tls(_) => f.write_str("no secure connection"),
             Self::Proxy(error) => error.fmt(f),

@@ -1,5 +1,5 @@
 //! Connections to WebSocket servers: the client side of Jakarta WebSocket. Those to SockJS servers are in
-//! [`sockjs`].
+//! [`sockjs`], those to STOMP servers in [`stomp`].
 
 mod auth;
 mod backoff;
@@ -15,6 +15,7 @@ mod opening;
 mod proxy;
 mod reconnecting;
 pub mod sockjs;
+pub mod stomp;
 mod url;
 
 pub use auth::Credentials;

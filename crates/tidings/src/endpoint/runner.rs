@@ -474,7 +474,7 @@ impl<S: Source> Driver<S> {
                     self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
                 Due::PeerSilent => {
-                    let reason = "no heart-beat from the client";
+                    let reason = "no heart-beat from the other end";
                     session.close(CloseReason::truncated(CloseCode::POLICY_VIOLATION, reason));
                 }
                 Due::Expired(expiry) => {

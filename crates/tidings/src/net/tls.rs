@@ -12,6 +12,7 @@ use super::connector::Wire;
 /// How a client checks servers, and what it shows them.
 #[derive(Clone, Debug)]
 pub(crate) struct TlsClient {
+    not_http: Arc<ClientConfig>,
     http_1: Arc<ClientConfig>,
     /// Asks for HTTP/2 too.
     http_2: Arc<ClientConfig>,
@@ -20,6 +21,8 @@ pub(crate) struct TlsClient {
 /// What a client asks for by ALPN: RFC 7301.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Alpn {
+    /// Nothing: it is not HTTP that is spoken.
+    None,
     Http1,
     /// HTTP/2, or else HTTP/1.1.
     Http2,
@@ -38,7 +41,7 @@ impl TlsClient {
             Arc::new(config)
         };
         let http_1 = with_alpn(&[ALPN_HTTP_1]);
-        Self { http_1, http_2: with_alpn(&[ALPN_HTTP_2, ALPN_HTTP_1]) }
+        Self { not_http: with_alpn(&[]), http_1, http_2: with_alpn(&[ALPN_HTTP_2, ALPN_HTTP_1]) }
     }
 
     /// The client that trusts Mozilla's roots: one for the process, so that TLS sessions are resumed.
@@ -61,6 +64,7 @@ impl TlsClient {
         let name = ServerName::try_from(host.to_owned())
             .map_err(|error| io::Error::new(io::ErrorKind::InvalidInput, error))?;
         let config = match alpn {
+            Alpn::None => &self.not_http,
             Alpn::Http1 => &self.http_1,
             Alpn::Http2 => &self.http_2,
         };

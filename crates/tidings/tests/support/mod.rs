@@ -181,8 +181,12 @@ pub struct Raw {
 }
 
 impl Raw {
+    pub fn new(stream: TcpStream) -> Self {
+        Self { stream, received: Vec::new() }
+    }
+
     pub async fn connect(addr: SocketAddr) -> Self {
-        Self { stream: TcpStream::connect(addr).await.unwrap(), received: Vec::new() }
+        Self::new(TcpStream::connect(addr).await.unwrap())
     }
 
     pub async fn write(&mut self, octets: impl AsRef<[u8]>) {

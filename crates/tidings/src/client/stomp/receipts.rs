@@ -1,0 +1,93 @@
+//! Who waits for which receipt.
+
+use std::collections::BTreeMap;
+
+use tidings_stomp::{ReceiptId, SubscriptionId};
+use tokio::sync::oneshot;
+
+use super::operation::Entry;
+use super::{ConnectionEnd, StompError};
+
+/// Tells whoever waits what came of an operation.
+pub(super) type Outcome = oneshot::Sender<Result<(), StompError>>;
+
+/// The receipts that were asked for, in the order of asking.
+#[derive(Debug, Default)]
+pub(super) struct Receipts {
+    last: u64,
+    awaited: BTreeMap<u64, Awaited>,
+}
+
+#[derive(Debug)]
+pub(super) enum Awaited {
+    /// Of SUBSCRIBE, whose outcome is with the subscription.
+    Subscription(SubscriptionId),
+    Operation {
+        outcome: Outcome,
+        progress: Progress,
+    },
+}
+
+/// How far an operation has come.
+#[derive(Debug)]
+pub(super) enum Progress {
+    Waits,
+    /// It is on its way, with what is to be sent again if its receipt does not come.
+    Sent(Option<Box<Entry>>),
+}
+
+impl Receipts {
+    pub(super) fn ask(&mut self, awaited: Awaited) -> ReceiptId {
+        self.last += 1;
+        self.awaited.insert(self.last, awaited);
+        ReceiptId::from(self.last.to_string().as_str())
+    }
+
+    pub(super) fn take(&mut self, id: &ReceiptId) -> Option<Awaited> {
+        self.awaited.remove(&number(id)?)
+    }
+
+    /// Notes that an operation is on its way.
+    pub(super) fn set_sent(&mut self, id: &ReceiptId, again: Option<Box<Entry>>) {
+        let awaited = number(id).and_then(|number| self.awaited.get_mut(&number));
+        if let Some(Awaited::Operation { progress, .. }) = awaited {
+            *progress = Progress::Sent(again);
+        }
+    }
+
+    /// The connection has ended: whoever waits for something that was sent by it is told, and what is to be sent
+    /// again comes back, in order. What was not sent yet is waited for as before.
+    pub(super) fn lose(&mut self, end: &ConnectionEnd) -> Vec<Entry> {
+        let mut again = Vec::new();
+        for (number, awaited) in std::mem::take(&mut self.awaited) {
+            match awaited {
+                Awaited::Subscription(_) => {}
+                Awaited::Operation { outcome, progress: Progress::Sent(None) } => {
+                    // Nobody may be waiting any more.
+                    let _ = outcome.send(Err(StompError::Unconfirmed(end.clone())));
+                }
+                Awaited::Operation { outcome, progress } => {
+                    if let Progress::Sent(Some(entry)) = progress {
+                        again.push(*entry);
+                    }
+                    let waits = Awaited::Operation { outcome, progress: Progress::Waits };
+                    self.awaited.insert(number, waits);
+                }
+            }
+        }
+        again
+    }
+
+    /// Nothing is sent any more: all who wait are told.
+    pub(super) fn end(&mut self, error: &StompError) {
+        for awaited in std::mem::take(&mut self.awaited).into_values() {
+            if let Awaited::Operation { outcome, .. } = awaited {
+                let _ = outcome.send(Err(error.clone()));
+            }
+        }
+    }
+}
+
+fn number(id: &ReceiptId) -> Option<u64> {
+    id.as_str().parse().ok()
+}

@@ -1,0 +1,214 @@
+//! The subscriptions of a client, which outlive its connections, and the messages on their way to who reads them.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use tidings_stomp::{AckMode, Headers, Message, SubscriptionId};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+
+use super::operation::ConnectionNumber;
+use super::receipts::Outcome;
+use super::{DeliveryError, StompError};
+
+/// What happens when messages come faster than a subscription's are taken.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
+#[non_exhaustive]
+pub enum SlowConsumer {
+    /// The connection is not read until there is room. Receipts, and messages of other subscriptions, wait as
+    /// well. Nothing is lost. The default.
+    #[default]
+    StopsReading,
+    /// The subscription ends, with [`DeliveryError::TooSlow`] behind the messages that have come.
+    EndSubscription,
+}
+
+/// A message on its way to who reads a subscription.
+#[derive(Debug)]
+pub(super) struct Arrived {
+    pub(super) message: Message,
+    pub(super) connection: ConnectionNumber,
+    /// Its part of what may wait.
+    _room: OwnedSemaphorePermit,
+}
+
+/// What comes out of a subscription: messages, or at last why there are no more.
+pub(super) type Inbox = mpsc::UnboundedReceiver<Result<Arrived, DeliveryError>>;
+
+/// The writing end of an [`Inbox`]: bounded by octets, so that the channel need not be.
+#[derive(Clone, Debug)]
+pub(super) struct Deliveries {
+    sender: mpsc::UnboundedSender<Result<Arrived, DeliveryError>>,
+    room: Arc<Semaphore>,
+    octets_max: u32,
+    slow_consumer: SlowConsumer,
+}
+
+/// Whether a message could be delivered.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Delivered {
+    Done,
+    /// The subscription has to end: its reader is too slow, or gone.
+    Refused,
+}
+
+impl Deliveries {
+    pub(super) fn new(octets_max: usize, slow_consumer: SlowConsumer) -> (Self, Inbox) {
+        let octets_max = u32::try_from(octets_max).unwrap_or(u32::MAX).clamp(1, MAX_PERMITS);
+        let room = Arc::new(Semaphore::new(octets_max as usize));
+        let (sender, inbox) = mpsc::unbounded_channel();
+        (Self { sender, room, octets_max, slow_consumer }, inbox)
+    }
+
+    /// Hands a message over, and waits for room if that is what a slow consumer means.
+    pub(super) async fn deliver(
+        &self,
+        message: Message,
+        connection: ConnectionNumber,
+    ) -> Delivered {
+        // One message may be larger than all that may wait.
+        let octets = u32::try_from(weight(&message)).unwrap_or(u32::MAX).min(self.octets_max);
+        let room = Arc::clone(&self.room);
+        let permit = match self.slow_consumer {
+            SlowConsumer::StopsReading => tokio::select! {
+                biased;
+                permit = room.acquire_many_owned(octets) => permit.ok(),
+                () = self.sender.closed() => None,
+            },
+            SlowConsumer::EndSubscription => {
+                let permit = room.try_acquire_many_owned(octets).ok();
+                if permit.is_none() {
+                    let _ = self.sender.send(Err(DeliveryError::TooSlow));
+                }
+                permit
+            }
+        };
+        let Some(room) = permit else { return Delivered::Refused };
+        match self.sender.send(Ok(Arrived { message, connection, _room: room })) {
+            Ok(()) => Delivered::Done,
+            Err(_) => Delivered::Refused,
+        }
+    }
+
+    /// Lets nothing more in, and nobody wait to get in.
+    pub(super) fn close(&self) {
+        self.room.close();
+    }
+
+    /// Puts the reason of the end behind the messages that have come.
+    pub(super) fn end(&self, error: DeliveryError) {
+        let _ = self.sender.send(Err(error));
+    }
+}
+
+/// What the semaphore can count, and fits its interface.
+const MAX_PERMITS: u32 = u32::MAX >> 3;
+
+/// What a message counts for; even an empty one takes room.
+fn weight(message: &Message) -> usize {
+    let headers = message.headers.iter().map(|(name, value)| name.len() + value.len());
+    size_of::<Arrived>() + headers.sum::<usize>() + message.body.len()
+}
+
+/// A subscription, as it is made with each connection.
+#[derive(Debug)]
+pub(super) struct Record {
+    pub(super) destination: String,
+    pub(super) ack: AckMode,
+    pub(super) headers: Headers,
+    pub(super) target: Target,
+    /// Who waits for the first receipt.
+    pub(super) outcome: Option<Outcome>,
+    /// How often it was made.
+    pub(super) made: Arc<AtomicU64>,
+}
+
+/// Where the messages of a subscription go.
+#[derive(Clone, Debug)]
+pub(super) enum Target {
+    Inbox(Deliveries),
+    /// To whoever waits for a reply.
+    Requests,
+}
+
+/// All subscriptions of a client.
+#[derive(Debug, Default)]
+pub(super) struct Subscriptions {
+    last: u64,
+    records: BTreeMap<SubscriptionId, Record>,
+}
+
+impl Subscriptions {
+    /// An id that no other subscription has or will have.
+    pub(super) fn next_id(&mut self) -> SubscriptionId {
+        loop {
+            self.last += 1;
+            let id = SubscriptionId::from(format!("sub-{}", self.last).as_str());
+            if !self.records.contains_key(&id) {
+                return id;
+            }
+        }
+    }
+
+    pub(super) fn insert(&mut self, id: SubscriptionId, record: Record) -> Result<(), StompError> {
+        if self.records.contains_key(&id) {
+            return Err(StompError::DuplicateSubscription(id.to_string()));
+        }
+        self.records.insert(id, record);
+        Ok(())
+    }
+
+    pub(super) fn get(&self, id: &SubscriptionId) -> Option<&Record> {
+        self.records.get(id)
+    }
+
+    pub(super) fn ids(&self) -> Vec<SubscriptionId> {
+        self.records.keys().cloned().collect()
+    }
+
+    pub(super) fn remove(&mut self, id: &SubscriptionId) -> Option<Record> {
+        self.records.remove(id)
+    }
+
+    /// The subscription is active at the server.
+    pub(super) fn confirm(&mut self, id: &SubscriptionId) {
+        let Some(record) = self.records.get_mut(id) else { return };
+        record.made.fetch_add(1, Ordering::Relaxed);
+        if let Some(outcome) = record.outcome.take() {
+            let _ = outcome.send(Ok(()));
+        }
+    }
+
+    /// Which subscription a message is for. Servers of STOMP 1.0 may name only the destination.
+    pub(super) fn target(&self, message: &Message) -> Option<(SubscriptionId, Target)> {
+        let found = match &message.subscription {
+            Some(id) => self.records.get_key_value(id),
+            None => {
+                self.records.iter().find(|(_, record)| record.destination == message.destination)
+            }
+        };
+        found.map(|(id, record)| (id.clone(), record.target.clone()))
+    }
+
+    /// Lets no more messages in, so that the connection is read to its end.
+    pub(super) fn close(&self) {
+        for record in self.records.values() {
+            if let Target::Inbox(deliveries) = &record.target {
+                deliveries.close();
+            }
+        }
+    }
+
+    /// Ends all of them, each with its reason.
+    pub(super) fn end(&mut self, error: impl Fn() -> (StompError, Option<DeliveryError>)) {
+        for record in std::mem::take(&mut self.records).into_values() {
+            let (stomp_error, delivery_error) = error();
+            if let Some(outcome) = record.outcome {
+                let _ = outcome.send(Err(stomp_error));
+            }
+            if let (Target::Inbox(deliveries), Some(error)) = (record.target, delivery_error) {
+                deliveries.end(error);
+            }
+        }
+    }
+}

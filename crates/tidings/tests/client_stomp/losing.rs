@@ -1,0 +1,185 @@
+//! What becomes of everything when a connection is lost.
+
+use tidings::client::Backoff;
+use tidings::client::stomp::{ConnectionEnd, DeliveryError, StompClient, StompError};
+use tokio_util::task::AbortOnDropHandle;
+
+use super::peer::{Peer, at_once, once, within};
+
+#[tokio::test]
+async fn subscriptions_come_before_what_waits_to_be_sent() {
+    let peer = Peer::start().await;
+    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let builder = at_once().on_change(move |change| {
+        let _ = lost.send(format!("{change:?}"));
+    });
+    let (client, mut connection) = peer.connect(builder).await;
+    within(told.recv()).await.unwrap();
+    let mut subscriptions = Vec::new();
+    for destination in ["/topic/a", "/topic/b"] {
+        let (subscription, _) =
+            tokio::join!(client.subscribe::<String>(destination), connection.confirm("SUBSCRIBE"));
+        subscriptions.push(subscription.unwrap());
+    }
+    connection.hang_up().await;
+    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    client.send("/topic/a").text("first").await.unwrap();
+    client.send("/topic/a").text("second").await.unwrap();
+
+    let mut connection = peer.session("1.2").await;
+    let a = connection.confirm("SUBSCRIBE").await;
+    assert_eq!(a.header("destination"), Some("/topic/a"));
+    assert_eq!(connection.confirm("SUBSCRIBE").await.header("destination"), Some("/topic/b"));
+    for body in ["first", "second"] {
+        assert_eq!(connection.frame("SEND").await.body(), body);
+        connection.message(&a, body, body).await;
+        let message = within(subscriptions[0].next()).await.unwrap().unwrap();
+        assert_eq!(message.payload, body);
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_made_without_a_connection_waits_for_the_next_one() {
+    let peer = Peer::start().await;
+    let (client, connection) = peer.connect(at_once()).await;
+    connection.hang_up().await;
+    let script = async {
+        let mut connection = peer.session("1.2").await;
+        connection.confirm("SUBSCRIBE").await;
+        connection
+    };
+    let (subscription, _connection) =
+        tokio::join!(within(client.subscribe::<String>("/topic/a")), script);
+    assert_eq!(subscription.unwrap().times_made(), 1);
+}
+
+#[tokio::test]
+async fn whether_an_unconfirmed_message_arrived_is_not_known() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let script = async {
+        connection.frame("SEND").await;
+        connection.hang_up().await;
+    };
+    let (unconfirmed, ()) = tokio::join!(client.send("/queue/q").receipt(), script);
+    let Err(StompError::Unconfirmed(ConnectionEnd::Closed(reason))) = unconfirmed else {
+        panic!("{unconfirmed:?}")
+    };
+    assert_eq!(reason.code().as_u16(), 1006);
+}
+
+#[tokio::test]
+async fn an_unconfirmed_message_is_sent_again_when_asked_for_in_order() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let send = |text: &str| {
+        AbortOnDropHandle::new(tokio::spawn(
+            client.send("/queue/q").text(text).resend().into_future(),
+        ))
+    };
+    let first = send("a");
+    connection.frame("SEND").await;
+    let second = send("b");
+    connection.frame("SEND").await;
+    connection.hang_up().await;
+    let mut connection = peer.session("1.2").await;
+    for body in ["a", "b"] {
+        assert_eq!(connection.confirm("SEND").await.body(), body);
+    }
+    within(first).await.unwrap().unwrap();
+    within(second).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn a_message_that_ends_every_connection_is_not_sent_for_ever() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let poison = tokio::spawn(client.send("/queue/q").text("poison").resend().into_future());
+    let mut times = 0;
+    loop {
+        connection.frame("SEND").await;
+        times += 1;
+        connection.write("ERROR\nmessage:no\n\n\0").await;
+        connection.hang_up().await;
+        if times == 6 {
+            break;
+        }
+        connection = peer.session("1.2").await;
+    }
+    let failed = within(poison).await.unwrap();
+    assert!(matches!(failed, Err(StompError::Unconfirmed(ConnectionEnd::Error(_)))), "{failed:?}");
+}
+
+#[tokio::test]
+async fn without_reconnection_everything_ends_and_is_told_why() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let (subscription, _) =
+        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    let mut subscription = subscription.unwrap();
+    connection.write("ERROR\nmessage:shutting down\n\n\0").await;
+    connection.hang_up().await;
+    let end = within(subscription.next()).await.unwrap().unwrap_err();
+    assert!(matches!(&end, DeliveryError::Lost(ConnectionEnd::Error(_))), "{end}");
+    assert!(end.to_string().contains("shutting down"), "{end}");
+    assert!(within(subscription.next()).await.is_none());
+    assert!(matches!(client.send("/topic/a").await, Err(StompError::Lost(_))));
+    assert!(!client.is_connected());
+    assert!(matches!(within(client.ended()).await, ConnectionEnd::Error(_)));
+}
+
+#[tokio::test]
+async fn a_subscription_that_is_refused_later_ends_and_the_others_go_on() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let (refused, _) =
+        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    let mut refused = refused.unwrap();
+    let (_kept, _) =
+        tokio::join!(client.subscribe::<String>("/topic/b"), connection.confirm("SUBSCRIBE"));
+    connection.hang_up().await;
+    let mut connection = peer.session("1.2").await;
+    let receipt = connection.frame("SUBSCRIBE").await.header("receipt").unwrap().to_owned();
+    let error = format!("ERROR\nmessage:access refused\nreceipt-id:{receipt}\n\n\0");
+    connection.write(&error).await;
+    connection.hang_up().await;
+    let end = within(refused.next()).await.unwrap().unwrap_err();
+    assert!(matches!(end, DeliveryError::Refused(_)), "{end}");
+    let mut connection = peer.session("1.2").await;
+    assert_eq!(connection.confirm("SUBSCRIBE").await.header("destination"), Some("/topic/b"));
+}
+
+#[tokio::test]
+async fn attempts_are_counted_and_what_waited_is_told() {
+    let peer = Peer::start().await;
+    let backoff =
+        Backoff { initial: std::time::Duration::ZERO, attempts_max: Some(2), ..Backoff::default() };
+    let (client, connection) = peer.connect(StompClient::builder().reconnect(Some(backoff))).await;
+    drop(peer);
+    connection.hang_up().await;
+    let end = within(client.ended()).await;
+    assert!(matches!(end, ConnectionEnd::Closed(_)), "{end}");
+    let lost = client.send("/queue/q").receipt().await;
+    assert!(matches!(lost, Err(StompError::Lost(_))), "{lost:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_not_connected_can_be_left_and_says_what_was_not_sent() {
+    for waiting in [false, true] {
+        let peer = Peer::start().await;
+        let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
+        let builder = StompClient::builder().on_change(move |change| {
+            let _ = lost.send(format!("{change:?}"));
+        });
+        let (client, connection) = peer.connect(builder).await;
+        within(told.recv()).await.unwrap();
+        drop(peer);
+        connection.hang_up().await;
+        within(told.recv()).await.unwrap();
+        if waiting {
+            client.send("/queue/q").text("waits").await.unwrap();
+        }
+        let left = within(client.disconnect()).await;
+        assert_eq!(matches!(left, Err(StompError::NotConnected)), waiting, "{left:?}");
+    }
+}

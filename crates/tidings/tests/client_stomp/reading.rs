@@ -1,0 +1,172 @@
+use bytes::Bytes;
+use futures_util::{FutureExt, StreamExt};
+use tidings::client::stomp::{AckMode, DeliveryError, SlowConsumer, StompClient, StompError};
+use tidings::endpoint::Json;
+
+use super::peer::{Peer, once, server, tcp_url, within};
+
+#[tokio::test]
+async fn messages_come_as_what_their_bodies_say() {
+    let server = server().await;
+    let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();
+    let mut lists = client.subscribe::<Json<Vec<u32>>>("/topic/a").await.unwrap();
+    let mut texts = client.subscribe::<String>("/topic/a").await.unwrap();
+    let mut octets = client.subscribe::<Bytes>("/topic/a").await.unwrap();
+    client.send("/topic/a").header("colour", "blue").json(&[1, 2]).await.unwrap();
+    let list = within(lists.next()).await.unwrap().unwrap();
+    assert_eq!(list.payload, Json(vec![1, 2]));
+    assert_eq!((list.destination(), list.header("colour")), ("/topic/a", Some("blue")));
+    assert_eq!(within(texts.next()).await.unwrap().unwrap().payload, "[1,2]");
+    assert_eq!(within(octets.next()).await.unwrap().unwrap().payload, "[1,2]");
+}
+
+#[tokio::test]
+async fn a_body_that_says_something_else_is_told_and_the_subscription_goes_on() {
+    let server = server().await;
+    let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();
+    let mut numbers = client.subscribe::<Json<u32>>("/topic/n").await.unwrap();
+    client.send("/topic/n").text("no number").await.unwrap();
+    client.send("/topic/n").json(&7).await.unwrap();
+    let error = within(numbers.next()).await.unwrap().unwrap_err();
+    let DeliveryError::Payload { message, .. } = &error else { panic!("{error}") };
+    assert_eq!(message.payload, "no number");
+    assert!(error.to_string().contains("of /topic/n: payload is not a valid JSON document"));
+    assert_eq!(within(numbers.next()).await.unwrap().unwrap().payload, Json(7));
+}
+
+#[tokio::test]
+async fn a_dropped_subscription_is_ended_at_the_server() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let (subscription, subscribe) =
+        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    assert_eq!(subscribe.header("destination"), Some("/topic/a"));
+    assert_eq!(subscribe.header("ack"), Some("auto"));
+    drop(subscription);
+    let unsubscribe = connection.frame("UNSUBSCRIBE").await;
+    assert_eq!(unsubscribe.header("id"), subscribe.header("id"));
+
+    let subscribing = client.subscribe::<String>("/topic/b").id("b").header("durable", "true");
+    let (subscription, _) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    let unsubscribing = subscription.unwrap().unsubscribe_with([("durable", "true")]);
+    let (done, unsubscribe) = tokio::join!(unsubscribing, connection.confirm("UNSUBSCRIBE"));
+    done.unwrap();
+    assert_eq!(
+        (unsubscribe.header("id"), unsubscribe.header("durable")),
+        (Some("b"), Some("true"))
+    );
+}
+
+#[tokio::test]
+async fn a_subscription_that_nobody_waits_for_does_not_come_about() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let subscribing = client.subscribe::<String>("/topic/a").into_future();
+    let subscribe = tokio::select! {
+        _ = subscribing => panic!("there was no receipt"),
+        subscribe = connection.frame("SUBSCRIBE") => subscribe,
+    };
+    let unsubscribe = connection.frame("UNSUBSCRIBE").await;
+    assert_eq!(unsubscribe.header("id"), subscribe.header("id"));
+}
+
+#[tokio::test]
+async fn a_refused_subscription_is_told() {
+    let server = server().await;
+    let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();
+    let refused = client.subscribe::<String>("/nowhere/at-all").await;
+    assert!(matches!(refused, Err(StompError::Refused(_))), "{refused:?}");
+    // The server has ended the connection, and the client has another one.
+    let mut texts = within(client.subscribe::<String>("/topic/a")).await.unwrap();
+    client.send("/topic/a").text("still here").await.unwrap();
+    assert_eq!(within(texts.next()).await.unwrap().unwrap().payload, "still here");
+}
+
+#[tokio::test]
+async fn an_id_is_given_once() {
+    let server = server().await;
+    let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();
+    let first = client.subscribe::<String>("/topic/a").id("mine").await.unwrap();
+    let second = client.subscribe::<String>("/topic/a").id("mine").await;
+    assert!(matches!(second, Err(StompError::DuplicateSubscription(id)) if id == "mine"));
+    first.unsubscribe().await.unwrap();
+    client.subscribe::<String>("/topic/a").id("mine").await.unwrap();
+}
+
+#[tokio::test]
+async fn selectors_and_prefetch_are_the_servers_to_heed() {
+    let server = server().await;
+    let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();
+    let subscribing = client.subscribe::<String>("/queue/q").selector("size > 2").prefetch(1);
+    let mut large = subscribing.ack(AckMode::ClientIndividual).await.unwrap();
+    for (size, text) in [("1", "a"), ("3", "b"), ("4", "c")] {
+        client.send("/queue/q").header("size", size).text(text).receipt().await.unwrap();
+    }
+    let first = within(large.next()).await.unwrap().unwrap();
+    assert_eq!(first.payload, "b");
+    // The second one comes once the first is acknowledged.
+    assert!(large.next().now_or_never().is_none());
+    first.ack().await.unwrap();
+    assert_eq!(within(large.next()).await.unwrap().unwrap().payload, "c");
+}
+
+#[tokio::test]
+async fn who_does_not_read_holds_the_connection_up_and_loses_nothing() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
+    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    let mut messages = messages.unwrap();
+    for n in 0..50 {
+        connection.message(&subscribe, &n.to_string(), &"x".repeat(100 + n)).await;
+    }
+    // Its receipt is behind them.
+    let sending = client.send("/topic/b").receipt().into_future();
+    let mut sending = std::pin::pin!(sending);
+    tokio::select! {
+        _ = &mut sending => panic!("the connection is read"),
+        _ = connection.confirm("SEND") => {}
+    }
+    assert!(sending.as_mut().now_or_never().is_none());
+    for n in 0..50 {
+        let message = within(messages.next()).await.unwrap().unwrap();
+        assert_eq!(message.payload.len(), 100 + n);
+    }
+    within(sending).await.unwrap();
+}
+
+#[tokio::test]
+async fn who_does_not_read_may_lose_the_subscription_instead() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
+    let subscribing = subscribing.slow_consumer(SlowConsumer::EndSubscription);
+    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    for n in 0..50 {
+        connection.message(&subscribe, &n.to_string(), &"x".repeat(100)).await;
+    }
+    connection.frame("UNSUBSCRIBE").await;
+    let mut messages: Vec<_> = messages.unwrap().collect().await;
+    let last = messages.pop().unwrap();
+    assert!(matches!(last, Err(DeliveryError::TooSlow)), "{last:?}");
+    assert!(!messages.is_empty() && messages.iter().all(Result::is_ok));
+    // Others are not held up.
+    let (sent, _) = tokio::join!(client.send("/topic/b").receipt(), connection.confirm("SEND"));
+    sent.unwrap();
+}
+
+#[tokio::test]
+async fn disconnecting_does_not_wait_for_who_does_not_read() {
+    let server = server().await;
+    let client = StompClient::builder().inbox_octets_max(1000);
+    let client = client.connect(&tcp_url(server.stomp)).await.unwrap();
+    let mut messages = client.subscribe::<String>("/topic/a").await.unwrap();
+    for _ in 0..100 {
+        client.send("/topic/a").text("x".repeat(100)).await.unwrap();
+    }
+    within(client.disconnect()).await.unwrap();
+    // What had come is there to take, and then it is over.
+    while let Some(message) = within(messages.next()).await {
+        message.unwrap();
+    }
+}
