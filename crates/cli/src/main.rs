@@ -9,7 +9,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::{lab, serve, ws};
+use command::{lab, serve, stomp, ws};
 use log::LogLevel;
 
 /// Real-time messaging for the web: WebSocket endpoints, SockJS, STOMP and message handlers, all
@@ -27,6 +27,8 @@ struct Arguments {
 enum Command {
     /// Start the server. Done too when no command is given.
     Serve(serve::Arguments),
+    Pub(stomp::publish::Arguments),
+    Sub(stomp::subscribe::Arguments),
     Ws(ws::Arguments),
     Lab(lab::Arguments),
 }
@@ -37,6 +39,14 @@ fn main() -> ExitCode {
         Command::Serve(serve) => {
             log::init(serve.log);
             serve::run(&serve)
+        }
+        Command::Pub(publish) => {
+            log::init(LogLevel::Error);
+            stomp::publish::run(&publish)
+        }
+        Command::Sub(subscribe) => {
+            log::init(LogLevel::Error);
+            stomp::subscribe::run(&subscribe)
         }
         Command::Ws(ws) => {
             log::init(LogLevel::Error);

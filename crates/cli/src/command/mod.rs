@@ -2,4 +2,6 @@
 
 pub(crate) mod lab;
 pub(crate) mod serve;
+pub(crate) mod stomp;
+mod visible;
 pub(crate) mod ws;

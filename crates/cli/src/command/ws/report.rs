@@ -9,6 +9,7 @@ use tidings::endpoint::{CloseReason, Message};
 use tokio::time::Instant;
 
 use super::input::HELP;
+use crate::command::visible::{Visible, hex};
 
 /// Octets of a binary message that are shown.
 const BINARY_OCTETS_SHOWN: usize = 64;
@@ -230,22 +231,6 @@ enum Style {
     Faint,
 }
 
-/// Text of a peer that cannot move the cursor or change the terminal.
-struct Visible<'a>(&'a str);
-
-impl fmt::Display for Visible<'_> {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        for c in self.0.chars() {
-            if c.is_control() && c != '\t' {
-                write!(f, "{}", c.escape_default())?;
-            } else {
-                write!(f, "{c}")?;
-            }
-        }
-        Ok(())
-    }
-}
-
 fn opcode(opcode: Opcode) -> &'static str {
     match opcode {
         Opcode::Continuation => "continuation",
@@ -278,10 +263,6 @@ fn ratio(octets: u64, message_octets: usize) -> String {
     format!("({percent} % of {message_octets} B) ")
 }
 
-fn hex(octets: &[u8]) -> String {
-    octets.iter().map(|octet| format!("{octet:02x}")).collect()
-}
-
 /// With microseconds.
 fn milliseconds(duration: Duration) -> f64 {
     (duration.as_secs_f64() * 1_000_000.0).round() / 1_000.0
@@ -290,12 +271,6 @@ fn milliseconds(duration: Duration) -> f64 {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    #[test]
-    fn a_peer_cannot_control_the_terminal() {
-        let shown = Visible("a\x1b[2Jb\r\nc\td\u{9b}e").to_string();
-        assert_eq!(shown, "a\\u{1b}[2Jb\\r\\nc\td\\u{9b}e");
-    }
 
     #[test]
     fn compression_is_told_in_percent() {

@@ -1,0 +1,103 @@
+use std::error::Error;
+use std::time::Duration;
+
+use clap::Args;
+use tidings::client::stomp::{StompClient, StompClientBuilder, Version};
+
+/// How to reach a server, and as whom.
+#[derive(Args, Clone, Debug)]
+pub(super) struct Connection {
+    /// Server to connect to: `tcp://`, `tls://`, `ws://` or `wss://`; `http://` or `https://` for SockJS.
+    #[arg(long, short = 'U', value_name = "URL", default_value = "tcp://127.0.0.1:61613")]
+    pub(super) url: String,
+    /// Log in.
+    #[arg(long, short = 'u', value_name = "LOGIN:PASSCODE", value_parser = user)]
+    user: Option<(String, String)>,
+    /// Virtual host.
+    #[arg(long, value_name = "NAME", default_value = "/")]
+    host: String,
+    /// Add a header to CONNECT, such as `client-id:me`; may be repeated.
+    #[arg(long, value_name = "NAME:VALUE", value_parser = header)]
+    connect_header: Vec<(String, String)>,
+    /// Speak this version of STOMP, rather than the newest that the server knows.
+    #[arg(long, value_name = "VERSION", value_parser = version)]
+    stomp_version: Option<Version>,
+    /// Give up if the server is silent for so long when it is asked for something.
+    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
+    timeout: Duration,
+}
+
+impl Connection {
+    pub(super) fn builder(&self) -> StompClientBuilder {
+        let mut builder = StompClient::builder().host(&self.host);
+        builder = builder.connect_timeout(self.timeout).receipt_timeout(self.timeout);
+        if let Some((login, passcode)) = &self.user {
+            builder = builder.login(login, passcode);
+        }
+        if let Some(version) = self.stomp_version {
+            builder = builder.versions([version]);
+        }
+        for (name, value) in &self.connect_header {
+            builder = builder.header(name, value);
+        }
+        builder
+    }
+
+    /// Connects; the error is one line that says what is wrong, with its causes.
+    pub(super) async fn connect(
+        &self,
+        builder: StompClientBuilder,
+    ) -> Result<StompClient, Box<dyn Error>> {
+        builder.connect(&self.url).await.map_err(|error| {
+            let mut line = format!("cannot connect to {}: {error}", self.url);
+            let mut cause = error.source();
+            while let Some(error) = cause {
+                line.push_str(&format!(": {error}"));
+                cause = error.source();
+            }
+            line.into()
+        })
+    }
+}
+
+fn user(text: &str) -> Result<(String, String), &'static str> {
+    let (login, passcode) = text.split_once(':').ok_or("expected a login and a passcode: `a:b`")?;
+    Ok((login.to_owned(), passcode.to_owned()))
+}
+
+/// A header of STOMP, as it is written in frames. Blanks at its edges are part of it.
+pub(super) fn header(text: &str) -> Result<(String, String), &'static str> {
+    match text.split_once(':') {
+        Some((name, value)) if !name.is_empty() => Ok((name.to_owned(), value.to_owned())),
+        _ => Err("expected `name:value`"),
+    }
+}
+
+fn version(text: &str) -> Result<Version, &'static str> {
+    let known = Version::ALL.into_iter().find(|version| version.as_str() == text);
+    known.ok_or("expected 1.0, 1.1 or 1.2")
+}
+
+pub(super) fn seconds(text: &str) -> Result<Duration, &'static str> {
+    let seconds: f64 = text.parse().map_err(|_| "expected a number of seconds")?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "expected a number of seconds, not negative")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_header_keeps_what_stands_behind_its_first_colon() {
+        let parsed = header("a: b:c ").unwrap();
+        assert_eq!(parsed, ("a".to_owned(), " b:c ".to_owned()));
+        assert_eq!(header("a:").unwrap(), ("a".to_owned(), String::new()));
+        assert!(header("a").is_err() && header(":b").is_err());
+    }
+
+    #[test]
+    fn versions_are_those_that_there_are() {
+        assert_eq!(version("1.1"), Ok(Version::V1_1));
+        assert!(version("2.0").is_err());
+    }
+}
