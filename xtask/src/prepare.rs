@@ -11,7 +11,7 @@ pub(crate) fn build_tools() -> Result<(), String> {
     if is_installed("make") { Ok(()) } else { debian_packages(&["make"]) }
 }
 
-/// Debian's Chromium, Node and nginx, and Python's virtual environments.
+/// Debian's Chromium, Node, nginx and telnet, and Python's virtual environments.
 pub(crate) fn programs() -> Result<(), String> {
     let wanted = [
         ("/usr/bin/chromium", "chromium"),
@@ -19,6 +19,7 @@ pub(crate) fn programs() -> Result<(), String> {
         ("npm", "npm"),
         ("python3", "python3"),
         ("/usr/sbin/nginx", "nginx-light"),
+        ("telnet", "telnet"),
     ];
     let mut missing: Vec<&str> = wanted
         .into_iter()
@@ -29,6 +30,16 @@ pub(crate) fn programs() -> Result<(), String> {
         missing.push("python3-venv");
     }
     debian_packages(&missing)
+}
+
+/// Debian's RabbitMQ and ActiveMQ. No service is started.
+pub(crate) fn brokers() -> Result<(), String> {
+    let wanted = [
+        ("/usr/lib/rabbitmq/bin/rabbitmq-server", "rabbitmq-server"),
+        ("/usr/share/activemq/bin/activemq.jar", "activemq"),
+    ];
+    let missing = wanted.into_iter().filter(|(file, _)| !is_installed(file));
+    debian_packages(&missing.map(|(_, package)| package).collect::<Vec<_>>())
 }
 
 /// Packages of Debian's that are known to be missing.

@@ -79,6 +79,10 @@ fn interop(root: &Path, report: &mut Report) {
         "build the server and the examples",
         &mut cargo(root, &["build", "--release", "--bins", "--examples"]),
     );
+    report.step(
+        "build the client for brokers",
+        &mut cargo(root, &["build", "--release", "--package", "tidings-brokers"]),
+    );
     let target = target(root);
     let binary = target.join("release/tidings");
     if let Err(why) = prepare::programs() {
@@ -103,6 +107,14 @@ fn interop(root: &Path, report: &mut Report) {
             let mut suite = Command::new(interpreter);
             suite.args(["-m", "unittest", "discover", "--verbose"]).current_dir(&python);
             report.suite("interop with Python", suite.env("TIDINGS_BIN", &binary));
+        }
+    }
+    const BROKERS: &str = "interop with RabbitMQ and ActiveMQ";
+    match prepare::brokers() {
+        Err(why) => report.could_not_run(BROKERS, &why),
+        Ok(()) => {
+            let mut suite = Command::new(target.join("release/tidings-brokers"));
+            report.suite(BROKERS, suite.env("TIDINGS_BIN", &binary));
         }
     }
 }

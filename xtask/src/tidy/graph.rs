@@ -22,12 +22,19 @@ const EDGES: &[(&str, &[&str])] = &[
     ("crates/cli", &["tidings"]),
     ("fuzz", &["tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
     ("interop/autobahn", &["tidings"]),
+    ("interop/brokers", &["tidings"]),
     ("xtask", &[]),
 ];
 
 /// Crates that nothing may depend on.
-const LEAVES: &[&str] =
-    &["tidings-cli", "tidings-bench", "tidings-fuzz", "tidings-autobahn", "xtask"];
+const LEAVES: &[&str] = &[
+    "tidings-cli",
+    "tidings-bench",
+    "tidings-fuzz",
+    "tidings-autobahn",
+    "tidings-brokers",
+    "xtask",
+];
 
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let manifests = sources.iter().filter(|source| source.path.ends_with("/Cargo.toml"));
