@@ -9,12 +9,20 @@ const DIGITS: &[u8; 36] = b"0123456789abcdefghijklmnopqrstuvwxyz";
 
 /// Appends `number` in base 36, lower case, without leading zeros.
 pub(crate) fn push<const OCTETS: usize>(text: &mut ShortText<OCTETS>, number: u64) {
-    let leading = number / 36;
-    if leading > 0 {
-        push(text, leading);
+    let mut digits = [0; DIGITS_MAX];
+    let mut start = DIGITS_MAX;
+    let mut rest = number;
+    loop {
+        start -= 1;
+        digits[start] = DIGITS[usize::try_from(rest % 36).unwrap_or(0)];
+        rest /= 36;
+        if rest == 0 {
+            break;
+        }
     }
-    let digit = usize::try_from(number % 36).unwrap_or(0);
-    text.push(DIGITS[digit]);
+    for digit in &digits[start..] {
+        text.push(*digit);
+    }
 }
 
 /// Reads back what [`push`] wrote, and nothing else: every number has exactly one spelling.

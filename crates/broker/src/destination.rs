@@ -35,7 +35,9 @@ impl Destination {
             let octets_max = Self::OCTETS_MAX;
             return Err(DestinationError::TooLong { octets: text.len(), octets_max });
         }
-        if let Some(at) = text.find(char::is_control) {
+        // Most names are ASCII, of which many octets are looked at at a time.
+        let is_plain = text.bytes().fold(true, |plain, octet| plain & matches!(octet, b' '..=b'~'));
+        if !is_plain && let Some(at) = text.find(char::is_control) {
             return Err(DestinationError::ControlCharacter { at });
         }
         Ok(Self(text.into()))

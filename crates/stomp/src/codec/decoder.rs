@@ -360,12 +360,19 @@ fn push_header(
     version: Option<Version>,
     headers: &mut Headers,
 ) -> Result<(), DecodeError> {
-    let line = String::from_utf8_lossy(line);
     // Further colons belong to the value, although STOMP 1.2 wants them escaped: many peers do not.
-    let (name, value) = line.split_once(':').ok_or(DecodeError::HeaderWithoutColon)?;
-    if name.is_empty() {
+    let colon = memchr::memchr(b':', line).ok_or(DecodeError::HeaderWithoutColon)?;
+    if colon == 0 {
         return Err(DecodeError::HeaderWithoutName);
     }
+    let lossy;
+    let (name, value) = match str::from_utf8(line) {
+        Ok(line) => (&line[..colon], &line[colon + 1..]),
+        Err(_) => {
+            lossy = [&line[..colon], &line[colon + 1..]].map(String::from_utf8_lossy);
+            (&*lossy[0], &*lossy[1])
+        }
+    };
     let value = match version {
         // The examples of STOMP 1.0 have a blank after the colon.
         Some(Version::V1_0) => value.trim_start_matches([' ', '\t']),

@@ -96,7 +96,10 @@ pub fn encode_message(parts: &MessageParts<'_>, version: Version, out: &mut Vec<
     let own_octets: usize = own.clone().map(|(name, value)| name.len() + value.len() + 2).sum();
     out.reserve(OVERHEAD_OCTETS + own_octets + headers.octets() + 2 * headers.len() + body.len());
     out.extend_from_slice(b"MESSAGE\n");
-    for (name, value) in own.chain(headers.iter().filter(|(name, _)| !is_reserved(name))) {
+    for (name, value) in own {
+        escaping.write_known(name, value, out);
+    }
+    for (name, value) in headers.iter().filter(|(name, _)| !is_reserved(name)) {
         escaping.write_header(name, value, out);
     }
     write_body(body, out);

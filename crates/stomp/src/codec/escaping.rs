@@ -48,6 +48,14 @@ impl Escaping {
         Ok(Cow::Owned(unescaped))
     }
 
+    /// Writes a header line whose name every version writes as it is.
+    pub(super) fn write_known(self, name: &'static str, value: &str, out: &mut Vec<u8>) {
+        out.extend_from_slice(name.as_bytes());
+        out.push(b':');
+        self.write_value(value, out);
+        out.push(b'\n');
+    }
+
     /// Writes a header line, or nothing if there is no way to write the name.
     ///
     /// A value is changed where it cannot be written: a line end becomes a blank, or in STOMP 1.1 a
@@ -59,6 +67,11 @@ impl Escaping {
         }
         self.write(name.as_bytes(), out);
         out.push(b':');
+        self.write_value(value, out);
+        out.push(b'\n');
+    }
+
+    fn write_value(self, value: &str, out: &mut Vec<u8>) {
         match self {
             Self::Verbatim => {
                 let blank_out =
@@ -67,7 +80,6 @@ impl Escaping {
             }
             Self::V1_1 | Self::V1_2 => self.write(value.as_bytes(), out),
         }
-        out.push(b'\n');
     }
 
     fn can_write_name(self, name: &[u8]) -> bool {
@@ -80,7 +92,7 @@ impl Escaping {
     }
 
     fn write(self, text: &[u8], out: &mut Vec<u8>) {
-        if self == Self::Verbatim {
+        if self == Self::Verbatim || !has_special(text) {
             return out.extend_from_slice(text);
         }
         let mut rest = text;
@@ -99,6 +111,11 @@ impl Escaping {
         }
         out.extend_from_slice(rest);
     }
+}
+
+/// Whether an octet of the text is special. It looks at all of them, since that is done by many at a time.
+fn has_special(text: &[u8]) -> bool {
+    text.iter().fold(false, |has, octet| has | is_special(*octet))
 }
 
 const fn is_special(octet: u8) -> bool {
