@@ -5,17 +5,17 @@ use crate::server::{Job, Kind, Task};
 use crate::suite::Suite;
 
 pub(crate) const USAGE: &str = "\
-usage: tidings-bench websocket|sockjs [OPTION]…
+usage: tidings-bench websocket|sockjs|stomp [OPTION]…
 
   --quick           short windows, one round, few connections: does it work at all?
-  --only NAME,…     these servers; `limit` is always measured, ratios refer to it
+  --only NAME,…     these servers; `limit`, if there is one, is always measured: ratios refer to it
   --rows WORD,…     the rows whose name contains one of the words
   --json            prints the result as JSON
   --save            writes it to bench/results too, as Markdown and JSON
   --peers DIR       where the peers from elsewhere are installed
   --missing NAME=WHY  what could not be installed
 
-       tidings-bench server NAME --kind echo|broadcast|sockjs --octets N [--deflate]";
+       tidings-bench server NAME --kind echo|broadcast|sockjs|broker --octets N [--data-dir DIR] [--peers DIR]";
 
 /// What this process is for.
 #[derive(Debug)]
@@ -142,7 +142,13 @@ fn words(list: &str) -> Vec<String> {
 
 fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Task, String> {
     let name = arguments.next().ok_or(USAGE)?;
-    let mut task = Task { name, job: Job::WebSocket(Kind::Echo), octets: 0 };
+    let mut task = Task {
+        name,
+        job: Job::WebSocket(Kind::Echo),
+        octets: 0,
+        data: PathBuf::new(),
+        peers: PathBuf::new(),
+    };
     while let Some(argument) = arguments.next() {
         let mut value = || arguments.next().ok_or(format!("{argument} wants a value"));
         match argument.as_str() {
@@ -150,6 +156,8 @@ fn parse_task(mut arguments: impl Iterator<Item = String>) -> Result<Task, Strin
             "--octets" => {
                 task.octets = value()?.parse().map_err(|_| "--octets wants a number")?;
             }
+            "--data-dir" => task.data = value()?.into(),
+            "--peers" => task.peers = value()?.into(),
             "--deflate" => return Err(format!("{} has no permessage-deflate", task.name)),
             _ => return Err(format!("unknown argument `{argument}`\n\n{USAGE}")),
         }

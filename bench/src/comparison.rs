@@ -5,7 +5,6 @@ use std::io::Write;
 
 use crate::arguments::Options;
 use crate::contestant::{Contestant, LIMIT, OURS};
-use crate::frame::Compression;
 use crate::machine;
 use crate::measure::{NoSample, Sample, measure};
 use crate::row::{Aim, Metric, Row};
@@ -87,9 +86,12 @@ pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
     for table in options.suite.tables() {
         let rows: Vec<RowResult> =
             table.rows.iter().filter(|row| wanted(row)).map(|row| run_row(row, options)).collect();
-        let Some(first) = rows.first() else { continue };
-        let names = first.outcomes.iter().map(|(name, _)| *name).collect();
-        tables.push(TableResult { title: table.title, contestants: names, rows });
+        let took_part = |name| rows.iter().any(|row| row.outcome(name).is_some());
+        let names: Vec<_> =
+            contestants.iter().map(|one| one.name).filter(|name| took_part(name)).collect();
+        if !names.is_empty() {
+            tables.push(TableResult { title: table.title, contestants: names, rows });
+        }
     }
     if tables.is_empty() {
         return Err("no row has such a name".into());
@@ -110,12 +112,11 @@ pub(crate) fn run(options: &Options) -> Result<Comparison, Box<dyn Error>> {
 }
 
 fn run_row(row: &'static Row, options: &Options) -> RowResult {
-    let compression = row.work.message().compression();
     let mut outcomes: Vec<(&Contestant, Outcome)> = options
         .suite
         .contestants()
         .iter()
-        .filter(|contestant| is_wanted(contestant, compression, options))
+        .filter(|contestant| is_wanted(contestant, row, options))
         .map(|contestant| (contestant, Outcome::Measured(Vec::new())))
         .collect();
     for round in 1..=options.pace.rounds {
@@ -150,11 +151,11 @@ fn run_row(row: &'static Row, options: &Options) -> RowResult {
     RowResult { row, outcomes }
 }
 
-fn is_wanted(contestant: &Contestant, compression: Compression, options: &Options) -> bool {
+fn is_wanted(contestant: &Contestant, row: &Row, options: &Options) -> bool {
     let named = options.only.is_empty()
         || contestant.name == LIMIT
         || options.only.iter().any(|name| name == contestant.name);
-    named && contestant.takes_part(compression)
+    named && contestant.takes_part(&row.work)
 }
 
 impl Comparison {
@@ -180,12 +181,16 @@ impl RowResult {
         Some(Figure { value, to_limit, ours_to_it })
     }
 
-    /// What the row aims at, and what came out: ours divided by a contestant.
+    /// What the row aims at, and what came out.
     pub(crate) fn aims(&self) -> impl Iterator<Item = (Aim, f64)> {
-        let metric = self.row.metrics.first().copied();
-        self.row.aims.iter().filter_map(move |aim| {
-            let ratio = self.figure(aim.0, metric?)?.ours_to_it?;
-            Some((*aim, ratio))
+        self.row.aims.iter().filter_map(|aim| {
+            let value = match *aim {
+                Aim::Ratio(name, _) => self.figure(name, *self.row.metrics.first()?)?.ours_to_it?,
+                Aim::AtMost(metric, _) | Aim::AtLeast(metric, _) => {
+                    self.figure(OURS, metric)?.value
+                }
+            };
+            Some((*aim, value))
         })
     }
 

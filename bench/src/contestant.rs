@@ -6,7 +6,10 @@ use std::process::Command;
 use crate::arguments::Options;
 use crate::frame::Compression;
 use crate::machine::first_line;
+use crate::row::Work;
 use crate::server::Job;
+use crate::stomp::Dialect;
+use crate::stomp::peer::{ACTIVEMQ, NATS, RABBITMQ};
 
 /// The name that ratios refer to.
 pub(crate) const LIMIT: &str = "limit";
@@ -32,6 +35,8 @@ enum Program {
     Tomcat,
     /// npm's sockjs.
     SockJsNode,
+    /// A broker of Debian's, which this binary starts: the package.
+    Debian(&'static str),
 }
 
 /// How a server comes to compress messages.
@@ -94,6 +99,22 @@ pub(crate) const SOCKJS: &[Contestant] = &[
     Contestant { name: SOCKJS_NODE, program: Program::SockJsNode, deflate: Deflate::Never },
 ];
 
+/// Those of STOMP, and NATS, which does the same work in a language of its own.
+pub(crate) const STOMP: &[Contestant] = &[
+    Contestant { name: OURS, program: Program::Examples, deflate: Deflate::Never },
+    Contestant { name: NATS, program: Program::Debian("nats-server"), deflate: Deflate::Never },
+    Contestant {
+        name: RABBITMQ,
+        program: Program::Debian("rabbitmq-server"),
+        deflate: Deflate::Never,
+    },
+    Contestant {
+        name: ACTIVEMQ,
+        program: Program::Debian("libactivemq-java"),
+        deflate: Deflate::Never,
+    },
+];
+
 /// When a server runs at its full speed.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Compiled {
@@ -105,7 +126,10 @@ impl Contestant {
     pub(crate) fn compiled(&self) -> Compiled {
         match self.program {
             Program::Examples | Program::Crate(_) => Compiled::AheadOfTime,
-            Program::Node | Program::Tomcat | Program::SockJsNode => Compiled::JustInTime,
+            Program::Debian(_) if self.name != ACTIVEMQ => Compiled::AheadOfTime,
+            Program::Node | Program::Tomcat | Program::SockJsNode | Program::Debian(_) => {
+                Compiled::JustInTime
+            }
         }
     }
 
@@ -114,9 +138,17 @@ impl Contestant {
         self.name != LIMIT
     }
 
-    /// Whether rows with this compression are for it.
-    pub(crate) fn takes_part(&self, compression: Compression) -> bool {
-        match compression {
+    /// What it speaks as a broker.
+    pub(crate) fn dialect(&self) -> Dialect {
+        if self.name == NATS { Dialect::Nats } else { Dialect::Stomp }
+    }
+
+    /// Whether it does such work.
+    pub(crate) fn takes_part(&self, work: &Work) -> bool {
+        if let Work::Stomp(work) = work {
+            return work.is_for(self);
+        }
+        match work.message().compression() {
             Compression::Off => !matches!(self.deflate, Deflate::Only(_)),
             Compression::Deflate => self.deflate != Deflate::Never,
         }
@@ -145,9 +177,9 @@ impl Contestant {
                 command.args(["--listen", "127.0.0.1:0"]);
                 command
             }
-            Program::Crate(_) => {
+            Program::Crate(_) | Program::Debian(_) => {
                 let mut command = Command::new(executable);
-                command.args(["server", self.name]);
+                command.args(["server", self.name]).arg("--peers").arg(&options.peers);
                 command
             }
             Program::Node => {
@@ -200,6 +232,7 @@ impl Contestant {
             Program::Node => node_version(&options.peers, "node", "ws"),
             Program::SockJsNode => node_version(&options.peers, "sockjs-node", "sockjs"),
             Program::Tomcat => tomcat_version(),
+            Program::Debian(package) => debian_version(package),
         };
         version.unwrap_or("unknown version".to_owned())
     }
@@ -224,9 +257,13 @@ fn node_version(peers: &Path, folder: &str, package: &str) -> Option<String> {
     Some(format!("{} on Node {}", package["version"].as_str()?, node.trim_start_matches('v')))
 }
 
+fn debian_version(package: &str) -> Option<String> {
+    let show = ["--show", "--showformat", "${Version}", package];
+    first_line(Command::new("dpkg-query").args(show))
+}
+
 fn tomcat_version() -> Option<String> {
-    let package = ["--show", "--showformat", "${Version}", "libtomcat10-java"];
-    let tomcat = first_line(Command::new("dpkg-query").args(package))?;
+    let tomcat = debian_version("libtomcat10-java")?;
     let java = first_line(Command::new("java").arg("--version"))?;
     Some(format!("{tomcat} on {java}"))
 }
@@ -234,6 +271,7 @@ fn tomcat_version() -> Option<String> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::message::Message;
 
     #[test]
     fn every_crate_that_is_measured_is_in_the_lock_file() {
@@ -247,7 +285,12 @@ mod tests {
     #[test]
     fn other_settings_of_deflate_are_in_no_other_rows() {
         let names = |compression| {
-            let taking_part = WEBSOCKET.iter().filter(move |one| one.takes_part(compression));
+            let message = match compression {
+                Compression::Off => Message::Text(1),
+                Compression::Deflate => Message::CompressedJson,
+            };
+            let work = Work::PingPong { message };
+            let taking_part = WEBSOCKET.iter().filter(move |one| one.takes_part(&work));
             taking_part.map(|contestant| contestant.name).collect::<Vec<_>>()
         };
         assert!(!names(Compression::Off).contains(&"tidings-history"));

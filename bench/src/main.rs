@@ -1,6 +1,6 @@
 //! Ours and the peers', in one run on the same work.
 //!
-//! `tidings-bench websocket` and `tidings-bench sockjs` measure; `tidings-bench server NAME` is what they start,
+//! `tidings-bench websocket`, `tidings-bench sockjs` and `tidings-bench stomp` measure; `tidings-bench server NAME` is what they start,
 //! pinned to a core of its own. `cargo xtask bench websocket` builds and installs what this needs.
 
 mod arguments;
@@ -16,7 +16,9 @@ mod process;
 mod report;
 mod row;
 mod server;
+mod socket;
 mod sockjs;
+mod stomp;
 mod suite;
 
 use std::error::Error;

@@ -11,10 +11,11 @@ use crate::frame::Compression;
 use crate::load::{Broadcast, Clients, Delivery, Echo, FirstMessage, Flood, PingPong};
 use crate::machine::Cores;
 use crate::message::{Frames, Message};
-use crate::process::{CpuTime, RunningServer};
+use crate::process::{CpuTime, DataFolder, RunningServer};
 use crate::row::{Metric, Row, Work};
 use crate::server::{Job, Kind};
 use crate::sockjs::{Load, SockJsWork, Transport};
+use crate::stomp::{self, Backlog, Door, FanOut, Role, StompWork, Turnover};
 
 /// How long memory has to come to rest.
 const REST: Duration = Duration::from_secs(1);
@@ -25,6 +26,11 @@ const FIRST_CONNECTIONS_SHARE: usize = 20;
 
 /// Frames that a flood sends at a time.
 const FLOOD_FRAMES: usize = 1024;
+
+/// The share of a backlog's messages that go through before those that are measured, and how long those may take
+/// to be sent.
+const BACKLOG_WARM_UP_SHARE: u64 = 10;
+const BACKLOG_TIME_MAX: Duration = Duration::from_secs(10);
 
 /// What one server needed for one row.
 pub(crate) type Sample = Vec<(Metric, f64)>;
@@ -54,16 +60,21 @@ pub(crate) fn measure(
         Work::Broadcast { .. } => (Job::WebSocket(Kind::Broadcast), Cores::Apart),
         Work::Open { .. } | Work::PingPong { .. } => (Job::WebSocket(Kind::Echo), Cores::Apart),
         Work::SockJs(_) => (Job::SockJs, Cores::Apart),
+        Work::Stomp(_) => (Job::Broker, Cores::Apart),
     };
+    let data = (job == Job::Broker).then(|| DataFolder::new(options));
     let command = contestant.command(job, message.octets(), message.compression(), options);
     let mut command = command.map_err(NoSample::NotInstalled)?;
+    if let Some(data) = &data {
+        command.arg("--data-dir").arg(data.path());
+    }
     let mut work = || {
         let mut server = RunningServer::start(&mut command, cores)?;
-        // The clients of SockJS compare all that they get.
-        if contestant.echoes() && job != Job::SockJs {
+        // The clients of SockJS compare all that they get, and those of brokers as much as they can.
+        if contestant.echoes() && matches!(job, Job::WebSocket(_)) {
             check_echo(server.address(), message)?;
         }
-        let run = Run { pace: options.pace, compiled: contestant.compiled(), server: &server };
+        let run = Run { pace: options.pace, contestant, server: &server };
         let sample = run.work(row.work)?;
         server.check()?;
         Ok(sample)
@@ -73,7 +84,7 @@ pub(crate) fn measure(
 
 struct Run<'a> {
     pace: Pace,
-    compiled: Compiled,
+    contestant: &'a Contestant,
     server: &'a RunningServer,
 }
 
@@ -98,6 +109,7 @@ impl Run<'_> {
                 self.connections(connections / self.pace.fewer_connections, message, &frames)
             }
             Work::SockJs(work) => self.sockjs(work),
+            Work::Stomp(work) => self.stomp(work),
             Work::PingPong { message } => {
                 let frames = message.frames(FLOOD_FRAMES);
                 let clients = self.open(2, message, FirstMessage::Wait)?;
@@ -135,6 +147,42 @@ impl Run<'_> {
         }
     }
 
+    fn stomp(&self, work: StompWork) -> Result<Sample, Box<dyn Error>> {
+        let (address, dialect) = (self.server.address(), self.contestant.dialect());
+        let fewer = self.pace.fewer_connections;
+        match work {
+            StompWork::FanOut { door, subscribers, depth, octets } => {
+                let subscribers = subscribers.div_ceil(fewer);
+                let door_address = match door {
+                    Door::Tcp => address,
+                    _ => self.server.http_address().ok_or("it has no such door")?,
+                };
+                let addresses = (door_address, address);
+                let of = (subscribers, depth, octets);
+                let mut fan_out = FanOut::open(addresses, dialect, door, of)?;
+                self.deliveries(|window| fan_out.run(window))
+            }
+            StompWork::Turnover { octets } => {
+                let mut turnover = Turnover::open(address, octets)?;
+                self.deliveries(|window| turnover.run(window))
+            }
+            StompWork::Backlog { messages, octets } => {
+                let warm_up = messages / BACKLOG_WARM_UP_SHARE;
+                Backlog::open(address, octets)?.run(warm_up, self.warm_up())?;
+                let backlog = Backlog::open(address, octets)?;
+                let messages = messages / u64::try_from(fewer)?;
+                self.measured(|| backlog.run(messages, BACKLOG_TIME_MAX))
+            }
+            StompWork::Idle { connections } => {
+                let connections = connections / fewer;
+                let mut clients = stomp::Clients::new(address, dialect)?;
+                self.idle(connections, |count| {
+                    clients.open(count, Role::Subscriber, Door::Tcp).map(drop)
+                })
+            }
+        }
+    }
+
     fn open(
         &self,
         connections: usize,
@@ -147,7 +195,7 @@ impl Run<'_> {
     }
 
     fn warm_up(&self) -> Duration {
-        match self.compiled {
+        match self.contestant.compiled() {
             Compiled::AheadOfTime => self.pace.warm_up,
             Compiled::JustInTime => self.pace.warm_up_just_in_time,
         }
@@ -158,14 +206,23 @@ impl Run<'_> {
         mut run: impl FnMut(Duration) -> Result<Delivery, Box<dyn Error>>,
     ) -> Result<Sample, Box<dyn Error>> {
         run(self.warm_up())?;
-        let before = self.server.cpu_time()?;
-        let delivery = run(self.pace.window)?;
+        self.measured(|| run(self.pace.window))
+    }
+
+    fn measured(
+        &self,
+        run: impl FnOnce() -> Result<Delivery, Box<dyn Error>>,
+    ) -> Result<Sample, Box<dyn Error>> {
+        let (before, clients_before) = (self.server.cpu_time()?, CpuTime::of_this_thread()?);
+        let delivery = run()?;
         let cpu = self.cpu_since(&before)?;
-        let messages = float(delivery.messages);
+        let clients = CpuTime::of_this_thread()?.microseconds_since(&clients_before);
+        let (messages, seconds) = (float(delivery.messages), delivery.took.as_secs_f64());
         Ok(vec![
             (Metric::CpuPerMessage, cpu / messages),
             (Metric::ReplyOctets, float(delivery.octets) / messages),
-            (Metric::MessagesPerSecond, messages / delivery.took.as_secs_f64()),
+            (Metric::MessagesPerSecond, messages / seconds),
+            (Metric::ClientsShare, clients / seconds / 10_000.0),
         ])
     }
 
@@ -176,10 +233,20 @@ impl Run<'_> {
         frames: &Frames,
     ) -> Result<Sample, Box<dyn Error>> {
         let first = FirstMessage::Echo(frames);
-        let mut clients = self.open(count / FIRST_CONNECTIONS_SHARE, message, first)?;
+        let mut clients = Clients::new(self.server.address(), reply_len(message))?;
+        self.idle(count, |count| clients.open(count, message.compression(), first))
+    }
+
+    /// What connections cost that `open` opens and that are idle then.
+    fn idle(
+        &self,
+        count: usize,
+        mut open: impl FnMut(usize) -> Result<(), Box<dyn Error>>,
+    ) -> Result<Sample, Box<dyn Error>> {
+        open(count / FIRST_CONNECTIONS_SHARE)?;
         thread::sleep(REST);
         let (cpu_before, octets_before) = (self.server.cpu_time()?, self.server.resident_octets()?);
-        clients.open(count, message.compression(), first)?;
+        open(count)?;
         let cpu = self.cpu_since(&cpu_before)?;
         thread::sleep(REST);
         let octets = self.server.resident_octets()?.saturating_sub(octets_before);

@@ -10,16 +10,22 @@ use serde_json::{Value, json};
 use crate::arguments::{Format, Options, Pace, Save};
 use crate::comparison::{Comparison, Figure, Outcome, TableResult};
 use crate::contestant::OURS;
-use crate::row::Metric;
+use crate::row::{Aim, Metric};
+
+const CELL_WITH_LIMIT: &str = "\
+Each cell: the figure, how many times the limit's it is, and ours divided by it (below 1 we need less;
+for messages per second, above 1 we do more), where the ratios are medians of those within a round.";
+
+const CELL: &str = "\
+Each cell: the figure, and ours divided by it (below 1 we need less; for messages per second, above 1 we do
+more), where the ratio is the median of those within a round.";
 
 const EXPLANATION: &str = "\
-Each cell: the figure, how many times the limit's it is, and ours divided by it (below 1 we need less;
-for messages per second, above 1 we do more), where the ratios are medians of those within a round.
 CPU is that of the server's
 process, all its threads, over the window, divided by the messages that it delivered. The server has the
 first core, the clients have the second; where the server has both, the clients take what they need of
 the second, so those figures are rough. Every server is a process of its own, started anew for each
-round; its echo is compared.";
+round; what it sends is compared.";
 
 /// Prints the result, and keeps it if that is wanted.
 ///
@@ -61,7 +67,8 @@ fn markdown(comparison: &Comparison, options: &Options) -> String {
             "; QUICK: all broadcasts and idle connections are 1/{divisor} of what is said"
         );
     }
-    let _ = writeln!(out, ".\n\n{EXPLANATION} {}\n", suite.explanation());
+    let cell = if suite.has_limit() { CELL_WITH_LIMIT } else { CELL };
+    let _ = writeln!(out, ".\n\n{cell}\n{EXPLANATION} {}\n", suite.explanation());
     for (name, version) in &comparison.versions {
         let _ = writeln!(out, "- {name}: {version}");
     }
@@ -73,15 +80,26 @@ fn markdown(comparison: &Comparison, options: &Options) -> String {
     out
 }
 
-/// Ours divided by the contestants that the rows name.
+/// What the rows aim at, and what it is.
 fn aims_markdown(table: &TableResult, out: &mut String) {
     let mut aims = table.rows.iter().flat_map(|row| row.aims().map(move |aim| (row, aim)));
     let Some(first) = aims.next() else { return };
-    out.push_str("\n| ours divided by | | it is | at most |\n|---|---|---|---|\n");
-    for (result, ((name, most), ratio)) in std::iter::once(first).chain(aims) {
-        let verdict = if ratio <= most { "" } else { " · missed" };
-        let ratio = number(ratio);
-        let _ = writeln!(out, "| {name} | {} | {ratio}{verdict} | {most} |", result.row.name);
+    out.push_str("\n| ours | | it is | aimed at |\n|---|---|---|---|\n");
+    for (result, (aim, value)) in std::iter::once(first).chain(aims) {
+        let (what, aimed_at, is_reached) = match aim {
+            Aim::Ratio(name, most) => {
+                (format!("divided by {name}"), format!("at most {most}"), value <= most)
+            }
+            Aim::AtMost(metric, most) => {
+                (metric.unit().to_owned(), format!("at most {most}"), value <= most)
+            }
+            Aim::AtLeast(metric, least) => {
+                (metric.unit().to_owned(), format!("at least {least}"), value >= least)
+            }
+        };
+        let verdict = if is_reached { "" } else { " · missed" };
+        let (value, row) = (number(value), result.row.name);
+        let _ = writeln!(out, "| {what} | {row} | {value}{verdict} | {aimed_at} |");
     }
 }
 

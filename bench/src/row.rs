@@ -4,6 +4,7 @@ use crate::contestant::{LIMIT, SOCKJS_NODE};
 use crate::machine::Cores;
 use crate::message::Message;
 use crate::sockjs::{SockJsWork, Transport};
+use crate::stomp::StompWork;
 
 /// One piece of work, done by every contestant.
 #[derive(Debug)]
@@ -12,12 +13,19 @@ pub(crate) struct Row {
     pub(crate) name: &'static str,
     pub(crate) work: Work,
     pub(crate) metrics: &'static [Metric],
-    /// How many times the first metric of these contestants ours may be at most.
     pub(crate) aims: &'static [Aim],
 }
 
-/// The name of a contestant, and a ratio.
-pub(crate) type Aim = (&'static str, f64);
+/// What ours is meant to reach.
+#[derive(Clone, Copy, Debug, PartialEq)]
+pub(crate) enum Aim {
+    /// The first metric is at most so many times that of a contestant.
+    Ratio(&'static str, f64),
+    /// A metric is at most so much.
+    AtMost(Metric, f64),
+    /// A metric is at least so much.
+    AtLeast(Metric, f64),
+}
 
 /// Rows that are printed as one table, a contestant a line.
 #[derive(Debug)]
@@ -52,6 +60,7 @@ pub(crate) enum Work {
         message: Message,
     },
     SockJs(SockJsWork),
+    Stomp(StompWork),
 }
 
 /// What is told of a row.
@@ -73,6 +82,8 @@ pub(crate) enum Metric {
     /// The longest that an answer took, in milliseconds, without and with a flood.
     DelayMax,
     FloodedDelayMax,
+    /// Of the time, how much the clients ran: near 100 they set the pace themselves.
+    ClientsShare,
 }
 
 impl Metric {
@@ -85,6 +96,7 @@ impl Metric {
             Self::FloodedDelayP99 => "ms, p99 flooded",
             Self::DelayMax => "ms, max",
             Self::FloodedDelayMax => "ms, max flooded",
+            Self::ClientsShare => "% of the clients' core",
         }
     }
 }
@@ -97,6 +109,7 @@ impl Work {
             | Self::Open { message, .. }
             | Self::PingPong { message } => message,
             Self::SockJs(work) => Message::Text(work.octets()),
+            Self::Stomp(work) => Message::Text(work.octets()),
         }
     }
 }
@@ -204,33 +217,57 @@ pub(crate) const SOCKJS: &[Table] = &[
                 STREAMING,
                 1,
                 32,
-                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.0)],
+                &[Aim::Ratio(SOCKJS_NODE, 0.25), Aim::Ratio(LIMIT, 2.0)],
             ),
             sockjs_echo(
                 "xhr_streaming 8 × 32 B",
                 STREAMING,
                 8,
                 32,
-                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.5)],
+                &[Aim::Ratio(SOCKJS_NODE, 0.25), Aim::Ratio(LIMIT, 2.5)],
             ),
             sockjs_echo(
                 "eventsource 1 × 32 B",
                 EVENTS,
                 1,
                 32,
-                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.0)],
+                &[Aim::Ratio(SOCKJS_NODE, 0.25), Aim::Ratio(LIMIT, 2.0)],
             ),
             sockjs_echo(
                 "eventsource 8 × 32 B",
                 EVENTS,
                 8,
                 32,
-                &[(SOCKJS_NODE, 0.25), (LIMIT, 2.5)],
+                &[Aim::Ratio(SOCKJS_NODE, 0.25), Aim::Ratio(LIMIT, 2.5)],
             ),
-            sockjs_echo("xhr 1 × 32 B", POLLING, 1, 32, &[(SOCKJS_NODE, 0.22), (LIMIT, 2.0)]),
-            sockjs_echo("xhr 8 × 32 B", POLLING, 8, 32, &[(SOCKJS_NODE, 0.15), (LIMIT, 2.5)]),
-            sockjs_echo("websocket 1 × 32 B", SOCKET, 1, 32, &[(SOCKJS_NODE, 0.40), (LIMIT, 1.2)]),
-            sockjs_echo("websocket 8 × 32 B", SOCKET, 8, 32, &[(SOCKJS_NODE, 0.10), (LIMIT, 1.6)]),
+            sockjs_echo(
+                "xhr 1 × 32 B",
+                POLLING,
+                1,
+                32,
+                &[Aim::Ratio(SOCKJS_NODE, 0.22), Aim::Ratio(LIMIT, 2.0)],
+            ),
+            sockjs_echo(
+                "xhr 8 × 32 B",
+                POLLING,
+                8,
+                32,
+                &[Aim::Ratio(SOCKJS_NODE, 0.15), Aim::Ratio(LIMIT, 2.5)],
+            ),
+            sockjs_echo(
+                "websocket 1 × 32 B",
+                SOCKET,
+                1,
+                32,
+                &[Aim::Ratio(SOCKJS_NODE, 0.40), Aim::Ratio(LIMIT, 1.2)],
+            ),
+            sockjs_echo(
+                "websocket 8 × 32 B",
+                SOCKET,
+                8,
+                32,
+                &[Aim::Ratio(SOCKJS_NODE, 0.10), Aim::Ratio(LIMIT, 1.6)],
+            ),
         ],
     },
     Table {
@@ -250,15 +287,23 @@ pub(crate) const SOCKJS: &[Table] = &[
             sockjs_fan_out(
                 "fan-out, xhr_streaming",
                 STREAMING,
-                &[(SOCKJS_NODE, 0.5), (LIMIT, 1.6)],
+                &[Aim::Ratio(SOCKJS_NODE, 0.5), Aim::Ratio(LIMIT, 1.6)],
             ),
-            sockjs_fan_out("fan-out, xhr", POLLING, &[(SOCKJS_NODE, 0.15), (LIMIT, 1.8)]),
-            sockjs_fan_out("fan-out, websocket", SOCKET, &[(SOCKJS_NODE, 0.40), (LIMIT, 1.15)]),
+            sockjs_fan_out(
+                "fan-out, xhr",
+                POLLING,
+                &[Aim::Ratio(SOCKJS_NODE, 0.15), Aim::Ratio(LIMIT, 1.8)],
+            ),
+            sockjs_fan_out(
+                "fan-out, websocket",
+                SOCKET,
+                &[Aim::Ratio(SOCKJS_NODE, 0.40), Aim::Ratio(LIMIT, 1.15)],
+            ),
             Row {
                 name: "5,000 sessions",
                 work: Work::SockJs(SockJsWork::Idle { sessions: IDLE_SESSIONS }),
                 metrics: &[Metric::IdleOctets],
-                aims: &[(SOCKJS_NODE, 0.25)],
+                aims: &[Aim::Ratio(SOCKJS_NODE, 0.25)],
             },
         ],
     },
@@ -304,7 +349,8 @@ mod tests {
 
     #[test]
     fn no_two_rows_have_the_same_name() {
-        let rows = WEBSOCKET.iter().chain(SOCKJS).flat_map(|table| table.rows);
+        let tables = WEBSOCKET.iter().chain(SOCKJS).chain(crate::stomp::TABLES);
+        let rows = tables.flat_map(|table| table.rows);
         let mut names: Vec<&str> = rows.map(|row| row.name).collect();
         let count = names.len();
         names.sort_unstable();

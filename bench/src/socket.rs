@@ -8,7 +8,7 @@ use rustix::net::sockopt::set_socket_linger;
 
 /// A socket that never blocks, and what it has not taken yet.
 #[derive(Debug)]
-pub(super) struct Socket {
+pub(crate) struct Socket {
     stream: TcpStream,
     number: u64,
     unsent: Vec<u8>,
@@ -17,14 +17,14 @@ pub(super) struct Socket {
 
 impl Socket {
     /// Connects; epoll tells of it by `number`.
-    pub(super) fn connect(addr: SocketAddr, number: u64, epoll: &OwnedFd) -> io::Result<Self> {
+    pub(crate) fn connect(addr: SocketAddr, number: u64, epoll: &OwnedFd) -> io::Result<Self> {
         let stream = TcpStream::connect(addr)?;
         // Ports are for the next server, not for TIME_WAIT.
         set_socket_linger(&stream, Some(Duration::ZERO))?;
         Self::of(stream, number, epoll)
     }
 
-    pub(super) fn of(stream: TcpStream, number: u64, epoll: &OwnedFd) -> io::Result<Self> {
+    pub(crate) fn of(stream: TcpStream, number: u64, epoll: &OwnedFd) -> io::Result<Self> {
         stream.set_nodelay(true)?;
         stream.set_nonblocking(true)?;
         let registered = epoll::EventFlags::IN;
@@ -33,7 +33,7 @@ impl Socket {
     }
 
     /// Sends, or keeps what is not taken.
-    pub(super) fn send(&mut self, octets: &[u8], epoll: &OwnedFd) -> io::Result<()> {
+    pub(crate) fn send(&mut self, octets: &[u8], epoll: &OwnedFd) -> io::Result<()> {
         if self.unsent.is_empty() {
             let sent = self.write(octets)?;
             if sent == octets.len() {
@@ -47,7 +47,7 @@ impl Socket {
     }
 
     /// Sends more of what was kept.
-    pub(super) fn flush(&mut self, epoll: &OwnedFd) -> io::Result<()> {
+    pub(crate) fn flush(&mut self, epoll: &OwnedFd) -> io::Result<()> {
         let unsent = std::mem::take(&mut self.unsent);
         let sent = self.write(&unsent)?;
         self.unsent = unsent;
@@ -56,7 +56,7 @@ impl Socket {
     }
 
     /// What is there; `None` if nothing is.
-    pub(super) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
+    pub(crate) fn read(&mut self, buffer: &mut [u8]) -> io::Result<Option<usize>> {
         match self.stream.read(buffer) {
             Err(error) if error.kind() == ErrorKind::WouldBlock => Ok(None),
             read => read.map(Some),

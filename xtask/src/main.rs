@@ -17,7 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test --only interop      real clients against the running server
   conformance autobahn     the 517 cases of the Autobahn suite, our server and our client
   tidy                     the architecture check alone
-  bench websocket|sockjs   ours and the peers, in one run on the same work; installs them.
+  bench websocket|sockjs|stomp
+                           ours and the peers, in one run on the same work; installs them.
                            --quick, --only NAME,…, --rows WORD,…, --json, --save
   bench echo|fanout        the rows of `bench websocket` for that";
 

@@ -12,6 +12,7 @@ mod tungstenite;
 use std::error::Error;
 use std::future::Future;
 use std::net::Ipv4Addr;
+use std::path::PathBuf;
 
 use tokio::net::{TcpListener, TcpStream};
 
@@ -24,6 +25,8 @@ pub(crate) enum Job {
     WebSocket(Kind),
     /// SockJS services of either kind.
     SockJs,
+    /// A broker.
+    Broker,
 }
 
 /// What a server does with a message.
@@ -41,6 +44,7 @@ impl Job {
             Self::WebSocket(Kind::Echo) => "echo",
             Self::WebSocket(Kind::Broadcast) => "broadcast",
             Self::SockJs => "sockjs",
+            Self::Broker => "broker",
         }
     }
 
@@ -48,7 +52,8 @@ impl Job {
     ///
     /// When there is no job of this name.
     pub(crate) fn parse(name: &str) -> Result<Self, String> {
-        let jobs = [Self::WebSocket(Kind::Echo), Self::WebSocket(Kind::Broadcast), Self::SockJs];
+        let [echo, broadcast] = [Kind::Echo, Kind::Broadcast].map(Self::WebSocket);
+        let jobs = [echo, broadcast, Self::SockJs, Self::Broker];
         let job = jobs.into_iter().find(|job| job.name() == name);
         job.ok_or(format!("there is no kind `{name}`"))
     }
@@ -61,6 +66,10 @@ pub(crate) struct Task {
     pub(crate) job: Job,
     /// How long messages are.
     pub(crate) octets: usize,
+    /// Where a broker keeps what it keeps.
+    pub(crate) data: PathBuf,
+    /// Where the peers from elsewhere are installed.
+    pub(crate) peers: PathBuf,
 }
 
 /// Serves until the process is ended.
@@ -72,6 +81,7 @@ pub(crate) fn serve(task: &Task) -> Result<(), Box<dyn Error>> {
     let kind = match (task.job, task.name == LIMIT) {
         (Job::WebSocket(kind), true) => return limit::serve(kind, task.octets),
         (Job::SockJs, true) => return crate::sockjs::limit::serve(),
+        (Job::Broker, _) => return crate::stomp::peer::serve(&task.name, &task.data, &task.peers),
         (Job::WebSocket(kind), false) => kind,
         (Job::SockJs, false) => return Err(format!("{} has no SockJS", task.name).into()),
     };

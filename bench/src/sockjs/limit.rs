@@ -11,8 +11,8 @@ use rustix::buffer::spare_capacity;
 use rustix::event::epoll;
 use rustix::io::Errno;
 
-use super::socket::Socket;
 use crate::frame::ACCEPT;
+use crate::socket::Socket;
 
 /// Octets read at a time.
 const BUFFER_OCTETS: usize = 256 * 1024;

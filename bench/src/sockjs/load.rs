@@ -11,8 +11,8 @@ use rustix::io::Errno;
 
 use super::Transport;
 use super::session::{Received, Session};
-use super::socket::Socket;
 use crate::load::Delivery;
+use crate::socket::Socket;
 
 /// Octets read at a time.
 const BUFFER_OCTETS: usize = 256 * 1024;

@@ -4,7 +4,6 @@ mod http;
 pub(crate) mod limit;
 mod load;
 mod session;
-mod socket;
 
 pub(crate) use load::Load;
 

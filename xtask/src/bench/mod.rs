@@ -6,11 +6,12 @@ use std::path::Path;
 use std::process::{Command, ExitCode};
 
 /// What can be asked for, with the examples that are ours in it: a comparison, or some rows of one.
-const WHAT: [(&str, &[&str], &[&str]); 4] = [
+const WHAT: [(&str, &[&str], &[&str]); 5] = [
     ("websocket", &["websocket"], &["echo", "broadcast"]),
     ("echo", &["websocket", "--rows", "echo"], &["echo"]),
     ("fanout", &["websocket", "--rows", "broadcast"], &["broadcast"]),
     ("sockjs", &["sockjs"], &["sockjs"]),
+    ("stomp", &["stomp"], &["broker"]),
 ];
 
 pub(crate) fn is_known(what: &str) -> bool {
@@ -76,10 +77,10 @@ mod tests {
 
     #[test]
     fn echo_and_fanout_are_rows_of_websocket() {
-        for what in ["websocket", "sockjs", "echo", "fanout"] {
+        for what in ["websocket", "sockjs", "stomp", "echo", "fanout"] {
             assert!(is_known(what), "{what}");
         }
-        assert!(!is_known("stomp"));
+        assert!(!is_known("telegraph"));
         for (_, arguments, examples) in WHAT {
             assert!(peers::PEERS.iter().any(|(_, suite, _)| Some(suite) == arguments.first()));
             assert!(!examples.is_empty());

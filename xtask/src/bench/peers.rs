@@ -1,4 +1,4 @@
-//! The peers that are not written in Rust: Node's packages ws and sockjs, and Debian's Tomcat.
+//! The peers that are not written in Rust: Node's packages ws and sockjs, and Debian's Tomcat and brokers.
 
 use std::fs;
 use std::path::Path;
@@ -10,13 +10,19 @@ use crate::prepare::{debian_packages, is_installed, sh};
 pub(super) type Install = fn(sources: &Path, folder: &Path) -> Result<(), String>;
 
 /// The peers, by the names that the comparison has for them, with the comparison.
-pub(super) const PEERS: [(&str, &str, Install); 3] =
-    [("ws", "websocket", ws), ("tomcat", "websocket", tomcat), ("sockjs-node", "sockjs", sockjs)];
+pub(super) const PEERS: [(&str, &str, Install); 6] = [
+    ("ws", "websocket", ws),
+    ("tomcat", "websocket", tomcat),
+    ("sockjs-node", "sockjs", sockjs),
+    ("nats", "stomp", nats),
+    ("rabbitmq", "stomp", rabbitmq),
+    ("activemq", "stomp", activemq),
+];
 
 const WS: &str = "ws@8.23.0";
 const SOCKJS: &str = "sockjs@0.3.24";
 
-/// Where Debian has the jars of libtomcat10-java.
+/// Where Debian has jars.
 const JARS: &str = "/usr/share/java";
 
 /// What a server with WebSocket is made of.
@@ -36,6 +42,25 @@ const TOMCAT: [&str; 15] = [
     "websocket",
     "websocket-api",
     "websocket-client-api",
+];
+
+/// What a broker with STOMP and its own store is made of.
+const ACTIVEMQ: [&str; 15] = [
+    "activemq-broker",
+    "activemq-client",
+    "activemq-kahadb-store",
+    "activemq-openwire-legacy",
+    "activemq-protobuf",
+    "activemq-stomp",
+    "geronimo-j2ee-management-1.1-spec",
+    "geronimo-jms_1.1_spec",
+    "hawtbuf",
+    "jackson-annotations",
+    "jackson-core",
+    "jackson-databind",
+    "slf4j-api",
+    "slf4j-nop",
+    "xpp3",
 ];
 
 fn ws(sources: &Path, folder: &Path) -> Result<(), String> {
@@ -61,24 +86,41 @@ fn node(package: &str, script: &Path, folder: &Path) -> Result<(), String> {
 }
 
 fn tomcat(sources: &Path, folder: &Path) -> Result<(), String> {
+    let jars: Vec<String> = TOMCAT.map(|name| format!("tomcat10-{name}")).into();
+    java("libtomcat10-java", &jars, &sources.join("Server.java"), &folder.join("tomcat"))
+}
+
+fn activemq(sources: &Path, folder: &Path) -> Result<(), String> {
+    let jars: Vec<String> = ACTIVEMQ.map(str::to_owned).into();
+    java("libactivemq-java", &jars, &sources.join("Broker.java"), &folder.join("activemq"))
+}
+
+fn nats(_: &Path, _: &Path) -> Result<(), String> {
+    if is_installed("nats-server") { Ok(()) } else { debian_packages(&["nats-server"]) }
+}
+
+fn rabbitmq(_: &Path, _: &Path) -> Result<(), String> {
+    if is_installed("rabbitmq-server") { Ok(()) } else { debian_packages(&["rabbitmq-server"]) }
+}
+
+/// Jars of a package of Debian's, and the class that makes a server of them.
+fn java(package: &str, jars: &[String], class: &Path, folder: &Path) -> Result<(), String> {
     let mut missing = Vec::new();
     if !is_installed("javac") {
         missing.push("default-jdk-headless");
     }
-    let jars = TOMCAT.map(|name| format!("{JARS}/tomcat10-{name}.jar"));
+    let jars: Vec<String> = jars.iter().map(|name| format!("{JARS}/{name}.jar")).collect();
     if !jars.iter().all(|jar| Path::new(jar).exists()) {
-        missing.push("libtomcat10-java");
+        missing.push(package);
     }
     debian_packages(&missing)?;
-    let folder = folder.join("tomcat");
-    create(&folder)?;
+    create(folder)?;
     // The comparison starts the server with the same file.
     let arguments = folder.join("java.args");
     let class_path = format!("-cp \"{}:{}\"\n", folder.display(), jars.join(":"));
     fs::write(&arguments, class_path).map_err(|error| error.to_string())?;
     let mut javac = Command::new("javac");
-    javac.arg(format!("@{}", arguments.display())).arg("-d").arg(&folder);
-    sh(javac.arg(sources.join("Server.java")))
+    sh(javac.arg(format!("@{}", arguments.display())).arg("-d").arg(folder).arg(class))
 }
 
 fn create(folder: &Path) -> Result<(), String> {
