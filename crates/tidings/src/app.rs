@@ -18,6 +18,7 @@ use crate::ground::Ground;
 use crate::hub::Recovery;
 use crate::messaging::Messenger;
 use crate::routes::{Matched, Routes};
+use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
 use crate::server::{AllowedOrigins, Body, Caller, plain};
@@ -39,6 +40,7 @@ pub(crate) struct Inner {
     /// The paths that are taken by services.
     pub(crate) prefixes: TakenPaths,
     pub(crate) sockjs: Vec<SockJsService>,
+    pub(crate) event_streams: Vec<EventStreamDoor>,
     pub(crate) stomp: StompDoor,
     pub(crate) messenger: Messenger,
     pub(crate) origins: AllowedOrigins,
@@ -58,6 +60,7 @@ pub(crate) enum TrailingSlash {
 enum Route<'a> {
     Endpoint(Matched),
     SockJs(&'a SockJsService, String),
+    EventStream(&'a EventStreamDoor),
 }
 
 impl App {
@@ -97,6 +100,7 @@ impl App {
             Some(Route::SockJs(service, rest)) => {
                 Ok(service.respond(request, &rest, origins).await)
             }
+            Some(Route::EventStream(door)) => Ok(door.respond(request, origins).await),
         }
     }
 
@@ -160,6 +164,9 @@ impl App {
         };
         if let Some(matched) = self.0.routes.find(endpoint_path) {
             return Some(Route::Endpoint(matched));
+        }
+        if let Some(door) = self.0.event_streams.iter().find(|door| door.is_at(endpoint_path)) {
+            return Some(Route::EventStream(door));
         }
         self.0.sockjs.iter().find_map(|service| {
             let rest = service.strip_prefix(path)?;

@@ -17,9 +17,12 @@ use crate::hub::{Hub, Recovery};
 use crate::messaging::{AnySessionListener, Controller, Controllers, SessionListener};
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
+use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
-use crate::server::{Admission, AllowedOrigins, Deployment, SockJsOptions, WebSocketDoor};
+use crate::server::{
+    Admission, AllowedOrigins, Deployment, EventSourceOptions, SockJsOptions, WebSocketDoor,
+};
 use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
 
@@ -33,6 +36,7 @@ pub struct AppBuilder {
     endpoints: Endpoints,
     sockjs: Vec<(String, WebSocketDoor, SockJsOptions)>,
     stomp_paths: Vec<(String, SockJsOptions)>,
+    event_sources: Vec<(String, EventSourceOptions)>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     application_prefix: String,
@@ -52,6 +56,7 @@ impl App {
             endpoints: Endpoints::new(Ground::new()),
             sockjs: Vec::new(),
             stomp_paths: Vec::new(),
+            event_sources: Vec::new(),
             controllers: Controllers::default(),
             listeners: Vec::new(),
             application_prefix: "/app".to_owned(),
@@ -250,6 +255,30 @@ impl AppBuilder {
         self
     }
 
+    /// Streams destinations at `path` to browsers' `EventSource`, and to whoever else reads
+    /// `text/event-stream`: `GET PATH?destination=/topic/NAME`. A client that comes back gets what it has
+    /// missed, where the topic has a [history](DestinationPolicy::history), or is told that something is
+    /// missing. `docs/event-source.md` has the details.
+    ///
+    /// ```
+    /// use tidings::App;
+    ///
+    /// let app = App::builder().event_source("/api/subscribe").build()?;
+    /// # let _ = app;
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn event_source(self, path: &str) -> Self {
+        self.event_source_with_options(path, EventSourceOptions::default())
+    }
+
+    /// As [`event_source`](Self::event_source), with options.
+    #[must_use]
+    pub fn event_source_with_options(mut self, path: &str, options: EventSourceOptions) -> Self {
+        self.add_prefix(path, |builder, path| builder.event_sources.push((path, options)));
+        self
+    }
+
     fn add_prefix(&mut self, prefix: &str, add: impl FnOnce(&mut Self, String)) {
         match prefix.strip_suffix('/').unwrap_or(prefix) {
             "" => add(self, String::new()),
@@ -365,7 +394,9 @@ impl AppBuilder {
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none, state that endpoints ask for and were not given, ambiguous mappings.
     pub fn build(self) -> Result<App, BuildError> {
-        let Self { endpoints, sockjs, stomp_paths, controllers, mut mistakes, .. } = self;
+        let Self {
+            endpoints, sockjs, stomp_paths, event_sources, controllers, mut mistakes, ..
+        } = self;
         let ground = endpoints.ground.clone();
         ground.state.fill(self.state_values);
         let mut taken = TakenPaths::default();
@@ -384,9 +415,13 @@ impl AppBuilder {
             mistakes.extend(origins.map(Mistake::Origin));
         }
         mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
+        let own_origins = event_sources.iter().filter_map(|(_, it)| it.allowed_origins.as_ref());
+        let origins = own_origins.flat_map(AllowedOrigins::unmatchable);
+        mistakes.extend(origins.map(Mistake::Origin));
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
         let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
-        for (prefix, service) in services.chain(stomp_services) {
+        let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
+        for (prefix, service) in services.chain(stomp_services).chain(streams) {
             mistakes.extend(taken.claim_prefix(prefix, service).err());
             let _ = prefixes.claim_prefix(prefix, service);
         }
@@ -407,10 +442,15 @@ impl AppBuilder {
         };
         let stomp = StompDoor::new(&ground, hub, controllers, listeners, prefix);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
+        let event_streams = event_sources.into_iter().map(|(path, options)| {
+            EventStreamDoor::new(&path, options, &ground, Arc::clone(stomp.hub()))
+        });
+        let event_streams = event_streams.collect();
         Ok(App::new(Inner {
             routes: Routes::new(routes),
             prefixes,
             sockjs,
+            event_streams,
             messenger: stomp.messenger().clone(),
             stomp,
             origins: self.origins,

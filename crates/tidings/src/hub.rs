@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Message, SendError, Sender, SessionKey, Sink, Subscribers, Subscription, Timestamp,
-    TokenSource,
+    Format, Kind, Message, SendError, Sender, SessionKey, Sink, SubscribeError, Subscribers,
+    Subscription, Timestamp, TokenSource,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
@@ -16,7 +16,8 @@ use tokio::runtime::Handle;
 
 use crate::clock;
 use crate::endpoint::Session;
-use crate::net::{COPIED_OCTETS_MAX, PushError, SharedMessage, TurnGuard};
+use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard};
+use crate::server::event_stream::SharedEvent;
 use crate::store::{BatchNumber, Journal, Store, StoreError};
 
 /// The names of temporary destinations, from the operating system.
@@ -105,6 +106,11 @@ impl Hub {
             self.wake_at(at);
         }
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// What kind of destination a name is for.
+    pub(crate) fn kind(&self, destination: &str) -> Result<Kind, SubscribeError> {
+        self.broker.kind(destination)
     }
 
     /// Publishes a message. Returns how many subscribers it was for.
@@ -254,6 +260,16 @@ pub(crate) struct Deliveries<'a> {
 impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         for (class, subscriptions) in subscribers.groups() {
+            if class.format == Format::EventStream {
+                let event = SharedEvent::new(message);
+                for subscription in subscriptions {
+                    if push_event(subscription, &event) == Err(PushError::Full) {
+                        // It comes back, and recovers what is kept.
+                        subscription.subscriber.close(slow_consumer());
+                    }
+                }
+                continue;
+            }
             let ack = subscriptions.ack(message);
             let destination = subscriptions.destination(message);
             let parts = parts(message, destination, class, ack);
@@ -272,6 +288,10 @@ impl Sink<Session> for Deliveries<'_> {
 
     fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
         let subscription = delivery.subscription;
+        if subscription.class.format == Format::EventStream {
+            let pushed = push_event(subscription, &SharedEvent::new(delivery.message));
+            return self.delivered(subscription, pushed);
+        }
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
         let redelivered = delivery.is_redelivered();
         let destination = subscription.destination_of(delivery.message);
@@ -284,22 +304,14 @@ impl Sink<Session> for Deliveries<'_> {
         } else {
             link.push_shared(&shared_frame(&parts, version))
         };
-        let delivered = match pushed {
-            Ok(()) if link.is_backlogged() => Delivered::ThenPause,
-            Ok(()) => return Delivered::Ready,
-            Err(PushError::Full) => Delivered::Refused,
-            // Its end takes it out of the queue.
-            Err(PushError::Closed(_)) => return Delivered::Refused,
-        };
-        self.backlogged.push((subscription.session, subscription.subscriber.clone()));
-        delivered
+        self.delivered(subscription, pushed)
     }
 
     /// It comes back, and is told what it has missed.
     fn overtaken(&mut self, subscription: &Arc<Subscription<Session>>) {
         let session = &subscription.subscriber;
         tracing::debug!(session = %session.log_id(), "slow consumer of a history closed");
-        session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
+        session.close(slow_consumer());
     }
 
     /// As ActiveMQ ends browsing: an empty message, `browser:end`.
@@ -345,6 +357,39 @@ impl Sink<Session> for Deliveries<'_> {
         let DeadLetter { message, queue, reason, .. } = letter;
         tracing::warn!(%queue, %reason, message = %message.message_id, "message is lost: no place for dead letters");
     }
+}
+
+impl Deliveries<'_> {
+    /// How a session is after a delivery.
+    fn delivered(
+        &mut self,
+        subscription: &Subscription<Session>,
+        pushed: Result<(), PushError>,
+    ) -> Delivered {
+        let delivered = match pushed {
+            Ok(()) if subscription.subscriber.link().is_backlogged() => Delivered::ThenPause,
+            Ok(()) => return Delivered::Ready,
+            Err(PushError::Full) => Delivered::Refused,
+            // Its end takes it out of the queue.
+            Err(PushError::Closed(_)) => return Delivered::Refused,
+        };
+        self.backlogged.push((subscription.session, subscription.subscriber.clone()));
+        delivered
+    }
+}
+
+fn slow_consumer() -> CloseReason {
+    CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer")
+}
+
+/// Queues a message for an event stream, whose subscriptions are numbered.
+fn push_event(
+    subscription: &Subscription<Session>,
+    event: &SharedEvent<'_>,
+) -> Result<(), PushError> {
+    let Link::Events(stream) = subscription.subscriber.link() else { return Ok(()) };
+    let destination = subscription.id.as_str().parse().unwrap_or(0);
+    stream.push_event(destination, event)
 }
 
 fn shared_frame(parts: &MessageParts<'_>, version: Version) -> SharedMessage {

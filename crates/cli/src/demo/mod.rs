@@ -18,6 +18,7 @@ pub(crate) fn app() -> AppBuilder {
         .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
         .sockjs("/echo", || echo::Echo)
         .stomp("/gs-guide-websocket")
+        .event_source("/api/subscribe")
         .controller(greetings::Greetings)
         .controller(chat::Chat::new(rooms.clone()))
         .session_listener(chat::Departures::new(rooms))

@@ -10,6 +10,7 @@ use super::outbox::{PushError, Written};
 use super::{Framing, Outbox, Payload, SharedMessage};
 use crate::client::sockjs::Requests;
 use crate::endpoint::{CloseInfo, CloseInitiator};
+use crate::server::event_stream::EventStream;
 use crate::server::sockjs::HttpSession;
 
 /// The way from a session to its peer.
@@ -21,6 +22,8 @@ pub(crate) enum Link {
     Http(Arc<HttpSession>),
     /// The same, seen from its client.
     Requests(Arc<Requests>),
+    /// An event stream, which only takes what the broker delivers.
+    Events(Arc<EventStream>),
 }
 
 impl Link {
@@ -36,7 +39,7 @@ impl Link {
                 Message::Text(text) => push_short_array(outbox, text),
                 Message::Binary(_) => false,
             },
-            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => false,
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) | Self::Events(_) => false,
         }
     }
 
@@ -46,7 +49,7 @@ impl Link {
     pub(crate) fn push_short_octets(&self, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
         match self {
             Self::Stream { outbox, framing: Framing::Octets } => outbox.push_short_octets(encode),
-            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => false,
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) | Self::Events(_) => false,
         }
     }
 
@@ -56,6 +59,7 @@ impl Link {
             Self::Stream { outbox, framing } => framing.push(outbox, payload, None),
             Self::Http(session) => session.push(payload),
             Self::Requests(requests) => requests.push(payload, None),
+            Self::Events(stream) => Err(no_messages(stream)),
         }
     }
 
@@ -75,6 +79,7 @@ impl Link {
                 Ok(())
             }
             Self::Requests(requests) => requests.push(payload, Some(ticket)),
+            Self::Events(stream) => Err(no_messages(stream)),
         }
     }
 
@@ -82,7 +87,7 @@ impl Link {
     pub(crate) fn websocket(&self) -> Option<&Arc<Outbox>> {
         match self {
             Self::Stream { outbox, framing: Framing::WebSocket } => Some(outbox),
-            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) => None,
+            Self::Stream { .. } | Self::Http(_) | Self::Requests(_) | Self::Events(_) => None,
         }
     }
 
@@ -90,7 +95,7 @@ impl Link {
     pub(crate) fn outbox(&self) -> Option<&Arc<Outbox>> {
         match self {
             Self::Stream { outbox, .. } => Some(outbox),
-            Self::Http(_) | Self::Requests(_) => None,
+            Self::Http(_) | Self::Requests(_) | Self::Events(_) => None,
         }
     }
 
@@ -100,7 +105,7 @@ impl Link {
             Self::Stream { framing: Framing::SockJs | Framing::SockJsClient, .. } => {
                 Some(TransportType::WebSocket)
             }
-            Self::Stream { .. } => None,
+            Self::Stream { .. } | Self::Events(_) => None,
             Self::Http(session) => Some(session.transport()),
             Self::Requests(requests) => Some(requests.transport()),
         }
@@ -112,6 +117,7 @@ impl Link {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
             Self::Http(session) => session.push_element(message.sockjs_element()),
             Self::Requests(requests) => requests.push(&message.payload(), None),
+            Self::Events(stream) => Err(no_messages(stream)),
         }
     }
 
@@ -134,7 +140,7 @@ impl Link {
     pub(crate) fn flush(&self) {
         match self {
             Self::Stream { outbox, .. } => outbox.flush(),
-            Self::Http(_) | Self::Requests(_) => {}
+            Self::Http(_) | Self::Requests(_) | Self::Events(_) => {}
         }
     }
 
@@ -144,6 +150,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.wake_driver(),
             Self::Http(session) => session.wake(),
             Self::Requests(requests) => requests.wake(),
+            Self::Events(stream) => stream.wake(),
         }
     }
 
@@ -153,6 +160,8 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.terms().limits.message_octets_max,
             Self::Http(session) => session.octets_max(),
             Self::Requests(requests) => requests.limits().frame_octets_max,
+            // Nothing comes from the client.
+            Self::Events(_) => 0,
         }
     }
 
@@ -164,6 +173,7 @@ impl Link {
             }
             Self::Http(session) => session.close(&reason),
             Self::Requests(requests) => requests.close(reason),
+            Self::Events(stream) => stream.close(reason),
         }
     }
 
@@ -173,6 +183,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.give_up(CloseInfo::timed_out()),
             Self::Http(session) => session.close(&slow_consumer()),
             Self::Requests(requests) => requests.close(slow_consumer()),
+            Self::Events(stream) => stream.close(slow_consumer()),
         }
     }
 
@@ -184,6 +195,7 @@ impl Link {
             Self::Requests(requests) => {
                 Some(requests.limits().send_timeout).filter(|timeout| !timeout.is_zero())
             }
+            Self::Events(stream) => stream.send_timeout(),
         }
     }
 
@@ -198,6 +210,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.close_reason(),
             Self::Http(session) => session.close_reason(),
             Self::Requests(requests) => requests.close_reason(),
+            Self::Events(stream) => stream.close_reason(),
         }
     }
 
@@ -206,6 +219,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.is_open(),
             Self::Http(session) => session.is_open(),
             Self::Requests(requests) => requests.is_open(),
+            Self::Events(stream) => stream.is_open(),
         }
     }
 
@@ -215,6 +229,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.is_backlogged(),
             Self::Http(session) => session.is_backlogged(),
             Self::Requests(requests) => requests.is_backlogged(),
+            Self::Events(stream) => stream.is_backlogged(),
         }
     }
 
@@ -224,6 +239,7 @@ impl Link {
             Self::Stream { outbox, .. } => outbox.drained().await,
             Self::Http(session) => session.drained().await,
             Self::Requests(requests) => requests.drained().await,
+            Self::Events(stream) => stream.drained().await,
         }
     }
 }
@@ -242,6 +258,11 @@ fn push_short_array(outbox: &Arc<Outbox>, text: &str) -> bool {
             tidings_sockjs::encode_array([text], array);
             outbox.push_short(Opcode::Text, array)
         })
+}
+
+/// Why an event stream takes no messages but those of its subscriptions.
+fn no_messages(stream: &EventStream) -> PushError {
+    PushError::Closed(stream.close_reason())
 }
 
 fn slow_consumer() -> CloseReason {

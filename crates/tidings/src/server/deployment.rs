@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio_util::task::TaskTracker;
 
+use super::event_stream::EventStreamSource;
 use super::sockjs::HttpSource;
 use crate::endpoint::{self, Deployed, Endpoint, EndpointError, Handshake, OpenSessions, Session};
 use crate::net::{OctetSource, WebSocketSource, in_turns};
@@ -72,6 +73,7 @@ pub(crate) enum Door {
     WebSocket(WebSocketSource),
     Http(HttpSource),
     Octets(OctetSource),
+    Events(EventStreamSource),
 }
 
 /// Stands in for an endpoint whose factory has panicked.
@@ -89,6 +91,7 @@ fn spawn<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: 
         Door::WebSocket(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
         Door::Http(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
         Door::Octets(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+        Door::Events(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
     };
 }
 

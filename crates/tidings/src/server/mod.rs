@@ -4,6 +4,7 @@ mod admission;
 mod body;
 mod deployment;
 mod direct_upgrade;
+pub(crate) mod event_stream;
 mod handover;
 mod hixie76;
 mod http;
@@ -29,6 +30,7 @@ pub use admission::Admission;
 pub use body::Body;
 pub use deployment::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
 pub use direct_upgrade::{DirectUpgrade, NoHandshake};
+pub use event_stream::EventSourceOptions;
 pub use listen::Server;
 pub use not_found::NotFound;
 #[cfg(unix)]

@@ -273,7 +273,7 @@ pub(super) fn add_headers(response: &mut HeaderMap, headers: HeaderMap) {
 
 /// Over HTTP/2 the host is in the request target. Puts it where it is in HTTP/1, for whoever looks for it:
 /// RFC 9113, section 8.3.1.
-fn name_host(request: &mut Parts) {
+pub(super) fn name_host(request: &mut Parts) {
     if !request.headers.contains_key(http::header::HOST)
         && let Some(authority) = request.uri.authority()
         && let Ok(host) = HeaderValue::from_str(authority.as_str())
