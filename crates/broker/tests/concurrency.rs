@@ -8,8 +8,10 @@ use std::thread;
 
 use bytes::Bytes;
 use tidings_broker::{
-    AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination, EncodingClass, Message,
-    SessionKey, Sink, Subscribe, SubscribeOptions, Subscribers, Timestamp,
+    AckTarget, Beginning, Broker, BrokerOptions, Delivered, Delivery, Destination,
+    DestinationPattern, DestinationPolicy, EncodingClass, HistoryPolicy, HistoryPosition, Message,
+    Recovery, Retention, Rewind, SessionKey, Sink, Subscribe, SubscribeOptions, Subscribers,
+    Timestamp,
 };
 use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
@@ -24,8 +26,19 @@ struct Inbox(Mutex<Vec<Entry>>);
 #[derive(Clone, Debug, PartialEq, Eq)]
 enum Entry {
     Confirmed,
+    /// As `Confirmed`, for a subscriber that looks at the history.
+    Began(Beginning),
     Topic(Number),
-    Queue { number: Number, ack: Option<String>, delivery_count: u32 },
+    /// Of a topic with a history.
+    Kept {
+        number: Number,
+        offset: u64,
+    },
+    Queue {
+        number: Number,
+        ack: Option<String>,
+        delivery_count: u32,
+    },
 }
 
 /// A message: by whom, and which of theirs.
@@ -51,18 +64,30 @@ impl Sink<Arc<Inbox>> for ToInboxes {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Arc<Inbox>>) {
         for (_, group) in subscribers.groups() {
             for subscription in group {
-                subscription.subscriber.push(Entry::Topic(number(message)));
+                subscription.subscriber.push(of_topic(message));
             }
         }
     }
 
     fn deliver(&mut self, delivery: Delivery<'_, Arc<Inbox>>) -> Delivered {
+        if delivery.message.position().is_some() {
+            delivery.subscription.subscriber.push(of_topic(delivery.message));
+            return Delivered::Ready;
+        }
         delivery.subscription.subscriber.push(Entry::Queue {
             number: number(delivery.message),
             ack: delivery.ack.map(|ack| ack.to_string()),
             delivery_count: delivery.delivery_count,
         });
         Delivered::Ready
+    }
+}
+
+fn of_topic(message: &Message) -> Entry {
+    let number = number(message);
+    match message.position() {
+        Some(HistoryPosition { offset, .. }) => Entry::Kept { number, offset },
+        None => Entry::Topic(number),
     }
 }
 
@@ -120,6 +145,28 @@ fn subscribe(
         inbox.push(Entry::Confirmed);
     };
     broker.subscribe(now(), request, confirm, &mut ToInboxes).unwrap();
+    inbox
+}
+
+/// Subscribes, and has the inbox begin with how that began.
+fn subscribe_behind(
+    broker: &Broker<Arc<Inbox>>,
+    session: u64,
+    destination: &str,
+    rewind: Option<Rewind>,
+) -> Arc<Inbox> {
+    let inbox = Arc::new(Inbox::default());
+    let request = Subscribe {
+        session: SessionKey(session),
+        subscriber: Arc::clone(&inbox),
+        id: SubscriptionId::from("x"),
+        destination,
+        ack: AckMode::Auto,
+        class: EncodingClass::stomp(Version::V1_2, None),
+        options: SubscribeOptions { rewind, ..Default::default() },
+    };
+    let began = |beginning| inbox.push(Entry::Began(beginning));
+    broker.subscribe(now(), request, began, &mut ToInboxes).unwrap();
     inbox
 }
 
@@ -292,4 +339,113 @@ fn a_queue_delivers_everything_once_and_in_order_while_consumers_come_and_go() {
     assert_eq!(consumed, all.collect::<Vec<_>>(), "nothing is lost, nothing comes twice");
     broker.disconnect(now(), SessionKey(1), &mut ToInboxes);
     assert_eq!(broker.stats(), Default::default());
+}
+
+/// The offsets that a subscriber with a history got, and the messages, which must be in order.
+#[track_caller]
+fn offsets(inbox: &Inbox) -> Vec<u64> {
+    let entries = inbox.entries();
+    let Some(Entry::Began(beginning)) = entries.first() else { panic!("it did not begin") };
+    let first = beginning.position.as_ref().expect("a history").offset + 1;
+    let offsets = entries[1..].iter().map(|entry| match entry {
+        Entry::Kept { offset, .. } => *offset,
+        other => panic!("unexpected {other:?}"),
+    });
+    let offsets: Vec<u64> = offsets.collect();
+    let expected = first..first + offsets.len() as u64;
+    assert!(offsets.iter().copied().eq(expected), "no gap, and nothing twice: {offsets:?}");
+    offsets
+}
+
+/// Comes back again and again behind what it has seen, until the publishers are done.
+fn come_back(broker: &Broker<Arc<Inbox>>, first: u64, progress: &Progress) {
+    let mut seen: Option<HistoryPosition> = None;
+    let mut all = 0;
+    for session in first.. {
+        let last_round = progress.is_complete();
+        let rewind = match seen.take() {
+            Some(position) => Rewind::After(position),
+            None => Rewind::Everything,
+        };
+        let inbox = subscribe_behind(broker, session, "/topic/kept", Some(rewind));
+        let done = progress.done();
+        while progress.done() == done && !progress.is_complete() {
+            thread::yield_now();
+        }
+        broker.disconnect(now(), SessionKey(session), &mut ToInboxes);
+        let offsets = offsets(&inbox);
+        let Some(Entry::Began(beginning)) = inbox.entries().into_iter().next() else {
+            panic!("it did not begin")
+        };
+        assert_eq!(beginning.recovery, Recovery::Complete);
+        all += offsets.len();
+        let HistoryPosition { epoch, offset } = beginning.position.unwrap();
+        let offset = offsets.last().copied().unwrap_or(offset);
+        seen = Some(HistoryPosition { epoch, offset });
+        if last_round {
+            break;
+        }
+    }
+    assert_eq!(all, PUBLISHERS * MESSAGES, "every message once, over all sessions");
+}
+
+#[test]
+fn whoever_comes_back_to_a_history_while_others_publish_gets_every_message_once() {
+    let mut options = BrokerOptions::default();
+    let history =
+        HistoryPolicy { messages_max: usize::MAX, octets_max: usize::MAX, ..Default::default() };
+    let policy = DestinationPolicy { history: Some(history), ..Default::default() };
+    options.policies.push(DestinationPattern::parse("/topic/kept").unwrap(), policy);
+    let broker = Broker::new(options);
+    let progress = Progress::default();
+    let stays = subscribe_behind(&broker, 1, "/topic/kept", None);
+    let pattern = subscribe(&broker, 2, "/topic/*", AckMode::Auto, || {});
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (broker, progress) = (&broker, &progress);
+            scope.spawn(move || publish(broker, "/topic/kept", publisher, progress));
+        }
+        scope.spawn(|| come_back(&broker, 1_000_000, &progress));
+        scope.spawn(|| come_back(&broker, 2_000_000, &progress));
+    });
+    assert_eq!(offsets(&stays).len(), PUBLISHERS * MESSAGES);
+    // A pattern gets them in the order of the history too.
+    let of_pattern = pattern.entries().into_iter().skip(1).map(|entry| match entry {
+        Entry::Kept { offset, .. } => offset,
+        other => panic!("unexpected {other:?}"),
+    });
+    assert!(of_pattern.eq(1..=(PUBLISHERS * MESSAGES) as u64));
+}
+
+#[test]
+fn whoever_subscribes_to_what_is_retained_gets_the_last_value_and_nothing_twice() {
+    let mut options = BrokerOptions::default();
+    let policy = DestinationPolicy { retention: Retention::Last, ..Default::default() };
+    options.policies.push(DestinationPattern::parse("/topic/last").unwrap(), policy);
+    let broker = Broker::new(options);
+    let progress = Progress::default();
+    thread::scope(|scope| {
+        let (broker, progress) = (&broker, &progress);
+        scope.spawn(move || publish(broker, "/topic/last", 0, progress));
+        for (first, to) in [(1_000_000, "/topic/last"), (2_000_000, "/topic/*")] {
+            scope.spawn(move || {
+                for session in first.. {
+                    let done = progress.done()[0];
+                    let inbox = subscribe(broker, session, to, AckMode::Auto, || {});
+                    while progress.done()[0] == done && done < MESSAGES {
+                        thread::yield_now();
+                    }
+                    broker.disconnect(now(), SessionKey(session), &mut ToInboxes);
+                    let numbers = topic_numbers(&inbox);
+                    let sequences: Vec<_> = numbers.iter().map(|it| it.sequence).collect();
+                    let consecutive = sequences.windows(2).all(|pair| pair[0] + 1 == pair[1]);
+                    assert!(consecutive, "{to}: {sequences:?}");
+                    assert!(done == 0 || sequences[0] + 1 >= done, "{to}: {sequences:?}");
+                    if done == MESSAGES {
+                        break;
+                    }
+                }
+            });
+        }
+    });
 }
