@@ -18,7 +18,7 @@ use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
-pub use self::administration::Consumers;
+pub use self::administration::{Consumers, Selection};
 pub use self::sending::Sender;
 pub use self::settling::{Action, CommitError, CommitFailure};
 use crate::alarms::Alarms;

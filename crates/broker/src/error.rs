@@ -6,6 +6,7 @@ use crate::address::AddressError;
 use crate::destination::{Destination, DestinationError};
 use crate::limits::QuotaSpent;
 use crate::selector::SelectorError;
+use crate::sink::Storage;
 use crate::stomp::SubscriptionId;
 
 /// A destination that the broker does not know: it starts with none of its prefixes, or has nothing after
@@ -91,6 +92,12 @@ pub enum SendError {
         /// The limit.
         destinations_max: usize,
     },
+    /// The message is persistent, and nothing can be stored at the moment. The sender may try again
+    /// later.
+    CannotStore {
+        /// Why.
+        storage: Storage,
+    },
 }
 
 /// What a queue can have too much of.
@@ -165,6 +172,14 @@ impl fmt::Display for SendError {
             Self::TooManyDestinations { destinations_max } => {
                 write!(f, "there are {destinations_max} destinations already, no more are allowed")
             }
+            Self::CannotStore { storage: Storage::Full } => f.write_str(
+                "it is persistent and the server has no room left: try again later, or send it \
+                 without persistent:true",
+            ),
+            Self::CannotStore { .. } => f.write_str(
+                "it is persistent and the server cannot write at the moment: try again later, or \
+                 send it without persistent:true",
+            ),
         }
     }
 }
@@ -191,6 +206,38 @@ impl From<QuotaSpent> for SendError {
         Self::TooManyDestinations { destinations_max: spent.max }
     }
 }
+
+/// Why not all messages of a queue were moved that should be.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct MoveError {
+    /// How many were moved before.
+    pub moved: usize,
+    /// Why.
+    pub cause: MoveFailure,
+}
+
+/// Why a message of a queue was not moved.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum MoveFailure {
+    /// There is no queue of this name.
+    NoSuchQueue,
+    /// Where it should go does not take it.
+    Send(SendError),
+}
+
+impl fmt::Display for MoveError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match &self.cause {
+            MoveFailure::NoSuchQueue => f.write_str("there is no such queue"),
+            MoveFailure::Send(error) => {
+                write!(f, "{} messages were moved, the next one cannot be: {error}", self.moved)
+            }
+        }
+    }
+}
+
+impl Error for MoveError {}
 
 /// Why a subscription was refused.
 #[derive(Clone, Debug, PartialEq, Eq)]

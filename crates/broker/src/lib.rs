@@ -41,6 +41,7 @@ mod short_text;
 mod sink;
 mod stats;
 mod stomp;
+mod storing;
 mod subscribers;
 mod subscription;
 mod sync;
@@ -52,11 +53,12 @@ pub use acknowledgement::{AckId, AckTarget, NackAction};
 pub use address::RoutingType;
 pub use arguments::QueueArguments;
 pub use binding::Binding;
-pub use broker::{Action, Broker, CommitError, CommitFailure, Consumers, Sender, Sent};
+pub use broker::{Action, Broker, CommitError, CommitFailure, Consumers, Selection, Sender, Sent};
 pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};
 pub use error::{
-    AckError, DeleteError, InvalidHeader, QueueLimit, SendError, SubscribeError, UnknownDestination,
+    AckError, DeleteError, InvalidHeader, MoveError, MoveFailure, QueueLimit, SendError,
+    SubscribeError, UnknownDestination,
 };
 pub use history::{Beginning, HistoryPosition, NoHistoryPosition, Recovery, Rewind};
 pub use kind::Kind;
@@ -72,8 +74,9 @@ pub use record::{
     Change, Position, QueueDefinition, QueueId, RecordError, StoredMessage, StoredQueue,
 };
 pub use selector::{Selector, SelectorError};
-pub use sink::{Delivered, Delivery, Sink};
+pub use sink::{Delivered, Delivery, Sink, Storage};
 pub use stats::{BrokerStats, DestinationStats};
+pub use storing::{Batch, BatchCollector, BatchNumber, HeldBack, Snapshot};
 pub use subscribers::{Group, Groups, Subscribers};
 pub use subscription::{
     Access, DurableName, EncodingClass, Exclusivity, Format, MissingQueue, OwnMessages, SessionKey,

@@ -9,8 +9,8 @@ use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
     AckError, AckTarget, Broker, BrokerOptions, Change, Delivered, Delivery, Destination,
     DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, SendError,
-    Sender, Sent, SessionKey, Sink, Subscribe, SubscribeError, SubscribeOptions, Subscribers,
-    Subscription, Timestamp,
+    Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError, SubscribeOptions,
+    Subscribers, Subscription, Timestamp,
 };
 
 /// A broker and the log of what it delivered. Sessions are named by their number.
@@ -27,6 +27,8 @@ pub(crate) struct Log {
     pub(crate) answers: BTreeMap<u64, VecDeque<Delivered>>,
     /// What was to be stored.
     pub(crate) changes: Vec<Change>,
+    /// Whether what is stored can be, if not.
+    pub(crate) storage: Option<Storage>,
     /// How often a queue has told that it has room again.
     pub(crate) rooms: usize,
     /// The headers of the messages of topics, as they were delivered.
@@ -63,6 +65,15 @@ impl Recording {
         let mut options = BrokerOptions { message_id_prefix: "m".to_owned(), ..Default::default() };
         change(&mut options);
         Self { broker: Broker::new(options), log: Log::default() }
+    }
+
+    /// The changes of sending persistent messages to a queue of a broker that has no other.
+    pub(crate) fn changes_of(queue: &str, bodies: &[&str]) -> Vec<Change> {
+        let mut recording = Self::new();
+        for body in bodies {
+            recording.send_with(0, queue, &[("persistent", "true")], body).unwrap();
+        }
+        recording.log.changes
     }
 
     pub(crate) fn send(&mut self, destination: &str, body: &str) -> Result<Sent, SendError> {
@@ -268,6 +279,10 @@ impl Sink<u64> for Log {
 
     fn overtaken(&mut self, subscription: &Arc<Subscription<u64>>) {
         self.overtaken.push(subscription.subscriber);
+    }
+
+    fn storage(&self) -> Storage {
+        self.storage.unwrap_or(Storage::Available)
     }
 
     fn has_room(&mut self) {

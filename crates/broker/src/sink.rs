@@ -49,6 +49,12 @@ pub trait Sink<S> {
         drop(change);
     }
 
+    /// Whether what is [recorded](Self::record) now is going to be stored soon. While it is not, the
+    /// broker takes no persistent messages, and all else goes on.
+    fn storage(&self) -> Storage {
+        Storage::Available
+    }
+
     /// Asks for [`Broker::handle_timeout`](crate::Broker::handle_timeout) no later than `at`.
     fn wake_at(&mut self, at: Timestamp) {
         let _ = at;
@@ -61,6 +67,17 @@ pub trait Sink<S> {
     fn discard(&mut self, letter: &DeadLetter) {
         let _ = letter;
     }
+}
+
+/// Whether changes can be stored at the moment.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Storage {
+    /// They can.
+    Available,
+    /// There is no room for them.
+    Full,
+    /// They cannot, for another reason.
+    Failing,
 }
 
 /// A message of a queue for one consumer, or of a history for one subscriber.

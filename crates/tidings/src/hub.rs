@@ -7,8 +7,8 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Format, Kind, Message, SendError, Sender, SessionKey, Sink, SubscribeError, Subscribers,
-    Subscription, Timestamp, TokenSource,
+    Format, Kind, Message, SendError, Sender, SessionKey, Sink, Storage, SubscribeError,
+    Subscribers, Subscription, Timestamp, TokenSource,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
@@ -347,6 +347,10 @@ impl Sink<Session> for Deliveries<'_> {
         if let Some(journal) = self.journal {
             journal.record(&mut self.batch, change);
         }
+    }
+
+    fn storage(&self) -> Storage {
+        self.journal.map_or(Storage::Available, Journal::storage)
     }
 
     fn wake_at(&mut self, at: Timestamp) {

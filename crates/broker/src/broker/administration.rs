@@ -4,10 +4,12 @@ use super::Broker;
 use super::sending::{Routed, queue_name};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
-use crate::error::{DeleteError, SendError};
-use crate::kind::{Admission, Kind};
+use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
+use crate::kind::Admission;
 use crate::message::Message;
+use crate::operation::Operation;
 use crate::sink::Sink;
+use crate::stomp::Headers;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
@@ -18,6 +20,15 @@ pub enum Consumers {
     Keep,
     /// Their subscriptions end, and they are told so.
     Cancel,
+}
+
+/// Which messages of a queue an operator means, of those that no consumer has.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Selection<'a> {
+    /// The first ones, at most so many.
+    First(usize),
+    /// The one with this id.
+    WithId(&'a str),
 }
 
 /// What an operator does to queues.
@@ -86,43 +97,63 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         })
     }
 
-    /// Moves the first messages of a queue, at most `count`, to other destinations: to `target` or,
-    /// without one, back to where each was sent to before it became a dead letter. Returns how many
-    /// were moved; those that no destination takes stay.
+    /// Moves messages of a queue to other destinations: to `target` or, without one, each back to where
+    /// it was sent to before it became a dead letter. Returns how many were moved. Messages that have
+    /// no such past stay, and so does whatever is on its way to where it is.
     ///
     /// # Errors
     ///
-    /// [`SendError`] of the first message that no destination took; it and those behind it stay.
+    /// [`MoveError`] if there is no such queue, or if a destination does not take a message; that one
+    /// and those behind it stay.
     pub fn move_messages(
         &self,
         now: Timestamp,
         queue: &Destination,
         target: Option<&Destination>,
-        count: usize,
+        selection: Selection<'_>,
         sink: &mut dyn Sink<S>,
-    ) -> Result<usize, SendError> {
-        let Some(found) = self.routing.queue(queue) else { return Ok(0) };
+    ) -> Result<usize, MoveError> {
+        let missing = || MoveError { moved: 0, cause: MoveFailure::NoSuchQueue };
+        let found = self.routing.queue(queue).ok_or_else(missing)?;
+        let selected = found.select(selection);
+        let mut moved = 0;
         self.operate(now, sink, |operation| {
-            for moved in 0..count {
-                let Some((message, _)) = found.peek(1).pop() else { return Ok(moved) };
-                let (to, headers) = crate::stomp::revived(&message);
-                let to = target.cloned().or(to).unwrap_or_else(|| message.destination.clone());
-                let address = self.routing.addresses().resolve(&to, || None)?;
-                let (kind, to, missing) = self.reach(None, address)?;
-                if kind == Kind::Queue && to == *queue {
-                    return Ok(moved);
+            for selected in selected {
+                // One that a consumer got in the meantime is no longer there to be moved.
+                let Some(lifted) = found.lift(&selected) else { continue };
+                let (origin, headers) = crate::stomp::revived(lifted.message());
+                let Some(to) = target.cloned().or(origin).filter(|to| to != queue) else {
+                    found.put_down(lifted, operation);
+                    continue;
+                };
+                match self.send_elsewhere(lifted.message(), to, headers, operation) {
+                    Ok(()) => found.forget(lifted, operation),
+                    Err(cause) => {
+                        found.put_down(lifted, operation);
+                        return Err(MoveError { moved, cause: MoveFailure::Send(cause) });
+                    }
                 }
-                let message_id = message.message_id.clone();
-                let (body, properties) = (message.body.clone(), message.properties);
-                let sender = message.sender;
-                let revived =
-                    Message { destination: to, message_id, headers, body, properties, sender };
-                let arguments = QueueArguments::default();
-                let routed = Routed { kind, missing, message: Arc::new(revived), arguments };
-                self.route(&routed, Admission::IfThereIsRoom, operation)?;
-                found.take(&message, operation);
+                moved += 1;
             }
-            Ok(count)
+            if let Some(name) = queue_name(queue).ok().filter(|_| found.binding().is_none()) {
+                self.routing.close_if_vacant(&name, &(found as _), operation);
+            }
+            Ok(moved)
         })
+    }
+
+    fn send_elsewhere(
+        &self,
+        message: &Message,
+        to: Destination,
+        headers: Headers,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SendError> {
+        let address = self.routing.addresses().resolve(&to, || None)?;
+        let (kind, destination, missing) = self.reach(None, address)?;
+        let message = Message { destination, headers, ..message.clone() };
+        let arguments = QueueArguments::default();
+        let routed = Routed { kind, missing, message: Arc::new(message), arguments };
+        self.route(&routed, Admission::IfThereIsRoom, operation).map(drop)
     }
 }

@@ -1,14 +1,16 @@
 //! What queues do beyond handing out messages in order, seen from outside.
 
 use crate::acknowledgement::{AckTarget, NackAction};
-use crate::broker::{Action, CommitFailure, Consumers};
+use crate::broker::{Action, CommitFailure, Consumers, Selection};
 use crate::destination::Destination;
-use crate::error::{SendError, SubscribeError};
+use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
 use crate::recording::{Recording, now, sender, to};
+use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
 use crate::subscription::{DurableName, Sharing};
+use bytes::Bytes;
 use std::time::Duration;
 
 const AUTO: AckMode = AckMode::Auto;
@@ -342,6 +344,28 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
 }
 
 #[test]
+fn persistent_messages_are_refused_while_nothing_can_be_stored() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/topic/x", AckMode::Auto).unwrap();
+    recording.log.storage = Some(Storage::Full);
+    let persistent = [("persistent", "true")];
+    let refused = recording.send_with(0, "/queue/x", &persistent, "m");
+    assert_eq!(refused, Err(SendError::CannotStore { storage: Storage::Full }));
+    assert_eq!(recording.stats("/queue/x"), None);
+    let headers: Headers = persistent.into_iter().collect();
+    let destination = Destination::parse("/queue/x").unwrap();
+    let action = Action::Send { destination, headers, body: Bytes::new() };
+    let log = &mut recording.log;
+    let failed = recording.broker.commit(now(), sender(&1), vec![action], log).unwrap_err();
+    assert!(matches!(failed.cause, CommitFailure::Send(SendError::CannotStore { .. })));
+    recording.send("/queue/x", "m").unwrap();
+    recording.send_with(0, "/topic/x", &persistent, "t").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "t")]));
+    recording.log.storage = None;
+    recording.send_with(0, "/queue/x", &persistent, "m").unwrap();
+}
+
+#[test]
 fn operators_purge_delete_and_move() {
     let mut recording = Recording::new();
     recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
@@ -351,9 +375,24 @@ fn operators_purge_delete_and_move() {
     }
     let letters = Destination::parse("/queue/DLQ.x").unwrap();
     let log = &mut recording.log;
-    assert_eq!(recording.broker.move_messages(now(), &letters, None, 1, log), Ok(1));
+    let first = Selection::First(1);
+    assert_eq!(recording.broker.move_messages(now(), &letters, None, first, log), Ok(1));
     assert_eq!(recording.bodies(), to(&[(1, "1")]));
     let log = &mut recording.log;
+    let nowhere = Destination::parse("/nowhere/x").unwrap();
+    let refused = recording.broker.move_messages(now(), &letters, Some(&nowhere), first, log);
+    assert!(matches!(refused, Err(MoveError { moved: 0, cause: MoveFailure::Send(_) })));
+    let (left, _) = recording.broker.peek(&letters, 1).unwrap().remove(0);
+    let other = Destination::parse("/queue/other").unwrap();
+    let this = Selection::WithId(left.message_id.as_str());
+    let log = &mut recording.log;
+    assert_eq!(recording.broker.move_messages(now(), &letters, Some(&other), this, log), Ok(1));
+    let none = recording.broker.move_messages(now(), &letters, None, first, log);
+    assert!(matches!(none, Err(MoveError { cause: MoveFailure::NoSuchQueue, .. })));
+    // What was never a dead letter has nowhere to go back to.
+    assert_eq!(recording.broker.move_messages(now(), &other, None, first, log), Ok(0));
+    let back = recording.broker.move_messages(now(), &other, Some(&letters), first, log);
+    assert_eq!(back, Ok(1));
     assert_eq!(recording.broker.purge(now(), &letters, log), Some(1));
     assert_eq!(recording.broker.purge(now(), &letters, log), None);
     let x = Destination::parse("/queue/x").unwrap();

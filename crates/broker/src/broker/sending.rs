@@ -12,7 +12,7 @@ use crate::kind::{Admission, DestinationKind, Kind, Queue, Refusal, Role};
 use crate::message::{Message, Properties, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
-use crate::sink::Sink;
+use crate::sink::{Sink, Storage};
 use crate::stomp::{self, Headers, Version};
 use crate::subscription::{MissingQueue, SessionKey};
 use crate::timestamp::Timestamp;
@@ -60,7 +60,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// # Errors
     ///
-    /// [`SendError`] if the destination is of no kind that the broker knows, or is full. Of several
+    /// [`SendError`] if the destination is of no kind that the broker knows, or is full, or a
+    /// persistent message [cannot be stored](Sink::storage) at the moment. Of several
     /// destinations, those before it may have the message already; a transaction is for those who
     /// mind.
     pub fn send(
@@ -105,6 +106,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<Sent, SendError> {
         self.operate(now, sink, |operation| {
             let routed = self.address(sender, destination, headers, body, operation)?;
+            self.check_storage(&routed, operation)?;
             let mut subscribers = 0;
             for message in &routed {
                 subscribers += self.route(message, Admission::IfThereIsRoom, operation)?;
@@ -171,6 +173,27 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             Address::Remote(kind, name) => (kind.kind(), name, MissingQueue::Refuse),
         })
+    }
+
+    /// Whether those of the messages that are to be stored can be.
+    pub(super) fn check_storage(
+        &self,
+        messages: &[Routed],
+        operation: &Operation<'_, S>,
+    ) -> Result<(), SendError> {
+        let is_kept = |routed: &Routed| {
+            routed.message.is_persistent()
+                && match routed.kind {
+                    Kind::Queue => true,
+                    Kind::Topic => !self.bindings.of(&routed.message).is_empty(),
+                    Kind::TemporaryQueue | Kind::TemporaryTopic => false,
+                }
+        };
+        match operation.sink.storage() {
+            Storage::Available => Ok(()),
+            storage if messages.iter().any(is_kept) => Err(SendError::CannotStore { storage }),
+            _ => Ok(()),
+        }
     }
 
     pub(super) fn route(

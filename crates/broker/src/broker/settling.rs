@@ -149,6 +149,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Action::Send { destination, headers, body } => {
                     let routed = self
                         .address(Some(sender), destination, headers, body, operation)
+                        .and_then(|routed| self.check_storage(&routed, operation).map(|()| routed))
                         .and_then(|routed| self.check_room(&routed, &mut queued).map(|()| routed));
                     Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
                 }

@@ -19,6 +19,7 @@ impl From<&SendError> for Error {
             SendError::NoSession { .. } => "no session",
             SendError::Temporary(_) => "no temporary destination",
             SendError::TooManyDestinations { .. } => "too many destinations",
+            SendError::CannotStore { .. } => "cannot store",
         };
         Self::new(message, format!("The message was not sent: {error}.\n"))
     }

@@ -4,9 +4,9 @@ use std::io;
 use std::path::{Path, PathBuf};
 
 use redb::{Database, DatabaseError, ReadableTable, TableDefinition};
-use tidings_broker::{Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
+use tidings_broker::{Batch, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
 
-use super::{Batch, Recovered, Store, StoreError, StoreFault};
+use super::{Recovered, Store, StoreError, StoreFault};
 
 /// The file in the data directory.
 const FILE: &str = "queues.redb";
@@ -233,10 +233,8 @@ impl std::error::Error for StorageErrorText {}
 
 #[cfg(test)]
 mod tests {
-    use tidings_broker::Change;
-
     use super::*;
-    use crate::store::batch::tests::{batch, sent};
+    use crate::store::conformance::{self, batch, sent};
 
     /// A directory that is removed with it.
     struct Directory(PathBuf);
@@ -256,9 +254,10 @@ mod tests {
         }
     }
 
-    fn bodies(recovered: &Recovered) -> Vec<String> {
-        let messages = recovered.queues.iter().flat_map(|queue| &queue.messages);
-        messages.map(|(_, message)| String::from_utf8(message.body.to_vec()).unwrap()).collect()
+    #[test]
+    fn it_is_a_store() {
+        let directory = Directory::new();
+        conformance::check(|| RedbStore::new(&directory.0));
     }
 
     #[test]
@@ -269,35 +268,6 @@ mod tests {
         assert!(!directory.0.exists());
         store.commit(&batch(sent("/queue/a", &["0"]))).unwrap();
         assert!(store.path().exists());
-    }
-
-    #[test]
-    fn what_was_committed_is_there_after_a_restart_and_ids_go_on() {
-        let directory = Directory::new();
-        let mut store = RedbStore::new(&directory.0);
-        let before = store.recover().unwrap();
-        store.commit(&batch(sent("/queue/a", &["0", "1", "2"]))).unwrap();
-        let queue = QueueId(1);
-        let remove = Change::Remove { queue, position: Position(1) };
-        let mark = Change::Mark { queue, below: Position(9) };
-        store.commit(&batch([remove, mark])).unwrap();
-        drop(store);
-        let recovered = RedbStore::new(&directory.0).recover().unwrap();
-        assert_eq!(bodies(&recovered), ["0", "2"]);
-        assert_eq!(recovered.queues[0].marked_below, Position(9));
-        assert_eq!(recovered.message_id_prefix, before.message_id_prefix);
-        assert!(recovered.message_serial_first() > before.message_serial_first());
-    }
-
-    #[test]
-    fn nothing_is_left_of_a_queue_that_was_closed() {
-        let directory = Directory::new();
-        let mut store = RedbStore::new(&directory.0);
-        store.commit(&batch(sent("/queue/a", &["0", "1"]))).unwrap();
-        store.commit(&batch([Change::Close { queue: QueueId(1) }])).unwrap();
-        drop(store);
-        let recovered = RedbStore::new(&directory.0).recover().unwrap();
-        assert_eq!((recovered.queues.len(), recovered.starts), (0, 2));
     }
 
     #[test]

@@ -77,6 +77,11 @@ impl Backlog {
         Some(ready.queued(*place))
     }
 
+    /// All messages that are ready, in order.
+    pub(super) fn iter_ready(&self) -> impl Iterator<Item = (Place, &Message)> {
+        self.ready.iter().map(|(place, ready)| (*place, &*ready.message))
+    }
+
     /// The oldest of the least urgent messages that are ready.
     pub(super) fn least_urgent(&self) -> Option<Queued> {
         let (last, _) = self.ready.last_key_value()?;

@@ -96,6 +96,14 @@ impl Journal {
         }
     }
 
+    /// Stores the mark once more.
+    pub(super) fn mark_again<S>(&self, operation: &mut Operation<'_, S>) {
+        if self.is_stored() {
+            let (queue, below) = (self.id, self.marked_below);
+            operation.sink.record(Change::Mark { queue, below });
+        }
+    }
+
     /// Whether all messages below may be delivered at once.
     pub(super) fn is_marked(&self, below: Position) -> bool {
         !self.is_stored() || self.marked_below >= below

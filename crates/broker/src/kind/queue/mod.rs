@@ -21,6 +21,7 @@ use super::{
 };
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
+use crate::broker::Selection;
 use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
 use crate::history::Beginning;
@@ -55,6 +56,20 @@ pub(crate) enum Role {
     Temporary,
     /// It gets the messages of topics for one durable subscription.
     Durable(Binding),
+}
+
+/// A message that was found in a queue.
+#[derive(Debug)]
+pub(crate) struct Selected(Place);
+
+/// A message of a queue that is in an operator's hand.
+#[derive(Debug)]
+pub(crate) struct Lifted(Queued);
+
+impl Lifted {
+    pub(crate) fn message(&self) -> &Message {
+        &self.0.message
+    }
 }
 
 /// Whether a message is taken beyond the limits of a queue.
@@ -169,6 +184,10 @@ impl<S> Queue<S> {
         let next = state.backlog.next_position();
         if !state.journal.is_marked(next) {
             state.journal.mark(next, operation);
+        } else if !state.backlog.is_empty() {
+            // Another consumer's mark may be on its way to the store, and has to be there for this
+            // one too.
+            state.journal.mark_again(operation);
         }
     }
 
@@ -213,15 +232,42 @@ impl<S> Queue<S> {
         drained.len()
     }
 
-    /// Removes a message, if it is ready: it has gone somewhere else.
-    pub(crate) fn take(&self, message: &Arc<Message>, operation: &mut Operation<'_, S>) {
-        let mut state = lock(&self.state);
-        if let Some(queued) = state.backlog.first_from(Place::default())
-            && Arc::ptr_eq(&queued.message, message)
-        {
-            state.backlog.remove(queued.place);
-            state.journal.remove(&queued, operation);
+    /// Finds messages that are ready.
+    pub(crate) fn select(&self, selection: Selection<'_>) -> Vec<Selected> {
+        let state = lock(&self.state);
+        let ready = state.backlog.iter_ready().map(|(place, message)| (Selected(place), message));
+        match selection {
+            Selection::First(count) => ready.take(count).map(|(selected, _)| selected).collect(),
+            Selection::WithId(id) => ready
+                .filter(|(_, message)| message.message_id.as_str() == id)
+                .map(|(selected, _)| selected)
+                .collect(),
         }
+    }
+
+    /// Takes a message in hand, if it is still ready: no consumer gets it until it is
+    /// [put down](Self::put_down) again or [forgotten](Self::forget).
+    pub(crate) fn lift(&self, selected: &Selected) -> Option<Lifted> {
+        let mut state = lock(&self.state);
+        let queued = state.backlog.get(selected.0)?;
+        state.backlog.take(&queued);
+        Some(Lifted(queued))
+    }
+
+    /// Puts a message back that was in hand.
+    pub(crate) fn put_down(&self, lifted: Lifted, operation: &mut Operation<'_, S>) {
+        let mut state = lock(&self.state);
+        let place = lifted.0.place;
+        state.backlog.put_back(lifted.0);
+        state.offer(place, operation);
+        state.finish(operation);
+    }
+
+    /// A message that was in hand has gone somewhere else.
+    pub(crate) fn forget(&self, lifted: Lifted, operation: &mut Operation<'_, S>) {
+        let mut state = lock(&self.state);
+        state.backlog.forget(&lifted.0);
+        state.journal.remove(&lifted.0, operation);
         state.finish(operation);
     }
 

@@ -1,7 +1,7 @@
-use std::collections::VecDeque;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
+use tidings_broker::HeldBack;
 use tidings_stomp::{Error, ReceiptId, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::sync::Notify;
@@ -23,8 +23,7 @@ pub(super) struct HeldFrames {
 
 #[derive(Default)]
 struct Held {
-    /// Each with the batch that it waits for, which is never older than that of the one before.
-    frames: VecDeque<(BatchNumber, Bytes)>,
+    frames: HeldBack<Bytes>,
     registration: Registration,
 }
 
@@ -45,34 +44,21 @@ impl HeldFrames {
     /// Holds a frame back until a batch is stored, and all that were held back before it have left.
     pub(super) fn hold(self: &Arc<Self>, journal: &Journal, number: BatchNumber, frame: Bytes) {
         let mut held = self.lock();
-        held.frames.push_back((number, frame));
+        held.frames.hold(number, frame);
         if held.registration == Registration::WithJournal {
             return;
         }
         held.registration = Registration::WithJournal;
         drop(held);
-        if let Err(committed) = journal.wait_for(number, Arc::clone(self) as _)
-            && self.committed(committed) == Waits::ForMore
-        {
-            let last = self.lock().frames.back().map(|(number, _)| *number);
-            let waits = last.map(|last| journal.wait_for(last, Arc::clone(self) as _));
-            if let Some(Err(committed)) = waits {
-                self.committed(committed);
-            }
+        // It is the only one that is held then, so nothing waits for more.
+        if let Err(committed) = journal.wait_for(number, Arc::clone(self) as _) {
+            self.committed(committed);
         }
     }
 
     /// Holds a frame back that waits for nothing itself, if others are held back. Returns it if not.
     pub(super) fn hold_behind(&self, frame: Bytes) -> Option<Bytes> {
-        let mut held = self.lock();
-        match held.frames.back() {
-            None => Some(frame),
-            Some((number, _)) => {
-                let number = *number;
-                held.frames.push_back((number, frame));
-                None
-            }
-        }
+        self.lock().frames.hold_behind(frame)
     }
 
     /// Waits until nothing is held back.
@@ -105,7 +91,7 @@ impl HeldFrames {
 impl Awaiting for HeldFrames {
     fn committed(&self, number: BatchNumber) -> Waits {
         let mut held = self.lock();
-        while let Some((_, frame)) = held.frames.pop_front_if(|(waits, _)| *waits <= number) {
+        while let Some(frame) = held.frames.release(number) {
             self.send(frame);
         }
         if held.frames.is_empty() {

@@ -1,8 +1,8 @@
-use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
-use tidings_broker::{Change, Message, Position, QueueDefinition, QueueId};
+use crate::message::Message;
+use crate::record::{Change, Position, QueueDefinition, QueueId};
 
 /// Changes that are stored together.
 ///
@@ -34,22 +34,33 @@ impl Batch {
                 self.puts.insert((queue, position), message);
             }
             Change::Remove { queue, position } => {
-                if !self.forget(queue, position) {
+                if self.puts.remove(&(queue, position)).is_none() {
                     self.removes.insert((queue, position));
                 }
             }
-            _ => debug_assert!(false, "a change that stores do not know"),
         }
     }
 
-    /// Forgets a message that was put, and says whether it was.
-    pub(super) fn forget(&mut self, queue: QueueId, position: Position) -> bool {
-        match self.puts.entry((queue, position)) {
-            Entry::Occupied(put) => {
-                put.remove();
-                true
+    /// An operation that is in an earlier batch makes this change now: whatever this batch has of
+    /// the same thing is older, and must not come back with it.
+    ///
+    /// The other way round, a change takes nothing from an earlier batch. An operation may put
+    /// elsewhere what it removes, and must not be half done where only the earlier one is stored.
+    pub(super) fn supersede(&mut self, change: &Change) {
+        match change {
+            Change::Open { queue, .. } => {
+                self.opened.remove(queue);
             }
-            Entry::Vacant(_) => false,
+            Change::Close { queue } => self.forget(*queue),
+            Change::Mark { queue, below } => {
+                if let Some(mark) = self.marks.get_mut(queue) {
+                    *mark = (*below).max(*mark);
+                }
+            }
+            Change::Put { queue, position, .. } | Change::Remove { queue, position } => {
+                self.puts.remove(&(*queue, *position));
+                self.removes.remove(&(*queue, *position));
+            }
         }
     }
 
@@ -109,6 +120,10 @@ impl Batch {
     fn close(&mut self, queue: QueueId) {
         // It may be stored from before, whatever the batch knows of it.
         self.closed.insert(queue);
+        self.forget(queue);
+    }
+
+    fn forget(&mut self, queue: QueueId) {
         self.opened.remove(&queue);
         self.marks.remove(&queue);
         self.puts.retain(|(of, _), _| *of != queue);
@@ -117,43 +132,11 @@ impl Batch {
 }
 
 #[cfg(test)]
-pub(super) mod tests {
-    use bytes::Bytes;
-    use tidings_broker::{
-        Broker, BrokerOptions, Delivered, Delivery, Destination, Sink, Subscribers, Timestamp,
-    };
-    use tidings_stomp::Headers;
-
+mod tests {
     use super::*;
+    use crate::recording::Recording;
 
-    struct Record(Vec<Change>);
-
-    impl Sink<()> for Record {
-        fn topic(&mut self, _: &Arc<Message>, _: &Subscribers<()>) {}
-
-        fn deliver(&mut self, _: Delivery<'_, ()>) -> Delivered {
-            Delivered::Ready
-        }
-
-        fn record(&mut self, change: Change) {
-            self.0.push(change);
-        }
-    }
-
-    /// The changes of sending persistent messages to a queue.
-    pub(in crate::store) fn sent(queue: &str, bodies: &[&'static str]) -> Vec<Change> {
-        let broker = Broker::new(BrokerOptions::default());
-        let mut record = Record(Vec::new());
-        for body in bodies {
-            let headers = Headers::from([("persistent", "true"), ("a", "1")]);
-            let body = Bytes::from_static(body.as_bytes());
-            let destination = Destination::parse(queue).unwrap();
-            broker.send(Timestamp(1), destination, headers, body, &mut record).unwrap();
-        }
-        record.0
-    }
-
-    pub(in crate::store) fn batch(changes: impl IntoIterator<Item = Change>) -> Batch {
+    fn batch(changes: impl IntoIterator<Item = Change>) -> Batch {
         let mut batch = Batch::default();
         changes.into_iter().for_each(|change| batch.apply(change));
         batch
@@ -165,7 +148,7 @@ pub(super) mod tests {
 
     #[test]
     fn a_message_that_is_put_and_removed_is_not_there() {
-        let mut batch = batch(sent("/queue/a", &["0", "1"]));
+        let mut batch = batch(Recording::changes_of("/queue/a", &["0", "1"]));
         batch.apply(remove(0));
         assert_eq!((batch.puts().count(), batch.removes().count()), (1, 0));
         batch.apply(remove(7));
@@ -174,7 +157,7 @@ pub(super) mod tests {
 
     #[test]
     fn nothing_is_left_of_a_queue_that_was_closed() {
-        let mut batch = batch(sent("/queue/a", &["0"]));
+        let mut batch = batch(Recording::changes_of("/queue/a", &["0"]));
         batch.apply(remove(9));
         batch.apply(Change::Mark { queue: QueueId(1), below: Position(5) });
         batch.apply(Change::Close { queue: QueueId(1) });
@@ -185,7 +168,7 @@ pub(super) mod tests {
 
     #[test]
     fn batches_add_up() {
-        let mut first = batch(sent("/queue/a", &["0", "1"]));
+        let mut first = batch(Recording::changes_of("/queue/a", &["0", "1"]));
         first.append(batch([remove(0), Change::Mark { queue: QueueId(1), below: Position(3) }]));
         assert_eq!((first.puts().count(), first.removes().count()), (1, 0));
         assert_eq!(first.marks().collect::<Vec<_>>(), [(QueueId(1), Position(3))]);
