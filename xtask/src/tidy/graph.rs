@@ -20,6 +20,7 @@ const EDGES: &[(&str, &[&str])] = &[
         ],
     ),
     ("crates/cli", &["tidings"]),
+    ("crates/sim", &["tidings-broker", "tidings-sockjs", "tidings-stomp"]),
     ("fuzz", &["tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
     ("interop/autobahn", &["tidings"]),
     ("interop/brokers", &["tidings"]),
@@ -29,6 +30,7 @@ const EDGES: &[(&str, &[&str])] = &[
 /// Crates that nothing may depend on.
 const LEAVES: &[&str] = &[
     "tidings-cli",
+    "tidings-sim",
     "tidings-bench",
     "tidings-fuzz",
     "tidings-autobahn",

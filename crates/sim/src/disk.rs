@@ -1,0 +1,123 @@
+use std::collections::{BTreeMap, HashMap};
+use std::sync::Arc;
+
+use tidings_broker::{
+    Batch, BatchNumber, BrokerOptions, Change, Position, QueueId, Snapshot, StoredQueue,
+};
+
+use crate::plan::Plant;
+use crate::random::Random;
+
+/// What outlives the server: commits take a while, fail, and are torn apart by crashes.
+#[derive(Debug, Default)]
+pub(crate) struct Disk {
+    snapshot: Snapshot,
+    /// The messages that are in the snapshot, by what their bodies say.
+    messages: BTreeMap<(QueueId, Position), u64>,
+    /// In how many queues each of them is.
+    copies: HashMap<u64, usize>,
+    starts: u64,
+    committing: Option<(BatchNumber, Batch)>,
+    /// What is found to fail when a commit ends.
+    pub(crate) is_full: bool,
+}
+
+impl Disk {
+    /// What a server finds that starts now.
+    pub(crate) fn recover(&mut self) -> (BrokerOptions, Vec<StoredQueue>) {
+        self.starts += 1;
+        let options = BrokerOptions {
+            message_id_prefix: "sim".to_owned(),
+            message_serial_first: self.starts << 40 | 1,
+            ..BrokerOptions::default()
+        };
+        let queues = self.snapshot.queues().expect("what was written as a record reads as one");
+        (options, queues)
+    }
+
+    pub(crate) fn is_idle(&self) -> bool {
+        self.committing.is_none()
+    }
+
+    pub(crate) fn begin(&mut self, number: BatchNumber, batch: Batch) {
+        self.committing = Some((number, batch));
+    }
+
+    /// The commit under way ends: it is stored, or is given back because it cannot be.
+    pub(crate) fn end(
+        &mut self,
+        plant: Plant,
+        random: &mut Random,
+    ) -> Option<Result<BatchNumber, (BatchNumber, Batch)>> {
+        let (number, batch) = self.committing.take()?;
+        if self.is_full && !batch.is_empty() {
+            return Some(Err((number, batch)));
+        }
+        if !(plant == Plant::ForgottenCommits && random.percent(10)) {
+            self.store(&batch);
+        }
+        Some(Ok(number))
+    }
+
+    /// The server is gone in the middle of a commit, of which all is stored or nothing.
+    pub(crate) fn crash(&mut self, plant: Plant, random: &mut Random) {
+        let Some((_, batch)) = self.committing.take() else { return };
+        if plant == Plant::TornCommits {
+            self.store(&half(&batch));
+        } else if random.percent(50) {
+            self.store(&batch);
+        }
+    }
+
+    /// Whether a message is stored in any queue.
+    pub(crate) fn holds(&self, message: u64) -> bool {
+        self.copies.contains_key(&message)
+    }
+
+    fn store(&mut self, batch: &Batch) {
+        self.snapshot.apply(batch);
+        for closed in batch.closed() {
+            let all = (closed, Position(0))..=(closed, Position(u64::MAX));
+            let gone: Vec<_> = self.messages.range(all).map(|(key, _)| *key).collect();
+            gone.into_iter().for_each(|key| self.remove(key));
+        }
+        batch.removes().for_each(|key| self.remove(key));
+        for (queue, position, message) in batch.puts() {
+            self.remove((queue, position));
+            if let Some(number) = number(&message.body) {
+                self.messages.insert((queue, position), number);
+                *self.copies.entry(number).or_default() += 1;
+            }
+        }
+    }
+
+    fn remove(&mut self, key: (QueueId, Position)) {
+        let Some(number) = self.messages.remove(&key) else { return };
+        if let Some(copies) = self.copies.get_mut(&number) {
+            *copies -= 1;
+            if *copies == 0 {
+                self.copies.remove(&number);
+            }
+        }
+    }
+}
+
+/// The number of a message, which is its body.
+pub(crate) fn number(body: &[u8]) -> Option<u64> {
+    std::str::from_utf8(body).ok()?.parse().ok()
+}
+
+/// What a store would leave that does not commit as a whole: what was put, every other of it, and
+/// nothing of what was removed.
+fn half(batch: &Batch) -> Batch {
+    let mut half = Batch::default();
+    for (queue, definition) in batch.opened() {
+        half.apply(Change::Open { queue, definition: Arc::new(definition.clone()) });
+    }
+    let mut puts: Vec<_> = batch.puts().collect();
+    puts.sort_by_key(|(queue, position, _)| (*queue, *position));
+    for (queue, position, message) in puts.into_iter().step_by(2) {
+        half.apply(Change::Put { queue, position, message: Arc::new(message.clone()) });
+    }
+    half
+}

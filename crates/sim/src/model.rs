@@ -1,0 +1,441 @@
+use std::collections::{BTreeMap, HashMap, HashSet};
+
+use crate::disk::Disk;
+
+/// Says in plain terms what a server owes its clients, and checks every delivery against it.
+///
+/// It knows nothing of brokers: only what clients have sent, what they were told, and what they got.
+#[derive(Debug, Default)]
+pub(crate) struct Model {
+    next: u64,
+    sent: HashMap<u64, Sent>,
+    transactions: BTreeMap<u64, Transaction>,
+    /// By place and message.
+    deliveries: HashMap<(Place, u64), Fate>,
+    /// What each consumer got last of each producer, unmarked.
+    consumed: HashMap<(u64, Place, u64), u64>,
+    /// What each subscriber of a topic got last of each producer, and where it had to begin.
+    topics: HashMap<(u64, u64), Progress>,
+    /// How far each producer is.
+    produced: BTreeMap<u64, u64>,
+    /// Messages that came to anybody, each with the last server that they came from.
+    came: HashMap<u64, u64>,
+    /// Messages that came as dead letters.
+    dead: HashSet<u64>,
+    /// What was left at the end.
+    drained: HashSet<(Place, u64)>,
+    /// When the durable subscription was made: messages from this one on are its.
+    durable_since: Option<u64>,
+    pub(crate) counts: Counts,
+}
+
+/// Where a message can be waited for: a queue, or a durable subscription.
+pub(crate) type Place = &'static str;
+
+/// The durable subscription, as a place.
+pub(crate) const DURABLE: Place = "durable subscription";
+
+#[derive(Clone, Copy, Debug)]
+struct Sent {
+    destination: Place,
+    producer: u64,
+    /// Counts up for each producer.
+    ordinal: u64,
+    persistence: Persistence,
+    receipt: Told,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Persistence {
+    Transient,
+    Persistent,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Told {
+    Nothing,
+    Receipt,
+}
+
+/// What a delivery says of earlier ones: the `redelivered` header.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Mark {
+    New,
+    Redelivered,
+}
+
+/// What became of a message at a place.
+#[derive(Clone, Copy, Debug, Default)]
+struct Fate {
+    deliveries: u32,
+    unmarked: u32,
+    /// A consumer has said that it has consumed it, or that nobody wants it.
+    settled: Settled,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+enum Settled {
+    #[default]
+    Not,
+    Said,
+    /// And the server has confirmed it.
+    Confirmed,
+}
+
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Transaction {
+    sends: Vec<u64>,
+    /// The message of which it settles, and where.
+    acks: Vec<(Place, u64)>,
+    end: End,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum End {
+    #[default]
+    Open,
+    Aborted,
+    /// To the server that came after so many crashes.
+    CommitSent {
+        crashes: u64,
+    },
+    Committed,
+}
+
+/// Whether a transaction was committed, as far as anybody can know.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Effect {
+    Known,
+    None,
+    /// Some of its messages came, and then the server crashed: it may never have been stored.
+    Unknown,
+}
+
+#[derive(Clone, Copy, Debug)]
+struct Progress {
+    /// The ordinal that must have come by the end, and that the first may not be beyond.
+    owed: u64,
+    last: Option<u64>,
+}
+
+/// What a run has seen, so that nobody takes an idle one for a good one.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Counts {
+    /// Messages sent.
+    pub sent: u64,
+    /// Receipts for them.
+    pub receipts: u64,
+    /// Deliveries of any message to any client.
+    pub deliveries: u64,
+    /// Of these, those that were marked as redelivered.
+    pub redeliveries: u64,
+    /// Transactions that were committed with a receipt.
+    pub commits: u64,
+    /// Crashes of the server.
+    pub crashes: u64,
+    /// Connections that were cut.
+    pub cuts: u64,
+    /// Commits that failed.
+    pub failures: u64,
+    /// Messages that were left at the end.
+    pub drained: u64,
+}
+
+/// What a server has broken.
+pub(crate) type Verdict = Result<(), String>;
+
+impl Model {
+    /// A message is sent. Its body is the number that is returned.
+    pub(crate) fn send(
+        &mut self,
+        producer: u64,
+        destination: Place,
+        persistence: Persistence,
+        transaction: Option<u64>,
+    ) -> u64 {
+        self.next += 1;
+        let message = self.next;
+        let ordinal = self.produced.entry(producer).or_default();
+        *ordinal += 1;
+        let (ordinal, receipt) = (*ordinal, Told::Nothing);
+        let sent = Sent { destination, producer, ordinal, persistence, receipt };
+        self.sent.insert(message, sent);
+        if let Some(transaction) = transaction {
+            self.transactions.entry(transaction).or_default().sends.push(message);
+        }
+        self.counts.sent += 1;
+        message
+    }
+
+    /// The server says that it has taken responsibility for a message.
+    pub(crate) fn sent(&mut self, message: u64, disk: &Disk) -> Verdict {
+        let Some(sent) = self.sent.get_mut(&message) else {
+            return Err(format!("a receipt for message {message}, which nobody has sent"));
+        };
+        sent.receipt = Told::Receipt;
+        self.counts.receipts += 1;
+        let sent = *sent;
+        for place in self.places(message, sent) {
+            if !disk.holds(message) && self.settled(place, message) == Settled::Not {
+                return Err(format!(
+                    "message {message} has its receipt, and is not stored for {place}"
+                ));
+            }
+        }
+        Ok(())
+    }
+
+    /// A message arrives at a consumer of a place.
+    pub(crate) fn deliver(
+        &mut self,
+        consumer: u64,
+        place: Place,
+        message: u64,
+        mark: Mark,
+    ) -> Verdict {
+        self.counts.deliveries += 1;
+        self.counts.redeliveries += u64::from(mark == Mark::Redelivered);
+        let sent = *self.expected(place, message)?;
+        self.came.insert(message, self.counts.crashes);
+        if place.starts_with(DEAD_LETTERS) {
+            self.dead.insert(message);
+        }
+        let fate = self.deliveries.entry((place, message)).or_default();
+        fate.deliveries += 1;
+        // A first delivery may be overtaken, on its way, by the second one to another client.
+        fate.unmarked += u32::from(mark == Mark::New);
+        if fate.unmarked > 1 {
+            return Err(format!("message {message} comes from {place} again without a mark"));
+        }
+        if fate.settled == Settled::Confirmed {
+            return Err(format!("message {message} comes from {place} after it was settled"));
+        }
+        if mark == Mark::Redelivered || place.starts_with(DEAD_LETTERS) {
+            return Ok(());
+        }
+        self.in_order(consumer, sent, place, message)
+    }
+
+    /// A message arrives at the last consumer of a place, which gets everything that is left.
+    pub(crate) fn drain(&mut self, place: Place, message: u64, mark: Mark) -> Verdict {
+        let consumer = u64::MAX;
+        self.deliver(consumer, place, message, mark)?;
+        self.counts.drained += 1;
+        if !self.drained.insert((place, message)) {
+            return Err(format!("message {message} is in {place} twice"));
+        }
+        let sent = *self.expected(place, message)?;
+        if mark == Mark::Redelivered && !place.starts_with(DEAD_LETTERS) {
+            self.in_order(consumer, sent, place, message)?;
+        }
+        Ok(())
+    }
+
+    /// A consumer says what it makes of messages.
+    pub(crate) fn settle(&mut self, place: Place, message: u64) {
+        let fate = self.deliveries.entry((place, message)).or_default();
+        fate.settled = fate.settled.max(Settled::Said);
+    }
+
+    /// The server confirms it.
+    pub(crate) fn settled_for_good(&mut self, place: Place, message: u64) {
+        self.deliveries.entry((place, message)).or_default().settled = Settled::Confirmed;
+    }
+
+    /// A transaction settles a message too.
+    pub(crate) fn settle_in(&mut self, transaction: u64, place: Place, message: u64) {
+        self.transactions.entry(transaction).or_default().acks.push((place, message));
+    }
+
+    pub(crate) fn abort(&mut self, transaction: u64) {
+        self.transactions.entry(transaction).or_default().end = End::Aborted;
+    }
+
+    pub(crate) fn commit(&mut self, transaction: u64) {
+        let transaction = self.transactions.entry(transaction).or_default();
+        transaction.end = End::CommitSent { crashes: self.counts.crashes };
+        for (place, message) in transaction.acks.clone() {
+            self.settle(place, message);
+        }
+    }
+
+    pub(crate) fn committed(&mut self, transaction: u64, disk: &Disk) -> Verdict {
+        self.counts.commits += 1;
+        let transaction = self.transactions.entry(transaction).or_default();
+        transaction.end = End::Committed;
+        let Transaction { sends, acks, .. } = transaction.clone();
+        for (place, message) in acks {
+            self.settled_for_good(place, message);
+        }
+        sends.into_iter().try_for_each(|message| self.sent(message, disk))
+    }
+
+    /// A subscription to a topic is active: from now on it gets everything.
+    pub(crate) fn listen(&mut self, subscriber: u64) {
+        for (producer, ordinal) in &self.produced {
+            let progress = Progress { owed: ordinal + 1, last: None };
+            self.topics.insert((subscriber, *producer), progress);
+        }
+    }
+
+    /// A message arrives at a subscriber of a topic.
+    pub(crate) fn hear(&mut self, subscriber: u64, topic: Place, message: u64) -> Verdict {
+        self.counts.deliveries += 1;
+        let Sent { producer, ordinal, .. } = *self.expected(topic, message)?;
+        let beginning = Progress { owed: 1, last: None };
+        let progress = self.topics.entry((subscriber, producer)).or_insert(beginning);
+        let wrong = match progress.last {
+            Some(last) => ordinal != last + 1,
+            None => ordinal > progress.owed,
+        };
+        let (owed, last) = (progress.owed, progress.last.replace(ordinal));
+        if wrong {
+            return Err(format!(
+                "message {message} is number {ordinal} of its producer; the subscriber of {topic} \
+                 got {last:?} before, and was owed all from {owed} on"
+            ));
+        }
+        Ok(())
+    }
+
+    /// Everything has come to rest, and this subscriber and this producer were never cut off.
+    pub(crate) fn caught_up(&self, subscriber: u64, producer: u64) -> Verdict {
+        let ordinal = self.produced.get(&producer).copied().unwrap_or(0);
+        let progress = self.topics.get(&(subscriber, producer));
+        let last = progress.and_then(|progress| progress.last);
+        let owed = progress.map_or(1, |progress| progress.owed);
+        if last == Some(ordinal) || ordinal < owed {
+            return Ok(());
+        }
+        Err(format!(
+            "subscriber {subscriber} got {last:?} last of producer {producer}, which has sent {ordinal}"
+        ))
+    }
+
+    /// The durable subscription is active: everything that is sent from now on is its.
+    pub(crate) fn durable_is_active(&mut self) {
+        self.durable_since.get_or_insert(self.next + 1);
+    }
+
+    /// Everything that was left has been drained: what was promised must have come to somebody.
+    pub(crate) fn check_at_the_end(&self) -> Verdict {
+        let mut messages: Vec<(&u64, &Sent)> = self.sent.iter().collect();
+        messages.sort_by_key(|(message, _)| **message);
+        for (message, sent) in messages {
+            if sent.receipt == Told::Receipt {
+                for place in self.places(*message, *sent) {
+                    self.check_is_somewhere(*message, place)?;
+                }
+            }
+        }
+        let mut takers: BTreeMap<(Place, u64), Vec<Effect>> = BTreeMap::new();
+        for (number, transaction) in &self.transactions {
+            let effect = self.effect(*number, transaction)?;
+            for ack in &transaction.acks {
+                takers.entry(*ack).or_default().push(effect);
+            }
+        }
+        takers.into_iter().try_for_each(|(taken, takers)| self.check_moved(taken, &takers))
+    }
+
+    /// A message that transactions have settled is gone with one of them, or is still there.
+    fn check_moved(&self, (place, message): (Place, u64), takers: &[Effect]) -> Verdict {
+        let is_promised = self.sent.get(&message).is_some_and(|sent| {
+            sent.receipt == Told::Receipt && sent.persistence == Persistence::Persistent
+        });
+        let known = takers.iter().filter(|effect| **effect == Effect::Known).count();
+        let is_gone_for_nothing = takers.iter().all(|effect| *effect == Effect::None);
+        match (known, self.drained.contains(&(place, message))) {
+            (0, false) if is_promised && is_gone_for_nothing => Err(format!(
+                "message {message} is not in {place}, and no transaction that took it was committed"
+            )),
+            (1.., true) => {
+                Err(format!("message {message} is in {place}, and was moved from there"))
+            }
+            (2.., _) => Err(format!("message {message} was moved from {place} {known} times")),
+            _ => Ok(()),
+        }
+    }
+
+    /// A message that has its receipt was settled by a consumer, or was there at the end, in its place
+    /// or among the dead letters.
+    fn check_is_somewhere(&self, message: u64, place: Place) -> Verdict {
+        let at_the_end =
+            self.deliveries.get(&(place, message)).is_some_and(|fate| fate.deliveries > 0);
+        if self.settled(place, message) >= Settled::Said
+            || self.dead.contains(&message)
+            || at_the_end
+        {
+            return Ok(());
+        }
+        Err(format!("message {message} for {place} has its receipt, and is lost"))
+    }
+
+    /// Whether a transaction was committed, as far as its messages tell: all of them or none.
+    fn effect(&self, number: u64, transaction: &Transaction) -> Result<Effect, String> {
+        let Transaction { sends, end, .. } = transaction;
+        let came: Vec<u64> =
+            sends.iter().filter_map(|message| self.came.get(message)).copied().collect();
+        let is_all = came.len() == sends.len();
+        let effect = match *end {
+            End::Open | End::Aborted if came.is_empty() => Some(Effect::None),
+            End::Open | End::Aborted => None,
+            End::Committed => is_all.then_some(Effect::Known),
+            End::CommitSent { .. } if came.is_empty() => Some(Effect::None),
+            // What came from a later server was stored, and so was the rest.
+            End::CommitSent { crashes } if came.iter().any(|after| *after > crashes) => {
+                is_all.then_some(Effect::Known)
+            }
+            End::CommitSent { crashes } if crashes < self.counts.crashes => Some(Effect::Unknown),
+            End::CommitSent { .. } => is_all.then_some(Effect::Known),
+        };
+        effect.ok_or_else(|| {
+            let (came, all) = (came.len(), sends.len());
+            format!("transaction {number} was {end:?}, and {came} of its {all} messages came")
+        })
+    }
+
+    /// Where a persistent message must be kept.
+    fn places(&self, message: u64, sent: Sent) -> Vec<Place> {
+        let is_topic = sent.destination.starts_with("/topic/");
+        match sent.persistence {
+            Persistence::Transient => Vec::new(),
+            Persistence::Persistent if !is_topic => vec![sent.destination],
+            Persistence::Persistent => {
+                let is_durable = self.durable_since.is_some_and(|since| message >= since);
+                is_durable.then_some(DURABLE).into_iter().collect()
+            }
+        }
+    }
+
+    fn settled(&self, place: Place, message: u64) -> Settled {
+        self.deliveries.get(&(place, message)).map_or(Settled::Not, |fate| fate.settled)
+    }
+
+    fn expected(&self, place: Place, message: u64) -> Result<&Sent, String> {
+        let unexpected = || format!("{place} has message {message}, which was not sent there");
+        let sent = self.sent.get(&message).ok_or_else(unexpected)?;
+        let fits = match place {
+            DURABLE => sent.destination.starts_with("/topic/"),
+            dead if dead.starts_with(DEAD_LETTERS) => dead.ends_with(&sent.destination[7..]),
+            place => place == sent.destination,
+        };
+        if fits { Ok(sent) } else { Err(unexpected()) }
+    }
+
+    fn in_order(&mut self, consumer: u64, sent: Sent, place: Place, message: u64) -> Verdict {
+        let last = self.consumed.entry((consumer, place, sent.producer)).or_default();
+        if sent.ordinal <= *last {
+            let (last, ordinal) = (*last, sent.ordinal);
+            return Err(format!(
+                "message {message} of {place} is number {ordinal} of its producer, and comes after {last}"
+            ));
+        }
+        *last = sent.ordinal;
+        Ok(())
+    }
+}
+
+/// What the names of the queues of dead letters begin with.
+const DEAD_LETTERS: &str = "/queue/DLQ.";

@@ -1,0 +1,147 @@
+use std::collections::VecDeque;
+use std::time::Instant;
+
+use bytes::Bytes;
+use tidings_broker::{BatchNumber, HeldBack};
+use tidings_stomp::{Error, Server, ServerOptions, Subscribe, encode};
+
+use crate::door::{Broken, DoorKind, Packet, ServerDoor};
+
+/// How many octets may be on their way to a client.
+const WINDOW: usize = 600;
+
+/// How many octets may wait behind those before queues pause, and before the session is closed.
+const BACKLOG: usize = 1500;
+const OUTBOX_MAX: usize = 60_000;
+
+/// What the server has of one connection.
+#[derive(Debug)]
+pub(crate) struct ServerSession {
+    pub(crate) stomp: Server,
+    pub(crate) door: ServerDoor,
+    pub(crate) held: HeldBack<Bytes>,
+    /// A subscription that waits until nothing is held back.
+    pub(crate) subscribing: Option<Subscribe>,
+    /// Whom durable subscriptions belong to.
+    pub(crate) owner: String,
+    pub(crate) life: Life,
+    pub(crate) is_paused: bool,
+    outbox: VecDeque<Packet>,
+    outbox_octets: usize,
+    in_flight: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Life {
+    Open,
+    /// It ends once everything has been sent.
+    Ending,
+}
+
+impl ServerSession {
+    pub(crate) fn new(now: Instant, kind: DoorKind) -> Self {
+        Self {
+            stomp: Server::new(now, ServerOptions::default()),
+            door: ServerDoor::new(kind),
+            held: HeldBack::default(),
+            subscribing: None,
+            owner: String::new(),
+            life: Life::Open,
+            is_paused: false,
+            outbox: VecDeque::new(),
+            outbox_octets: 0,
+            in_flight: 0,
+        }
+    }
+
+    /// Sends a frame that waits for nothing.
+    pub(crate) fn send(&mut self, now: Instant, frame: Bytes) {
+        // Somebody waits for a batch, and has nothing to say.
+        if self.life == Life::Ending || frame.is_empty() {
+            return;
+        }
+        if self.door.send(now, frame).is_err() {
+            self.life = Life::Ending;
+        }
+        self.collect();
+    }
+
+    /// Sends what the session itself says, behind what is held back.
+    pub(crate) fn transmit(&mut self, now: Instant) {
+        while let Some(frame) = self.stomp.poll_transmit() {
+            if let Some(free) = self.held.hold_behind(frame) {
+                self.send(now, free);
+            }
+        }
+    }
+
+    /// All batches up to this one are stored.
+    pub(crate) fn release(&mut self, now: Instant, stored: BatchNumber) {
+        while let Some(frame) = self.held.release(stored) {
+            self.send(now, frame);
+        }
+    }
+
+    /// What the session waits for could not be stored.
+    pub(crate) fn fail(&mut self, now: Instant) {
+        let Some(version) = self.stomp.version() else { return };
+        self.held = HeldBack::default();
+        let mut frame = Vec::new();
+        encode(&Error::new("cannot store", "Try again later.\n").to_frame(), version, &mut frame);
+        self.send(now, frame.into());
+        self.life = Life::Ending;
+    }
+
+    pub(crate) fn handle(&mut self, now: Instant, packet: Packet) -> Result<(), Broken> {
+        let octets = self.door.handle(now, packet)?;
+        self.collect();
+        self.stomp.handle_input(now, octets);
+        Ok(())
+    }
+
+    /// Whether what the client sends may arrive in any pieces.
+    pub(crate) fn is_stream(&self) -> bool {
+        matches!(self.door, ServerDoor::Tcp(_))
+    }
+
+    pub(crate) fn is_backlogged(&self) -> bool {
+        self.outbox_octets > BACKLOG
+    }
+
+    pub(crate) fn is_flushed(&self) -> bool {
+        self.outbox.is_empty()
+    }
+
+    /// The next packet that may be on its way.
+    pub(crate) fn poll_packet(&mut self) -> Option<Packet> {
+        if self.in_flight > WINDOW {
+            return None;
+        }
+        let packet = self.outbox.pop_front()?;
+        self.outbox_octets -= octets(&packet);
+        self.in_flight += octets(&packet);
+        Some(packet)
+    }
+
+    /// So many octets have arrived.
+    pub(crate) fn handle_arrival(&mut self, packet: &Packet) {
+        self.in_flight = self.in_flight.saturating_sub(octets(packet));
+    }
+
+    fn collect(&mut self) {
+        while let Some(packet) = self.door.poll() {
+            self.outbox_octets += octets(&packet);
+            self.outbox.push_back(packet);
+        }
+        if self.outbox_octets > OUTBOX_MAX {
+            self.life = Life::Ending;
+        }
+    }
+}
+
+pub(crate) fn octets(packet: &Packet) -> usize {
+    match packet {
+        Packet::Octets(octets) => octets.len(),
+        Packet::Receive(_) | Packet::ResponseEnds => 0,
+    }
+}
