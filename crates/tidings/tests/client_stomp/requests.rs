@@ -5,7 +5,7 @@ use std::time::Duration;
 use tidings::client::stomp::{StompClient, StompError};
 use tidings::endpoint::Json;
 
-use super::peer::{Connection, Frame, Peer, at_once, once, within};
+use super::peer::{Connection, Frame, Peer, at_once, once, server, tcp_url, within};
 
 const REPLIES: &str = "/temp-queue/tidings-replies";
 
@@ -24,6 +24,7 @@ async fn replies_come_by_a_temporary_queue_that_is_subscribed_to_once() {
             if n == 0 {
                 let subscribe = connection.confirm("SUBSCRIBE").await;
                 assert_eq!(subscribe.header("destination"), Some(REPLIES));
+                assert_eq!(subscribe.header("id"), Some("tidings-replies"));
             }
             let request = connection.frame("SEND").await;
             assert_eq!(request.header("reply-to"), Some(REPLIES));
@@ -34,6 +35,27 @@ async fn replies_come_by_a_temporary_queue_that_is_subscribed_to_once() {
         let (replied, ()) = tokio::join!(within(request), script);
         assert_eq!(replied.unwrap().payload, Json(42));
     }
+}
+
+#[tokio::test]
+async fn our_server_has_such_queues_too() {
+    let server = server().await;
+    let url = tcp_url(server.stomp);
+    let replier = StompClient::connect(&url).await.unwrap();
+    let mut requests = replier.subscribe::<Json<u32>>("/queue/squares").await.unwrap();
+    let replying = tokio::spawn(async move {
+        while let Some(request) = requests.next().await {
+            let request = request.unwrap();
+            let Json(number) = request.payload;
+            request.reply().json(&(number * number)).await.unwrap();
+        }
+    });
+    let client = StompClient::connect(&url).await.unwrap();
+    for number in 1..=3 {
+        let request = client.request::<Json<u32>>("/queue/squares").json(&number);
+        assert_eq!(within(request).await.unwrap().payload, Json(number * number));
+    }
+    replying.abort();
 }
 
 #[tokio::test]

@@ -12,7 +12,7 @@ use tidings_stomp::{AckMode, Headers};
 use super::client::StompClient;
 use super::message::{Message, Origin};
 use super::send::{BoxFuture, SendRequest};
-use super::shared::{REPLIES, Shared};
+use super::shared::{REPLIES, REPLIES_ID, Shared};
 use super::subscriptions::{Record, Target};
 use super::{DeliveryError, StompError};
 use crate::messaging::{FromPayload, IntoPayload};
@@ -115,7 +115,7 @@ async fn expect_replies(shared: &Shared) -> Result<(), StompError> {
         outcome: None,
         made: Arc::new(AtomicU64::new(0)),
     };
-    match shared.subscribe(Some(REPLIES.into()), record).await {
+    match shared.subscribe(Some(REPLIES_ID.into()), record).await {
         // Somebody else was faster.
         Err(StompError::DuplicateSubscription(_)) => Ok(()),
         subscribed => subscribed.map(drop),

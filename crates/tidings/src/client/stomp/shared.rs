@@ -14,8 +14,11 @@ use super::receipts::{Awaited, Progress, Receipts};
 use super::subscriptions::{Delivered, Record, SlowConsumer, Subscriptions, Target};
 use super::{ConnectionEnd, DeliveryError, StompError};
 
-/// The destination of replies, and the id of their subscription where a RabbitMQ makes it by itself.
+/// The destination of replies. Where a RabbitMQ makes their subscription, that is its id too.
 pub(super) const REPLIES: &str = "/temp-queue/tidings-replies";
+
+/// The id of the subscription to replies: brokers keep those that look like temporary queues for themselves.
+pub(super) const REPLIES_ID: &str = "tidings-replies";
 
 /// How often a message is sent again because its receipt did not come. A message that makes a server end the
 /// connection must not do so for ever.
@@ -271,7 +274,7 @@ impl Shared {
 
     /// Whether replies have their subscription already.
     pub(super) fn has_replies(&self) -> bool {
-        self.lock().subscriptions.get(&REPLIES.into()).is_some()
+        self.lock().subscriptions.get(&REPLIES_ID.into()).is_some()
     }
 
     // What the server says.
@@ -503,7 +506,7 @@ impl State {
             let record = match &entry.operation {
                 Operation::Subscribe(id) => {
                     // A RabbitMQ makes this one by itself.
-                    if connection.is_rabbitmq() && id.as_str() == REPLIES {
+                    if connection.is_rabbitmq() && id.as_str() == REPLIES_ID {
                         self.subscriptions.confirm(id);
                         continue;
                     }

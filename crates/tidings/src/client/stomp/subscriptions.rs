@@ -179,13 +179,15 @@ impl Subscriptions {
         }
     }
 
-    /// Which subscription a message is for. Servers of STOMP 1.0 may name only the destination.
+    /// Which subscription a message is for. Servers of STOMP 1.0 may name only the destination, and a RabbitMQ names
+    /// temporary queues by theirs.
     pub(super) fn target(&self, message: &Message) -> Option<(SubscriptionId, Target)> {
+        let to = |destination: &str| {
+            self.records.iter().find(|(_, record)| record.destination == destination)
+        };
         let found = match &message.subscription {
-            Some(id) => self.records.get_key_value(id),
-            None => {
-                self.records.iter().find(|(_, record)| record.destination == message.destination)
-            }
+            Some(id) => self.records.get_key_value(id).or_else(|| to(id.as_str())),
+            None => to(&message.destination),
         };
         found.map(|(id, record)| (id.clone(), record.target.clone()))
     }
