@@ -18,8 +18,14 @@ PATIENCE_SECONDS = 20
 
 class Server:
     def __init__(self):
-        flags = ["--listen", "127.0.0.1:0", "--stomp-listen", "127.0.0.1:0"]
         self.data = tempfile.TemporaryDirectory()
+        self.http, self.stomp = "127.0.0.1:0", ("127.0.0.1", 0)
+        self.start()
+
+    def start(self):
+        """Starts it, and where it was stopped with the same ports and queues as before."""
+        host, port = self.stomp
+        flags = ["--listen", self.http, "--stomp-listen", f"{host}:{port}"]
         flags += ["--data-dir", os.path.join(self.data.name, "queues")]
         self.process = subprocess.Popen(
             [BINARY, *flags], stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True
@@ -49,6 +55,10 @@ class Inbox:
     def __init__(self):
         self.values = queue.Queue()
         self.put = self.values.put
+
+    def put_nothing(self):
+        """For what happens and says nothing."""
+        self.put(None)
 
     def next(self):
         return self.values.get(timeout=PATIENCE_SECONDS)

@@ -29,7 +29,9 @@ class Listener(stomp.ConnectionListener):
         self.errors.put(frame)
 
 
-class StompTest(unittest.TestCase):
+class StompCase(unittest.TestCase):
+    """Tests with a server of their own, and its clients."""
+
     @classmethod
     def setUpClass(cls):
         cls.server = Server()
@@ -38,18 +40,27 @@ class StompTest(unittest.TestCase):
     def tearDownClass(cls):
         cls.server.stop()
 
-    def connect(self, version, **options):
+    def connect(self, version, headers=None, **options):
         connection = CONNECTIONS[version]([self.server.stomp], **options)
         connection.listener = Listener()
         connection.set_listener("", connection.listener)
-        connection.connect("anyone", "anything", wait=True)
+        connection.connect("anyone", "anything", wait=True, headers=headers or {})
         self.addCleanup(lambda: connection.is_connected() and connection.disconnect())
         return connection
 
-    def subscribe(self, connection, destination, ack="auto", **headers):
-        connection.subscribe(destination, id="1", ack=ack, headers={"receipt": "sub", **headers})
+    def subscribe(self, connection, destination, ack="auto", id="1", headers=None):
+        """Subscribes, and waits until the subscription is active."""
+        headers = {"receipt": "sub", **(headers or {})}
+        connection.subscribe(destination, id=id, ack=ack, headers=headers)
         self.assertEqual(connection.listener.receipts.next(), "sub")
 
+    def send(self, connection, destination, body, **headers):
+        """Sends, and waits until the server has it."""
+        connection.send(destination, body, receipt="sent", headers=headers)
+        self.assertEqual(connection.listener.receipts.next(), "sent")
+
+
+class StompTest(StompCase):
     def test_topic_in_every_version(self):
         for version in CONNECTIONS:
             with self.subTest(version=version):

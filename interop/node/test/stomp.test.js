@@ -2,47 +2,16 @@
 
 import assert from "node:assert/strict";
 import { after, before, test } from "node:test";
-import { Client, Versions } from "@stomp/stompjs";
+import { Versions } from "@stomp/stompjs";
 import SockJS from "sockjs-client";
-import WebSocket from "ws";
-import { Inbox, Raw, Server, within } from "../support/server.js";
+import { Inbox, Raw, Server } from "../support/server.js";
+import { connect as connectTo, subscribe } from "../support/stomp.js";
 
 let server;
 before(async () => (server = await Server.start()));
 after(() => server.stop());
 
-async function connect(options = {}) {
-  const client = new Client({
-    webSocketFactory: () =>
-      new WebSocket(
-        `ws://${server.http}/gs-guide-websocket`,
-        (options.stompVersions ?? Versions.default).protocolVersions(),
-      ),
-    reconnectDelay: 0,
-    ...options,
-  });
-  client.errors = new Inbox();
-  client.onStompError = (frame) => client.errors.push(frame);
-  await within(
-    new Promise((resolve, reject) => {
-      client.onConnect = resolve;
-      client.onWebSocketError = reject;
-      client.activate();
-    }),
-    "CONNECTED",
-  );
-  return client;
-}
-
-/// Subscribes, and waits until the subscription is active.
-async function subscribe(client, destination, headers = {}) {
-  const inbox = new Inbox();
-  const receipt = `sub-${destination}-${Math.random()}`;
-  const active = new Promise((resolve) => client.watchForReceipt(receipt, resolve));
-  const subscription = client.subscribe(destination, (m) => inbox.push(m), { ...headers, receipt });
-  await within(active, "receipt of SUBSCRIBE");
-  return Object.assign(inbox, { subscription });
-}
+const connect = (options) => connectTo(server, options);
 
 async function person() {
   const raw = await Raw.connect(server.stompPort);

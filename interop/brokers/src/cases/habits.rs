@@ -40,9 +40,10 @@ pub(super) async fn a_session_of_rabbitmq(broker: Arc<Broker>) {
     assert_eq!(message.header("persistent"), Some("true"));
     let ack = message.header("ack").expect("to be acknowledged").to_owned();
     client.say(&format!("ACK\nid:{ack}\nreceipt:acked\n\n")).await;
-    client.receipt("acked").await;
-    let second = client.hear("MESSAGE").await;
-    assert_eq!(second.body(), "two");
+    // What it makes room for may come before its receipt.
+    let frames = [client.hear("").await, client.hear("").await];
+    assert!(frames.iter().any(|frame| frame.header("receipt-id") == Some("acked")), "{frames:?}");
+    let second = frames.iter().find(|frame| frame.body() == "two").expect("the second message");
     // Not wanted, and not to come again.
     let ack = second.header("ack").expect("to be acknowledged").to_owned();
     client.say(&format!("NACK\nid:{ack}\nrequeue:false\nreceipt:nacked\n\n")).await;

@@ -61,7 +61,7 @@ pub(crate) const CASES: &[Case] = cases! {
     queues::two_consumers_share_the_work: ALL;
     queues::a_transaction_is_all_or_nothing: ALL;
     queues::a_large_message_arrives: ALL;
-    queues::a_request_is_replied_to: &[RabbitMq, ActiveMq];
+    queues::a_request_is_replied_to: ALL;
     queues::a_selector_chooses: &[ActiveMq, Tidings];
     queues::several_destinations_are_sent_to_at_once: &[ActiveMq, Tidings];
     habits::a_session_of_rabbitmq: &[RabbitMq, Tidings];
