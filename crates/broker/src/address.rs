@@ -7,6 +7,7 @@ use crate::destination::{Destination, DestinationError};
 use crate::error::UnknownDestination;
 use crate::kind::Kind;
 use crate::options::BrokerOptions;
+use crate::presence;
 use crate::token::Token;
 
 /// What temporary destinations are called by the session whose they are.
@@ -34,6 +35,8 @@ pub(crate) enum Address {
     Queue(Destination),
     /// A queue that is not to be created.
     ExistingQueue(Destination),
+    /// Who is subscribed to a topic.
+    Presence(Destination),
     /// A temporary destination of the session that names it, which calls it so.
     Own(TemporaryKind, Destination),
     /// A temporary destination of some session, by the name that others know.
@@ -117,7 +120,11 @@ impl Addresses {
             return Ok(match kind {
                 Kind::Topic | Kind::TemporaryTopic => Address::Topic(name),
                 Kind::Queue | Kind::TemporaryQueue => Address::Queue(name),
+                Kind::Presence => Address::Presence(name),
             });
+        }
+        if name.strip_prefix(presence::PREFIX).is_some_and(|rest| rest.starts_with('/')) {
+            return Ok(Address::Presence(decoded(text)?));
         }
         if let Some(address) = temporary(text)? {
             return Ok(address);
@@ -181,6 +188,7 @@ impl Address {
         match self {
             Self::Topic(_) | Self::Exchange(_) => Kind::Topic,
             Self::Queue(_) | Self::ExistingQueue(_) => Kind::Queue,
+            Self::Presence(_) => Kind::Presence,
             Self::Own(kind, _) | Self::Remote(kind, _) => kind.kind(),
         }
     }

@@ -1,4 +1,5 @@
 mod administration;
+mod attendance;
 #[cfg(test)]
 mod destinations;
 mod durable;
@@ -13,6 +14,8 @@ mod subscribing;
 mod temporary;
 #[cfg(test)]
 mod tests;
+#[cfg(test)]
+mod who;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
@@ -99,7 +102,7 @@ use crate::timestamp::Timestamp;
 /// ```
 pub struct Broker<S> {
     options: Arc<BrokerOptions>,
-    message_ids: MessageIds,
+    message_ids: Arc<MessageIds>,
     next_subscription: AtomicU64,
     routing: RoutingTable<S>,
     bindings: Bindings<S>,
@@ -127,7 +130,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let options = Arc::new(options);
         let (prefix, first) = (&options.message_id_prefix, options.message_serial_first);
         Self {
-            message_ids: MessageIds::new(prefix, first),
+            message_ids: Arc::new(MessageIds::new(prefix, first)),
             next_subscription: AtomicU64::new(1),
             routing: RoutingTable::new(&options),
             bindings: Bindings::new(),
@@ -222,9 +225,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let mut operation = Operation::new(now, sink);
         let result = act(&mut operation);
         while !operation.aftermath.is_empty() {
-            let Aftermath { dead_letters, alarms } = std::mem::take(&mut operation.aftermath);
+            let Aftermath { dead_letters, presence, alarms } =
+                std::mem::take(&mut operation.aftermath);
             for letter in dead_letters {
                 self.send_dead_letter(&letter, &mut operation);
+            }
+            for change in presence {
+                self.tell_presence(&change, &mut operation);
             }
             for (at, destination) in alarms {
                 if self.alarms.set(at, destination) {

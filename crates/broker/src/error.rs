@@ -78,6 +78,11 @@ pub enum SendError {
         /// The limit that it reached.
         limit: QueueLimit,
     },
+    /// Nobody sends to it but the broker.
+    ReadOnly {
+        /// The destination.
+        destination: Destination,
+    },
     /// The sender asks for the message to be retained, and topics keep
     /// [`Limits::kept_octets_max`](crate::Limits::kept_octets_max) octets already.
     NoRoomToRetain {
@@ -162,6 +167,9 @@ impl fmt::Display for SendError {
             }
             Self::QueueFull { destination, limit } => {
                 write!(f, "queue {destination} is full: it holds at most {limit}")
+            }
+            Self::ReadOnly { destination } => {
+                write!(f, "{destination} can be subscribed to, and only the broker sends to it")
             }
             Self::NoRoomToRetain { destination, kept_octets_max } => {
                 write!(
@@ -268,6 +276,11 @@ pub enum SubscribeError {
         /// The queue.
         destination: Destination,
     },
+    /// Nobody is told who is subscribed to this topic, or it is no topic, or a pattern.
+    NoPresence {
+        /// The destination that was subscribed to.
+        destination: Destination,
+    },
     /// Another session has this durable subscription.
     DurableInUse {
         /// Its name.
@@ -329,6 +342,10 @@ impl fmt::Display for SubscribeError {
             Self::Exclusive { destination } => {
                 write!(f, "{destination} has a consumer that excludes others, or this one would")
             }
+            Self::NoPresence { destination } => write!(
+                f,
+                "there is no {destination}: presence is of a topic whose policy has it, by its name"
+            ),
             Self::DurableInUse { name } => {
                 write!(f, "the durable subscription {name} is in use by another session")
             }

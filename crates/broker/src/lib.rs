@@ -23,6 +23,7 @@ mod destination;
 mod error;
 mod history;
 mod index;
+mod json;
 mod kind;
 mod limits;
 mod message;
@@ -30,6 +31,7 @@ mod operation;
 mod options;
 mod pattern;
 mod policy;
+mod presence;
 mod record;
 #[cfg(test)]
 mod recording;
@@ -67,9 +69,10 @@ pub use message::{Durability, Message, MessageId, Properties, Retain};
 pub use options::BrokerOptions;
 pub use pattern::DestinationPattern;
 pub use policy::{
-    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, QueueOverflow,
-    RedeliveryDelay, Retention,
+    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, PresencePolicy,
+    QueueOverflow, RedeliveryDelay, Retention,
 };
+pub use presence::{Member, MemberInfo, Members};
 pub use record::{
     Change, Position, QueueDefinition, QueueId, RecordError, StoredMessage, StoredQueue,
 };

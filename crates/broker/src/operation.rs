@@ -1,5 +1,6 @@
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
+use crate::presence::PresenceChange;
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
 
@@ -16,13 +17,15 @@ pub(crate) struct Operation<'a, S> {
 pub(crate) struct Aftermath {
     /// They go to other destinations.
     pub(crate) dead_letters: Vec<DeadLetter>,
+    /// Those are told of them who want to know.
+    pub(crate) presence: Vec<PresenceChange>,
     /// Destinations that want to be told when it is so late.
     pub(crate) alarms: Vec<(Timestamp, Destination)>,
 }
 
 impl Aftermath {
     pub(crate) fn is_empty(&self) -> bool {
-        self.dead_letters.is_empty() && self.alarms.is_empty()
+        self.dead_letters.is_empty() && self.presence.is_empty() && self.alarms.is_empty()
     }
 }
 

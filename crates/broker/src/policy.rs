@@ -44,6 +44,21 @@ pub struct DestinationPolicy {
     /// Which message a topic keeps for new subscribers. Default: the last one whose sender asks for
     /// it with `retain:set`.
     pub retention: Retention,
+    /// Whether it is told who is subscribed to a topic, and how. Default: it is not.
+    pub presence: Option<PresencePolicy>,
+}
+
+/// How it is told who is subscribed to a topic.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct PresencePolicy {
+    /// Up to how many members each of them is told. Beyond, only their number is. Default 1,000.
+    pub members_max: usize,
+}
+
+impl Default for PresencePolicy {
+    fn default() -> Self {
+        Self { members_max: 1000 }
+    }
 }
 
 /// How much a topic keeps of its messages: those that meet all of these limits.
@@ -145,6 +160,12 @@ impl DestinationPolicies {
         self.rest = policy;
     }
 
+    /// Whether some topics have presence.
+    pub(crate) fn have_presence(&self) -> bool {
+        let mut all = self.policies.iter().map(|(_, policy)| policy).chain([&self.rest]);
+        all.any(|policy| policy.presence.is_some())
+    }
+
     /// Whether some topics keep messages, whatever their senders ask for.
     pub(crate) fn keep_messages(&self) -> bool {
         let mut all = self.policies.iter().map(|(_, policy)| policy).chain([&self.rest]);
@@ -178,6 +199,7 @@ impl Default for DestinationPolicy {
             dead_letters: DeadLetters::QueueNamed("/queue/DLQ.".to_owned()),
             history: None,
             retention: Retention::WhenAsked,
+            presence: None,
         }
     }
 }

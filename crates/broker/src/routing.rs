@@ -6,7 +6,9 @@ use crate::address::Addresses;
 use crate::destination::Destination;
 use crate::history::epoch;
 use crate::index::Index;
-use crate::kind::{Archive, DestinationKind, KeptOctets, Kind, Occupancy, Queue, Role, Topic};
+use crate::kind::{
+    Archive, DestinationKind, KeptOctets, Kind, Occupancy, Presence, Queue, Role, Topic,
+};
 use crate::limits::{Quota, QuotaSpent};
 use crate::operation::Operation;
 use crate::options::BrokerOptions;
@@ -27,6 +29,9 @@ pub(crate) struct RoutingTable<S> {
     quota: Arc<Quota>,
     topics: Index<Topic<S>>,
     queues: Index<Queue<S>>,
+    presences: Index<Presence<S>>,
+    /// Whether some topics have presence.
+    has_presence: bool,
     next_queue: AtomicU64,
     /// Whether there are topics that keep messages, whatever their senders ask for.
     keeps_messages: bool,
@@ -46,6 +51,8 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             options: Arc::clone(options),
             topics: Index::new(Arc::clone(&quota)),
             queues: Index::new(Arc::clone(&quota)),
+            presences: Index::new(Arc::clone(&quota)),
+            has_presence: options.policies.have_presence(),
             next_queue: AtomicU64::new(1),
             keeps_messages: options.policies.keep_messages(),
             kept_octets: Arc::new(KeptOctets::new(options.limits.kept_octets_max)),
@@ -66,7 +73,10 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         match pattern.words() {
             None => match self.topics.find(pattern.name()) {
                 Some(topic) => Some(topic),
-                None => Some(self.queues.find(pattern.name())?),
+                None => match self.queues.find(pattern.name()) {
+                    Some(queue) => Some(queue),
+                    None => Some(self.presences.find(pattern.name())?),
+                },
             },
             Some(words) => {
                 let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
@@ -130,6 +140,26 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         &self.retained
     }
 
+    pub(crate) fn has_presence(&self) -> bool {
+        self.has_presence
+    }
+
+    /// The presence that is told under this name, if it is in use.
+    pub(crate) fn presence(&self, name: &Destination) -> Option<Arc<Presence<S>>> {
+        self.presences.find(name)
+    }
+
+    pub(crate) fn open_presence(
+        &self,
+        name: &Destination,
+        make: impl FnOnce() -> Presence<S>,
+    ) -> Result<Arc<Presence<S>>, QuotaSpent> {
+        match self.presences.find(name) {
+            Some(found) => Ok(found),
+            None => self.presences.find_or_insert(name, || Arc::new(make())),
+        }
+    }
+
     /// The topic of this name, if it is in use.
     pub(crate) fn topic(&self, name: &Destination) -> Option<Arc<Topic<S>>> {
         self.topics.find(name)
@@ -167,6 +197,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         let Some(words) = pattern.words() else {
             self.retained.remove(pattern.name(), retired);
             self.topics.remove(pattern.name(), retired);
+            self.presences.remove(pattern.name(), retired);
             return self.queues.remove(pattern.name(), retired);
         };
         let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
@@ -218,6 +249,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         let mut all: Vec<Arc<dyn DestinationKind<S>>> = Vec::new();
         all.extend(self.topics.values().into_iter().map(|topic| topic as _));
         all.extend(self.queues.values().into_iter().map(|queue| queue as _));
+        all.extend(self.presences.values().into_iter().map(|presence| presence as _));
         let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
         all.extend(patterns.values().into_iter().map(|topic| Arc::clone(topic) as _));
         all

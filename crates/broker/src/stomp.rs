@@ -2,11 +2,13 @@
 
 mod errors;
 mod history;
+mod presence;
 mod subscribe;
 
 pub(crate) use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
 pub(crate) use self::history::{beginning, position, retained, with_position};
+pub(crate) use self::presence::presence_headers;
 
 use std::time::Duration;
 

@@ -7,6 +7,7 @@ use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::history::Rewind;
 use crate::message::Message;
+use crate::presence::MemberInfo;
 use crate::selector::Selector;
 use crate::stomp::{AckMode, SubscriptionId, Version};
 
@@ -99,6 +100,8 @@ pub struct SubscribeOptions {
     pub own_messages: OwnMessages,
     /// What the destination is, where its name does not say that.
     pub routing_type: Option<RoutingType>,
+    /// What others may know of the subscriber, where they are told who is subscribed.
+    pub member: Option<MemberInfo>,
 }
 
 impl SubscribeOptions {
@@ -115,11 +118,14 @@ impl SubscribeOptions {
         rewind: None,
         own_messages: OwnMessages::Wanted,
         routing_type: None,
+        member: None,
     };
 
     /// As they are kept with a subscription.
     pub(crate) fn boxed(&self) -> Option<Box<Self>> {
-        (*self != Self::NONE).then(|| Box::new(self.clone()))
+        // Who it is is kept elsewhere, and only where it is told.
+        let kept = Self { member: None, ..self.clone() };
+        (kept != Self::NONE).then(|| Box::new(kept))
     }
 }
 

@@ -19,5 +19,6 @@
 
 pub use tidings_broker::{
     DeadLetters, Destination, DestinationError, DestinationPattern, DestinationPolicy,
-    HistoryPolicy, Limits, QueueOverflow, RedeliveryDelay, Retention,
+    HistoryPolicy, Limits, Member, MemberInfo, Members, PresencePolicy, QueueOverflow,
+    RedeliveryDelay, Retention,
 };

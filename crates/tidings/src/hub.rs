@@ -7,7 +7,7 @@ use std::sync::{Arc, Mutex, OnceLock, PoisonError};
 use bytes::Bytes;
 use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Format, Kind, Message, SendError, Sender, SessionKey, Sink, Storage, SubscribeError,
+    Format, Kind, Members, Message, SendError, Sender, SessionKey, Sink, Storage, SubscribeError,
     Subscribers, Subscription, Timestamp, TokenSource,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
@@ -106,6 +106,11 @@ impl Hub {
             self.wake_at(at);
         }
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
+    }
+
+    /// Who is subscribed to a topic.
+    pub(crate) fn presence(&self, destination: &str) -> Option<Members> {
+        self.broker.presence(&Destination::parse(destination).ok()?)
     }
 
     /// What kind of destination a name is for.

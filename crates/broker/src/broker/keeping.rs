@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::error::SendError;
-use crate::kind::{Archive, DestinationKind, Kind, Refusal, Topic};
+use crate::kind::{Admission, Archive, DestinationKind, Kind, Refusal, Topic};
 use crate::message::{Message, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
@@ -19,12 +19,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     pub(super) fn send_and_keep(
         &self,
         message: &Arc<Message>,
+        admission: Admission,
         operation: &mut Operation<'_, S>,
     ) -> Result<usize, SendError> {
         let name = &message.destination;
         let pattern = DestinationPattern::exact(name.clone());
         loop {
-            let Some(topic) = self.keeping_topic(message)? else {
+            let Some(topic) = self.keeping_topic(message, admission)? else {
                 return Ok(self.fan_out(message, operation));
             };
             let archive = topic.open_archive(|| self.routing.archive_of(name));
@@ -32,7 +33,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 let changes = archive.changes_retained(message);
                 let _hold = changes.then(|| self.routing.retained().hold(name, &topic));
                 let patterns = self.routing.patterns_of(name);
-                topic.send_and_keep(archive, message, &patterns, operation)
+                topic.send_and_keep(archive, message, admission, &patterns, operation)
             };
             if sent == Err(Refusal::Retired) {
                 self.routing.close(&pattern, &topic);
@@ -49,7 +50,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 
     /// The topic of a message, if it keeps messages. It need not have subscribers.
-    fn keeping_topic(&self, message: &Message) -> Result<Option<Arc<Topic<S>>>, SendError> {
+    fn keeping_topic(
+        &self,
+        message: &Message,
+        admission: Admission,
+    ) -> Result<Option<Arc<Topic<S>>>, SendError> {
         let name = &message.destination;
         let found = self.routing.topic(name);
         if found.as_ref().is_some_and(|topic| topic.archive().is_some()) {
@@ -65,7 +70,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         match opened {
             Ok(topic) => Ok(Some(topic)),
             // Its history begins with the first message for which there is a place.
-            Err(_) if !sets => Ok(None),
+            Err(_) if !sets || admission == Admission::InAnyCase => Ok(None),
             Err(spent) => Err(spent.into()),
         }
     }

@@ -164,6 +164,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
                 (Kind::Queue, queue, MissingQueue::Refuse)
             }
+            Address::Presence(destination) => return Err(SendError::ReadOnly { destination }),
             Address::Own(kind, destination) => {
                 let session =
                     session.ok_or(SendError::NoSession { destination: destination.clone() })?;
@@ -186,7 +187,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 && match routed.kind {
                     Kind::Queue => true,
                     Kind::Topic => !self.bindings.of(&routed.message).is_empty(),
-                    Kind::TemporaryQueue | Kind::TemporaryTopic => false,
+                    Kind::TemporaryQueue | Kind::TemporaryTopic | Kind::Presence => false,
                 }
         };
         match operation.sink.storage() {
@@ -205,6 +206,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         match routed.kind {
             Kind::Topic => self.send_to_topics(&routed.message, admission, operation),
             Kind::Queue => self.send_to_queue(routed, admission, operation),
+            Kind::Presence => {
+                Err(SendError::ReadOnly { destination: routed.message.destination.clone() })
+            }
             Kind::TemporaryQueue => self.send_to_temporary(&routed.message, operation),
             Kind::TemporaryTopic => {
                 let topic = self.routing.topic(&routed.message.destination);
@@ -224,7 +228,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             self.send_to_bound(&bound, message, admission, operation)?;
         }
         if self.may_be_kept(message) {
-            return self.send_and_keep(&compact(message), operation);
+            return self.send_and_keep(&compact(message), admission, operation);
         }
         Ok(self.fan_out(message, operation))
     }
@@ -354,7 +358,7 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
     match refusal {
         Refusal::Full(limit) => SendError::QueueFull { destination, limit },
         Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
-        Refusal::NoRoomToKeep => unreachable!("only topics keep messages, and are not asked here"),
+        Refusal::NoRoomToKeep | Refusal::ReadOnly => unreachable!("it is a queue"),
         Refusal::Retired => unreachable!("whoever meets a retired destination looks for another"),
     }
 }

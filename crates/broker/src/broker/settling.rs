@@ -185,6 +185,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     vec![self.routing.queue_or_empty(destination)]
                 }
                 Kind::TemporaryQueue | Kind::TemporaryTopic => Vec::new(),
+                Kind::Presence => {
+                    return Err(SendError::ReadOnly { destination: destination.clone() });
+                }
             };
             for queue in queues {
                 let messages = queued.entry(queue.name().clone()).or_default();

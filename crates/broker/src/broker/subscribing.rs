@@ -134,6 +134,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     ),
                     _ => self.attach(place, subscription, &mut routes, &mut on_active, operation),
                 };
+                if attached.is_ok() && request.options.durable.is_none() {
+                    let member = request.options.member.as_ref();
+                    self.joins(&place.pattern, request.session, member, operation);
+                }
                 if let Err(error) = attached {
                     let parts = routes.remove(request.id.as_str());
                     self.detach_all(parts, operation);
@@ -208,6 +212,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 let (kind, pattern) = (Kind::Queue, pattern_of(name)?);
                 let (ownership, missing) = (Ownership::Everybody, MissingQueue::Refuse);
                 return Ok(Place { kind, pattern, called, ownership, missing });
+            }
+            Address::Presence(name) => {
+                let pattern = pattern_of(name)?;
+                if !pattern.is_exact() {
+                    return Err(SubscribeError::NoPresence { destination: called });
+                }
+                (Kind::Presence, pattern)
             }
             Address::Own(kind, _) => {
                 let name = self.own_name_in(routes, kind, &called)?;
@@ -298,6 +309,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     self.routing.open_topic(pattern, place.kind)?
                 }
                 Kind::Queue => self.open_queue(place, subscription.options(), operation)?,
+                Kind::Presence => self.presence_to_subscribe(pattern.name())?,
                 Kind::TemporaryQueue => {
                     self.routing.open_queue(pattern.name(), &Role::Temporary)?
                 }
@@ -353,6 +365,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let subscriptions: Vec<&Subscription<S>> =
             routes.iter().map(|route| &*route.subscription).collect();
         destination.on_unsubscribe(&subscriptions, operation);
+        self.leave(pattern, &subscriptions, operation);
         self.routing.close_if_vacant(pattern, destination, operation);
     }
 }

@@ -9,12 +9,14 @@
 //! there is to do it leaves in the [`Operation`]'s aftermath. Of the locks of one operation, that of
 //! the session's routes comes first, then one destination's.
 
+mod presence;
 mod queue;
 mod topic;
 
 use std::fmt;
 use std::sync::Arc;
 
+pub(crate) use self::presence::Presence;
 pub(crate) use self::queue::{Admission, Queue, Role};
 pub(crate) use self::topic::{Archive, KeptOctets, Topic};
 use crate::acknowledgement::{DeliveryTag, Settlement};
@@ -37,6 +39,8 @@ pub enum Kind {
     TemporaryQueue,
     /// A topic that ends with its session, which alone subscribes to it.
     TemporaryTopic,
+    /// Who is subscribed to a topic. It can be subscribed to, and nobody sends to it.
+    Presence,
 }
 
 impl fmt::Display for Kind {
@@ -46,6 +50,7 @@ impl fmt::Display for Kind {
             Self::Queue => "queue",
             Self::TemporaryQueue => "temporary queue",
             Self::TemporaryTopic => "temporary topic",
+            Self::Presence => "presence",
         })
     }
 }
@@ -107,6 +112,8 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
 pub(crate) enum Refusal {
     Retired,
     Full(QueueLimit),
+    /// Nobody sends to it but the broker.
+    ReadOnly,
     /// The topic cannot keep a message that it has to keep.
     NoRoomToKeep,
     /// It would not even fit if there were no others.

@@ -1,4 +1,4 @@
-use super::{Headers, history, invalid, is_true, number};
+use super::{Headers, history, invalid, is_true, number, presence};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
 use crate::subscription::{
@@ -33,6 +33,7 @@ impl SubscribeOptions {
             rewind: history::rewind(headers)?,
             own_messages: own_messages(headers),
             routing_type: super::routing_type(headers, "subscription-type"),
+            member: presence::member(headers)?,
         })
     }
 }

@@ -1,6 +1,8 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tidings_broker::Members;
+
 use super::{HandlerError, IntoPayload, Outgoing};
 use crate::hub::{Hub, PublishError};
 
@@ -30,6 +32,12 @@ impl Messenger {
         payload: impl IntoPayload + Send,
     ) -> Result<usize, MessengerError> {
         self.publish(Outgoing::to(destination, payload).map_err(MessengerError::Payload)?)
+    }
+
+    /// Who is subscribed to a topic by its name: sessions, each with its login and what it has said of itself.
+    /// `None` unless the policy of the topic has presence.
+    pub fn presence(&self, destination: &str) -> Option<Members> {
+        self.0.presence(destination)
     }
 
     /// Sends a message that is put together already.

@@ -3,6 +3,7 @@ use std::sync::{Arc, Mutex};
 use super::history::{History, KeptOctets};
 use crate::destination::Destination;
 use crate::history::{Beginning, Rewind};
+use crate::kind::Admission;
 use crate::message::{Message, Retain};
 use crate::operation::Operation;
 use crate::policy::{DestinationPolicy, Retention};
@@ -81,6 +82,7 @@ impl<S> Archive<S> {
         &self,
         state: &mut State<S>,
         message: &Arc<Message>,
+        admission: Admission,
         now: Timestamp,
     ) -> Result<Arc<Message>, NoRoom> {
         let retains = match (self.retention, message.properties.retain) {
@@ -96,7 +98,7 @@ impl<S> Archive<S> {
         match retains {
             None => {}
             Some(None) => self.forget_retained(state),
-            Some(Some(_)) => self.retain(state, &live)?,
+            Some(Some(_)) => self.retain(state, &live, admission)?,
         }
         if let Some(history) = &mut state.history {
             history.push(now, Arc::clone(&live));
@@ -105,7 +107,12 @@ impl<S> Archive<S> {
         Ok(live)
     }
 
-    fn retain(&self, state: &mut State<S>, message: &Message) -> Result<(), NoRoom> {
+    fn retain(
+        &self,
+        state: &mut State<S>,
+        message: &Message,
+        admission: Admission,
+    ) -> Result<(), NoRoom> {
         let retained = stomp::retained(message);
         let octets = KeptOctets::of(&retained);
         if self.room.take(octets) {
@@ -113,7 +120,8 @@ impl<S> Archive<S> {
             state.retained = Some(Retained { message: Arc::new(retained), octets });
             return Ok(());
         }
-        if message.properties.retain == Retain::Set {
+        let may_refuse = admission == Admission::IfThereIsRoom;
+        if may_refuse && message.properties.retain == Retain::Set {
             return Err(NoRoom);
         }
         // The one before is out of date.

@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::archive::{self, Archive, Progress};
 use super::{Life, Topic};
 use crate::history::Beginning;
-use crate::kind::{DestinationKind, NotAttached, Occupancy, Refusal};
+use crate::kind::{Admission, DestinationKind, NotAttached, Occupancy, Refusal};
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::subscription::Subscription;
@@ -32,6 +32,7 @@ impl<S: Send + Sync> Topic<S> {
         &self,
         archive: &Archive<S>,
         message: &Arc<Message>,
+        admission: Admission,
         patterns: &[Arc<Self>],
         operation: &mut Operation<'_, S>,
     ) -> Result<usize, Refusal> {
@@ -39,7 +40,7 @@ impl<S: Send + Sync> Topic<S> {
         if *lock(&self.writer) == Life::Retired {
             return Err(Refusal::Retired);
         }
-        let kept = archive.keep(&mut state, message, operation.now);
+        let kept = archive.keep(&mut state, message, admission, operation.now);
         let message = kept.map_err(|archive::NoRoom| Refusal::NoRoomToKeep)?;
         let mut subscribers = self.on_send(&message, operation)?;
         for pattern in patterns {

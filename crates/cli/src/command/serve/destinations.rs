@@ -147,6 +147,15 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "presence",
+        value: "NUMBER",
+        about: "tell who is subscribed to a topic, up to so many of them",
+        set: |policy, value| {
+            policy.presence.get_or_insert_default().members_max = value.parse().ok()?;
+            Some(())
+        },
+    },
+    Setting {
         name: "retain",
         value: "when-asked|last|never",
         about: "which message a topic keeps for new subscribers",
@@ -236,7 +245,7 @@ fn number_and_unit(text: &str) -> Option<(u64, &str)> {
 
 #[cfg(test)]
 mod tests {
-    use tidings::broker::HistoryPolicy;
+    use tidings::broker::{HistoryPolicy, PresencePolicy};
 
     use super::*;
 
@@ -287,6 +296,9 @@ mod tests {
                 age_max: Duration::from_secs(3600),
                 octets_max: 64 * 1024,
             });
+        });
+        check("presence=50", |policy| {
+            policy.presence = Some(PresencePolicy { members_max: 50 });
         });
         check("retain=last", |policy| policy.retention = Retention::Last);
         check("retain=never", |policy| policy.retention = Retention::Never);

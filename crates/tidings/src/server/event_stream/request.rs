@@ -57,7 +57,7 @@ impl StreamRequest {
                     format = EventFormat::named(&value).ok_or_else(wrong)?;
                 }
                 "last-event-id" => last = Some(value.into_owned()),
-                "history" | "selector" => wishes.push(&name, &value),
+                "history" | "selector" | "presence-info" => wishes.push(&name, &value),
                 // Others are for proxies, caches and whoever else looks at them.
                 _ => {}
             }
@@ -80,7 +80,7 @@ impl StreamRequest {
         for destination in &self.destinations {
             let kind = hub.kind(destination);
             match kind.map_err(|error| Problem::bad_request(format!("{error}.")))? {
-                Kind::Topic => {}
+                Kind::Topic | Kind::Presence => {}
                 kind => {
                     let why = "its messages have to be acknowledged, which a stream cannot";
                     let text = format!("{destination} is a {kind}: {why}. Subscribe by STOMP.");

@@ -11,6 +11,7 @@ impl StompSession {
         let client_id = connect.headers.get("client-id").filter(|id| !id.is_empty());
         let user = connect.login.filter(|login| !login.is_empty());
         self.owner = client_id.or(user.as_deref()).unwrap_or_default().into();
+        self.user = user.as_deref().map(Into::into);
         self.server.accept(&session.id().to_string(), user.as_deref());
         let vitals = session.vitals();
         vitals.set_expiry(None);

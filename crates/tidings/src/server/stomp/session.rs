@@ -20,6 +20,8 @@ pub(super) struct StompSession {
     pub(super) key: SessionKey,
     /// Whom durable subscriptions belong to: the `client-id` of CONNECT, or the login.
     pub(super) owner: Box<str>,
+    /// The login, if there was one.
+    pub(super) user: Option<Box<str>>,
     pub(super) connected: bool,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
@@ -29,7 +31,7 @@ impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        Self { server, shared, key, owner: "".into(), connected: false, held: None }
+        Self { server, shared, key, owner: "".into(), user: None, connected: false, held: None }
     }
 
     /// Handles the events of the input, one at a time: the next frame is not even decoded before

@@ -21,10 +21,11 @@ impl StompSession {
         let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
         let Some(version) = self.server.version() else { return };
         let options = SubscribeOptions::from_headers(&headers, id.as_str(), &self.owner);
-        let options = match options {
+        let mut options = match options {
             Ok(options) => options,
             Err(error) => return self.fail((&error).into(), receipt),
         };
+        options.member.get_or_insert_default().user.clone_from(&self.user);
         self.prepare_subscribe(session, &destination, &options).await;
         let class = EncodingClass::stomp(version, id.on_wire());
         let request = broker::Subscribe {
