@@ -19,7 +19,7 @@ impl StompSession {
                 session: session.clone(),
                 messenger: self.shared.messenger.clone(),
             };
-            self.handle_by_controller(message).await;
+            Box::pin(self.handle_by_controller(message)).await;
             return self.receipt_after(session, None, receipt);
         }
         let sender = self.sender(session);

@@ -45,7 +45,7 @@ impl StompSession {
             self.transmit(session).await?;
         }
         if self.server.is_closed() {
-            self.released().await;
+            Box::pin(self.released()).await;
             session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "STOMP session ended"));
         }
         Ok(())
@@ -59,25 +59,29 @@ impl StompSession {
                     None => continue,
                 }
             }
-            session.send(stomp_message(frame)).await?;
+            Box::pin(session.send(stomp_message(frame))).await?;
         }
         Ok(())
     }
 
+    /// What is rarer than SEND and ACK has its future in a box of its own: all sessions would have to keep room for
+    /// the largest one otherwise.
     async fn handle_event(&mut self, session: &Session, event: Event) {
         match event {
-            Event::Connect(connect) => self.connect(session, connect).await,
+            Event::Connect(connect) => Box::pin(self.connect(session, connect)).await,
             Event::Send(send) => self.send(session, send).await,
-            Event::Subscribe(subscribe) => self.subscribe(session, subscribe).await,
+            Event::Subscribe(subscribe) => Box::pin(self.subscribe(session, subscribe)).await,
             Event::Unsubscribe { id, headers, receipt } => {
-                self.unsubscribe(session, &id, &headers, receipt).await;
+                Box::pin(self.unsubscribe(session, &id, &headers, receipt)).await;
             }
             Event::Ack(ack) => self.settle(session, ack, None),
             Event::Nack(nack) => {
                 let action = nack_action(nack.requeue);
                 self.settle(session, nack, Some(action));
             }
-            Event::Transaction(actions, receipt) => self.commit(session, actions, receipt).await,
+            Event::Transaction(actions, receipt) => {
+                Box::pin(self.commit(session, actions, receipt)).await;
+            }
             Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
             _ => {}
         }
