@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, BTreeSet, HashMap, HashSet};
 use std::sync::Arc;
 
 use crate::message::Message;
@@ -13,8 +13,9 @@ pub struct Batch {
     opened: BTreeMap<QueueId, Arc<QueueDefinition>>,
     closed: HashSet<QueueId>,
     marks: HashMap<QueueId, Position>,
-    puts: HashMap<(QueueId, Position), Arc<Message>>,
-    removes: HashSet<(QueueId, Position)>,
+    /// In order, in which a store that keeps an order is quicker to write them.
+    puts: BTreeMap<(QueueId, Position), Arc<Message>>,
+    removes: BTreeSet<(QueueId, Position)>,
 }
 
 impl Batch {
@@ -107,12 +108,13 @@ impl Batch {
         self.marks.iter().map(|(queue, below)| (*queue, *below))
     }
 
-    /// Messages that queues have no more. Some may never have been stored.
+    /// Messages that queues have no more, in the order of queues and positions. Some may never have
+    /// been stored.
     pub fn removes(&self) -> impl Iterator<Item = (QueueId, Position)> {
         self.removes.iter().copied()
     }
 
-    /// Messages that queues have from now on.
+    /// Messages that queues have from now on, in the order of queues and positions.
     pub fn puts(&self) -> impl Iterator<Item = (QueueId, Position, &Message)> {
         self.puts.iter().map(|((queue, position), message)| (*queue, *position, &**message))
     }

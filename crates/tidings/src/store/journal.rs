@@ -39,6 +39,14 @@ struct State {
     /// Why the last attempt to store something failed.
     failure: Option<Arc<StoreError>>,
     life: Life,
+    writer: Writer,
+}
+
+/// What the thread that writes does. It is woken only if it waits: to wake nobody is a system call too.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Writer {
+    Works,
+    Waits,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -74,6 +82,7 @@ impl Journal {
                 waiting: Vec::new(),
                 failure: None,
                 life: Life::Running,
+                writer: Writer::Works,
             }),
             wake: Condvar::new(),
             ended: Condvar::new(),
@@ -94,8 +103,13 @@ impl Journal {
 
     /// The operation has ended.
     pub(crate) fn finish(&self, ticket: BatchNumber) {
-        self.lock().collector.finish(ticket);
-        self.wake.notify_one();
+        let mut state = self.lock();
+        state.collector.finish(ticket);
+        let waits = state.writer == Writer::Waits;
+        drop(state);
+        if waits {
+            self.wake.notify_one();
+        }
     }
 
     /// Has `awaiting` told when a batch is stored.
@@ -166,8 +180,10 @@ impl Journal {
 
     /// Waits until there is something to write and the operations in it have ended.
     fn next_batch(&self) -> Option<(BatchNumber, Batch)> {
-        let idle = |state: &mut State| state.collector.is_empty() && state.life == Life::Running;
-        let state = self.wake.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
+        let mut state = self.lock();
+        while state.collector.is_empty() && state.life == Life::Running {
+            state = self.wait(state);
+        }
         (!state.collector.is_empty()).then(|| self.close_batch(state))
     }
 
@@ -177,9 +193,17 @@ impl Journal {
         loop {
             match state.collector.take_closed() {
                 Some(closed) => return closed,
-                None => state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner),
+                None => state = self.wait(state),
             }
         }
+    }
+
+    /// Waits as the writer, until something may have changed.
+    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
+        state.writer = Writer::Waits;
+        let mut state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+        state.writer = Writer::Works;
+        state
     }
 
     /// Stores a batch and, if that takes more than one attempt, what has come meanwhile. Gives up
