@@ -143,6 +143,17 @@ impl fmt::Display for InvalidHeader {
 
 impl Error for InvalidHeader {}
 
+impl SendError {
+    /// The queue that had no room. It tells when it has.
+    #[must_use]
+    pub fn full_queue(&self) -> Option<&Destination> {
+        match self {
+            Self::QueueFull { destination, .. } => Some(destination),
+            _ => None,
+        }
+    }
+}
+
 fn differs(f: &mut fmt::Formatter<'_>, queue: &Destination, argument: &str) -> fmt::Result {
     write!(f, "queue {queue} exists with another {argument}: give the same value or leave it out")
 }

@@ -285,7 +285,7 @@ impl Sink<u64> for Log {
         self.storage.unwrap_or(Storage::Available)
     }
 
-    fn has_room(&mut self) {
+    fn has_room(&mut self, _: &Destination) {
         self.rooms += 1;
     }
 }

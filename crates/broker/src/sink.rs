@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use crate::acknowledgement::AckId;
 use crate::dead_letter::DeadLetter;
+use crate::destination::Destination;
 use crate::message::Message;
 use crate::record::Change;
 use crate::subscribers::Subscribers;
@@ -61,7 +62,9 @@ pub trait Sink<S> {
     }
 
     /// A queue that has refused messages because it was full takes some again.
-    fn has_room(&mut self) {}
+    fn has_room(&mut self, queue: &Destination) {
+        let _ = queue;
+    }
 
     /// A message is given up for good: a dead letter for which there is no place.
     fn discard(&mut self, letter: &DeadLetter) {

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::Extensions;
 use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, DestinationPolicy};
@@ -29,6 +30,9 @@ use crate::store::Store;
 /// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
 const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
+/// How long a sender waits for room in a queue: 30 s.
+const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(30);
+
 /// Puts an [`App`] together. Made by [`App::builder`].
 ///
 /// Mistakes are gathered, and told all at once by [`build`](Self::build).
@@ -45,6 +49,7 @@ pub struct AppBuilder {
     state_values: Extensions,
     store: Option<Box<dyn Store>>,
     broker: BrokerOptions,
+    publish_wait_max: Duration,
     mistakes: Vec<Mistake>,
 }
 
@@ -65,6 +70,7 @@ impl App {
             state_values: Extensions::new(),
             store: None,
             broker: BrokerOptions::default(),
+            publish_wait_max: PUBLISH_WAIT_MAX,
             mistakes: Vec::new(),
         }
     }
@@ -336,6 +342,15 @@ impl AppBuilder {
         self
     }
 
+    /// Sets how long a sender waits while a queue has no room, before its message is refused; zero is not at
+    /// all. Meanwhile nothing more is read from its connection, not even ACK: so a client that is to
+    /// make the room itself, on the same connection, gets ERROR then. Default: 30 s.
+    #[must_use]
+    pub fn publish_wait_max(mut self, publish_wait_max: Duration) -> Self {
+        self.publish_wait_max = publish_wait_max;
+        self
+    }
+
     /// Sets what the names of topics start with. Default `/topic/`.
     #[must_use]
     pub fn topic_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
@@ -436,8 +451,8 @@ impl AppBuilder {
 
         let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
         let (hub, recovery) = match self.store {
-            None => (Hub::new(self.broker), Recovery::default()),
-            Some(store) => Hub::with_store(self.broker, store)
+            None => (Hub::new(self.broker, self.publish_wait_max), Recovery::default()),
+            Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
                 .map_err(|error| BuildError::of(Mistake::Store(error)))?,
         };
         let stomp = StompDoor::new(&ground, hub, controllers, listeners, prefix);

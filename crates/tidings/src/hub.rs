@@ -1,19 +1,25 @@
 //! The broker with the sessions it delivers to: where every door meets.
 
+mod publishing;
+mod rooms;
+
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Format, Kind, Members, Message, SendError, Sender, SessionKey, Sink, Storage, SubscribeError,
+    Format, Kind, Members, Message, SendError, SessionKey, Sink, Storage, SubscribeError,
     Subscribers, Subscription, Timestamp, TokenSource,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 
+pub(crate) use self::publishing::Published;
+use self::rooms::Rooms;
 use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard};
@@ -37,23 +43,27 @@ pub(crate) struct Hub {
     runtime: OnceLock<Handle>,
     /// When the broker is going to be told the time.
     alarm: Mutex<Option<Timestamp>>,
+    rooms: Rooms,
+    /// How long a sender waits for room in a queue.
+    publish_wait_max: Duration,
 }
 
 impl Hub {
     /// A hub whose queues are in memory only.
-    pub(crate) fn new(options: BrokerOptions) -> Arc<Self> {
+    pub(crate) fn new(options: BrokerOptions, publish_wait_max: Duration) -> Arc<Self> {
         let options = BrokerOptions {
             message_id_prefix: random_text(),
             history_epoch: random_text(),
             tokens: TOKENS,
             ..options
         };
-        Self::with_broker(Broker::new(options), None)
+        Self::with_broker(Broker::new(options), None, publish_wait_max)
     }
 
     /// A hub whose durable queues are in a store, with what is there, and how much that is.
     pub(crate) fn with_store(
         options: BrokerOptions,
+        publish_wait_max: Duration,
         mut store: Box<dyn Store>,
     ) -> Result<(Arc<Self>, Recovery), StoreError> {
         let recovered = store.recover()?;
@@ -66,7 +76,8 @@ impl Hub {
             tokens: TOKENS,
             ..options
         };
-        let hub = Self::with_broker(Broker::new(options), Some(Journal::start(store)));
+        let journal = Some(Journal::start(store));
+        let hub = Self::with_broker(Broker::new(options), journal, publish_wait_max);
         for queue in recovered.queues {
             let name = queue.definition.name.clone();
             let taken = hub.deliver(|broker, sink| broker.recover(clock::now(), queue, sink));
@@ -77,13 +88,19 @@ impl Hub {
         Ok((hub, recovery))
     }
 
-    fn with_broker(broker: Broker<Session>, journal: Option<Arc<Journal>>) -> Arc<Self> {
+    fn with_broker(
+        broker: Broker<Session>,
+        journal: Option<Arc<Journal>>,
+        publish_wait_max: Duration,
+    ) -> Arc<Self> {
         Arc::new(Self {
             broker,
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
             alarm: Mutex::default(),
+            rooms: Rooms::default(),
+            publish_wait_max,
         })
     }
 
@@ -118,34 +135,6 @@ impl Hub {
         self.broker.kind(destination)
     }
 
-    /// Publishes a message. Returns how many subscribers it was for.
-    pub(crate) fn publish(
-        self: &Arc<Self>,
-        destination: &str,
-        headers: Headers,
-        body: Bytes,
-    ) -> Result<usize, PublishError> {
-        self.publish_recorded(None, destination, headers, body).map(|(subscribers, _)| subscribers)
-    }
-
-    /// Publishes a message of a session, if it is one's. Also returns the batch that has to be stored
-    /// before the message is safe.
-    pub(crate) fn publish_recorded(
-        self: &Arc<Self>,
-        sender: Option<Sender<'_, Session>>,
-        destination: &str,
-        headers: Headers,
-        body: Bytes,
-    ) -> Result<(usize, Option<BatchNumber>), PublishError> {
-        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
-        let now = clock::now();
-        let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
-            Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
-            None => broker.send(now, destination, headers, body, sink),
-        });
-        Ok((sent?.subscribers, batch))
-    }
-
     /// Lets `operation` work on the broker, and delivers what comes of it.
     pub(crate) fn deliver<T>(
         self: &Arc<Self>,
@@ -165,12 +154,16 @@ impl Hub {
             journal: self.journal.as_deref(),
             batch: None,
             backlogged: Vec::new(),
+            with_room: Vec::new(),
             wake_at: None,
         };
         let result = operation(&self.broker, &mut deliveries);
         let batch = deliveries.batch;
         if let (Some(journal), Some(batch)) = (&self.journal, batch) {
             journal.finish(batch);
+        }
+        for queue in &deliveries.with_room {
+            self.rooms.tell(queue);
         }
         for (key, session) in deliveries.backlogged {
             self.resume_when_drained(key, session);
@@ -258,6 +251,8 @@ pub(crate) struct Deliveries<'a> {
     /// What has to be stored is in this batch.
     batch: Option<BatchNumber>,
     backlogged: Vec<(SessionKey, Session)>,
+    /// Queues that were full, and take messages again.
+    with_room: Vec<Destination>,
     /// When the broker wants to be told the time.
     wake_at: Option<Timestamp>,
 }
@@ -356,6 +351,10 @@ impl Sink<Session> for Deliveries<'_> {
 
     fn storage(&self) -> Storage {
         self.journal.map_or(Storage::Available, Journal::storage)
+    }
+
+    fn has_room(&mut self, queue: &Destination) {
+        self.with_room.push(queue.clone());
     }
 
     fn wake_at(&mut self, at: Timestamp) {

@@ -5,6 +5,7 @@ mod support;
 
 use support::{Raw, Running, serve};
 use tidings::App;
+use tidings::messaging::Outgoing;
 use tidings::store::{Batch, MemoryStore, Recovered, Store, StoreError, StoreFault};
 
 async fn start(store: impl Store + 'static) -> Running {
@@ -114,6 +115,39 @@ async fn whoever_waits_for_what_cannot_be_stored_is_told_why() {
     let error = client.read_to_end().await;
     assert!(error.contains("message:cannot store") && error.contains("no room left"), "{error}");
     assert!(!error.contains("RECEIPT"), "{error}");
+}
+
+#[tokio::test]
+async fn a_sender_without_receipt_is_told_when_its_message_cannot_be_stored() {
+    let server = start(Full).await;
+    for frames in [
+        "SEND\ndestination:/queue/a\npersistent:true\n\nm\0",
+        "BEGIN\ntransaction:t\n\n\0SEND\ndestination:/queue/a\npersistent:true\n\
+         transaction:t\n\nm\0COMMIT\ntransaction:t\n\n\0",
+    ] {
+        let mut client = client(&server).await;
+        client.write(frames).await;
+        let error = client.read_to_end().await;
+        assert!(error.contains("message:cannot store"), "{error}");
+    }
+}
+
+#[tokio::test]
+async fn a_messenger_knows_when_its_message_is_stored() {
+    let order = || {
+        let order = Outgoing::to("/queue/a", "m").unwrap();
+        order.header("persistent", "true")
+    };
+    let store = MemoryStore::new();
+    let app = App::builder().store(store.clone()).build().unwrap();
+    let sent = app.messenger().publish(order()).await.unwrap();
+    sent.stored().await.unwrap();
+    assert_eq!(store.clone().recover().unwrap().messages(), 1);
+    // What is not to be stored need not wait.
+    app.messenger().send("/queue/a", "m").await.unwrap().stored().await.unwrap();
+    let app = App::builder().store(Full).build().unwrap();
+    let sent = app.messenger().publish(order()).await.unwrap();
+    assert_eq!(sent.stored().await.unwrap_err().fault(), StoreFault::Full);
 }
 
 #[test]

@@ -330,7 +330,7 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
     let too_many = vec![acked(), send("/queue/y"), send("/queue/y"), send("/queue/y")];
     let failed = recording.broker.commit(now(), session, too_many, log).unwrap_err();
     assert_eq!(failed.at, 3);
-    assert!(matches!(failed.cause, CommitFailure::Send(SendError::QueueFull { .. })));
+    assert!(matches!(failed.cause, CommitFailure::Send(SendError::MessageTooLarge { .. })));
     let unknown = vec![send("/queue/y"), Action::Ack(AckTarget::Ack("1.99"))];
     let failed = recording.broker.commit(now(), session, unknown, log).unwrap_err();
     assert!(matches!((failed.at, failed.cause), (1, CommitFailure::Ack(_))));

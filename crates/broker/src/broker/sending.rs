@@ -256,7 +256,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if admission == Admission::IfThereIsRoom {
             for queue in bound {
                 let room = queue.check_room(std::iter::once(&**message));
-                room.map_err(|refusal| refused(&message.destination, refusal))?;
+                room.map_err(|refusal| refused(queue.name(), refusal))?;
             }
         }
         for queue in bound {

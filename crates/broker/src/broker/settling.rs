@@ -193,7 +193,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 let messages = queued.entry(queue.name().clone()).or_default();
                 messages.push(Arc::clone(message));
                 let room = queue.check_room(messages.iter().map(|message| &**message));
-                room.map_err(|refusal| refused(destination, refusal))?;
+                room.map_err(|refusal| refused(queue.name(), refusal))?;
             }
         }
         Ok(())
@@ -275,6 +275,17 @@ fn first_settled(answers: impl Iterator<Item = Answer>) -> Option<Answer> {
         }
     }
     answer
+}
+
+impl CommitError {
+    /// The queue that had no room. It tells when it has.
+    #[must_use]
+    pub fn full_queue(&self) -> Option<&Destination> {
+        match &self.cause {
+            CommitFailure::Send(error) => error.full_queue(),
+            CommitFailure::Ack(_) => None,
+        }
+    }
 }
 
 impl fmt::Display for CommitError {

@@ -3,8 +3,8 @@ use std::sync::Arc;
 
 use tidings_broker::Members;
 
-use super::{HandlerError, IntoPayload, Outgoing};
-use crate::hub::{Hub, PublishError};
+use super::{HandlerError, IntoPayload, Outgoing, Sent};
+use crate::hub::{Hub, PublishError, Published};
 
 /// Sends to the destinations of an application from anywhere: a handler, a timer, another
 /// framework's code. Spring's `SimpMessagingTemplate`. Cheap to clone.
@@ -17,7 +17,8 @@ impl Messenger {
     }
 
     /// Sends a message to a destination of the broker. The payload is encoded once, however many
-    /// subscribers there are. Returns how many there were.
+    /// subscribers there are. Where a queue has no room, it waits until consumers have caught up, at most
+    /// [`publish_wait_max`](crate::AppBuilder::publish_wait_max).
     ///
     /// # Errors
     ///
@@ -25,13 +26,14 @@ impl Messenger {
     ///
     /// # Cancel safety
     ///
-    /// A future that was never polled has sent nothing.
+    /// A future that was dropped before it was ready has sent nothing.
     pub async fn send(
         &self,
         destination: &str,
         payload: impl IntoPayload + Send,
-    ) -> Result<usize, MessengerError> {
-        self.publish(Outgoing::to(destination, payload).map_err(MessengerError::Payload)?)
+    ) -> Result<Sent, MessengerError> {
+        let message = Outgoing::to(destination, payload).map_err(MessengerError::Payload)?;
+        self.publish(message).await
     }
 
     /// Who is subscribed to a topic by its name: sessions, each with its login and what it has said of itself.
@@ -40,10 +42,52 @@ impl Messenger {
         self.0.presence(destination)
     }
 
-    /// Sends a message that is put together already.
-    pub(crate) fn publish(&self, message: Outgoing) -> Result<usize, MessengerError> {
+    /// As [`send`](Self::send), without waiting: a queue without room is an error.
+    ///
+    /// # Errors
+    ///
+    /// When the payload cannot be encoded, or the broker does not take the message now.
+    pub fn try_send(
+        &self,
+        destination: &str,
+        payload: impl IntoPayload,
+    ) -> Result<Sent, MessengerError> {
+        let message = Outgoing::to(destination, payload).map_err(MessengerError::Payload)?;
         let Outgoing { destination, headers, body } = message;
-        self.0.publish(&destination, headers, body).map_err(MessengerError::Publish)
+        let published = self.0.try_publish(None, &destination, headers, body);
+        published.map(|published| self.sent(published)).map_err(MessengerError::Publish)
+    }
+
+    /// As [`send`](Self::send), a message with headers of its own: `persistent:true` has a durable queue
+    /// store it.
+    ///
+    /// ```
+    /// use tidings::App;
+    /// use tidings::messaging::Outgoing;
+    ///
+    /// # async fn order(app: App) -> Result<(), Box<dyn std::error::Error>> {
+    /// let order = Outgoing::to("/queue/orders", "one of those")?.header("persistent", "true");
+    /// app.messenger().publish(order).await?.stored().await?;
+    /// # Ok(())
+    /// # }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// When the broker does not take the message.
+    ///
+    /// # Cancel safety
+    ///
+    /// As for [`send`](Self::send).
+    pub async fn publish(&self, message: Outgoing) -> Result<Sent, MessengerError> {
+        let Outgoing { destination, headers, body } = message;
+        let published = self.0.publish(None, &destination, headers, body).await;
+        published.map(|published| self.sent(published)).map_err(MessengerError::Publish)
+    }
+
+    fn sent(&self, published: Published) -> Sent {
+        let Published { subscribers, batch } = published;
+        Sent::new(subscribers, self.0.journal().cloned().zip(batch))
     }
 }
 

@@ -8,6 +8,7 @@ mod from_message;
 mod messenger;
 mod pattern;
 mod payload;
+mod sent;
 mod session_event;
 
 pub use controller::{Controller, Mapping};
@@ -17,6 +18,7 @@ pub use from_message::marker;
 pub use from_message::{FromMessage, FromMessageParts, MessageParts};
 pub use messenger::{Messenger, MessengerError};
 pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
+pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 

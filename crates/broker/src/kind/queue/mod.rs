@@ -196,15 +196,24 @@ impl<S> Queue<S> {
         &self,
         messages: impl Iterator<Item = &'m Message>,
     ) -> Result<(), Refusal> {
-        let state = lock(&self.state);
+        let mut state = lock(&self.state);
+        if state.settings.overflow != QueueOverflow::Wait {
+            return Ok(());
+        }
         let (mut count, mut octets) = (state.backlog.len(), state.backlog.octets());
+        let (mut together, mut octets_together) = (0, 0);
         for message in messages {
-            if state.settings.overflow != QueueOverflow::Wait {
-                continue;
+            if let Err(limit) = state.settings.check_room(count, octets, message) {
+                // An empty queue would not have room for all of them either.
+                if state.settings.check_room(together, octets_together, message).is_err() {
+                    return Err(Refusal::TooLarge(limit));
+                }
+                state.refused = Refused::Something;
+                return Err(Refusal::Full(limit));
             }
-            state.settings.check_room(count, octets, message).map_err(Refusal::Full)?;
-            count += 1;
-            octets += message.octets();
+            let more = message.octets();
+            (count, octets) = (count + 1, octets + more);
+            (together, octets_together) = (together + 1, octets_together + more);
         }
         Ok(())
     }

@@ -183,7 +183,7 @@ impl<S> State<S> {
             && self.settings.has_room(self.backlog.len(), self.backlog.octets())
         {
             self.refused = Refused::Nothing;
-            operation.sink.has_room();
+            operation.sink.has_room(&self.name);
         }
         let unused = self.settings.expires.filter(|_| self.is_unused());
         let unused = unused.map(|after| self.idle_since.after(after));

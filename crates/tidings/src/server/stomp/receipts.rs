@@ -56,6 +56,14 @@ impl HeldFrames {
         }
     }
 
+    /// Sees to it that the session is told if a batch cannot be stored.
+    pub(super) fn watch(self: &Arc<Self>, journal: &Journal, number: BatchNumber) {
+        let is_watched = self.lock().frames.back().is_some_and(|(last, _)| *last >= number);
+        if !is_watched {
+            self.hold(journal, number, Bytes::new());
+        }
+    }
+
     /// Holds a frame back that waits for nothing itself, if others are held back. Returns it if not.
     pub(super) fn hold_behind(&self, frame: Bytes) -> Option<Bytes> {
         self.lock().frames.hold_behind(frame)
@@ -140,6 +148,23 @@ impl StompSession {
         while let Some(frame) = self.server.poll_transmit() {
             held.hold(journal, batch, frame);
         }
+    }
+
+    /// The broker has taken what the client has sent: gives the receipt once that is stored. Without a
+    /// receipt the client is told only if it cannot be stored.
+    pub(super) fn sent(
+        &mut self,
+        session: &Session,
+        batch: Option<BatchNumber>,
+        receipt: Option<ReceiptId>,
+    ) {
+        if receipt.is_some() {
+            return self.receipt_after(session, batch, receipt);
+        }
+        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal()) else { return };
+        let Some(version) = self.server.version() else { return };
+        let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+        held.watch(journal, batch);
     }
 
     pub(super) fn acknowledge_receipt(&mut self, receipt: Option<ReceiptId>) {

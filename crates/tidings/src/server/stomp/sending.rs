@@ -1,10 +1,13 @@
 //! SEND: to a handler or to the broker.
 
+use std::sync::Arc;
+
 use tidings_broker::Sender;
 use tidings_stomp::Send;
 
 use super::session::StompSession;
 use crate::endpoint::Session;
+use crate::hub::Published;
 use crate::messaging::{InboundMessage, Outgoing};
 
 impl StompSession {
@@ -22,9 +25,11 @@ impl StompSession {
             Box::pin(self.handle_by_controller(message)).await;
             return self.receipt_after(session, None, receipt);
         }
+        // While it waits for room in a queue, nothing more is read from the client.
         let sender = self.sender(session);
-        match self.shared.hub.publish_recorded(sender, &destination, headers, body) {
-            Ok((_, batch)) => self.receipt_after(session, batch, receipt),
+        let hub = Arc::clone(&self.shared.hub);
+        match hub.publish(sender, &destination, headers, body).await {
+            Ok(Published { batch, .. }) => self.sent(session, batch, receipt),
             Err(error) => self.fail(error.to_stomp(), receipt),
         }
     }
@@ -41,14 +46,14 @@ impl StompSession {
             return tracing::debug!(destination, "no handler for this destination");
         };
         for reply in replies {
-            self.publish_reply(reply);
+            self.publish_reply(reply).await;
         }
     }
 
-    pub(super) fn publish_reply(&self, reply: Outgoing) {
+    pub(super) async fn publish_reply(&self, reply: Outgoing) {
         // The client may have chosen a part of the destination, so this is no fault of ours.
         let destination = reply.destination.clone();
-        if let Err(error) = self.shared.messenger.publish(reply) {
+        if let Err(error) = self.shared.messenger.publish(reply).await {
             tracing::debug!(%error, destination, "reply of a handler was not sent");
         }
     }

@@ -80,13 +80,12 @@ impl StompSession {
             for_broker.push(action);
         }
         let Some(sender) = self.sender(session) else { return };
-        let (committed, batch) = self
-            .shared
-            .hub
-            .deliver_recorded(|broker, sink| broker.commit(clock::now(), sender, for_broker, sink));
-        if let Err(error) = committed {
-            return self.fail((&error).into(), receipt);
-        }
+        let committed = self.shared.hub.commit(sender, for_broker).await;
+        let batch = match committed {
+            Ok(batch) => batch,
+            Err(error) => return self.fail((&error).into(), receipt),
+        };
+        self.sent(session, batch, None);
         for send in for_handlers {
             self.send(session, Send { receipt: None, ..send }).await;
         }

@@ -104,7 +104,7 @@ impl StompSession {
         };
         for reply in replies {
             if !reply.destination.is_empty() {
-                self.publish_reply(reply);
+                self.publish_reply(reply).await;
                 continue;
             }
             let id = subscribe.id.on_wire();

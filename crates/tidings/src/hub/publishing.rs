@@ -1,0 +1,136 @@
+//! Sending to the broker, and waiting where a queue has no room.
+
+use std::pin::pin;
+use std::sync::Arc;
+
+use bytes::Bytes;
+use tidings_broker::{Action, CommitError, Destination, SendError, Sender};
+use tidings_stomp::Headers;
+use tokio::runtime::Handle;
+use tokio::time::{Instant, sleep_until};
+
+use super::{Hub, PublishError};
+use crate::clock;
+use crate::endpoint::Session;
+use crate::store::BatchNumber;
+
+/// What came of a message.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Published {
+    /// To how many subscribers it was handed at once.
+    pub(crate) subscribers: usize,
+    /// What has to be stored before it is safe.
+    pub(crate) batch: Option<BatchNumber>,
+}
+
+impl Hub {
+    /// Publishes a message, of a session if it is one's.
+    ///
+    /// # Errors
+    ///
+    /// A full queue is one.
+    pub(crate) fn try_publish(
+        self: &Arc<Self>,
+        sender: Option<Sender<'_, Session>>,
+        destination: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Published, PublishError> {
+        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
+        let now = clock::now();
+        let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
+            Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
+            None => broker.send(now, destination, headers, body, sink),
+        });
+        Ok(Published { subscribers: sent?.subscribers, batch })
+    }
+
+    /// Publishes a message. Where a queue is full, it waits for room.
+    ///
+    /// # Errors
+    ///
+    /// A queue that is full all the time until [`publish_wait_max`](Self::publish_wait_max) is one.
+    pub(crate) async fn publish(
+        self: &Arc<Self>,
+        sender: Option<Sender<'_, Session>>,
+        destination: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Published, PublishError> {
+        match self.try_publish(sender, destination, headers.clone(), body.clone()) {
+            Err(error) if error.0.full_queue().is_some() => {
+                let attempt =
+                    || self.try_publish(sender, destination, headers.clone(), body.clone());
+                Box::pin(self.when_there_is_room(error, |error| error.0.full_queue(), attempt))
+                    .await
+            }
+            done => done,
+        }
+    }
+
+    /// Does what a transaction has gathered. Where a queue is full, it waits for room.
+    ///
+    /// # Errors
+    ///
+    /// As for [`publish`](Self::publish).
+    pub(crate) async fn commit(
+        self: &Arc<Self>,
+        sender: Sender<'_, Session>,
+        actions: Vec<Action<'_>>,
+    ) -> Result<Option<BatchNumber>, CommitError> {
+        let try_commit = |actions| {
+            let (committed, batch) = self.deliver_recorded(|broker, sink| {
+                broker.commit(clock::now(), sender, actions, sink)
+            });
+            committed.map(|()| batch)
+        };
+        match try_commit(actions.clone()) {
+            Err(error) if error.full_queue().is_some() => {
+                let attempt = || try_commit(actions.clone());
+                Box::pin(self.when_there_is_room(error, CommitError::full_queue, attempt)).await
+            }
+            done => done,
+        }
+    }
+
+    /// Tries again whenever the queue that was full may have room, until it is too late.
+    async fn when_there_is_room<T, E>(
+        &self,
+        mut error: E,
+        full_queue: fn(&E) -> Option<&Destination>,
+        mut attempt: impl FnMut() -> Result<T, E>,
+    ) -> Result<T, E> {
+        // Senders may be outside of any runtime.
+        let Some(runtime) = Handle::try_current().ok().or_else(|| self.runtime.get().cloned())
+        else {
+            return Err(error);
+        };
+        let timeout = {
+            let _runtime = runtime.enter();
+            sleep_until(Instant::now() + self.publish_wait_max)
+        };
+        let mut timeout = pin!(timeout);
+        while let Some(queue) = full_queue(&error).cloned() {
+            let waiting = self.rooms.wait(queue.clone());
+            let mut told = pin!(waiting.told().notified());
+            told.as_mut().enable();
+            // There may have been room since the last attempt.
+            match attempt() {
+                Ok(done) => {
+                    self.rooms.tell(&queue);
+                    return Ok(done);
+                }
+                Err(again) => error = again,
+            }
+            if full_queue(&error) == Some(&queue) {
+                tokio::select! {
+                    () = &mut told => {}
+                    () = &mut timeout => return Err(error),
+                }
+            } else {
+                self.rooms.tell(&queue);
+            }
+        }
+        Err(error)
+    }
+}

@@ -1,0 +1,124 @@
+//! Senders that are faster than consumers, and consumers that are slower than topics.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
+
+use std::time::Duration;
+
+use support::{Raw, Running, serve};
+use tidings::broker::Limits;
+use tidings::{App, AppBuilder};
+
+/// An application whose queues hold two messages.
+fn narrow() -> AppBuilder {
+    App::builder().broker_limits(Limits { queue_messages_max: 2, ..Limits::default() })
+}
+
+async fn start(app: AppBuilder) -> Running {
+    serve(app.build().unwrap()).await
+}
+
+async fn client(server: &Running) -> Raw {
+    let mut client = Raw::connect(server.stomp).await;
+    client.write("CONNECT\naccept-version:1.2\nhost:x\n\n\0").await;
+    client.read_until("\0").await;
+    client
+}
+
+fn send(number: u32) -> String {
+    format!("SEND\ndestination:/queue/a\nreceipt:r{number}\n\nm{number}\0")
+}
+
+#[tokio::test]
+async fn a_sender_to_a_full_queue_waits_for_its_receipt_until_there_is_room() {
+    let server = start(narrow()).await;
+    let mut observer = client(&server).await;
+    observer.write("SUBSCRIBE\nid:o\ndestination:/topic/t\nreceipt:o\n\n\0").await;
+    observer.read_until("receipt-id:o").await;
+    let mut publisher = client(&server).await;
+    let frames: String = (0..6).map(send).collect();
+    publisher.write(format!("{frames}SEND\ndestination:/topic/t\n\nbehind\0")).await;
+    publisher.read_until("receipt-id:r1\n\n\0").await;
+    let mut consumer = client(&server).await;
+    let subscribe = "SUBSCRIBE\nid:c\ndestination:/queue/a\nack:client\n\n\0";
+    consumer.write(subscribe).await;
+    let mut messages = consumer.read_until("\nm1\0").await;
+    for number in [1, 3, 5] {
+        let ack = messages.lines().filter_map(|line| line.strip_prefix("ack:")).next_back();
+        consumer.write(format!("ACK\nid:{}\n\n\0", ack.unwrap())).await;
+        if number < 5 {
+            messages = consumer.read_until(&format!("\nm{}\0", number + 2)).await;
+            assert!(messages.contains(&format!("\nm{}\0", number + 1)), "in order: {messages}");
+        }
+    }
+    let receipts = publisher.read_until("receipt-id:r5\n\n\0").await;
+    assert!(!receipts.contains("ERROR"), "{receipts}");
+    observer.read_until("\nbehind\0").await;
+}
+
+#[tokio::test]
+async fn several_senders_that_wait_all_get_their_turn() {
+    let server = start(narrow()).await;
+    let mut publishers = Vec::new();
+    for number in 0..8 {
+        let mut publisher = client(&server).await;
+        publisher.write(send(number)).await;
+        publishers.push(publisher);
+    }
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:c\ndestination:/queue/a\n\n\0").await;
+    for (number, publisher) in publishers.iter_mut().enumerate() {
+        publisher.read_until(&format!("receipt-id:r{number}\n\n\0")).await;
+    }
+}
+
+#[tokio::test]
+async fn a_client_that_would_have_to_make_the_room_itself_is_refused_in_the_end() {
+    let server = start(narrow().publish_wait_max(Duration::from_millis(50))).await;
+    let mut client = client(&server).await;
+    client.write("SUBSCRIBE\nid:c\ndestination:/queue/a\nack:client\n\n\0").await;
+    client.write((0..3).map(send).collect::<String>()).await;
+    let error = client.read_until("message:queue is full").await;
+    assert!(error.contains("receipt-id:r1\n"), "{error}");
+    assert!(client.read_to_end().await.contains("receipt-id:r2"), "of which frame it is");
+}
+
+#[tokio::test]
+async fn a_transaction_waits_as_a_whole() {
+    let server = start(narrow()).await;
+    let mut publisher = client(&server).await;
+    publisher.write(send(0)).await;
+    publisher.read_until("receipt-id:r0").await;
+    let in_transaction = "SEND\ndestination:/queue/a\ntransaction:t\n\nt\0";
+    publisher.write("BEGIN\ntransaction:t\n\n\0").await;
+    publisher.write(in_transaction.repeat(2)).await;
+    publisher.write("COMMIT\ntransaction:t\nreceipt:done\n\n\0").await;
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:c\ndestination:/queue/a\n\n\0").await;
+    let messages = consumer.read_until("\nt\0").await;
+    assert!(messages.contains("\nm0\0"), "{messages}");
+    assert!(!publisher.read_until("receipt-id:done").await.contains("ERROR"));
+    // One that no queue of that size could take need not wait.
+    publisher.write("BEGIN\ntransaction:t\n\n\0").await;
+    publisher.write(in_transaction.repeat(3)).await;
+    publisher.write("COMMIT\ntransaction:t\n\n\0").await;
+    assert!(
+        publisher.read_to_end().await.contains("message:message is too large in a transaction")
+    );
+}
+
+#[tokio::test]
+async fn a_messenger_waits_or_is_refused_at_once() {
+    let app = narrow().build().unwrap();
+    let messenger = app.messenger().clone();
+    for _ in 0..2 {
+        assert_eq!(messenger.try_send("/queue/a", "m").unwrap().subscribers(), 0);
+    }
+    messenger.try_send("/queue/a", "m").unwrap_err();
+    let waiting = tokio::spawn(async move { messenger.send("/queue/a", "last").await });
+    let server = serve(app).await;
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:c\ndestination:/queue/a\n\n\0").await;
+    consumer.read_until("\nlast\0").await;
+    waiting.await.unwrap().unwrap();
+}
