@@ -79,6 +79,9 @@ pub struct SubscribeOptions {
     /// [`Limits::prefetch_default`](crate::Limits::prefetch_default), and 0 is any number, as for
     /// RabbitMQ. Without meaning for topics and for `ack:auto`.
     pub prefetch: Option<u32>,
+    /// Octets of headers and bodies of the messages of a queue that it may have unsettled at a time, though
+    /// always one message. `None` is any number.
+    pub window_octets: Option<u64>,
     /// Which messages it wants; all without one.
     pub selector: Option<Selector>,
     /// Of the consumers of a queue that could take a message, those with the highest number get it.
@@ -108,6 +111,7 @@ impl SubscribeOptions {
     /// What is asked for by who asks for nothing.
     const NONE: Self = Self {
         prefetch: None,
+        window_octets: None,
         selector: None,
         priority: 0,
         exclusivity: Exclusivity::Shared,

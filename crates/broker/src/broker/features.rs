@@ -459,3 +459,30 @@ fn what_was_stored_comes_back_in_order_and_marked_if_it_may_have_been_delivered(
     let removed = recording.log.changes.iter().filter(|change| kind(change) == "remove").count();
     assert_eq!(removed, 2);
 }
+
+#[test]
+fn a_window_in_octets_is_for_what_is_not_settled() {
+    let check = |header: (&str, &str), expected: usize| {
+        let mut recording = Recording::new();
+        recording.subscribe_to(1, "/queue/x", INDIVIDUAL, &[header]).unwrap();
+        recording.send_all("/queue/x", &["12345", "12345", "12345", "12345"]);
+        let got = recording.take();
+        assert_eq!(got.len(), expected, "{header:?}");
+        recording.ack(1, got[0].ack.as_ref().unwrap()).unwrap();
+        let next = recording.take().len();
+        assert_eq!(next, usize::from(expected < 4), "{header:?}");
+    };
+    check(("consumer-window-size", "10"), 2);
+    check(("consumer-window-size", "11"), 3);
+    check(("consumer-window-size", "0"), 1);
+    check(("consumer-window-size", "-1"), 4);
+    check(("credit", "2"), 2);
+    check(("credit", "10,10"), 2);
+    let refused = Recording::new().subscribe_to(
+        1,
+        "/queue/x",
+        INDIVIDUAL,
+        &[("consumer-window-size", "much")],
+    );
+    assert!(matches!(refused, Err(SubscribeError::InvalidHeader(_))), "{refused:?}");
+}

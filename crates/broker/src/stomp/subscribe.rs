@@ -23,6 +23,7 @@ impl SubscribeOptions {
         let selector = selector.map(Selector::parse).transpose();
         Ok(Self {
             prefetch: prefetch(headers)?,
+            window_octets: window_octets(headers)?,
             selector: selector.map_err(SubscribeError::InvalidSelector)?,
             priority: priority(headers)?,
             exclusivity: exclusivity(headers),
@@ -72,6 +73,18 @@ fn prefetch(headers: &Headers) -> Result<Option<u32>, InvalidHeader> {
     // Apollo: messages, then octets.
     let credit = headers.get("credit").and_then(|credit| credit.split(',').next());
     Ok(credit.and_then(number))
+}
+
+/// Artemis: octets, of which -1 is any number, and 0 one message at a time. Apollo: the second number of
+/// `credit`.
+fn window_octets(headers: &Headers) -> Result<Option<u64>, InvalidHeader> {
+    if let Some(value) = headers.get("consumer-window-size") {
+        let octets: i64 = number(value)
+            .ok_or_else(|| invalid("consumer-window-size", value, "a number of octets, or -1"))?;
+        return Ok(u64::try_from(octets).ok());
+    }
+    let octets = headers.get("credit").and_then(|credit| credit.split_once(','));
+    Ok(octets.and_then(|(_, octets)| number(octets)))
 }
 
 fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {

@@ -29,6 +29,10 @@ struct Awaited {
     covers: Covers,
     /// How many messages may be unsettled.
     prefetch: usize,
+    /// How many octets may be unsettled before there is no further message.
+    window_octets: usize,
+    /// How many are.
+    octets: usize,
     next_tag: u64,
     /// In the order of delivery.
     unsettled: BTreeMap<DeliveryTag, Queued>,
@@ -55,12 +59,17 @@ impl<S> Consumer<S> {
             0 => usize::MAX,
             prefetch => usize::try_from(prefetch).unwrap_or(usize::MAX),
         };
+        let window_octets = subscription.options().window_octets;
+        let window_octets = window_octets.and_then(|octets| usize::try_from(octets).ok());
+        let window_octets = window_octets.unwrap_or(usize::MAX);
         let names_messages = subscription.class.version < Version::V1_2;
         let acknowledgement = match covers {
             None => Acknowledgement::OnDelivery,
             Some(covers) => Acknowledgement::Awaited(Box::new(Awaited {
                 covers,
                 prefetch,
+                window_octets,
+                octets: 0,
                 next_tag: 1,
                 unsettled: BTreeMap::new(),
                 tags: names_messages.then(BTreeMap::new),
@@ -91,7 +100,11 @@ impl<S> Consumer<S> {
     pub(super) fn has_credit(&self) -> bool {
         match &self.acknowledgement {
             Acknowledgement::OnDelivery => true,
-            Acknowledgement::Awaited(awaited) => awaited.unsettled.len() < awaited.prefetch,
+            Acknowledgement::Awaited(awaited) => {
+                let has_window =
+                    awaited.unsettled.is_empty() || awaited.octets < awaited.window_octets;
+                awaited.unsettled.len() < awaited.prefetch && has_window
+            }
         }
     }
 
@@ -116,6 +129,9 @@ impl<S> Consumer<S> {
         if let Acknowledgement::Awaited(awaited) = &mut self.acknowledgement {
             if let Some(tags) = &mut awaited.tags {
                 tags.insert(queued.message.message_id.serial(), tag);
+            }
+            if awaited.window_octets < usize::MAX {
+                awaited.octets += queued.message.octets();
             }
             awaited.unsettled.insert(tag, queued);
         }
@@ -173,6 +189,9 @@ impl Awaited {
             }
         };
         settled.push(last);
+        if self.window_octets < usize::MAX {
+            self.octets -= settled.iter().map(|queued| queued.message.octets()).sum::<usize>();
+        }
         if let Some(tags) = &mut self.tags {
             for queued in &settled {
                 tags.remove(&queued.message.message_id.serial());
