@@ -203,6 +203,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         Ok(address.kind())
     }
 
+    /// How the broker is set up.
+    #[must_use]
+    pub fn options(&self) -> &BrokerOptions {
+        &self.options
+    }
+
     /// What one destination holds: a topic, a queue or a pattern that is in use.
     #[must_use]
     pub fn destination(&self, name: &DestinationPattern) -> Option<DestinationStats> {

@@ -70,7 +70,7 @@ pub use options::BrokerOptions;
 pub use pattern::DestinationPattern;
 pub use policy::{
     DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, PresencePolicy,
-    QueueOverflow, RedeliveryDelay, Retention,
+    QueueOverflow, RedeliveryDelay, Retention, SlowConsumers,
 };
 pub use presence::{Member, MemberInfo, Members};
 pub use record::{

@@ -24,6 +24,9 @@ pub struct Limits {
     /// Octets of the retained messages that one subscription to a pattern is given, 256 for each
     /// message included. Default 512 KiB.
     pub retained_octets_max: usize,
+    /// Octets of the messages of topics that wait for one session, where old ones are given up for those
+    /// that read too slowly: see [`SlowConsumers`](crate::SlowConsumers). Default 256 KiB.
+    pub slow_consumer_octets_max: usize,
     /// Messages of a queue that one subscription may have unsettled, unless it asks for another
     /// number. Default 100. Subscriptions with `ack:auto` settle at once and need none.
     pub prefetch_default: u32,
@@ -40,6 +43,7 @@ impl Default for Limits {
             kept_octets_max: 256 * 1024 * 1024,
             retained_matches_max: 1000,
             retained_octets_max: 512 * 1024,
+            slow_consumer_octets_max: 256 * 1024,
             prefetch_default: 100,
         }
     }

@@ -37,6 +37,8 @@ pub struct DestinationPolicy {
     /// How long a message that was not acknowledged waits before it is delivered again.
     /// Default: not at all.
     pub redelivery_delay: RedeliveryDelay,
+    /// What happens to subscribers of a topic who read too slowly. Default: they are closed.
+    pub slow_consumers: SlowConsumers,
     /// Where the messages go that a queue gives up. Default: `/queue/DLQ.` and the queue's name.
     pub dead_letters: DeadLetters,
     /// What a topic keeps of its messages, for subscribers that come back. Default: nothing.
@@ -91,6 +93,19 @@ pub enum Retention {
     Last,
     /// None; `retain` is only a header.
     Never,
+}
+
+/// What happens to a subscriber of a topic who reads more slowly than the topic's messages come.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum SlowConsumers {
+    /// Its connection is closed once its outbox is full. It may come back.
+    #[default]
+    Close,
+    /// It misses the oldest of the messages that wait for it.
+    DropOldest,
+    /// It misses all but the latest: of each destination, one message waits for it.
+    KeepLatest,
 }
 
 /// What happens to a message for which its queue has no room.
@@ -172,6 +187,16 @@ impl DestinationPolicies {
         all.any(DestinationPolicy::keeps_messages)
     }
 
+    /// What happens to subscribers of a topic who read too slowly.
+    #[must_use]
+    pub fn slow_consumers(&self, topic: &Destination) -> SlowConsumers {
+        let close = |policy: &DestinationPolicy| policy.slow_consumers == SlowConsumers::Close;
+        if close(&self.rest) && self.policies.iter().all(|(_, policy)| close(policy)) {
+            return SlowConsumers::Close;
+        }
+        self.of(topic).slow_consumers
+    }
+
     /// The policy of a destination.
     #[must_use]
     pub fn of(&self, destination: &Destination) -> &DestinationPolicy {
@@ -194,6 +219,7 @@ impl Default for DestinationPolicy {
             messages_max: None,
             octets_max: None,
             overflow: QueueOverflow::Wait,
+            slow_consumers: SlowConsumers::Close,
             deliveries_max: 20,
             redelivery_delay: RedeliveryDelay::NONE,
             dead_letters: DeadLetters::QueueNamed("/queue/DLQ.".to_owned()),

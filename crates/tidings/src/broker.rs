@@ -20,5 +20,5 @@
 pub use tidings_broker::{
     DeadLetters, Destination, DestinationError, DestinationPattern, DestinationPolicy,
     HistoryPolicy, Limits, Member, MemberInfo, Members, PresencePolicy, QueueOverflow,
-    RedeliveryDelay, Retention,
+    RedeliveryDelay, Retention, SlowConsumers,
 };

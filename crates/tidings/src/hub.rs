@@ -1,5 +1,6 @@
 //! The broker with the sessions it delivers to: where every door meets.
 
+mod laggards;
 mod publishing;
 mod rooms;
 
@@ -10,14 +11,16 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_broker::{
-    Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination, EncodingClass,
-    Format, Kind, Members, Message, SendError, SessionKey, Sink, Storage, SubscribeError,
-    Subscribers, Subscription, Timestamp, TokenSource,
+    Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination,
+    DestinationPolicies, EncodingClass, Format, Kind, Members, Message, SendError, SessionKey,
+    Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
+    TokenSource,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 
+use self::laggards::{Laggards, Verdict};
 pub(crate) use self::publishing::Published;
 use self::rooms::Rooms;
 use crate::clock;
@@ -44,6 +47,7 @@ pub(crate) struct Hub {
     /// When the broker is going to be told the time.
     alarm: Mutex<Option<Timestamp>>,
     rooms: Rooms,
+    laggards: Arc<Laggards>,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
 }
@@ -93,8 +97,11 @@ impl Hub {
         journal: Option<Arc<Journal>>,
         publish_wait_max: Duration,
     ) -> Arc<Self> {
+        let octets_max = broker.options().limits.slow_consumer_octets_max;
+        let laggards = Arc::new(Laggards::new(octets_max));
         Arc::new(Self {
             broker,
+            laggards,
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
@@ -155,6 +162,9 @@ impl Hub {
             batch: None,
             backlogged: Vec::new(),
             with_room: Vec::new(),
+            policies: &self.broker.options().policies,
+            laggards: &self.laggards,
+            new_laggards: Vec::new(),
             wake_at: None,
         };
         let result = operation(&self.broker, &mut deliveries);
@@ -165,6 +175,11 @@ impl Hub {
         for queue in &deliveries.with_room {
             self.rooms.tell(queue);
         }
+        for (key, session) in deliveries.new_laggards {
+            if let Some(runtime) = self.runtime.get() {
+                runtime.spawn(Arc::clone(&self.laggards).see_to(key, session));
+            }
+        }
         for (key, session) in deliveries.backlogged {
             self.resume_when_drained(key, session);
         }
@@ -172,6 +187,17 @@ impl Hub {
             self.wake_at(at);
         }
         (result, batch)
+    }
+
+    /// A subscription to topics has ended: what still waits for it is not sent.
+    pub(crate) fn forget(&self, key: SessionKey, id: &str) {
+        self.laggards.forget(key, id);
+    }
+
+    /// Ends all that a session has.
+    pub(crate) fn disconnect(self: &Arc<Self>, key: SessionKey) {
+        self.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
+        self.laggards.remove(key);
     }
 
     /// Tells the broker the time when it is so late.
@@ -253,12 +279,17 @@ pub(crate) struct Deliveries<'a> {
     backlogged: Vec<(SessionKey, Session)>,
     /// Queues that were full, and take messages again.
     with_room: Vec<Destination>,
+    policies: &'a DestinationPolicies,
+    laggards: &'a Laggards,
+    /// Sessions for which messages wait since now.
+    new_laggards: Vec<(SessionKey, Session)>,
     /// When the broker wants to be told the time.
     wake_at: Option<Timestamp>,
 }
 
 impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
+        let policy = self.policies.slow_consumers(&message.destination);
         for (class, subscriptions) in subscribers.groups() {
             if class.format == Format::EventStream {
                 let event = SharedEvent::new(message);
@@ -273,13 +304,25 @@ impl Sink<Session> for Deliveries<'_> {
             let ack = subscriptions.ack(message);
             let destination = subscriptions.destination(message);
             let parts = parts(message, destination, class, ack);
-            if let Some(only) = subscriptions.only()
+            if policy == SlowConsumers::Close
+                && let Some(only) = subscriptions.only()
                 && push_alone(&only.subscriber, &parts, class.version)
             {
                 continue;
             }
-            let frame = shared_frame(&parts, class.version);
+            let frame = Arc::new(shared_frame(&parts, class.version));
             for subscription in subscriptions {
+                if policy != SlowConsumers::Close {
+                    match self.laggards.offer(subscription, &message.destination, &frame, policy) {
+                        Verdict::Send => {}
+                        Verdict::Waits => continue,
+                        Verdict::IsFirst => {
+                            let session = subscription.subscriber.clone();
+                            self.new_laggards.push((subscription.session, session));
+                            continue;
+                        }
+                    }
+                }
                 // A session that cannot take it is closed or closing, and told so.
                 let _ = subscription.subscriber.send_shared(&frame);
             }

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::{Raw, Running, serve};
-use tidings::broker::Limits;
+use tidings::broker::{DestinationPolicy, Limits, SlowConsumers};
 use tidings::{App, AppBuilder};
 
 /// An application whose queues hold two messages.
@@ -121,4 +121,103 @@ async fn a_messenger_waits_or_is_refused_at_once() {
     consumer.write("SUBSCRIBE\nid:c\ndestination:/queue/a\n\n\0").await;
     consumer.read_until("\nlast\0").await;
     waiting.await.unwrap().unwrap();
+}
+
+/// A topic whose slow subscribers are treated so.
+fn slow_consumers(slow_consumers: SlowConsumers) -> AppBuilder {
+    let policy = DestinationPolicy { slow_consumers, ..DestinationPolicy::default() };
+    App::builder().stomp("/stomp").destination_policy("/topic/fast.*", policy)
+}
+
+/// How many messages are sent to somebody who reads none: more than fit on the way.
+const MESSAGES: u32 = 320;
+
+/// Sends many large messages to a topic, and knows that all have been taken.
+async fn flood(server: &Running) {
+    let mut publisher = client(server).await;
+    let padding = "x".repeat(64 * 1024);
+    for number in 0..MESSAGES {
+        let destination = if number % 2 == 0 { "/topic/fast.a" } else { "/topic/fast.b" };
+        publisher.write(format!("SEND\ndestination:{destination}\n\n{number}:{padding}\0")).await;
+    }
+    publisher.write("SEND\ndestination:/topic/fast.a\nreceipt:all\n\nlast\0").await;
+    publisher.read_until("receipt-id:all").await;
+}
+
+/// The numbers of the messages in what a client has read, for each destination in order.
+fn numbers(read: &str) -> Vec<u32> {
+    let bodies = read.split("\n\n").filter_map(|body| body.split_once(":x")?.0.parse().ok());
+    let numbers: Vec<u32> = bodies.collect();
+    for parity in [0, 1] {
+        let of_one: Vec<_> = numbers.iter().filter(|number| *number % 2 == parity).collect();
+        assert!(of_one.is_sorted(), "in order: {of_one:?}");
+    }
+    numbers
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_misses_old_messages_and_stays_connected() {
+    for policy in [SlowConsumers::DropOldest, SlowConsumers::KeepLatest] {
+        let server = start(slow_consumers(policy)).await;
+        let mut slow = client(&server).await;
+        slow.write("SUBSCRIBE\nid:s\ndestination:/topic/fast.*\nreceipt:s\n\n\0").await;
+        slow.read_until("receipt-id:s").await;
+        flood(&server).await;
+        let read = slow.read_until("\nlast\0").await;
+        let numbers = numbers(&read);
+        let missed = (0..MESSAGES).filter(|number| !numbers.contains(number)).count();
+        assert!(missed > 0, "{policy:?}: more fits on the way than was sent");
+        assert!(numbers.starts_with(&[0, 1, 2]), "what was on its way arrives: {numbers:?}");
+        // It goes on as before.
+        slow.write("SEND\ndestination:/topic/fast.a\n\nagain\0").await;
+        slow.read_until("\nagain\0").await;
+    }
+}
+
+#[tokio::test]
+async fn over_websocket_a_slow_subscriber_misses_old_messages_too() {
+    let server = start(slow_consumers(SlowConsumers::KeepLatest)).await;
+    let mut slow = server.websocket("/stomp").await;
+    slow.send("CONNECT\naccept-version:1.2\nhost:x\n\n\0").await;
+    slow.text().await;
+    slow.send("SUBSCRIBE\nid:s\ndestination:/topic/fast.*\nreceipt:s\n\n\0").await;
+    slow.text().await;
+    flood(&server).await;
+    let mut read = 0;
+    while !slow.text().await.ends_with("\nlast\0") {
+        read += 1;
+    }
+    assert!((3..MESSAGES).contains(&read), "{read}");
+}
+
+#[tokio::test]
+async fn a_slow_subscriber_is_closed_where_nothing_else_was_said() {
+    let server = start(slow_consumers(SlowConsumers::Close)).await;
+    let mut slow = client(&server).await;
+    slow.write("SUBSCRIBE\nid:s\ndestination:/topic/fast.*\nreceipt:s\n\n\0").await;
+    slow.read_until("receipt-id:s").await;
+    flood(&server).await;
+    let read = slow.read_to_end().await;
+    assert!(!read.contains("\nlast\0"));
+}
+
+#[tokio::test]
+async fn no_message_of_a_queue_is_dropped_for_a_slow_consumer() {
+    let server = start(slow_consumers(SlowConsumers::DropOldest)).await;
+    let mut slow = client(&server).await;
+    slow.write("SUBSCRIBE\nid:t\ndestination:/topic/fast.*\n\n\0").await;
+    slow.write(
+        "SUBSCRIBE\nid:q\ndestination:/queue/q\nack:client\nprefetch-count:0\nreceipt:s\n\n\0",
+    )
+    .await;
+    slow.read_until("receipt-id:s").await;
+    let mut publisher = client(&server).await;
+    flood(&server).await;
+    for number in 0..100 {
+        publisher.write(format!("SEND\ndestination:/queue/q\n\nq{number}\0")).await;
+    }
+    let read = slow.read_until("\nq99\0").await;
+    for number in 0..99 {
+        assert!(read.contains(&format!("\nq{number}\0")), "{number}");
+    }
 }

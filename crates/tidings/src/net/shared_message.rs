@@ -84,6 +84,11 @@ impl SharedMessage {
         }
     }
 
+    /// Octets of the message.
+    pub(crate) fn len(&self) -> usize {
+        self.octets.len()
+    }
+
     pub(crate) fn payload(&self) -> Payload {
         Payload::new(self.opcode(), self.octets.clone())
     }

@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidings::broker::{
     DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow, Retention,
+    SlowConsumers,
 };
 
 /// The value of one `--destination`: a pattern, a blank, and settings separated by commas.
@@ -64,6 +65,20 @@ const SETTINGS: &[Setting] = &[
                 "wait" => QueueOverflow::Wait,
                 "drop-head" => QueueOverflow::DropHead,
                 "drop-new" => QueueOverflow::DropNew,
+                _ => return None,
+            };
+            Some(())
+        },
+    },
+    Setting {
+        name: "slow-consumers",
+        value: "close|drop-oldest|keep-latest",
+        about: "what happens to subscribers of a topic who read too slowly",
+        set: |policy, value| {
+            policy.slow_consumers = match value {
+                "close" => SlowConsumers::Close,
+                "drop-oldest" => SlowConsumers::DropOldest,
+                "keep-latest" => SlowConsumers::KeepLatest,
                 _ => return None,
             };
             Some(())
@@ -270,6 +285,13 @@ mod tests {
         check("overflow=drop-head", |policy| policy.overflow = QueueOverflow::DropHead);
         check("overflow=drop-new", |policy| policy.overflow = QueueOverflow::DropNew);
         check("overflow=wait", |policy| policy.overflow = QueueOverflow::Wait);
+        check("slow-consumers=drop-oldest", |policy| {
+            policy.slow_consumers = SlowConsumers::DropOldest;
+        });
+        check("slow-consumers=keep-latest", |policy| {
+            policy.slow_consumers = SlowConsumers::KeepLatest;
+        });
+        check("slow-consumers=close", |policy| policy.slow_consumers = SlowConsumers::Close);
         check("deliveries-max=3", |policy| policy.deliveries_max = 3);
         check("redelivery-delay=1s", |policy| {
             policy.redelivery_delay.first = Duration::from_secs(1);

@@ -8,7 +8,6 @@ use tidings_websocket::{CloseCode, CloseReason, Message};
 use super::door::Shared;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
-use crate::clock;
 use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
@@ -119,8 +118,7 @@ impl Endpoint for StompSession {
     }
 
     async fn on_close(&mut self, session: &Session, _: &CloseInfo) {
-        let key = self.key;
-        self.shared.hub.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
+        self.shared.hub.disconnect(self.key);
         if self.connected {
             self.shared.tell(SessionEvent::Disconnected { session: session.clone() }).await;
         }

@@ -130,6 +130,7 @@ impl StompSession {
                 tracing::debug!(%error, "durable subscription was not deleted");
             }
         });
+        self.shared.hub.forget(key, id.as_str());
         self.receipt_after(session, batch, receipt);
         let session = session.clone();
         self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
