@@ -30,6 +30,12 @@ impl<T> HeldBack<T> {
         None
     }
 
+    /// Whether something is held back until this batch is stored, or a later one.
+    #[must_use]
+    pub fn waits_for(&self, number: BatchNumber) -> bool {
+        self.held.back().is_some_and(|(last, _)| *last >= number)
+    }
+
     /// The next that may leave, when all batches up to `stored` are stored.
     pub fn release(&mut self, stored: BatchNumber) -> Option<T> {
         self.held.pop_front_if(|(number, _)| *number <= stored).map(|(_, what)| what)
@@ -53,6 +59,7 @@ mod tests {
         held.hold(BatchNumber(2), "a");
         assert_eq!(held.hold_behind("b"), None);
         held.hold(BatchNumber(3), "c");
+        assert_eq!([2, 3, 4].map(|n| held.waits_for(BatchNumber(n))), [true, true, false]);
         assert_eq!(held.release(BatchNumber(1)), None);
         assert_eq!(
             (held.release(BatchNumber(2)), held.release(BatchNumber(2))),

@@ -58,7 +58,7 @@ impl HeldFrames {
 
     /// Sees to it that the session is told if a batch cannot be stored.
     pub(super) fn watch(self: &Arc<Self>, journal: &Journal, number: BatchNumber) {
-        let is_watched = self.lock().frames.back().is_some_and(|(last, _)| *last >= number);
+        let is_watched = self.lock().frames.waits_for(number);
         if !is_watched {
             self.hold(journal, number, Bytes::new());
         }
