@@ -10,20 +10,39 @@ use proptest::prelude::*;
 use proptest::sample::Index;
 use tidings_broker::{
     AckTarget, Broker, BrokerOptions, Delivered, Delivery, Destination, DestinationPattern,
-    DestinationPolicy, EncodingClass, Message, NackAction, SessionKey, Sink, Subscribe,
-    SubscribeOptions, Subscribers, Timestamp,
+    DestinationPolicy, EncodingClass, Message, NackAction, SendError, Sender, SessionKey, Sink,
+    Subscribe, SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
-const SENT_TO: [&str; 5] = ["/queue/a", "/queue/b", "/topic/a", "/topic/a.b", "/topic/c"];
-const SUBSCRIBED_TO: [&str; 7] =
-    ["/queue/a", "/queue/b", "/topic/a", "/topic/a.b", "/topic/*", "/topic/a.#", "/topic/**"];
+const SENT_TO: [&str; 7] = [
+    "/queue/a",
+    "/queue/b",
+    "/topic/a",
+    "/topic/a.b",
+    "/topic/c",
+    "/temp-queue/t",
+    "/temp-topic/t",
+];
+const SUBSCRIBED_TO: [&str; 9] = [
+    "/queue/a",
+    "/queue/b",
+    "/topic/a",
+    "/topic/a.b",
+    "/topic/*",
+    "/topic/a.#",
+    "/topic/**",
+    "/temp-queue/t",
+    "/temp-topic/t",
+];
+/// How many messages those queues hold whose names are given.
+const MESSAGES_MAX: usize = 6;
 const IDS: [&str; 3] = ["x", "y", "z"];
 const SESSIONS: usize = 3;
 
 #[derive(Clone, Debug)]
 enum Operation {
-    Send { to: usize, answers: Vec<Delivered> },
+    Send { session: usize, to: usize, answers: Vec<Delivered> },
     Subscribe { session: usize, id: usize, to: usize, ack: AckMode, prefetch: Option<u32> },
     Unsubscribe { session: usize, id: usize },
     Disconnect { session: usize },
@@ -68,7 +87,8 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]);
     let answers = prop::collection::vec(answer, 0..3);
     prop_oneof![
-        6 => (0..SENT_TO.len(), answers.clone()).prop_map(|(to, answers)| Send { to, answers }),
+        6 => (session.clone(), 0..SENT_TO.len(), answers.clone())
+            .prop_map(|(session, to, answers)| Send { session, to, answers }),
         4 => (session.clone(), id.clone(), 0..SUBSCRIBED_TO.len(), ack, prop::option::of(0_u32..4))
             .prop_map(|(session, id, to, ack, prefetch)| {
                 Subscribe { session, id, to, ack, prefetch }
@@ -102,6 +122,8 @@ struct Log {
     topic: Vec<(Subscriber, u64)>,
     queue: Vec<Got>,
     answers: VecDeque<Delivered>,
+    /// Queues that told that they have room.
+    rooms: Vec<String>,
 }
 
 impl Sink<&'static str> for Log {
@@ -124,6 +146,23 @@ impl Sink<&'static str> for Log {
         });
         answer
     }
+
+    fn has_room(&mut self, queue: &Destination) {
+        self.rooms.push(queue.to_string());
+    }
+}
+
+/// Temporary destinations of two sessions are two, whatever they are called.
+fn name_of(session: SessionKey, destination: &str) -> String {
+    if destination.starts_with("/temp-") {
+        format!("{destination} of {}", session.0)
+    } else {
+        destination.to_owned()
+    }
+}
+
+fn is_queue(name: &str) -> bool {
+    name.contains("queue/")
 }
 
 /// Messages carry a number, which counts up.
@@ -132,7 +171,7 @@ fn number(message: &Message) -> u64 {
 }
 
 struct Consumer {
-    destination: &'static str,
+    destination: String,
     ack: AckMode,
     prefetch: usize,
     /// In the order of delivery.
@@ -143,18 +182,20 @@ struct Consumer {
 #[derive(Default)]
 struct Model {
     /// The messages of each queue that are ready, with the number of their deliveries.
-    ready: BTreeMap<&'static str, BTreeMap<u64, u32>>,
+    ready: BTreeMap<String, BTreeMap<u64, u32>>,
     consumers: BTreeMap<Subscriber, Consumer>,
     paused: BTreeSet<SessionKey>,
     /// What was rejected, by queue.
-    dead: BTreeMap<&'static str, Vec<u64>>,
+    dead: BTreeMap<String, Vec<u64>>,
+    /// Queues for whose room somebody waits.
+    awaited: BTreeSet<String>,
 }
 
 impl Model {
     /// Every delivery is of the first message that is ready, to a consumer that may have it.
     fn deliver(&mut self, got: Got) {
         let consumer = self.consumers.get_mut(&got.subscriber).expect("a subscription");
-        let ready = self.ready.get_mut(consumer.destination).expect("a queue");
+        let ready = self.ready.get_mut(&consumer.destination).expect("a queue");
         let (&first, &delivered) = ready.first_key_value().expect("a message that is ready");
         assert_eq!((got.message, got.delivery_count), (first, delivered + 1), "in order");
         assert!(!self.paused.contains(&got.subscriber.0), "a paused session gets nothing");
@@ -176,12 +217,28 @@ impl Model {
         for (subscriber, consumer) in &self.consumers {
             let waits = !self.paused.contains(&subscriber.0)
                 && consumer.unsettled.len() < consumer.prefetch
-                && self.ready.get(consumer.destination).is_some_and(|ready| !ready.is_empty());
+                && self.ready.get(&consumer.destination).is_some_and(|ready| !ready.is_empty());
             assert!(!waits, "{subscriber:?} waits");
         }
     }
 
-    fn requeue(&mut self, destination: &'static str, unsettled: Vec<Got>) {
+    /// All messages of a queue, those with its consumers included.
+    fn count(&self, queue: &str) -> usize {
+        let of_queue = |consumer: &&Consumer| consumer.destination == queue;
+        let unsettled = self.consumers.values().filter(of_queue).map(|it| it.unsettled.len());
+        self.ready.get(queue).map_or(0, BTreeMap::len) + unsettled.sum::<usize>()
+    }
+
+    /// Whoever waits for room is told when there is some, and nobody else.
+    fn check_rooms(&mut self, told: Vec<String>) {
+        let awaited = std::mem::take(&mut self.awaited);
+        let (with_room, full): (BTreeSet<_>, _) =
+            awaited.into_iter().partition(|queue| self.count(queue) < MESSAGES_MAX);
+        assert_eq!(told.into_iter().collect::<BTreeSet<_>>(), with_room);
+        self.awaited = full;
+    }
+
+    fn requeue(&mut self, destination: &str, unsettled: Vec<Got>) {
         let ready = self.ready.get_mut(destination).expect("a queue");
         for got in unsettled {
             assert_eq!(ready.insert(got.message, got.delivery_count), None);
@@ -190,9 +247,9 @@ impl Model {
 
     fn unsubscribe(&mut self, subscriber: Subscriber) {
         if let Some(consumer) = self.consumers.remove(&subscriber)
-            && consumer.destination.starts_with("/queue/")
+            && is_queue(&consumer.destination)
         {
-            self.requeue(consumer.destination, consumer.unsettled);
+            self.requeue(&consumer.destination, consumer.unsettled);
         }
     }
 
@@ -203,10 +260,10 @@ impl Model {
         let at = consumer.unsettled.iter().position(is_chosen).expect("it is unsettled");
         let first = if consumer.ack == AckMode::Client { 0 } else { at };
         let settled: Vec<Got> = consumer.unsettled.drain(first..=at).collect();
-        let destination = consumer.destination;
+        let destination = consumer.destination.clone();
         match verdict {
             Verdict::Ack => {}
-            Verdict::Nack(NackAction::Requeue) => self.requeue(destination, settled),
+            Verdict::Nack(NackAction::Requeue) => self.requeue(&destination, settled),
             Verdict::Nack(NackAction::Reject) => {
                 let dead = self.dead.entry(destination).or_default();
                 dead.extend(settled.iter().map(|got| got.message));
@@ -214,9 +271,10 @@ impl Model {
         }
     }
 
-    fn topic_subscribers(&self, destination: &Destination) -> Vec<Subscriber> {
+    fn topic_subscribers(&self, name: &str) -> Vec<Subscriber> {
+        let destination = Destination::parse(name).unwrap();
         let matches = |consumer: &Consumer| {
-            DestinationPattern::parse(consumer.destination).unwrap().matches(destination)
+            DestinationPattern::parse(&consumer.destination).unwrap().matches(&destination)
         };
         let matching = self.consumers.iter().filter(|(_, consumer)| matches(consumer));
         matching.map(|(subscriber, _)| *subscriber).collect()
@@ -251,7 +309,9 @@ impl Run {
 
     fn apply(&mut self, operation: Operation) {
         match operation {
-            Operation::Send { to, answers } => self.send(SENT_TO[to], answers),
+            Operation::Send { session, to, answers } => {
+                self.send(self.sessions[session], SENT_TO[to], answers);
+            }
             Operation::Subscribe { session, id, to, ack, prefetch } => {
                 self.subscribe((self.sessions[session], IDS[id]), SUBSCRIBED_TO[to], ack, prefetch);
             }
@@ -284,21 +344,30 @@ impl Run {
         assert_eq!(self.log.topic, [], "only SEND makes topics speak");
         self.log.answers.clear();
         self.model.assert_nobody_waits();
+        self.model.check_rooms(std::mem::take(&mut self.log.rooms));
     }
 
-    fn send(&mut self, to: &'static str, answers: Vec<Delivered>) {
+    fn send(&mut self, session: SessionKey, to: &str, answers: Vec<Delivered>) {
         let number = self.next_message;
         self.next_message += 1;
         self.log.answers = answers.into();
         let destination = Destination::parse(to).unwrap();
         let body = Bytes::from(number.to_string());
         let headers = Headers::default();
-        let sent = self.broker.send(self.now, destination.clone(), headers, body, &mut self.log);
+        let sender = Sender { session, subscriber: &"", version: Version::V1_2 };
+        let log = &mut self.log;
+        let sent = self.broker.send_from(self.now, sender, destination, headers, body, log);
+        let name = name_of(session, to);
+        if to.starts_with("/queue/") && self.model.count(&name) >= MESSAGES_MAX {
+            assert!(matches!(sent, Err(SendError::QueueFull { .. })), "{sent:?}");
+            self.model.awaited.insert(name);
+            return;
+        }
         let sent = sent.unwrap();
-        if to.starts_with("/queue/") {
-            self.model.ready.entry(to).or_default().insert(number, 0);
+        if is_queue(to) {
+            self.model.ready.entry(name).or_default().insert(number, 0);
         } else {
-            let expected = self.model.topic_subscribers(&destination);
+            let expected = self.model.topic_subscribers(&name);
             assert_eq!(sent.subscribers, expected.len());
             let mut got = std::mem::take(&mut self.log.topic);
             got.sort();
@@ -335,11 +404,12 @@ impl Run {
                 (_, None) => 100,
                 (_, Some(prefetch)) => usize::try_from(prefetch).unwrap(),
             };
-            let consumer = Consumer { destination, ack, prefetch, unsettled: Vec::new() };
-            self.model.consumers.insert(subscriber, consumer);
-            if destination.starts_with("/queue/") {
-                self.model.ready.entry(destination).or_default();
+            let name = name_of(subscriber.0, destination);
+            if is_queue(destination) {
+                self.model.ready.entry(name.clone()).or_default();
             }
+            let consumer = Consumer { destination: name, ack, prefetch, unsettled: Vec::new() };
+            self.model.consumers.insert(subscriber, consumer);
         }
     }
 
@@ -349,6 +419,7 @@ impl Run {
             self.model.unsubscribe((key, id));
         }
         self.model.paused.remove(&key);
+        self.model.ready.remove(&name_of(key, "/temp-queue/t"));
         self.broker.disconnect(self.now, key, &mut self.log);
         self.sessions[session] = SessionKey(self.next_session);
         self.next_session += 1;
@@ -427,10 +498,14 @@ impl Run {
     }
 }
 
-/// No message is delivered too often.
+/// No message is delivered too often, and the queues are full soon.
 fn options() -> BrokerOptions {
     let mut options = BrokerOptions::default();
     let policy = DestinationPolicy { deliveries_max: u32::MAX, ..DestinationPolicy::default() };
+    let narrow = DestinationPolicy { messages_max: Some(MESSAGES_MAX), ..policy.clone() };
+    for queue in ["/queue/a", "/queue/b"] {
+        options.policies.push(DestinationPattern::parse(queue).unwrap(), narrow.clone());
+    }
     options.policies.set_rest(policy);
     options
 }

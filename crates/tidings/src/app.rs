@@ -206,9 +206,10 @@ impl App {
     pub async fn shut_down(&self) {
         let Ground { tasks, sessions, .. } = &self.0.ground;
         tasks.close();
-        sessions.end(&going_away("server is shutting down"));
-        tasks.wait().await;
         let hub = Arc::clone(self.0.stomp.hub());
+        sessions.end(&going_away("server is shutting down"));
+        hub.end_waiting();
+        tasks.wait().await;
         // What is left is stored even if nobody waits for it.
         let _: Result<(), _> = tokio::task::spawn_blocking(move || hub.end()).await;
     }

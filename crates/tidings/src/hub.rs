@@ -19,6 +19,7 @@ use tidings_broker::{
 use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
+use tokio_util::sync::CancellationToken;
 
 use self::laggards::{Laggards, Verdict};
 pub(crate) use self::publishing::Published;
@@ -47,6 +48,8 @@ pub(crate) struct Hub {
     /// When the broker is going to be told the time.
     alarm: Mutex<Option<Timestamp>>,
     rooms: Rooms,
+    /// Nobody is to wait for room any more.
+    ending: CancellationToken,
     laggards: Arc<Laggards>,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
@@ -107,6 +110,7 @@ impl Hub {
             runtime: OnceLock::new(),
             alarm: Mutex::default(),
             rooms: Rooms::default(),
+            ending: CancellationToken::new(),
             publish_wait_max,
         })
     }

@@ -84,6 +84,15 @@ async fn a_client_that_would_have_to_make_the_room_itself_is_refused_in_the_end(
 }
 
 #[tokio::test]
+async fn who_waits_does_not_keep_the_server_from_ending() {
+    let server = start(narrow().publish_wait_max(Duration::MAX)).await;
+    let mut client = client(&server).await;
+    client.write((0..3).map(send).collect::<String>()).await;
+    client.read_until("receipt-id:r1").await;
+    tokio::time::timeout(support::PATIENCE, server.stop()).await.unwrap().unwrap();
+}
+
+#[tokio::test]
 async fn a_transaction_waits_as_a_whole() {
     let server = start(narrow()).await;
     let mut publisher = client(&server).await;

@@ -4,8 +4,9 @@
 mod support;
 
 use support::{Raw, Running, serve};
-use tidings::App;
 use tidings::broker::Limits;
+use tidings::messaging::Messenger;
+use tidings::{App, controller};
 
 async fn start() -> Running {
     serve(App::builder().build().unwrap()).await
@@ -65,6 +66,31 @@ async fn a_temporary_queue_of_activemq_is_its_connections_own() {
     worker.write(format!("SUBSCRIBE\nid:spy\ndestination:{reply_to}\n\n\0")).await;
     let error = worker.read_until("\0").await;
     assert!(error.starts_with("ERROR\nmessage:not your temporary destination\n"), "{error}");
+}
+
+struct Adder;
+
+#[controller]
+impl Adder {
+    #[message_mapping("/add")]
+    async fn add(
+        &self,
+        #[header("reply-to")] reply_to: String,
+        messenger: Messenger,
+        text: String,
+    ) {
+        let sum: u32 = text.split('+').filter_map(|number| number.parse::<u32>().ok()).sum();
+        messenger.send(&reply_to, sum.to_string()).await.unwrap();
+    }
+}
+
+#[tokio::test]
+async fn a_handler_replies_to_a_reply_queue_too() {
+    let server = serve(App::builder().controller(Adder).build().unwrap()).await;
+    let mut client = connect(&server, "1.2").await;
+    client.write("SEND\ndestination:/app/add\nreply-to:/temp-queue/r\n\n2+3\0").await;
+    let reply = client.read_until("\n5\0").await;
+    assert_eq!(header(&reply, "subscription"), "/temp-queue/r");
 }
 
 #[tokio::test]

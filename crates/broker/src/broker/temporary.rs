@@ -9,11 +9,13 @@ use crate::kind::Role;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::session::{Route, Routes};
+use crate::sink::Sink;
 use crate::stomp::{self, AckMode, Headers, SubscriptionId};
 use crate::subscription::{
     EncodingClass, Format, MissingQueue, Ownership, SessionKey, Subscribe, SubscribeOptions,
 };
 use crate::sync::lock;
+use crate::timestamp::Timestamp;
 
 /// Temporary destinations. Each has a name of its own that nobody can guess; what its session calls it
 /// is looked up in the session, so that no other session can mean it.
@@ -53,6 +55,23 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
         routes.insert_own(called.clone(), name.clone());
         Ok(name)
+    }
+
+    /// Opens the temporary destination that the `reply-to` header of a message names, for whoever else
+    /// than the broker gets the message; [`send_from`](Self::send_from) does it itself. Returns the headers
+    /// as that one sees them.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError::Temporary`].
+    pub fn open_replies(
+        &self,
+        now: Timestamp,
+        sender: Sender<'_, S>,
+        headers: Headers,
+        sink: &mut dyn Sink<S>,
+    ) -> Result<Headers, SendError> {
+        self.operate(now, sink, |operation| self.with_replies(Some(sender), headers, operation))
     }
 
     /// The headers of a message as others see them: a temporary destination for replies has the name

@@ -7,7 +7,7 @@ use bytes::Bytes;
 use tidings_broker::{Action, CommitError, Destination, SendError, Sender};
 use tidings_stomp::Headers;
 use tokio::runtime::Handle;
-use tokio::time::{Instant, sleep_until};
+use tokio::time::sleep;
 
 use super::{Hub, PublishError};
 use crate::clock;
@@ -93,6 +93,25 @@ impl Hub {
         }
     }
 
+    /// The headers of a message to a handler, who can reply to the temporary destination in them.
+    pub(crate) fn with_replies(
+        self: &Arc<Self>,
+        sender: Option<Sender<'_, Session>>,
+        headers: Headers,
+    ) -> Result<Headers, PublishError> {
+        let Some(sender) = sender.filter(|_| headers.get("reply-to").is_some()) else {
+            return Ok(headers);
+        };
+        let open =
+            self.deliver(|broker, sink| broker.open_replies(clock::now(), sender, headers, sink));
+        open.map_err(PublishError)
+    }
+
+    /// Refuses whatever waits for room, from now on too: the application ends.
+    pub(crate) fn end_waiting(&self) {
+        self.ending.cancel();
+    }
+
     /// Tries again whenever the queue that was full may have room, until it is too late.
     async fn when_there_is_room<T, E>(
         &self,
@@ -107,7 +126,7 @@ impl Hub {
         };
         let timeout = {
             let _runtime = runtime.enter();
-            sleep_until(Instant::now() + self.publish_wait_max)
+            sleep(self.publish_wait_max)
         };
         let mut timeout = pin!(timeout);
         while let Some(queue) = full_queue(&error).cloned() {
@@ -126,6 +145,7 @@ impl Hub {
                 tokio::select! {
                     () = &mut told => {}
                     () = &mut timeout => return Err(error),
+                    () = self.ending.cancelled() => return Err(error),
                 }
             } else {
                 self.rooms.tell(&queue);

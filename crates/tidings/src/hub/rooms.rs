@@ -37,7 +37,7 @@ impl Rooms {
 }
 
 impl Waiting<'_> {
-    /// Somebody else's turn is not this one's: it is told when it may try.
+    /// Notified when it may try.
     pub(super) fn told(&self) -> &Notify {
         &self.notify
     }

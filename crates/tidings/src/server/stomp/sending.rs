@@ -15,6 +15,10 @@ impl StompSession {
     pub(super) async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
+            let headers = match self.shared.hub.with_replies(self.sender(session), headers) {
+                Ok(headers) => headers,
+                Err(error) => return self.fail(error.to_stomp(), receipt),
+            };
             let message = InboundMessage {
                 destination: path.to_owned(),
                 headers,
