@@ -126,7 +126,7 @@ async fn a_subprotocol_that_was_not_offered_fails_the_connection_in_http_2_too()
 #[cfg(feature = "tls")]
 #[tokio::test]
 async fn a_server_of_tls_that_prefers_http_1_is_spoken_to_in_http_1() {
-    let (mut config, trusting) = super::tls::certificate();
+    let (mut config, trusting) = super::support::certificate::certificate();
     config.alpn_protocols = vec![b"http/1.1".to_vec()];
     let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
     let port = listener.local_addr().unwrap().port();

@@ -1,9 +1,25 @@
 //! The same by TCP, TLS, WebSocket, SockJS and a proxy.
 
+use std::net::SocketAddr;
+#[cfg(feature = "tls")]
+use std::sync::Arc;
+
+#[cfg(feature = "tls")]
+use tidings::App;
 use tidings::client::stomp::{StompClient, StompError};
+use tidings::client::{Client, Proxy};
 use tidings::endpoint::Json;
+#[cfg(feature = "tls")]
+use tidings::server::Server;
+use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::net::{TcpListener, TcpStream};
+#[cfg(feature = "tls")]
+use tokio_rustls::TlsAcceptor;
 
 use super::peer::{server, tcp_url, within};
+use super::support::Raw;
+#[cfg(feature = "tls")]
+use super::support::certificate::certificate;
 
 #[tokio::test]
 async fn every_door_reaches_the_same_destinations() {
@@ -64,4 +80,80 @@ async fn a_megabyte_goes_both_ways() {
         let message = within(texts.next()).await.unwrap().unwrap();
         assert!(message.payload == text, "{url}: {} octets", message.payload.len());
     }
+}
+
+/// What comes by a connection to this listener, passed on to a server over plain TCP once `wrap` has done with it.
+async fn relay<S>(
+    listener: TcpListener,
+    server: SocketAddr,
+    wrap: impl AsyncFn(TcpStream) -> S,
+) -> tokio::io::Result<()>
+where
+    S: AsyncRead + AsyncWrite + Unpin,
+{
+    let (stream, _) = listener.accept().await?;
+    let mut upstream = TcpStream::connect(server).await?;
+    tokio::io::copy_bidirectional(&mut wrap(stream).await, &mut upstream).await.map(drop)
+}
+
+#[tokio::test]
+async fn a_proxy_leads_to_a_server_over_tcp() {
+    let server = server().await;
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let proxy = Proxy::new(&format!("http://{}", listener.local_addr().unwrap())).unwrap();
+    let target = server.stomp;
+    let proxying = tokio::spawn(relay(listener, target, async move |stream| {
+        let mut raw = Raw::new(stream);
+        let request = raw.read_until("\r\n\r\n").await;
+        assert!(request.starts_with(&format!("CONNECT {target} HTTP/1.1\r\n")), "{request}");
+        raw.write("HTTP/1.1 200 Connection established\r\n\r\n").await;
+        raw.stream
+    }));
+    let client = Client::builder().proxy(proxy).stomp();
+    let client = client.connect(&tcp_url(server.stomp)).await.unwrap();
+    client.send("/topic/a").text("by a proxy").receipt().await.unwrap();
+    client.disconnect().await.unwrap();
+    let _ = within(proxying).await.unwrap();
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn tls_is_for_stomp_and_asks_for_no_http() {
+    let server = server().await;
+    let (mut showing, trusting) = certificate();
+    // A client that asked for HTTP would be refused.
+    showing.alpn_protocols = vec![b"something else".to_vec()];
+    let acceptor = TlsAcceptor::from(Arc::new(showing));
+    let listener = TcpListener::bind("127.0.0.1:0").await.unwrap();
+    let port = listener.local_addr().unwrap().port();
+    let wrap = async move |stream| acceptor.accept(stream).await.unwrap();
+    let relaying = tokio::spawn(relay(listener, server.stomp, wrap));
+    let client = Client::builder().tls(&trusting).stomp();
+    let client = client.connect(&format!("stomp+ssl://localhost:{port}")).await.unwrap();
+    let mut texts = client.subscribe::<String>("/topic/a").await.unwrap();
+    client.send("/topic/a").text("secret").receipt().await.unwrap();
+    assert_eq!(within(texts.next()).await.unwrap().unwrap().payload, "secret");
+    drop(texts);
+    client.disconnect().await.unwrap();
+    let _ = within(relaying).await.unwrap();
+}
+
+#[cfg(feature = "tls")]
+#[tokio::test]
+async fn websocket_and_sockjs_go_over_tls_too() {
+    let (showing, trusting) = certificate();
+    let app = App::builder().stomp("/stomp").build().unwrap();
+    let server = Server::new(app).listen_tls("127.0.0.1:0", showing).await.unwrap();
+    let port = server.https_addrs()[0].port();
+    let serving = tokio::spawn(server.run_until(std::future::pending()));
+    for scheme in ["wss", "https"] {
+        let client = Client::builder().tls(&trusting).stomp();
+        let client = client.connect(&format!("{scheme}://localhost:{port}/stomp")).await.unwrap();
+        client.send("/topic/a").text("secret").receipt().await.unwrap();
+        client.disconnect().await.unwrap();
+    }
+    let untrusting = StompClient::connect(&format!("wss://localhost:{port}/stomp")).await;
+    let error = untrusting.unwrap_err();
+    assert!(error.to_string().contains("no secure connection"), "{error}");
+    serving.abort();
 }

@@ -1,6 +1,9 @@
 //! A running server, and clients that speak to it over real sockets.
 #![allow(dead_code, unreachable_pub, reason = "each test file uses its part")]
 
+#[cfg(feature = "tls")]
+pub mod certificate;
+
 use std::io;
 use std::net::SocketAddr;
 use std::sync::{Arc, Mutex};
