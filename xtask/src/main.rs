@@ -4,6 +4,7 @@ mod bench;
 mod conformance;
 mod prepare;
 mod run;
+mod soak;
 mod test;
 mod tidy;
 
@@ -16,6 +17,8 @@ const USAGE: &str = "usage: cargo xtask COMMAND
   test --only rust         formatting, lints, unit, property and integration tests, docs
   test --only interop      real clients against the running server
   conformance autobahn     the 517 cases of the Autobahn suite, our server and our client
+  soak                     5,000 subscribers, slow ones among them, for ten minutes;
+                           --minutes N, --subscribers N
   tidy                     the architecture check alone
   bench websocket|sockjs|stomp
                            ours and the peers, in one run on the same work; installs them.
@@ -31,6 +34,7 @@ fn main() -> ExitCode {
         ["test", "--only", "rust"] => test::run_parts(&root, &[test::Part::Rust]),
         ["test", "--only", "interop"] => test::run_parts(&root, &[test::Part::Interop]),
         ["conformance", ref rest @ ..] => conformance::run(&root, &test::target(&root), rest),
+        ["soak", ref rest @ ..] => soak::run(&root, &test::target(&root), rest),
         ["tidy"] => tidy::run(&root),
         ["bench", what, ref options @ ..] if bench::is_known(what) => {
             bench::run(&root, &test::target(&root), what, options)

@@ -1,0 +1,160 @@
+use std::io::{BufRead, BufReader, Result, Write};
+use std::net::TcpStream;
+use std::sync::atomic::Ordering;
+use std::thread;
+use std::time::Duration;
+
+use super::tally::Tally;
+
+/// How often a message is published to all subscribers.
+const PUBLISH_EVERY: Duration = Duration::from_millis(50);
+
+/// Messages of the queue that wait for their receipts at most, and how often so many are sent.
+const WINDOW: u64 = 50;
+const PRODUCE_EVERY: Duration = Duration::from_millis(50);
+
+/// What a slow subscriber does after each message.
+const SLOWNESS: Duration = Duration::from_millis(250);
+
+/// A body is filled up to that.
+const BODY_OCTETS: usize = 1024;
+
+struct Client {
+    stream: TcpStream,
+    reader: BufReader<TcpStream>,
+    frame: Vec<u8>,
+}
+
+impl Client {
+    fn connect(address: &str) -> Result<Self> {
+        let stream = TcpStream::connect(address)?;
+        let reader = BufReader::with_capacity(2048, stream.try_clone()?);
+        let mut client = Self { stream, reader, frame: Vec::new() };
+        client.write("CONNECT\naccept-version:1.2\nhost:x\nheart-beat:0,0\n\n\0")?;
+        client.read();
+        Ok(client)
+    }
+
+    fn write(&mut self, text: &str) -> Result<()> {
+        self.stream.write_all(text.as_bytes())
+    }
+
+    /// The next frame; `None` at the end.
+    fn read(&mut self) -> Option<&str> {
+        self.frame.clear();
+        match self.reader.read_until(0, &mut self.frame) {
+            Ok(1..) if self.frame.pop() == Some(0) => {
+                std::str::from_utf8(&self.frame).ok().map(str::trim_start)
+            }
+            _ => None,
+        }
+    }
+}
+
+/// The number that a body begins with.
+fn number(frame: &str) -> Option<u64> {
+    frame.split_once("\n\n")?.1.split(' ').next()?.parse().ok()
+}
+
+fn header<'f>(frame: &'f str, name: &str) -> Option<&'f str> {
+    let head = frame.split("\n\n").next()?;
+    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+}
+
+fn body(number: u64) -> String {
+    format!("{number} {:.<BODY_OCTETS$}", "")
+}
+
+/// Listens, and must not be sent away.
+pub(super) fn subscribe(address: &str, tally: &Tally) {
+    if listen(address, tally, Duration::ZERO).is_err() || !tally.is_stopped() {
+        tally.ended.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+/// Listens more slowly than messages come, and again when it was sent away.
+pub(super) fn subscribe_slowly(address: &str, tally: &Tally) {
+    while !tally.is_stopped() && listen(address, tally, SLOWNESS).is_ok() {
+        tally.sent_away.fetch_add(1, Ordering::Relaxed);
+    }
+}
+
+fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
+    let mut client = Client::connect(address)?;
+    client.write("SUBSCRIBE\nid:s\ndestination:/topic/soak\nreceipt:s\n\n\0")?;
+    client.read();
+    tally.subscribed.fetch_add(usize::from(slowness.is_zero()), Ordering::Relaxed);
+    let mut last = None;
+    while let Some(frame) = client.read() {
+        let Some(number) = number(frame).filter(|_| frame.starts_with("MESSAGE")) else { continue };
+        tally.delivered.fetch_add(1, Ordering::Relaxed);
+        match last.replace(number) {
+            Some(before) if number <= before => {
+                tally.repeated.fetch_add(1, Ordering::Relaxed);
+            }
+            Some(before) => {
+                tally.lost.fetch_add(number - before - 1, Ordering::Relaxed);
+            }
+            None => {}
+        }
+        thread::sleep(slowness);
+    }
+    Ok(())
+}
+
+/// Publishes to all subscribers.
+pub(super) fn publish(address: &str, tally: &Tally) {
+    let Ok(mut client) = Client::connect(address) else { return };
+    for number in 0.. {
+        let frame = format!("SEND\ndestination:/topic/soak\n\n{}\0", body(number));
+        if tally.is_stopped() || client.write(&frame).is_err() {
+            return;
+        }
+        tally.published.fetch_add(1, Ordering::Relaxed);
+        thread::sleep(PUBLISH_EVERY);
+    }
+}
+
+/// Sends persistent messages to a queue, with receipts.
+pub(super) fn produce(address: &str, tally: &Tally) {
+    let Ok(mut client) = Client::connect(address) else { return };
+    let mut next = 0;
+    while !tally.is_stopped() {
+        let mut frames = String::new();
+        for number in next..next + WINDOW {
+            let head = "SEND\ndestination:/queue/soak\npersistent:true";
+            frames += &format!("{head}\nreceipt:{number}\n\n{}\0", body(number));
+        }
+        next += WINDOW;
+        if client.write(&frames).is_err() {
+            return;
+        }
+        for _ in 0..WINDOW {
+            let receipt = client.read().and_then(|frame| header(frame, "receipt-id")?.parse().ok());
+            let Some(number) = receipt else { return };
+            tally.receipt(number);
+        }
+        thread::sleep(PRODUCE_EVERY);
+    }
+}
+
+/// Consumes from the queue, one acknowledgement for each message.
+pub(super) fn consume(address: &str, tally: &Tally) {
+    let Ok(mut client) = Client::connect(address) else { return };
+    let subscribe = "SUBSCRIBE\nid:s\ndestination:/queue/soak\nack:client-individual\n\n\0";
+    if client.write(subscribe).is_err() {
+        return;
+    }
+    let mut last = None;
+    while let Some(frame) = client.read() {
+        let (Some(number), Some(ack)) = (number(frame), header(frame, "ack")) else { continue };
+        let ack = format!("ACK\nid:{ack}\n\n\0");
+        tally.consume(number);
+        if last.replace(number) >= Some(number) {
+            tally.repeated.fetch_add(1, Ordering::Relaxed);
+        }
+        if client.write(&ack).is_err() {
+            return;
+        }
+    }
+}
