@@ -1,6 +1,7 @@
 //! The `tidings` server: one binary, every door.
 
 mod command;
+mod control;
 mod demo;
 mod log;
 mod site;
@@ -9,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::{lab, serve, stomp, ws};
+use command::{lab, queues, serve, stomp, ws};
 use log::LogLevel;
 
 /// Real-time messaging for the web: WebSocket endpoints, SockJS, STOMP and message handlers, all
@@ -30,6 +31,7 @@ enum Command {
     Pub(stomp::publish::Arguments),
     Sub(stomp::subscribe::Arguments),
     Ws(ws::Arguments),
+    Queues(queues::Arguments),
     Lab(lab::Arguments),
 }
 
@@ -51,6 +53,10 @@ fn main() -> ExitCode {
         Command::Ws(ws) => {
             log::init(LogLevel::Error);
             ws::run(&ws)
+        }
+        Command::Queues(queues) => {
+            log::init(LogLevel::Error);
+            queues::run(&queues)
         }
         Command::Lab(lab) => {
             log::init(LogLevel::Error);

@@ -17,6 +17,7 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::Recovery;
 use crate::messaging::Messenger;
+use crate::queues::Queues;
 use crate::routes::{Matched, Routes};
 use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
@@ -73,6 +74,12 @@ impl App {
     /// A handle that sends to the application's destinations from anywhere.
     pub fn messenger(&self) -> &Messenger {
         &self.0.messenger
+    }
+
+    /// What an operator sees of the application's queues, and does to them.
+    #[must_use]
+    pub fn queues(&self) -> Queues {
+        Queues::new(Arc::clone(self.0.stomp.hub()))
     }
 
     /// Answers a request, or gives it back if its path is none of the application's.

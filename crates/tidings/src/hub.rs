@@ -115,6 +115,10 @@ impl Hub {
         })
     }
 
+    pub(crate) fn broker(&self) -> &Broker<Session> {
+        &self.broker
+    }
+
     pub(crate) fn journal(&self) -> Option<&Arc<Journal>> {
         self.journal.as_ref()
     }

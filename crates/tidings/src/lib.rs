@@ -16,6 +16,7 @@ mod handoff;
 mod hub;
 pub mod messaging;
 mod net;
+pub mod queues;
 mod routes;
 pub mod server;
 mod socket;

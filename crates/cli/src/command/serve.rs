@@ -15,6 +15,7 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use self::destinations::DestinationSettings;
+use crate::control::{self, Control, ControlSocket};
 use crate::log::LogLevel;
 use crate::{demo, site};
 
@@ -33,6 +34,10 @@ pub(crate) struct Arguments {
     /// Directory for durable queues, created with the first persistent message.
     #[arg(long, value_name = "DIR", default_value = "./tidings-data")]
     data_dir: PathBuf,
+    /// Unix socket at which `tidings queues` reaches the server, or `off`. Default: the data directory
+    /// with `.sock` behind its name.
+    #[arg(long, value_name = "PATH")]
+    control: Option<Control>,
     /// Set how destinations behave: '/queue/jobs.* message-ttl=1h,deliveries-max=5'. `--help` lists the
     /// settings.
     #[arg(
@@ -102,6 +107,8 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     }
     let app = tokio::task::spawn_blocking(|| app.build()).await??;
     let recovery = app.recovery();
+    let queues = app.queues();
+    let control = control_socket(arguments)?;
     let server = listen(arguments, app).await?.fallback(lab.clone().before(site));
     announce(server.http_addrs().first(), server.stomp_addrs().first(), |out| {
         tell_recovery(out, &arguments.data_dir, recovery)
@@ -119,8 +126,38 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         let _: Result<(), _> = stopping.await;
         lab.shut_down().await;
     };
-    tokio::join!(server.run_until(stopped), lab_stopped);
+    let controlled = async {
+        match control {
+            None => std::future::pending().await,
+            Some(socket) => socket.serve(queues).await,
+        }
+    };
+    tokio::select! {
+        _ = async { tokio::join!(server.run_until(stopped), lab_stopped) } => {}
+        () = controlled => {}
+    }
     Ok(())
+}
+
+/// Where commands are taken. A server needs no such place: only if one was asked for, its lack is an
+/// error.
+fn control_socket(arguments: &Arguments) -> Result<Option<ControlSocket>, String> {
+    let path = match &arguments.control {
+        Some(Control::Off) => return Ok(None),
+        Some(Control::At(path)) => path.clone(),
+        None => control::beside(&arguments.data_dir),
+    };
+    match ControlSocket::bind(&path) {
+        Ok(socket) => Ok(Some(socket)),
+        Err(error) if arguments.control.is_some() => {
+            Err(format!("cannot listen at {} (--control): {error}", path.display()))
+        }
+        Err(error) => {
+            let path = path.display();
+            tracing::warn!(%error, %path, "no control socket: `tidings queues` will not find this server");
+            Ok(None)
+        }
+    }
 }
 
 async fn listen(arguments: &Arguments, app: App) -> Result<Server, Taken> {

@@ -1,113 +1,79 @@
 //! The server is killed under load: nothing that it acknowledged is lost.
-#![cfg(unix)]
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::collections::{BTreeMap, BTreeSet};
-use std::io::{BufRead, BufReader, Write};
-use std::net::TcpStream;
-use std::path::{Path, PathBuf};
-use std::process::{Child, Command, Stdio};
+use std::io::BufReader;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
-use std::{env, fs, process, thread};
+use std::time::{SystemTime, UNIX_EPOCH};
+use std::{env, thread};
+
+use crate::server::{Client, Directory, Server, header};
 
 /// How often the server is killed. `TIDINGS_CRASHES` asks for more.
 const CRASHES: u64 = 5;
 
-/// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+/// By what the numbers of the second producer are larger than those of the first.
+const PRODUCER: u64 = 500_000;
 
-struct Server {
-    process: Child,
-    stomp: String,
-}
+/// The queue that transactions send to, and how many messages each of them sends.
+const TRANSACTIONS: &str = "/queue/transactions";
+const TOGETHER: usize = 3;
 
-impl Server {
-    fn start(data: &Path) -> Self {
-        let mut process = Command::new(env!("CARGO_BIN_EXE_tidings"))
-            .args(["serve", "--listen", "127.0.0.1:0", "--stomp-listen", "127.0.0.1:0"])
-            .arg("--data-dir")
-            .arg(data)
-            .stdout(Stdio::piped())
-            .spawn()
-            .unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let is_stomp = |line: &String| line.trim_start().starts_with("STOMP");
-        let line = lines.by_ref().map(Result::unwrap).find(is_stomp).unwrap();
-        let stomp = line.split_whitespace().nth(1).unwrap().to_owned();
-        // Whatever else it says must find a reader.
-        thread::spawn(move || lines.for_each(drop));
-        Self { process, stomp }
-    }
-
-    fn connect(&self) -> Client {
-        let stream = TcpStream::connect(&self.stomp).unwrap();
-        stream.set_read_timeout(Some(PATIENCE)).unwrap();
-        let mut client = Client { reader: BufReader::new(stream.try_clone().unwrap()), stream };
-        client.write("CONNECT\naccept-version:1.2\nhost:x\n\n\0").unwrap();
-        assert!(client.frame().unwrap().starts_with("CONNECTED"));
-        client
-    }
-}
-
-impl Drop for Server {
-    fn drop(&mut self) {
-        let _ = self.process.kill();
-        let _ = self.process.wait();
-    }
-}
-
-struct Client {
-    stream: TcpStream,
-    reader: BufReader<TcpStream>,
-}
-
-impl Client {
-    fn write(&mut self, text: &str) -> std::io::Result<()> {
-        self.stream.write_all(text.as_bytes())
-    }
-
-    /// The next frame; `None` once the server is gone.
-    fn frame(&mut self) -> Option<String> {
-        let mut octets = Vec::new();
-        match self.reader.read_until(0, &mut octets) {
-            Ok(1..) if octets.pop() == Some(0) => {
-                Some(String::from_utf8(octets).unwrap().trim_start_matches('\n').to_owned())
-            }
-            _ => None,
-        }
-    }
-}
-
-fn header<'a>(frame: &'a str, name: &str) -> Option<&'a str> {
-    let head = frame.split("\n\n").next()?;
-    head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
-}
-
-/// Sends until the server is gone, and says what it has a receipt for.
-fn publish(mut client: Client, round: u64, acknowledged: Arc<AtomicU64>) -> BTreeSet<u64> {
+/// Sends to a destination until the server is gone, from a number on, and says what it has a receipt
+/// for.
+fn publish(
+    mut client: Client,
+    destination: &str,
+    first: u64,
+    acknowledged: Arc<AtomicU64>,
+) -> BTreeSet<u64> {
     let mut reader = Client {
         reader: BufReader::new(client.stream.try_clone().unwrap()),
         stream: client.stream.try_clone().unwrap(),
     };
     let receipts = thread::spawn(move || {
         let frames = std::iter::from_fn(|| reader.frame());
+        // ERROR, where the queue is full, has the id of the receipt that there is not.
+        let frames = frames.filter(|frame| frame.starts_with("RECEIPT"));
         let ids = frames.filter_map(|frame| header(&frame, "receipt-id")?.parse().ok());
         let count = |_: &u64| {
             acknowledged.fetch_add(1, Ordering::Relaxed);
         };
         ids.inspect(count).collect::<BTreeSet<u64>>()
     });
-    for number in (round * 1_000_000).. {
+    for number in first.. {
         let frame = format!(
-            "SEND\ndestination:/queue/load\npersistent:true\nreceipt:{number}\n\n{number}\0"
+            "SEND\ndestination:{destination}\npersistent:true\nreceipt:{number}\n\n{number}\0"
         );
         if client.write(&frame).is_err() {
             break;
         }
     }
     receipts.join().unwrap()
+}
+
+/// Commits and aborts transactions in turn until the server is gone, from a number on that is even,
+/// and says which commits have a receipt. Those with odd numbers are aborted.
+fn transact(mut client: Client, first: u64) -> BTreeSet<u64> {
+    let mut committed = BTreeSet::new();
+    for number in first.. {
+        let mut frames = format!("BEGIN\ntransaction:{number}\n\n\0");
+        for _ in 0..TOGETHER {
+            let head = format!("destination:{TRANSACTIONS}\ntransaction:{number}\npersistent:true");
+            frames += &format!("SEND\n{head}\n\n{number}\0");
+        }
+        let end = if number.is_multiple_of(2) { "COMMIT" } else { "ABORT" };
+        frames += &format!("{end}\ntransaction:{number}\nreceipt:{number}\n\n\0");
+        if client.write(&frames).is_err()
+            || !client.frame().is_some_and(|frame| frame.starts_with("RECEIPT"))
+        {
+            break;
+        }
+        if number.is_multiple_of(2) {
+            committed.insert(number);
+        }
+    }
+    committed
 }
 
 /// What a consumer has seen: each message with how often, and what it knows to be settled.
@@ -157,23 +123,16 @@ impl Seen {
                  SEND\ndestination:/queue/load\n\n18446744073709551615\0",
             )
             .unwrap();
-        let mut last = None;
+        let mut last = BTreeMap::new();
         loop {
             let number = self.message(&client.frame().unwrap());
             if number == u64::MAX {
                 return;
             }
-            assert!(last < Some(number), "{number} comes after {last:?}");
-            last = Some(number);
+            let producer = number % 1_000_000 / PRODUCER;
+            let before = last.insert(producer, number);
+            assert!(before < Some(number), "{number} comes after {before:?}");
         }
-    }
-}
-
-struct Directory(PathBuf);
-
-impl Drop for Directory {
-    fn drop(&mut self) {
-        let _ = fs::remove_dir_all(&self.0);
     }
 }
 
@@ -182,18 +141,25 @@ fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
     let since_1970 = SystemTime::now().duration_since(UNIX_EPOCH).unwrap();
     let seed = u64::from(since_1970.subsec_nanos());
     println!("seed {seed}");
-    let name = format!("tidings-crash-{}-{seed}", process::id());
-    let data = Directory(env::temp_dir().join(name));
+    let data = Directory::new();
     let crashes = env::var("TIDINGS_CRASHES").map_or(CRASHES, |text| text.parse().unwrap());
     let mut receipted = BTreeSet::new();
+    let (mut published, mut committed) = (BTreeSet::new(), BTreeSet::new());
     let mut seen = Seen::default();
+    Server::start(data.path()).connect().subscribe_durably();
     for round in 0..crashes {
-        let mut server = Server::start(&data.0);
-        let (publisher, consumer) = (server.connect(), server.connect());
+        let mut server = Server::start(data.path());
+        let consumer = server.connect();
         let mut watcher = server.connect();
         let acknowledged = Arc::new(AtomicU64::new(0));
-        let count = Arc::clone(&acknowledged);
-        let publishing = thread::spawn(move || publish(publisher, round, count));
+        let producers = [("/queue/load", 0), ("/queue/load", PRODUCER), ("/topic/news", 0)];
+        let publishing = producers.map(|(destination, offset)| {
+            let (client, count) = (server.connect(), Arc::clone(&acknowledged));
+            let first = round * 1_000_000 + offset;
+            thread::spawn(move || publish(client, destination, first, count))
+        });
+        let transactor = server.connect();
+        let transacting = thread::spawn(move || transact(transactor, round * 1_000_000));
         let mut before = std::mem::take(&mut seen);
         let consuming = thread::spawn(move || {
             before.consume(consumer);
@@ -212,13 +178,33 @@ fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
             assert!(watcher.frame().unwrap().starts_with("RECEIPT"));
         }
         server.process.kill().unwrap();
-        receipted.extend(publishing.join().unwrap());
+        let [one, other, topic] = publishing.map(|thread| thread.join().unwrap());
+        receipted.extend(one);
+        receipted.extend(other);
+        published.extend(topic);
+        committed.extend(transacting.join().unwrap());
         seen = consuming.join().unwrap();
     }
-    let server = Server::start(&data.0);
+    let server = Server::start(data.path());
     seen.drain(server.connect());
-    let lost: Vec<_> =
-        receipted.iter().filter(|number| !seen.deliveries.contains_key(number)).collect();
-    assert!(lost.is_empty(), "lost with a receipt: {lost:?}");
+    let came: BTreeSet<u64> = seen.deliveries.keys().copied().collect();
+    assert_eq!(receipted.difference(&came).next(), None, "lost with a receipt");
     assert!(!receipted.is_empty(), "the load was too small to say anything");
+    let kept = server.connect().take_durable();
+    assert_eq!(published.difference(&kept).next(), None, "lost with a receipt, of a subscription");
+    check_transactions(&committed, &server.connect().drain(TRANSACTIONS));
+}
+
+/// Each was done as a whole or not at all, and those with a receipt were.
+fn check_transactions(committed: &BTreeSet<u64>, left: &[String]) {
+    let mut counts: BTreeMap<u64, usize> = BTreeMap::new();
+    for body in left {
+        *counts.entry(body.parse().unwrap()).or_default() += 1;
+    }
+    for (number, count) in &counts {
+        assert_eq!(*count, TOGETHER, "transaction {number} was done in part");
+        assert!(number.is_multiple_of(2), "transaction {number} was aborted");
+    }
+    let lost = committed.iter().find(|number| !counts.contains_key(number));
+    assert_eq!(lost, None, "a transaction is lost that has a receipt");
 }

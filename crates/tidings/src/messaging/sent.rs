@@ -1,9 +1,7 @@
 use std::fmt;
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::Arc;
 
-use tokio::sync::oneshot;
-
-use crate::store::{Awaiting, BatchNumber, Journal, StoreError, StoreFault, Waits};
+use crate::store::{BatchNumber, Journal, StoreError};
 
 /// A message that the broker has taken.
 pub struct Sent {
@@ -38,49 +36,12 @@ impl Sent {
     /// A dropped future changes nothing about the message.
     pub async fn stored(self) -> Result<(), StoreError> {
         let Some((journal, number)) = self.stored else { return Ok(()) };
-        let (tell, told) = oneshot::channel();
-        let waiting = Arc::new(Waiting { number, tell: Mutex::new(Some(tell)) });
-        if journal.wait_for(number, waiting).is_err() {
-            return Ok(());
-        }
-        match told.await {
-            Ok(Ok(())) => Ok(()),
-            Ok(Err(fault)) => Err(StoreError::new(fault)),
-            // The journal has ended without it.
-            Err(_) => Err(StoreError::new(StoreFault::Io)),
-        }
+        journal.stored(number).await
     }
 }
 
 impl fmt::Debug for Sent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Sent").field("subscribers", &self.subscribers).finish_non_exhaustive()
-    }
-}
-
-struct Waiting {
-    number: BatchNumber,
-    tell: Mutex<Option<oneshot::Sender<Result<(), StoreFault>>>>,
-}
-
-impl Waiting {
-    fn tell(&self, outcome: Result<(), StoreFault>) {
-        let tell = self.tell.lock().unwrap_or_else(PoisonError::into_inner).take();
-        // Nobody may be waiting any more.
-        let _ = tell.map(|tell| tell.send(outcome));
-    }
-}
-
-impl Awaiting for Waiting {
-    fn committed(&self, number: BatchNumber) -> Waits {
-        if number < self.number {
-            return Waits::ForMore;
-        }
-        self.tell(Ok(()));
-        Waits::NoLonger
-    }
-
-    fn failed(&self, error: &StoreError) {
-        self.tell(Err(error.fault()));
     }
 }

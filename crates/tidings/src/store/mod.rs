@@ -13,6 +13,7 @@ mod journal;
 mod memory;
 #[cfg(feature = "store")]
 mod redb;
+mod waiting;
 
 pub use tidings_broker::{
     Batch, Message, Position, QueueDefinition, QueueId, RecordError, Snapshot, StoredMessage,

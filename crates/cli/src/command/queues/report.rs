@@ -1,0 +1,85 @@
+use std::io::{self, Write};
+
+use crate::command::visible::Visible;
+use crate::control::{QueueRow, ShownMessage};
+
+/// A line for each queue, in columns.
+pub(super) fn table(out: &mut dyn Write, rows: &[QueueRow]) -> io::Result<()> {
+    let widest = |of: fn(&QueueRow) -> usize, title: &str| {
+        rows.iter().map(of).max().unwrap_or(0).max(title.len())
+    };
+    let name = widest(|row| row.name.chars().count(), "NAME");
+    let kind = widest(|row| row.kind.len(), "KIND");
+    writeln!(
+        out,
+        "{:name$}  {:kind$}  {:>9}  {:>9}  {:>9}  {:>9}  {:>12}",
+        "NAME", "KIND", "READY", "UNSETTLED", "DELAYED", "CONSUMERS", "OCTETS"
+    )?;
+    for row in rows {
+        let QueueRow { ready, unsettled, delayed, consumers, octets, .. } = row;
+        writeln!(
+            out,
+            "{:name$}  {:kind$}  {ready:>9}  {unsettled:>9}  {delayed:>9}  {consumers:>9}  {octets:>12}",
+            row.name, row.kind
+        )?;
+    }
+    Ok(())
+}
+
+/// A message as a frame would show it.
+pub(super) fn message(out: &mut dyn Write, message: &ShownMessage) -> io::Result<()> {
+    let ShownMessage { id, destination, deliveries, headers, octets, body, body_hex } = message;
+    writeln!(out, "message-id:{id}\ndestination:{destination}\nx-delivery-count:{deliveries}")?;
+    for (name, value) in headers {
+        writeln!(out, "{}:{}", Visible(name), Visible(value))?;
+    }
+    writeln!(out)?;
+    match body {
+        Some(text) => text.lines().try_for_each(|line| writeln!(out, "{}", Visible(line)))?,
+        None => {
+            writeln!(out, "[{octets} octets] {}", body_hex.as_deref().unwrap_or_default())?;
+        }
+    }
+    writeln!(out)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn queues_stand_in_columns() {
+        let row = |name: &str, ready| QueueRow {
+            name: name.to_owned(),
+            kind: "queue".to_owned(),
+            ready,
+            unsettled: 1,
+            delayed: 0,
+            consumers: 2,
+            octets: 345,
+        };
+        let mut out = Vec::new();
+        table(&mut out, &[row("/queue/a", 10), row("/queue/longer", 2)]).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        let ends: Vec<usize> = out.lines().map(str::len).collect();
+        assert!(ends.iter().all(|end| *end == ends[0]), "{out}");
+    }
+
+    #[test]
+    fn a_message_cannot_act_on_the_terminal() {
+        let message = ShownMessage {
+            id: "m-1".to_owned(),
+            destination: "/queue/a".to_owned(),
+            deliveries: 1,
+            headers: vec![("a\u{1b}".to_owned(), "b\nc".to_owned())],
+            octets: 3,
+            body: Some("x\u{1b}[2J\ny".to_owned()),
+            body_hex: None,
+        };
+        let mut out = Vec::new();
+        super::message(&mut out, &message).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert!(!out.contains('\u{1b}') && out.contains("\ny\n"), "{out}");
+        assert!(out.contains("b\\nc"), "{out}");
+    }
+}
