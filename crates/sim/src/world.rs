@@ -337,7 +337,8 @@ impl World {
     fn send_up(&mut self, key: u64, packet: Packet) {
         let Some(server) = &self.server else { return };
         let is_stream = server.sessions.get(&key).is_some_and(|session| session.is_stream());
-        for packet in self.pieces(packet, is_stream) {
+        let packets = if is_stream { self.pieces(packet) } else { vec![packet] };
+        for packet in packets {
             let Some(link) = self.links.get_mut(&key) else { return };
             let delay = link.latency_up + self.random.below(link.latency_up);
             link.last_up = link.last_up.max(self.schedule.now() + delay);
@@ -346,7 +347,7 @@ impl World {
     }
 
     fn send_down(&mut self, key: u64, packet: Packet) {
-        for packet in self.pieces(packet, true) {
+        for packet in self.pieces(packet) {
             let Some(link) = self.links.get_mut(&key) else { return };
             let delay = link.latency_down + self.random.below(link.latency_down);
             link.last_down = link.last_down.max(self.schedule.now() + delay);
@@ -354,9 +355,10 @@ impl World {
         }
     }
 
-    fn pieces(&mut self, packet: Packet, is_stream: bool) -> Vec<Packet> {
+    /// A stream arrives in any pieces.
+    fn pieces(&mut self, packet: Packet) -> Vec<Packet> {
         match packet {
-            Packet::Octets(mut octets) if is_stream && octets.len() > 1 => {
+            Packet::Octets(mut octets) if octets.len() > 1 => {
                 let mut pieces = Vec::new();
                 while octets.len() > 1 && self.random.percent(20) {
                     let len = u64::try_from(octets.len()).unwrap_or(2);
