@@ -60,6 +60,8 @@ async fn octets_that_are_no_text_go_by_all_doors_but_sockjs() {
         assert_eq!(within(bodies.next()).await.unwrap().unwrap().payload, octets);
     }
     let client = StompClient::connect(&format!("http://{}/stomp", server.http)).await.unwrap();
+    let refused = client.send("/topic/octets").body(octets.clone()).await;
+    assert!(matches!(refused, Err(StompError::NotText)), "{refused:?}");
     let refused = client.send("/topic/octets").body(octets).receipt().await;
     assert!(matches!(refused, Err(StompError::NotText)), "{refused:?}");
     client.send("/topic/octets").text("text").receipt().await.unwrap();

@@ -183,3 +183,55 @@ async fn a_client_that_is_not_connected_can_be_left_and_says_what_was_not_sent()
         assert_eq!(matches!(left, Err(StompError::NotConnected)), waiting, "{left:?}");
     }
 }
+
+#[tokio::test]
+async fn what_was_sent_and_cannot_be_sent_again_is_not_told_to_be_unsent() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let script = async {
+        connection.frame("SEND").await;
+        connection.hang_up().await;
+    };
+    let (sent, ()) = tokio::join!(client.send("/queue/q").resend(), script);
+    assert!(matches!(sent, Err(StompError::Unconfirmed(_))), "{sent:?}");
+}
+
+/// What a RabbitMQ sends, and then hangs up.
+const ACCESS_REFUSED: &str = "ERROR\nmessage:access_refused\n\nno\n\0";
+
+#[tokio::test]
+async fn a_subscription_is_refused_by_an_error_that_does_not_name_it() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let script = async {
+        connection.frame("SUBSCRIBE").await;
+        connection.write(ACCESS_REFUSED).await;
+        connection.hang_up().await;
+    };
+    let (refused, ()) = tokio::join!(within(client.subscribe::<String>("/topic/a")), script);
+    assert!(matches!(refused, Err(StompError::Refused(_))), "{refused:?}");
+}
+
+#[tokio::test]
+async fn a_subscription_that_keeps_ending_connections_ends_and_the_others_go_on() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let (refused, _) =
+        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    let mut refused = refused.unwrap();
+    let (_kept, _) =
+        tokio::join!(client.subscribe::<String>("/topic/b"), connection.confirm("SUBSCRIBE"));
+    connection.hang_up().await;
+    for _ in 0..3 {
+        let mut connection = peer.session("1.2").await;
+        let subscribe = connection.frame("SUBSCRIBE").await;
+        assert_eq!(subscribe.header("destination"), Some("/topic/a"));
+        connection.frame("SUBSCRIBE").await;
+        connection.write(ACCESS_REFUSED).await;
+        connection.hang_up().await;
+    }
+    let end = within(refused.next()).await.unwrap().unwrap_err();
+    assert!(matches!(end, DeliveryError::Refused(_)), "{end}");
+    let mut connection = peer.session("1.2").await;
+    assert_eq!(connection.confirm("SUBSCRIBE").await.header("destination"), Some("/topic/b"));
+}

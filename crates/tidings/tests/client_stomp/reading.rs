@@ -170,3 +170,72 @@ async fn disconnecting_does_not_wait_for_who_does_not_read() {
         message.unwrap();
     }
 }
+
+#[tokio::test]
+async fn a_subscription_whose_inbox_is_full_can_be_ended() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
+    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    for n in 0..50 {
+        connection.message(&subscribe, &n.to_string(), &"x".repeat(100)).await;
+    }
+    // Its receipt is behind them.
+    let unsubscribing = within(messages.unwrap().unsubscribe());
+    let (done, _) = tokio::join!(unsubscribing, connection.confirm("UNSUBSCRIBE"));
+    done.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_not_sent_needs_no_end() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    assert!(client.subscribe::<String>("/topic/a").into_future().now_or_never().is_none());
+    client.send("/topic/a").text("next").await.unwrap();
+    assert_eq!(connection.frame("SEND").await.body(), "next");
+}
+
+#[tokio::test]
+async fn whoever_does_not_wait_for_the_end_of_a_subscription_ends_it_all_the_same() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once().queue_octets_max(1)).await;
+    let (subscription, _) =
+        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    // Nothing is sent before this task waits: there is no room.
+    client.send("/topic/a").into_future().now_or_never().unwrap().unwrap();
+    let unsubscribing = subscription.unwrap().unsubscribe_with([("durable", "true")]);
+    assert!(unsubscribing.now_or_never().is_none());
+    connection.frame("SEND").await;
+    assert_eq!(connection.frame("UNSUBSCRIBE").await.header("durable"), Some("true"));
+}
+
+#[tokio::test]
+async fn an_id_that_is_given_again_waits_for_a_receipt_of_its_own() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let first = client.subscribe::<String>("/topic/a").id("mine").into_future();
+    let old = tokio::select! {
+        _ = first => panic!("there was no receipt"),
+        subscribe = connection.frame("SUBSCRIBE") => subscribe,
+    };
+    let second = client.subscribe::<String>("/topic/b").id("mine").into_future();
+    let mut second = std::pin::pin!(second);
+    let receipt = old.header("receipt").unwrap();
+    let script = async {
+        connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+        connection.frame("UNSUBSCRIBE").await;
+        let subscribe = connection.frame("SUBSCRIBE").await;
+        // What comes behind the old receipt has been read once this is answered.
+        let (sent, _) = tokio::join!(client.send("/topic/c").receipt(), connection.confirm("SEND"));
+        sent.unwrap();
+        subscribe
+    };
+    let subscribe = tokio::select! {
+        biased;
+        _ = &mut second => panic!("the receipt was another's"),
+        subscribe = script => subscribe,
+    };
+    let receipt = subscribe.header("receipt").unwrap();
+    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    within(second).await.unwrap();
+}

@@ -127,3 +127,54 @@ async fn a_reply_that_does_not_come_or_cannot_be_read_is_told() {
     let (lost, ()) = tokio::join!(within(client.request::<String>("/queue/rpc")), script);
     assert!(matches!(lost, Err(StompError::Unconfirmed(_))), "{lost:?}");
 }
+
+#[tokio::test]
+async fn a_request_that_is_given_up_does_not_take_the_replies_of_others() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let mut first = std::pin::pin!(client.request::<String>("/queue/rpc").into_future());
+    let other = client.clone();
+    let second = tokio::spawn(other.request::<String>("/queue/rpc").text("second").into_future());
+    let subscribe = tokio::select! {
+        _ = &mut first => panic!("there was no reply"),
+        subscribe = connection.frame("SUBSCRIBE") => subscribe,
+    };
+    first.set(client.request::<String>("/queue/rpc").into_future());
+    let receipt = subscribe.header("receipt").unwrap();
+    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    let request = loop {
+        let request = connection.frame("SEND").await;
+        if request.body() == "second" {
+            break request;
+        }
+    };
+    reply(&mut connection, &request, "there").await;
+    assert_eq!(within(second).await.unwrap().unwrap().payload, "there");
+}
+
+#[tokio::test]
+async fn a_request_without_a_connection_waits_for_the_next_one_or_is_not_sent() {
+    let peer = Peer::start().await;
+    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let builder = at_once().on_change(move |change| {
+        let _ = lost.send(format!("{change:?}"));
+    });
+    let (client, connection) = peer.connect(builder).await;
+    connection.hang_up().await;
+    within(told.recv()).await.unwrap();
+    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    let late = client.request::<String>("/queue/rpc").text("late");
+    let late = within(late.timeout(Duration::from_millis(20))).await;
+    assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");
+    let script = async {
+        let mut connection = peer.session("1.2").await;
+        connection.confirm("SUBSCRIBE").await;
+        let request = connection.frame("SEND").await;
+        assert_eq!(request.body(), "next");
+        reply(&mut connection, &request, "there").await;
+        connection
+    };
+    let next = client.request::<String>("/queue/rpc").text("next");
+    let (replied, _connection) = tokio::join!(within(next), script);
+    assert_eq!(replied.unwrap().payload, "there");
+}

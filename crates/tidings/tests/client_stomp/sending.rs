@@ -1,4 +1,5 @@
-use tidings::client::stomp::{StompClient, StompError};
+use futures_util::FutureExt;
+use tidings::client::stomp::{AckMode, StompClient, StompError};
 use tidings::endpoint::Json;
 use tokio_util::task::AbortOnDropHandle;
 
@@ -134,4 +135,52 @@ async fn clones_send_at_once_and_each_keeps_its_order() {
         assert_eq!(n, next[clone as usize]);
         next[clone as usize] += 1;
     }
+}
+
+#[tokio::test]
+async fn what_is_not_sent_in_time_never_is() {
+    let peer = Peer::start().await;
+    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
+    let builder = at_once().receipt_timeout(std::time::Duration::from_millis(20));
+    let builder = builder.on_change(move |change| {
+        let _ = lost.send(format!("{change:?}"));
+    });
+    let (client, connection) = peer.connect(builder).await;
+    connection.hang_up().await;
+    within(told.recv()).await.unwrap();
+    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    let late = client.send("/queue/q").text("late").receipt().await;
+    assert!(matches!(late, Err(StompError::SendTimeout(_))), "{late:?}");
+    client.send("/queue/q").text("next").await.unwrap();
+    assert_eq!(peer.session("1.2").await.frame("SEND").await.body(), "next");
+}
+
+#[tokio::test]
+async fn what_may_have_to_be_sent_again_counts_towards_the_limit() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once().queue_octets_max(1500)).await;
+    let first = client.send("/queue/q").body(vec![b'a'; 1000]).resend();
+    let first = AbortOnDropHandle::new(tokio::spawn(first.into_future()));
+    let send = connection.frame("SEND").await;
+    let second = client.send("/queue/q").body(vec![b'b'; 1000]).into_future();
+    let mut second = std::pin::pin!(second);
+    assert!(second.as_mut().now_or_never().is_none());
+    let receipt = send.header("receipt").unwrap();
+    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    within(second).await.unwrap();
+    within(first).await.unwrap().unwrap();
+}
+
+#[tokio::test]
+async fn stomp_1_0_has_no_nack_which_is_told_at_once() {
+    let peer = Peer::start().await;
+    let url = peer.url();
+    let (client, mut connection) = tokio::join!(once().connect(&url), peer.session("1.0"));
+    let client = client.unwrap();
+    let subscribing = client.subscribe::<String>("/queue/q").ack(AckMode::Client);
+    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    connection.message(&subscribe, "1", "hello").await;
+    let message = within(messages.unwrap().next()).await.unwrap().unwrap();
+    let refused = message.nack().await;
+    assert!(matches!(refused, Err(StompError::NotSent(_))), "{refused:?}");
 }

@@ -91,7 +91,8 @@ impl StompClientBuilder {
         self
     }
 
-    /// How long a receipt is waited for. Default: 30 s.
+    /// How long a receipt is waited for, from when it is asked for. What was not even sent by then is not sent any
+    /// more. Default: 30 s.
     pub fn receipt_timeout(mut self, timeout: Duration) -> Self {
         self.bounds.receipt_timeout = timeout;
         self
@@ -111,7 +112,7 @@ impl StompClientBuilder {
         self
     }
 
-    /// Octets that may wait to be sent. Beyond that, sending waits while there is a connection, and fails with
+    /// Octets that may wait to be sent, or may have to be [sent again](super::SendRequest::resend). Beyond that, sending waits while there is a connection, and fails with
     /// [`StompError::QueueFull`](super::StompError::QueueFull) while there is none. One message may go beyond it.
     /// Default: 8 MiB.
     pub fn queue_octets_max(mut self, octets: usize) -> Self {
@@ -167,8 +168,9 @@ impl StompClientBuilder {
             .subprotocols(options.versions.iter().map(|version| version.subprotocol()));
         let dialer = Dialer::new(client, url);
         let connector = Connector { dialer, options, backoff, on_change };
-        let shared = Arc::new(Shared::new(bounds));
+        let shared = Arc::new(Shared::new(bounds, connector.dialer.text()));
         let first = connector.connect(&shared, ConnectionNumber(1)).await?;
+        // Nobody has a handle yet to leave by.
         connector.open(&shared, &first);
         tokio::spawn(in_turns(connector.run(Arc::clone(&shared), first)));
         Ok(StompClient::new(shared))

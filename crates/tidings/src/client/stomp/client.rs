@@ -5,7 +5,7 @@ use tidings_stomp::{Headers, Version};
 
 use super::request::Request;
 use super::send::SendRequest;
-use super::shared::Shared;
+use super::shared::{Leaving, Shared};
 use super::subscribe::SubscribeRequest;
 use super::transaction::Transaction;
 use super::{ConnectionEnd, StompConnectError, StompError};
@@ -122,11 +122,10 @@ impl StompClient {
     ///
     /// The client disconnects, whether or not it is waited for.
     pub async fn disconnect(self) -> Result<(), StompError> {
-        let waiting = self.shared.waiting();
         match self.shared.leave() {
-            Some(confirmed) => self.shared.left(confirmed).await,
-            None if waiting > 0 => Err(StompError::NotConnected),
-            None => Ok(()),
+            Leaving::Asked(confirmation) => confirmation.wait().await,
+            Leaving::NotSent => Err(StompError::NotConnected),
+            Leaving::Over => Ok(()),
         }
     }
 

@@ -5,6 +5,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tokio::task::JoinHandle;
 
+use super::shared::Text;
 use super::url::StompUrl;
 use crate::client::course::Course;
 use crate::client::sockjs::SockJsClient;
@@ -64,8 +65,11 @@ impl Dialer {
     }
 
     /// Whether nothing but text can be sent.
-    pub(super) fn is_text_only(&self) -> bool {
-        matches!(self, Self::SockJs { .. })
+    pub(super) fn text(&self) -> Text {
+        match self {
+            Self::SockJs { .. } => Text::Only,
+            Self::Octets { .. } | Self::WebSocket { .. } => Text::OrOctets,
+        }
     }
 
     /// Whether a frame need not be text or not: it is octets anyway.

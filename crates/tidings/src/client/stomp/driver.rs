@@ -12,7 +12,7 @@ use tokio::time::Instant;
 use super::connection::{Connection, Receiver};
 use super::dial::Dialer;
 use super::operation::ConnectionNumber;
-use super::shared::{AfterLoss, Shared};
+use super::shared::{AfterLoss, Shared, Text};
 use super::{ConnectionEnd, StompConnectError, StompError};
 use crate::client::Backoff;
 use crate::client::backoff::retry_after;
@@ -94,12 +94,15 @@ impl Connector {
         }
     }
 
-    /// Begins to use a session.
-    pub(super) fn open(&self, shared: &Shared, live: &Live) {
-        shared.open(&live.connection);
+    /// Begins to use a session. `false` if the client wants none any more.
+    pub(super) fn open(&self, shared: &Shared, live: &Live) -> bool {
+        if !shared.open(&live.connection) {
+            return false;
+        }
         if let Some(opened) = live.connection.opened() {
             self.tell(&Connectivity::Connected(opened.version));
         }
+        true
     }
 
     /// The wait before the next attempt, after so many failures in a row; `None` if there is none.
@@ -133,7 +136,9 @@ impl Connector {
                 Some(next) => live = next,
                 None => return shared.finish(end),
             }
-            self.open(&shared, &live);
+            if !self.open(&shared, &live) {
+                return shared.finish(end);
+            }
         }
     }
 
@@ -151,6 +156,7 @@ impl Connector {
                 Some(self.connect(shared, number).await)
             };
             let error = tokio::select! {
+                biased;
                 () = shared.stopped() => return None,
                 connected = attempt => match connected? {
                     Ok(live) => return Some(live),
@@ -209,7 +215,7 @@ impl Connector {
             return Ok(Message::Binary(frame));
         }
         match stomp_message(frame) {
-            Message::Binary(_) if self.dialer.is_text_only() => Err(StompError::NotText),
+            Message::Binary(_) if self.dialer.text() == Text::Only => Err(StompError::NotText),
             message => Ok(message),
         }
     }

@@ -141,10 +141,13 @@ pub enum StompError {
     /// It was sent, and the connection ended before the receipt came: whether it has happened is not known.
     /// Sending it again may double it; [`SendRequest::resend`](super::SendRequest::resend) does so by itself.
     Unconfirmed(ConnectionEnd),
-    /// It was sent, and no receipt came within the
+    /// It was sent, or was about to be, and no receipt came within the
     /// [receipt timeout](super::StompClientBuilder::receipt_timeout), given here. If subscriptions are not read,
     /// receipts are not either.
     ReceiptTimeout(Duration),
+    /// It could not be sent within the [receipt timeout](super::StompClientBuilder::receipt_timeout), given here, and
+    /// is not sent any more: it has not happened.
+    SendTimeout(Duration),
     /// The client is not connected, and what waits to be sent has reached the
     /// [limit](super::StompClientBuilder::queue_octets_max), given here.
     QueueFull {
@@ -184,6 +187,9 @@ impl fmt::Display for StompError {
             }
             Self::ReceiptTimeout(timeout) => {
                 write!(f, "no receipt within {timeout:?}; are all subscriptions being read?")
+            }
+            Self::SendTimeout(timeout) => {
+                write!(f, "not sent within {timeout:?}; is there a connection, and does the server read?")
             }
             Self::QueueFull { octets_max } => {
                 write!(f, "not connected, and {octets_max} octets wait to be sent already")

@@ -35,7 +35,23 @@ pub(super) enum Operation {
 }
 
 impl Operation {
-    fn octets(&self) -> usize {
+    /// The `correlation-id` of a message.
+    pub(super) fn correlation_id(&self) -> Option<&str> {
+        match self {
+            Self::Send { send, .. } => send.headers.get("correlation-id"),
+            _ => None,
+        }
+    }
+
+    /// Whether its frame is text; only bodies can be something else.
+    pub(super) fn is_text(&self) -> bool {
+        match self {
+            Self::Send { send, .. } => std::str::from_utf8(&send.body).is_ok(),
+            _ => true,
+        }
+    }
+
+    pub(super) fn octets(&self) -> usize {
         let octets = match self {
             Self::Send { send, .. } => {
                 let headers = send.headers.iter().map(|(name, value)| name.len() + value.len() + 2);
@@ -90,9 +106,11 @@ pub(super) struct Outgoing {
 }
 
 impl Outgoing {
-    /// Whether one more fits. One alone always does.
-    pub(super) fn has_room(&self, entry: &Entry, octets_max: usize) -> bool {
-        self.entries.is_empty() || self.octets + entry.operation.octets() <= octets_max
+    /// Whether one more fits, where so many octets are kept of what was sent and may have to be sent again. One
+    /// alone always does.
+    pub(super) fn has_room(&self, entry: &Entry, kept: usize, octets_max: usize) -> bool {
+        let octets = self.octets + kept;
+        octets == 0 || octets + entry.operation.octets() <= octets_max
     }
 
     pub(super) fn push_back(&mut self, entry: Entry) {
@@ -109,6 +127,18 @@ impl Outgoing {
         let entry = self.entries.pop_front()?;
         self.octets -= entry.operation.octets();
         Some(entry)
+    }
+
+    /// Takes out the first one that is meant.
+    pub(super) fn remove(&mut self, is_meant: impl Fn(&Entry) -> bool) -> Option<Entry> {
+        let at = self.entries.iter().position(is_meant)?;
+        let entry = self.entries.remove(at)?;
+        self.octets -= entry.operation.octets();
+        Some(entry)
+    }
+
+    pub(super) fn iter(&self) -> impl Iterator<Item = &Entry> {
+        self.entries.iter()
     }
 
     /// Takes out what is bound to a connection.
@@ -166,11 +196,12 @@ mod tests {
         let mut outgoing = Outgoing::default();
         let entry = send("hello", Bound::Any);
         let octets = entry.operation.octets();
-        assert!(outgoing.has_room(&entry, 0));
+        assert!(outgoing.has_room(&entry, 0, 0));
+        assert!(!outgoing.has_room(&entry, 1, octets));
         outgoing.push_back(entry.clone());
-        assert!(outgoing.has_room(&entry, 2 * octets));
-        assert!(!outgoing.has_room(&entry, 2 * octets - 1));
+        assert!(outgoing.has_room(&entry, 0, 2 * octets));
+        assert!(!outgoing.has_room(&entry, 0, 2 * octets - 1));
         outgoing.pop_front();
-        assert!(outgoing.has_room(&entry, 0));
+        assert!(outgoing.has_room(&entry, 0, 0));
     }
 }

@@ -16,6 +16,16 @@ pub(super) type Outcome = oneshot::Sender<Result<(), StompError>>;
 pub(super) struct Receipts {
     last: u64,
     awaited: BTreeMap<u64, Awaited>,
+    /// Of what may have to be sent again.
+    octets: usize,
+}
+
+/// What a lost connection leaves to do, in order.
+pub(super) struct Lost {
+    /// What is to be sent again.
+    pub(super) again: Vec<Entry>,
+    /// SUBSCRIBE was sent for these, and not confirmed.
+    pub(super) subscriptions: Vec<SubscriptionId>,
 }
 
 #[derive(Debug)]
@@ -44,24 +54,40 @@ impl Receipts {
     }
 
     pub(super) fn take(&mut self, id: &ReceiptId) -> Option<Awaited> {
-        self.awaited.remove(&number(id)?)
+        let awaited = self.awaited.remove(&number(id)?)?;
+        if let Awaited::Operation { progress: Progress::Sent(Some(entry)), .. } = &awaited {
+            self.octets -= entry.operation.octets();
+        }
+        Some(awaited)
+    }
+
+    /// Octets that are kept because they may have to be sent again.
+    pub(super) fn octets(&self) -> usize {
+        self.octets
+    }
+
+    /// Waits no longer for the receipt of a SUBSCRIBE.
+    pub(super) fn forget_subscription(&mut self, id: &SubscriptionId) {
+        self.awaited.retain(|_, awaited| !matches!(awaited, Awaited::Subscription(of) if of == id));
     }
 
     /// Notes that an operation is on its way.
     pub(super) fn set_sent(&mut self, id: &ReceiptId, again: Option<Box<Entry>>) {
         let awaited = number(id).and_then(|number| self.awaited.get_mut(&number));
         if let Some(Awaited::Operation { progress, .. }) = awaited {
+            self.octets += again.as_ref().map_or(0, |entry| entry.operation.octets());
             *progress = Progress::Sent(again);
         }
     }
 
     /// The connection has ended: whoever waits for something that was sent by it is told, and what is to be sent
     /// again comes back, in order. What was not sent yet is waited for as before.
-    pub(super) fn lose(&mut self, end: &ConnectionEnd) -> Vec<Entry> {
-        let mut again = Vec::new();
+    pub(super) fn lose(&mut self, end: &ConnectionEnd) -> Lost {
+        let (mut again, mut subscriptions) = (Vec::new(), Vec::new());
+        self.octets = 0;
         for (number, awaited) in std::mem::take(&mut self.awaited) {
             match awaited {
-                Awaited::Subscription(_) => {}
+                Awaited::Subscription(id) => subscriptions.push(id),
                 Awaited::Operation { outcome, progress: Progress::Sent(None) } => {
                     // Nobody may be waiting any more.
                     let _ = outcome.send(Err(StompError::Unconfirmed(end.clone())));
@@ -75,11 +101,12 @@ impl Receipts {
                 }
             }
         }
-        again
+        Lost { again, subscriptions }
     }
 
     /// Nothing is sent any more: all who wait are told.
     pub(super) fn end(&mut self, error: &StompError) {
+        self.octets = 0;
         for awaited in std::mem::take(&mut self.awaited).into_values() {
             if let Awaited::Operation { outcome, .. } = awaited {
                 let _ = outcome.send(Err(error.clone()));

@@ -2,18 +2,16 @@ use std::fmt;
 use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::sync::Arc;
-use std::sync::atomic::AtomicU64;
 use std::time::Duration;
 
 use bytes::Bytes;
 use serde::Serialize;
-use tidings_stomp::{AckMode, Headers};
+use tidings_stomp::AckMode;
 
 use super::client::StompClient;
 use super::message::{Message, Origin};
 use super::send::{BoxFuture, SendRequest};
-use super::shared::{REPLIES, REPLIES_ID, Shared};
-use super::subscriptions::{Record, Target};
+use super::shared::{REPLIES, Shared};
 use super::{DeliveryError, StompError};
 use crate::messaging::{FromPayload, IntoPayload};
 
@@ -82,43 +80,21 @@ impl<T: FromPayload> Request<T> {
     async fn run(self) -> Result<Message<T>, StompError> {
         let Self { client, send, timeout, .. } = self;
         let shared = &client.shared;
-        expect_replies(shared).await?;
         let mut id = [0; 16];
         getrandom::fill(&mut id).expect("the operating system provides randomness");
         let id = format!("{:032x}", u128::from_be_bytes(id));
         let replied = shared.expect_reply(&id);
         let _forget = ForgetReply { shared, id: &id };
         send.header("reply-to", REPLIES).header("correlation-id", &id).await?;
-        let message = match tokio::time::timeout(timeout, replied).await {
+        let (message, connection) = match tokio::time::timeout(timeout, replied).await {
             Ok(replied) => replied.unwrap_or(Err(StompError::Closed))?,
             Err(_) => return Err(StompError::NoReply(timeout)),
         };
-        let connection = shared.connection().ok_or(StompError::NotConnected)?.number;
         let (origin, body) = Origin::new(client.clone(), connection, message, AckMode::Auto);
         origin.decode(body).map_err(|error| match error {
             DeliveryError::Payload { source, .. } => StompError::Reply(Arc::new(source)),
             _ => StompError::Closed,
         })
-    }
-}
-
-/// Makes the subscription that replies come by, unless it is there.
-async fn expect_replies(shared: &Shared) -> Result<(), StompError> {
-    if shared.has_replies() {
-        return Ok(());
-    }
-    let record = Record {
-        destination: REPLIES.to_owned(),
-        ack: AckMode::Auto,
-        headers: Headers::default(),
-        target: Target::Requests,
-        outcome: None,
-        made: Arc::new(AtomicU64::new(0)),
-    };
-    match shared.subscribe(Some(REPLIES_ID.into()), record).await {
-        // Somebody else was faster.
-        Err(StompError::DuplicateSubscription(_)) => Ok(()),
-        subscribed => subscribed.map(drop),
     }
 }
 

@@ -2,15 +2,16 @@
 
 use std::collections::HashMap;
 use std::pin::pin;
+use std::sync::atomic::Ordering;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::time::Duration;
 
-use tidings_stomp::{Message, ReceiptId, SubscriptionId, TransactionId};
+use tidings_stomp::{Headers, Message, NotSent, ReceiptId, SubscriptionId, TransactionId, Version};
 use tokio::sync::{Notify, oneshot, watch};
 
 use super::connection::Connection;
 use super::operation::{Bound, ConnectionNumber, Entry, Operation, Outgoing, Unconfirmed};
-use super::receipts::{Awaited, Progress, Receipts};
+use super::receipts::{Awaited, Lost, Progress, Receipts};
 use super::subscriptions::{Delivered, Record, SlowConsumer, Subscriptions, Target};
 use super::{ConnectionEnd, DeliveryError, StompError};
 
@@ -23,6 +24,23 @@ pub(super) const REPLIES_ID: &str = "tidings-replies";
 /// How often a message is sent again because its receipt did not come. A message that makes a server end the
 /// connection must not do so for ever.
 pub(super) const RESENDS_MAX: u32 = 5;
+
+/// How often the server may end the connection, without a word why, before a subscription is confirmed that was the
+/// first to be. Then it is taken for refused, so that the client's others go on.
+const REFUSALS_MAX: u32 = 3;
+
+/// A reply, and the connection that it came by.
+pub(super) type Reply = (Message, ConnectionNumber);
+
+/// Who waits for replies, by correlation id.
+type Requests = HashMap<String, oneshot::Sender<Result<Reply, StompError>>>;
+
+/// Whether connections carry only text.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Text {
+    Only,
+    OrOctets,
+}
 
 /// What a client grants itself.
 #[derive(Clone, Debug)]
@@ -45,6 +63,7 @@ pub(super) struct Shared {
 }
 
 struct State {
+    text: Text,
     phase: Phase,
     outgoing: Outgoing,
     /// What is on its way into the connection right now.
@@ -52,7 +71,7 @@ struct State {
     receipts: Receipts,
     subscriptions: Subscriptions,
     last_transaction: u64,
-    requests: HashMap<String, oneshot::Sender<Result<Message, StompError>>>,
+    requests: Requests,
 }
 
 enum Phase {
@@ -72,15 +91,16 @@ enum NotQueued {
 }
 
 impl Shared {
-    pub(super) fn new(bounds: Bounds) -> Self {
+    pub(super) fn new(bounds: Bounds, text: Text) -> Self {
         let state = State {
+            text,
             phase: Phase::Connecting,
             outgoing: Outgoing::default(),
             leaving: None,
             receipts: Receipts::default(),
             subscriptions: Subscriptions::default(),
             last_transaction: 0,
-            requests: HashMap::new(),
+            requests: Requests::new(),
         };
         let (end, _) = watch::channel(None);
         let (work, room) = (Notify::new(), Notify::new());
@@ -130,19 +150,34 @@ impl Shared {
 
     /// Queues an operation, and waits for its receipt.
     pub(super) async fn queue_and_confirm(&self, mut entry: Entry) -> Result<(), StompError> {
-        let (outcome, confirmed) = oneshot::channel();
-        let awaited = Awaited::Operation { outcome, progress: Progress::Waits };
-        let receipt = self.lock().receipts.ask(awaited);
-        let _forget = ForgetReceipt { shared: self, receipt: receipt.clone() };
-        entry.receipt = Some(receipt);
+        let confirmation = self.lock().ask(&mut entry);
+        let confirmation = Confirmation { shared: self, asked: confirmation };
         self.queue(entry).await?;
-        self.confirmed(confirmed).await
+        confirmation.wait().await
+    }
+
+    /// Queues an operation that ends something, as [`queue_end`](Self::queue_end), and asks for its receipt.
+    pub(super) fn queue_end_asking(
+        &self,
+        mut entry: Entry,
+    ) -> Result<Confirmation<'_>, StompError> {
+        let asked = {
+            let mut state = self.lock();
+            let asked = state.ask(&mut entry);
+            if let Err(NotQueued::Refused(error)) = state.queue(entry, usize::MAX) {
+                state.receipts.take(&asked.receipt);
+                return Err(error);
+            }
+            asked
+        };
+        self.work.notify_waiters();
+        Ok(Confirmation { shared: self, asked })
     }
 
     /// Waits for a receipt, within the time for that.
     async fn confirmed(
         &self,
-        confirmed: oneshot::Receiver<Result<(), StompError>>,
+        confirmed: &mut oneshot::Receiver<Result<(), StompError>>,
     ) -> Result<(), StompError> {
         let timeout = self.bounds.receipt_timeout;
         match tokio::time::timeout(timeout, confirmed).await {
@@ -163,36 +198,30 @@ impl Shared {
         Ok((id, number))
     }
 
-    /// Asks for DISCONNECT behind everything that waits, and lets nothing more in. Whether it will be sent.
-    pub(super) fn leave(&self) -> Option<oneshot::Receiver<Result<(), StompError>>> {
+    /// Asks for DISCONNECT behind everything that waits, and lets nothing more in.
+    pub(super) fn leave(&self) -> Leaving<'_> {
         let mut state = self.lock();
-        let (outcome, confirmed) = oneshot::channel();
         let connection = match &state.phase {
             Phase::Connecting => None,
             Phase::Open(connection) => Some(Arc::clone(connection)),
-            Phase::Disconnecting(_) | Phase::Ended(_) => return None,
+            Phase::Disconnecting(_) | Phase::Ended(_) => return Leaving::Over,
         };
         state.subscriptions.close();
-        let is_connected = connection.is_some();
-        if is_connected {
-            let awaited = Awaited::Operation { outcome, progress: Progress::Waits };
-            let receipt = Some(state.receipts.ask(awaited));
-            let entry = Entry { receipt, ..Entry::new(Operation::Disconnect, Bound::Any) };
+        let leaving = if connection.is_some() {
+            let mut entry = Entry::new(Operation::Disconnect, Bound::Any);
+            let asked = state.ask(&mut entry);
             state.outgoing.push_back(entry);
-        }
+            Leaving::Asked(Confirmation { shared: self, asked })
+        } else if state.outgoing.len() > 0 {
+            Leaving::NotSent
+        } else {
+            Leaving::Over
+        };
         state.phase = Phase::Disconnecting(connection);
         drop(state);
         self.room.notify_waiters();
         self.work.notify_waiters();
-        is_connected.then_some(confirmed)
-    }
-
-    /// Waits for the receipt of DISCONNECT.
-    pub(super) async fn left(
-        &self,
-        confirmed: oneshot::Receiver<Result<(), StompError>>,
-    ) -> Result<(), StompError> {
-        self.confirmed(confirmed).await
+        leaving
     }
 
     // Subscriptions.
@@ -203,7 +232,7 @@ impl Shared {
         id: Option<SubscriptionId>,
         mut record: Record,
     ) -> Result<SubscriptionId, StompError> {
-        let (outcome, confirmed) = oneshot::channel();
+        let (outcome, mut confirmed) = oneshot::channel();
         record.outcome = Some(outcome);
         let id = {
             let mut state = self.lock();
@@ -211,17 +240,12 @@ impl Shared {
                 return Err(StompError::Closed);
             }
             let id = id.unwrap_or_else(|| state.subscriptions.next_id());
-            state.subscriptions.insert(id.clone(), record)?;
-            // Without a connection, the next one makes it.
-            if let Phase::Open(connection) = &state.phase {
-                let bound = Bound::Only(connection.number);
-                state.outgoing.push_back(Entry::new(Operation::Subscribe(id.clone()), bound));
-            }
+            state.add_subscription(id.clone(), record)?;
             id
         };
         self.work.notify_waiters();
         let abandoned = AbandonSubscription { shared: self, id: &id };
-        self.confirmed(confirmed).await?;
+        self.confirmed(&mut confirmed).await?;
         std::mem::forget(abandoned);
         Ok(id)
     }
@@ -229,52 +253,64 @@ impl Shared {
     /// Ends a subscription that somebody has let go of.
     pub(super) fn abandon(&self, id: &SubscriptionId) {
         let mut state = self.lock();
-        if state.subscriptions.remove(id).is_none() {
-            return;
+        if let Ok(Some(entry)) = state.remove_subscription(id, Headers::default()) {
+            state.outgoing.push_back(entry);
         }
-        let Ok(number) = state.phase.open_number() else { return };
-        let operation = Operation::Unsubscribe { id: id.clone(), headers: Default::default() };
-        state.outgoing.push_back(Entry::new(operation, Bound::Only(number)));
         drop(state);
         self.work.notify_waiters();
+        self.room.notify_waiters();
     }
 
     /// Ends a subscription, and waits until it has ended.
     pub(super) async fn unsubscribe(
         &self,
         id: &SubscriptionId,
-        headers: tidings_stomp::Headers,
+        headers: Headers,
     ) -> Result<(), StompError> {
-        let number = {
+        let removed = {
             let mut state = self.lock();
-            // What the server has ended, or lost with a connection, is over already.
-            if state.subscriptions.remove(id).is_none() {
-                return Ok(());
-            }
-            state.phase.open_number()?
+            // It is queued with the removal, so that a dropped future does not keep it from being sent.
+            state.remove_subscription(id, headers).map(|entry| {
+                let mut entry = entry?;
+                let asked = state.ask(&mut entry);
+                state.outgoing.push_back(entry);
+                Some(asked)
+            })
         };
-        let operation = Operation::Unsubscribe { id: id.clone(), headers };
-        self.queue_and_confirm(Entry::new(operation, Bound::Only(number))).await
+        self.work.notify_waiters();
+        self.room.notify_waiters();
+        match removed? {
+            Some(asked) => Confirmation { shared: self, asked }.wait().await,
+            None => Ok(()),
+        }
     }
 
-    /// Waits for a reply with this correlation id.
+    /// Waits for a reply with this correlation id, by the subscription that all replies of the client come by.
     pub(super) fn expect_reply(
         &self,
         correlation_id: &str,
-    ) -> oneshot::Receiver<Result<Message, StompError>> {
+    ) -> oneshot::Receiver<Result<Reply, StompError>> {
         let (reply, replied) = oneshot::channel();
-        self.lock().requests.insert(correlation_id.to_owned(), reply);
+        let mut state = self.lock();
+        if state.subscriptions.get(&REPLIES_ID.into()).is_none() {
+            let record = Record::new(REPLIES.to_owned(), Target::Requests);
+            let added = state.add_subscription(REPLIES_ID.into(), record);
+            added.expect("no subscription has this id");
+        }
+        state.requests.insert(correlation_id.to_owned(), reply);
+        drop(state);
+        self.work.notify_waiters();
         replied
     }
 
-    /// Waits no longer for a reply.
+    /// Waits no longer for a reply: a request that was not sent yet is not sent.
     pub(super) fn forget_reply(&self, correlation_id: &str) {
-        self.lock().requests.remove(correlation_id);
-    }
-
-    /// Whether replies have their subscription already.
-    pub(super) fn has_replies(&self) -> bool {
-        self.lock().subscriptions.get(&REPLIES_ID.into()).is_some()
+        let mut state = self.lock();
+        if state.requests.remove(correlation_id).is_some() {
+            state.outgoing.remove(|entry| entry.operation.correlation_id() == Some(correlation_id));
+        }
+        drop(state);
+        self.room.notify_waiters();
     }
 
     // What the server says.
@@ -287,18 +323,18 @@ impl Shared {
         };
         let deliveries = match target {
             Target::Inbox(deliveries) => deliveries,
-            Target::Requests => return self.reply(message),
+            Target::Requests => return self.reply(message, connection.number),
         };
         if deliveries.deliver(message, connection.number).await == Delivered::Refused {
             self.abandon(&id);
         }
     }
 
-    fn reply(&self, message: Message) {
+    fn reply(&self, message: Message, connection: ConnectionNumber) {
         let correlation_id = message.headers.get("correlation-id").unwrap_or_default();
         match self.lock().requests.remove(correlation_id) {
             // Nobody may be waiting any more.
-            Some(reply) => drop(reply.send(Ok(message))),
+            Some(reply) => drop(reply.send(Ok((message, connection)))),
             None => tracing::debug!(correlation_id, "nobody waits for this reply"),
         }
     }
@@ -310,6 +346,8 @@ impl Shared {
             Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
             None => {}
         }
+        drop(state);
+        self.room.notify_waiters();
     }
 
     /// Tells who asked for what the server refuses, if the server says which it was.
@@ -321,29 +359,20 @@ impl Shared {
             Some(Awaited::Operation { outcome, .. }) => {
                 let _ = outcome.send(Err(StompError::Refused(error.clone())));
             }
-            Some(Awaited::Subscription(id)) => {
-                let Some(record) = state.subscriptions.remove(&id) else { return };
-                match (record.outcome, record.target) {
-                    (Some(outcome), _) => {
-                        let _ = outcome.send(Err(StompError::Refused(error.clone())));
-                    }
-                    (None, Target::Inbox(deliveries)) => {
-                        deliveries.end(DeliveryError::Refused(error.clone()));
-                    }
-                    (None, Target::Requests) => {}
-                }
-            }
+            Some(Awaited::Subscription(id)) => state.refuse_subscription(&id, error),
             None => {}
         }
     }
 
     // The driver.
 
-    /// A connection is open: subscriptions are made first, and then what waits is sent.
-    pub(super) fn open(&self, connection: &Arc<Connection>) {
+    /// A connection is open: subscriptions are made first, and then what waits is sent. `false` if the client has
+    /// been left meanwhile, and wants no connection.
+    #[must_use]
+    pub(super) fn open(&self, connection: &Arc<Connection>) -> bool {
         let mut state = self.lock();
         if let Phase::Disconnecting(_) | Phase::Ended(_) = state.phase {
-            return;
+            return false;
         }
         let bound = Bound::Only(connection.number);
         for id in state.subscriptions.ids().into_iter().rev() {
@@ -352,6 +381,7 @@ impl Shared {
         state.phase = Phase::Open(Arc::clone(connection));
         drop(state);
         self.work.notify_waiters();
+        true
     }
 
     /// The next frame for a connection, which [`sent`](Self::sent) has to be called after.
@@ -362,6 +392,8 @@ impl Shared {
             if let Some(frame) = self.lock().next_frame(connection) {
                 return frame;
             }
+            // What has become pointless has left room.
+            self.room.notify_waiters();
             work.await;
         }
     }
@@ -386,8 +418,11 @@ impl Shared {
     pub(super) fn skip(&self, error: StompError) {
         let mut state = self.lock();
         if let Some(entry) = state.leaving.take() {
+            tracing::warn!(%error, "a frame for a STOMP server could not be sent");
             state.fail(&entry, error);
         }
+        drop(state);
+        self.room.notify_waiters();
     }
 
     /// The connection has ended. Whether there is to be another one.
@@ -398,12 +433,16 @@ impl Shared {
         for entry in state.outgoing.take_bound() {
             state.fail(&entry, StompError::Lost(end.clone()));
         }
-        for entry in state.receipts.lose(end).into_iter().rev() {
+        let Lost { again, subscriptions } = state.receipts.lose(end);
+        for entry in again.into_iter().rev() {
             state.outgoing.push_front(entry);
         }
-        for (_, reply) in std::mem::take(&mut state.requests) {
-            let _ = reply.send(Err(StompError::Unconfirmed(end.clone())));
+        if let ConnectionEnd::Error(error) = end
+            && error.receipt.is_none()
+        {
+            state.suspect(&subscriptions, error);
         }
+        state.lose_requests(end);
         let after = match state.phase {
             Phase::Disconnecting(_) | Phase::Ended(_) => AfterLoss::End,
             Phase::Open(_) | Phase::Connecting => {
@@ -420,14 +459,22 @@ impl Shared {
     pub(super) fn finish(&self, end: ConnectionEnd) {
         let mut state = self.lock();
         let was_asked_for = matches!(state.phase, Phase::Disconnecting(_));
+        for entry in state.outgoing.drain() {
+            let error = match entry.unconfirmed {
+                Unconfirmed::IsSentAgain { times: 1.. } => StompError::Unconfirmed(end.clone()),
+                _ => StompError::Lost(end.clone()),
+            };
+            state.fail(&entry, error);
+        }
         let end = if was_asked_for { ConnectionEnd::Disconnected } else { end };
         let error = match was_asked_for {
             true => StompError::Closed,
             false => StompError::Lost(end.clone()),
         };
-        let entries = state.outgoing.drain();
-        entries.iter().for_each(|entry| state.fail(entry, error.clone()));
         state.receipts.end(&error);
+        for (_, reply) in state.requests.drain() {
+            let _ = reply.send(Err(error.clone()));
+        }
         state.subscriptions.end(|| {
             let told = (!was_asked_for).then(|| DeliveryError::Lost(end.clone()));
             (error.clone(), told)
@@ -449,11 +496,6 @@ impl Shared {
             }
             work.await;
         }
-    }
-
-    /// How many messages wait to be sent.
-    pub(super) fn waiting(&self) -> usize {
-        self.lock().outgoing.len()
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -491,7 +533,16 @@ impl State {
                 return Err(NotQueued::Refused(StompError::Lost(end.clone())));
             }
         };
-        if self.outgoing.has_room(&entry, octets_max) {
+        if self.text == Text::Only && !entry.operation.is_text() {
+            return Err(NotQueued::Refused(StompError::NotText));
+        }
+        if let Some(connection) = self.phase.connection()
+            && let Operation::Nack { .. } = entry.operation
+            && connection.opened().is_some_and(|opened| opened.version == Version::V1_0)
+        {
+            return Err(NotQueued::Refused(StompError::NotSent(NotSent::NoNack)));
+        }
+        if self.outgoing.has_room(&entry, self.receipts.octets(), octets_max) {
             self.outgoing.push_back(entry);
             return Ok(());
         }
@@ -505,6 +556,7 @@ impl State {
         while let Some(mut entry) = self.outgoing.pop_front() {
             let record = match &entry.operation {
                 Operation::Subscribe(id) => {
+                    let Some(record) = self.subscriptions.get(id) else { continue };
                     // A RabbitMQ makes this one by itself.
                     if connection.is_rabbitmq() && id.as_str() == REPLIES_ID {
                         self.subscriptions.confirm(id);
@@ -512,7 +564,7 @@ impl State {
                     }
                     let awaited = Awaited::Subscription(id.clone());
                     entry.receipt = Some(self.receipts.ask(awaited));
-                    self.subscriptions.get(id)
+                    Some(record)
                 }
                 _ => None,
             };
@@ -522,15 +574,102 @@ impl State {
                     return Some(frame);
                 }
                 Ok(None) => {}
-                Err(tidings_stomp::NotSent::NotOpen) => {
+                Err(NotSent::NotOpen) => {
                     // The end of the connection is about to be told.
                     self.outgoing.push_front(entry);
                     return None;
                 }
-                Err(error) => self.fail(&entry, StompError::NotSent(error)),
+                Err(error) => {
+                    tracing::warn!(%error, "a frame for a STOMP server could not be sent");
+                    self.fail(&entry, StompError::NotSent(error));
+                }
             }
         }
         None
+    }
+
+    /// Asks for the receipt of an operation.
+    fn ask(&mut self, entry: &mut Entry) -> Asked {
+        let (outcome, confirmed) = oneshot::channel();
+        let awaited = Awaited::Operation { outcome, progress: Progress::Waits };
+        let receipt = self.receipts.ask(awaited);
+        entry.receipt = Some(receipt.clone());
+        Asked { receipt, confirmed }
+    }
+
+    fn add_subscription(&mut self, id: SubscriptionId, record: Record) -> Result<(), StompError> {
+        self.subscriptions.insert(id.clone(), record)?;
+        // Without a connection, the next one makes it.
+        if let Phase::Open(connection) = &self.phase {
+            let bound = Bound::Only(connection.number);
+            self.outgoing.push_back(Entry::new(Operation::Subscribe(id), bound));
+        }
+        Ok(())
+    }
+
+    /// Takes out a subscription, and gives the UNSUBSCRIBE for it if the server may know of it.
+    fn remove_subscription(
+        &mut self,
+        id: &SubscriptionId,
+        headers: Headers,
+    ) -> Result<Option<Entry>, StompError> {
+        // What the server has ended, or lost with a connection, is over already.
+        let Some(record) = self.subscriptions.remove(id) else { return Ok(None) };
+        if let Target::Inbox(deliveries) = &record.target {
+            deliveries.close();
+        }
+        // An id may be given again; its next owner has receipts of its own.
+        self.receipts.forget_subscription(id);
+        let subscribe =
+            |entry: &Entry| matches!(&entry.operation, Operation::Subscribe(of) if of == id);
+        if self.outgoing.remove(subscribe).is_some() {
+            return Ok(None);
+        }
+        let bound = Bound::Only(self.phase.open_number()?);
+        Ok(Some(Entry::new(Operation::Unsubscribe { id: id.clone(), headers }, bound)))
+    }
+
+    /// The server has refused a subscription.
+    fn refuse_subscription(&mut self, id: &SubscriptionId, error: &tidings_stomp::Error) {
+        let Some(record) = self.subscriptions.remove(id) else { return };
+        match (record.outcome, record.target) {
+            (Some(outcome), _) => drop(outcome.send(Err(StompError::Refused(error.clone())))),
+            (None, Target::Inbox(deliveries)) => {
+                deliveries.end(DeliveryError::Refused(error.clone()));
+            }
+            (None, Target::Requests) => {
+                for (_, reply) in self.requests.drain() {
+                    let _ = reply.send(Err(StompError::Refused(error.clone())));
+                }
+            }
+        }
+    }
+
+    /// The server has ended the connection for something that it does not name, while these subscriptions were not
+    /// confirmed. Servers answer in order, so it is the first of them, if it is one at all.
+    fn suspect(&mut self, unconfirmed: &[SubscriptionId], error: &tidings_stomp::Error) {
+        let Some(first) = unconfirmed.first() else { return };
+        let Some(record) = self.subscriptions.get_mut(first) else { return };
+        record.refusals += 1;
+        let is_new = record.made.load(Ordering::Relaxed) == 0;
+        if record.refusals >= REFUSALS_MAX || (is_new && unconfirmed.len() == 1) {
+            self.refuse_subscription(&first.clone(), error);
+        }
+    }
+
+    /// Tells who waits for replies to what was sent; what still waits to be sent has a reply yet.
+    fn lose_requests(&mut self, end: &ConnectionEnd) {
+        let mut requests = std::mem::take(&mut self.requests);
+        for entry in self.outgoing.iter() {
+            if let Some((id, reply)) =
+                entry.operation.correlation_id().and_then(|id| requests.remove_entry(id))
+            {
+                self.requests.insert(id, reply);
+            }
+        }
+        for (_, reply) in requests {
+            let _ = reply.send(Err(StompError::Unconfirmed(end.clone())));
+        }
     }
 
     /// Tells whoever waits for an operation that it was not sent.
@@ -570,16 +709,51 @@ impl Unconfirmed {
     }
 }
 
-/// Whoever waits no longer for a receipt is not in its way.
-struct ForgetReceipt<'a> {
-    shared: &'a Shared,
+/// A receipt that was asked for.
+struct Asked {
     receipt: ReceiptId,
+    confirmed: oneshot::Receiver<Result<(), StompError>>,
 }
 
-impl Drop for ForgetReceipt<'_> {
-    fn drop(&mut self) {
-        drop(self.shared.lock().receipts.take(&self.receipt));
+/// Somebody waits for a receipt. Whoever does so no longer is not in its way.
+pub(super) struct Confirmation<'a> {
+    shared: &'a Shared,
+    asked: Asked,
+}
+
+impl Confirmation<'_> {
+    /// Waits for the receipt, within the time for that. What is not even sent by then never is.
+    pub(super) async fn wait(mut self) -> Result<(), StompError> {
+        let outcome = self.shared.confirmed(&mut self.asked.confirmed).await;
+        if let Err(StompError::ReceiptTimeout(timeout)) = outcome {
+            let mut state = self.shared.lock();
+            let receipt = Some(&self.asked.receipt);
+            let waiting = state.outgoing.remove(|entry| entry.receipt.as_ref() == receipt);
+            drop(state);
+            if let Some(Entry { unconfirmed, .. }) = waiting
+                && !matches!(unconfirmed, Unconfirmed::IsSentAgain { times: 1.. })
+            {
+                return Err(StompError::SendTimeout(timeout));
+            }
+        }
+        outcome
     }
+}
+
+impl Drop for Confirmation<'_> {
+    fn drop(&mut self) {
+        drop(self.shared.lock().receipts.take(&self.asked.receipt));
+        self.shared.room.notify_waiters();
+    }
+}
+
+/// What comes of leaving.
+pub(super) enum Leaving<'a> {
+    Asked(Confirmation<'a>),
+    /// There is no connection, and messages wait for one.
+    NotSent,
+    /// There is nothing to leave.
+    Over,
 }
 
 /// A subscription that nobody waits for any more does not come about.

@@ -102,15 +102,8 @@ impl<T: FromPayload> SubscribeRequest<T> {
     async fn run(self) -> Result<Subscription<T>, StompError> {
         let Self { client, destination, id, ack, headers, .. } = self;
         let (deliveries, inbox) = Deliveries::new(self.inbox_octets_max, self.slow_consumer);
-        let made = Arc::new(AtomicU64::new(0));
-        let record = Record {
-            destination,
-            ack,
-            headers,
-            target: Target::Inbox(deliveries),
-            outcome: None,
-            made: Arc::clone(&made),
-        };
+        let record = Record { ack, headers, ..Record::new(destination, Target::Inbox(deliveries)) };
+        let made = Arc::clone(&record.made);
         let id = client.shared.subscribe(id, record).await?;
         Ok(Subscription { client, id, ack, inbox, made, payload: PhantomData })
     }

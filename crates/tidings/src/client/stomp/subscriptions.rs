@@ -5,7 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicU64, Ordering};
 
 use tidings_stomp::{AckMode, Headers, Message, SubscriptionId};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 
 use super::operation::ConnectionNumber;
 use super::receipts::Outcome;
@@ -76,11 +76,11 @@ impl Deliveries {
                 () = self.sender.closed() => None,
             },
             SlowConsumer::EndSubscription => {
-                let permit = room.try_acquire_many_owned(octets).ok();
-                if permit.is_none() {
+                let permit = room.try_acquire_many_owned(octets);
+                if let Err(TryAcquireError::NoPermits) = permit {
                     let _ = self.sender.send(Err(DeliveryError::TooSlow));
                 }
-                permit
+                permit.ok()
             }
         };
         let Some(room) = permit else { return Delivered::Refused };
@@ -121,6 +121,23 @@ pub(super) struct Record {
     pub(super) outcome: Option<Outcome>,
     /// How often it was made.
     pub(super) made: Arc<AtomicU64>,
+    /// How often in a row it may have been why the server ended the connection.
+    pub(super) refusals: u32,
+}
+
+impl Record {
+    /// Without acknowledgements and further headers.
+    pub(super) fn new(destination: String, target: Target) -> Self {
+        Self {
+            destination,
+            ack: AckMode::Auto,
+            headers: Headers::default(),
+            target,
+            outcome: None,
+            made: Arc::default(),
+            refusals: 0,
+        }
+    }
 }
 
 /// Where the messages of a subscription go.
@@ -162,6 +179,10 @@ impl Subscriptions {
         self.records.get(id)
     }
 
+    pub(super) fn get_mut(&mut self, id: &SubscriptionId) -> Option<&mut Record> {
+        self.records.get_mut(id)
+    }
+
     pub(super) fn ids(&self) -> Vec<SubscriptionId> {
         self.records.keys().cloned().collect()
     }
@@ -174,6 +195,7 @@ impl Subscriptions {
     pub(super) fn confirm(&mut self, id: &SubscriptionId) {
         let Some(record) = self.records.get_mut(id) else { return };
         record.made.fetch_add(1, Ordering::Relaxed);
+        record.refusals = 0;
         if let Some(outcome) = record.outcome.take() {
             let _ = outcome.send(Ok(()));
         }

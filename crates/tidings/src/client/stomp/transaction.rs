@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use tidings_stomp::TransactionId;
 
@@ -76,9 +77,11 @@ impl Transaction {
     ///
     /// After a dropped future it is not known whether the transaction is committed.
     pub async fn commit(mut self) -> Result<(), StompError> {
+        let shared = Arc::clone(&self.client.shared);
+        let confirmation =
+            shared.queue_end_asking(self.entry(Operation::Commit(self.id.clone())))?;
         self.fate = Fate::Decided;
-        let entry = self.entry(Operation::Commit(self.id.clone()));
-        self.client.shared.queue_and_confirm(entry).await
+        confirmation.wait().await
     }
 
     /// Makes nothing of it take effect: ABORT.
