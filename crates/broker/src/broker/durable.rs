@@ -13,7 +13,7 @@ use crate::pattern::DestinationPattern;
 use crate::record::StoredQueue;
 use crate::session::Routes;
 use crate::sink::Sink;
-use crate::subscription::{DurableName, Exclusivity, Sharing, Subscription};
+use crate::subscription::{DurableName, Exclusivity, Sharing, SubscribeOptions, Subscription};
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
@@ -104,11 +104,41 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SubscribeError> {
-        let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;
         let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
         let _durable = lock(&self.durable);
-        let selector = subscription.options().selector.clone();
-        let binding = Binding::new(pattern.clone(), selector);
+        let queue = self.open_durable(durable, pattern, subscription.options(), operation)?;
+        let name = queue.name().clone();
+        let place = DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination)?;
+        let destination: Arc<dyn DestinationKind<S>> = queue;
+        let subscription = consumer_of(durable, subscription);
+        let attached =
+            attach_route(&place, &destination, &subscription, routes, on_active, operation);
+        attached.map_err(|_| in_use())
+    }
+
+    /// Makes a durable subscription, should nobody have it.
+    pub(super) fn make_durable(
+        &self,
+        durable: &DurableName,
+        pattern: &DestinationPattern,
+        options: &SubscribeOptions,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<Arc<Queue<S>>, SubscribeError> {
+        let _durable = lock(&self.durable);
+        self.open_durable(durable, pattern, options, operation)
+    }
+
+    /// The queue of a durable subscription, which is made if there is none. Under the lock of these.
+    fn open_durable(
+        &self,
+        durable: &DurableName,
+        pattern: &DestinationPattern,
+        options: &SubscribeOptions,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<Arc<Queue<S>>, SubscribeError> {
+        let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;
+        let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
+        let binding = Binding::new(pattern.clone(), options.selector.clone());
         if let Some(queue) = self.routing.queue(&name)
             && queue.binding() != Some(&binding)
         {
@@ -118,16 +148,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let is_new = self.routing.queue(&name).is_none();
         let queue = self.routing.open_queue(&name, &Role::Durable(binding))?;
         let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
-        queue.declare(&subscription.options().arguments, operation).map_err(differs)?;
+        queue.declare(&options.arguments, operation).map_err(differs)?;
         if is_new {
             self.bindings.insert(pattern, Arc::clone(&queue));
         }
-        let place = DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination)?;
-        let destination: Arc<dyn DestinationKind<S>> = queue;
-        let subscription = consumer_of(durable, subscription);
-        let attached =
-            attach_route(&place, &destination, &subscription, routes, on_active, operation);
-        attached.map_err(|_| in_use())
+        Ok(queue)
     }
 
     fn end_durable(

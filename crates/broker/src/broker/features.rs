@@ -9,7 +9,7 @@ use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, S
 use crate::recording::{Recording, now, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
-use crate::subscription::{DurableName, Sharing};
+use crate::subscription::{DurableName, Sharing, SubscribeOptions};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -275,6 +275,24 @@ fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
     recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     assert!(recording.broker.delete_durable(now(), &name, &mut recording.log).is_err());
     assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
+fn a_durable_subscription_is_there_to_be_stored_before_it_is_confirmed() {
+    let mut recording = Recording::new();
+    let headers = Headers::from([("activemq.subscriptionName", "news")]);
+    let options = SubscribeOptions::from_headers(&headers, "a", "owner").unwrap();
+    let mut prepare = || {
+        recording.broker.prepare_subscribe(now(), "/topic/a", &options, &mut recording.log);
+        std::mem::take(&mut recording.log.changes)
+    };
+    let changes = prepare();
+    assert!(matches!(changes[..], [Change::Open { .. }, ..]), "{changes:?}");
+    // Whoever shares it waits for the same.
+    assert!(!prepare().is_empty());
+    recording.send("/topic/a", "meanwhile").unwrap();
+    recording.subscribe_to(1, "/topic/a", AUTO, &[("activemq.subscriptionName", "news")]).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "meanwhile")]));
 }
 
 #[test]

@@ -30,10 +30,13 @@ pub(super) struct Place {
 }
 
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
-    /// Prepares a subscription: what is delivered to it must be known to have been delivered, should
-    /// the server end, so whatever this records has to be stored before
-    /// [`subscribe`](Self::subscribe) is called. Where it records nothing, there is nothing to wait
+    /// Prepares a subscription. Whatever this records has to be stored before
+    /// [`subscribe`](Self::subscribe) is called; where it records nothing, there is nothing to wait
     /// for.
+    ///
+    /// What is delivered to the subscription must be known to have been delivered, should the server
+    /// end. And a durable subscription must be there when its RECEIPT is: it is made here, and gets
+    /// messages from here on.
     pub fn prepare_subscribe(
         &self,
         now: Timestamp,
@@ -42,25 +45,29 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sink: &mut dyn Sink<S>,
     ) {
         let Ok(destination) = Destination::parse(destination) else { return };
+        let addresses = self.addresses_of(&destination, options.routing_type);
+        let addresses = addresses.unwrap_or_default();
         if options.access == Access::Browse {
             return;
         }
-        let durable = options.durable.as_ref().and_then(|durable| durable.queue_name().ok());
+        let is_one = addresses.len() == 1;
         self.operate(now, sink, |operation| {
-            let mut prepare = |name: &Destination| {
-                if let Some(queue) = self.routing.queue(name) {
-                    queue.prepare_delivery(operation);
-                }
-            };
-            match &durable {
-                Some(name) => prepare(name),
-                None => {
-                    let addresses = self.addresses_of(&destination, options.routing_type);
-                    for (_, address) in addresses.unwrap_or_default() {
-                        if let Address::Queue(name) | Address::ExistingQueue(name) = address {
-                            prepare(&name);
-                        }
+            for (_, address) in addresses {
+                let queue = match (address, &options.durable) {
+                    (Address::Queue(name) | Address::ExistingQueue(name), _) => {
+                        self.routing.queue(&name)
                     }
+                    (Address::Topic(name), Some(durable)) if is_one => {
+                        let pattern = DestinationPattern::of(name).ok();
+                        // What is wrong with it is told to whoever subscribes.
+                        pattern.and_then(|pattern| {
+                            self.make_durable(durable, &pattern, options, operation).ok()
+                        })
+                    }
+                    _ => None,
+                };
+                if let Some(queue) = queue {
+                    queue.prepare_delivery(operation);
                 }
             }
         });

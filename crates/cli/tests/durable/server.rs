@@ -99,14 +99,10 @@ impl Client {
         self.frame().unwrap()
     }
 
-    /// Subscribes to a topic so that it keeps its messages while the client is away, and leaves.
+    /// Subscribes to a topic so that it keeps its messages while the client is away.
     pub(crate) fn subscribe_durably(mut self) {
         self.write(DURABLY).unwrap();
         assert!(self.frame().unwrap().starts_with("RECEIPT"));
-        // What comes later is stored no earlier: with this one the subscription is.
-        assert!(self.send("/queue/first", "0").starts_with("RECEIPT"));
-        self.write("DISCONNECT\nreceipt:d\n\n\0").unwrap();
-        while self.frame().is_some() {}
     }
 
     /// The numbers that the topic has kept.

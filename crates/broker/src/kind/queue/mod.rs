@@ -184,9 +184,9 @@ impl<S> Queue<S> {
         let next = state.backlog.next_position();
         if !state.journal.is_marked(next) {
             state.journal.mark(next, operation);
-        } else if !state.backlog.is_empty() {
-            // Another consumer's mark may be on its way to the store, and has to be there for this
-            // one too.
+        } else if !state.backlog.is_empty() || self.binding().is_some() {
+            // Another consumer's mark may be on its way to the store, or the durable subscription
+            // itself, and has to be there for this one too.
             state.journal.mark_again(operation);
         }
     }
