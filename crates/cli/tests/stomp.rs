@@ -2,6 +2,7 @@
 #![allow(clippy::unwrap_used, reason = "a test may panic")]
 
 use std::io::{BufRead, BufReader, Read, Write};
+use std::net::TcpListener;
 use std::process::{Child, Command, Output, Stdio};
 
 use serde_json::Value;
@@ -55,6 +56,12 @@ fn bodies(url: &str, queue: &str, count: usize) -> Vec<String> {
     text(&output.stdout).lines().map(str::to_owned).collect()
 }
 
+/// What Ctrl-C does.
+fn interrupt(child: &Child) {
+    let pid = child.id().to_string();
+    assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+}
+
 /// A subscriber that listens, with what it prints.
 struct Subscriber {
     child: Child,
@@ -80,8 +87,7 @@ impl Subscriber {
     }
 
     fn interrupt(&self) {
-        let pid = self.child.id().to_string();
-        assert!(Command::new("kill").args(["-INT", &pid]).status().unwrap().success());
+        interrupt(&self.child);
     }
 
     /// The exit code, and what was told.
@@ -215,4 +221,36 @@ fn nothing_is_coloured_without_a_terminal() {
     publish(&["-U", &url, "/queue/q", "x"]);
     let output = run("sub", &["-U", &url, "-n", "1", "/queue/q"], b"");
     assert!(!text(&output.stdout).contains('\x1b') && !text(&output.stderr).contains('\x1b'));
+}
+
+#[test]
+fn octets_that_a_door_does_not_carry_are_told() {
+    let (_server, [.., sockjs]) = server();
+    for more in [&[][..], &["--receipt"]] {
+        let output = run("pub", &[&["-U", &sockjs, "/topic/a"], more].concat(), b"\xff\n");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains("SockJS carries text only"), "{output:?}");
+    }
+}
+
+#[test]
+fn ctrl_c_ends_a_publisher_that_waits_for_the_server() {
+    let listener = TcpListener::bind("127.0.0.1:0").unwrap();
+    let url = format!("tcp://{}", listener.local_addr().unwrap());
+    let publisher = start("pub", &["-U", &url, "/queue/q", "hello"]);
+    let (stream, _) = listener.accept().unwrap();
+    let mut stream = BufReader::new(stream);
+    let mut read = |command: &str| {
+        let mut frame = Vec::new();
+        stream.read_until(0, &mut frame).unwrap();
+        assert!(text(&frame).trim_start().starts_with(command), "{frame:?}");
+        stream.get_ref().try_clone().unwrap()
+    };
+    read("CONNECT").write_all(b"CONNECTED\nversion:1.2\n\n\0").unwrap();
+    read("SEND");
+    read("DISCONNECT");
+    interrupt(&publisher);
+    let output = publisher.wait_with_output().unwrap();
+    assert_eq!(output.status.code(), Some(1), "{output:?}");
+    assert!(text(&output.stderr).contains("interrupted"), "{output:?}");
 }

@@ -1,15 +1,16 @@
 use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
 use tidings::client::stomp::{StompClient, StompClientBuilder, Version};
 
 /// How to reach a server, and as whom.
-#[derive(Args, Clone, Debug)]
+#[derive(Args, Clone)]
 pub(super) struct Connection {
     /// Server to connect to: `tcp://`, `tls://`, `ws://` or `wss://`; `http://` or `https://` for SockJS.
     #[arg(long, short = 'U', value_name = "URL", default_value = "tcp://127.0.0.1:61613")]
-    pub(super) url: String,
+    url: String,
     /// Log in.
     #[arg(long, short = 'u', value_name = "LOGIN:PASSCODE", value_parser = user)]
     user: Option<(String, String)>,
@@ -28,6 +29,11 @@ pub(super) struct Connection {
 }
 
 impl Connection {
+    /// The server, without what may be secret in its URL.
+    pub(super) fn server(&self) -> String {
+        without_secrets(&self.url)
+    }
+
     pub(super) fn builder(&self) -> StompClientBuilder {
         let mut builder = StompClient::builder().host(&self.host);
         builder = builder.connect_timeout(self.timeout).receipt_timeout(self.timeout);
@@ -49,7 +55,7 @@ impl Connection {
         builder: StompClientBuilder,
     ) -> Result<StompClient, Box<dyn Error>> {
         builder.connect(&self.url).await.map_err(|error| {
-            let mut line = format!("cannot connect to {}: {error}", self.url);
+            let mut line = format!("cannot connect to {}: {error}", self.server());
             let mut cause = error.source();
             while let Some(error) = cause {
                 line.push_str(&format!(": {error}"));
@@ -58,6 +64,30 @@ impl Connection {
             line.into()
         })
     }
+}
+
+/// Leaves out what may be secret: the passcode, and tokens in headers and the URL.
+impl fmt::Debug for Connection {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let headers: Vec<_> = self.connect_header.iter().map(|(name, _)| name).collect();
+        f.debug_struct("Connection")
+            .field("server", &self.server())
+            .field("login", &self.user.as_ref().map(|(login, _)| login))
+            .field("host", &self.host)
+            .field("connect_header", &headers)
+            .field("stomp_version", &self.stomp_version)
+            .field("timeout", &self.timeout)
+            .finish_non_exhaustive()
+    }
+}
+
+/// A URL without user, query and fragment.
+fn without_secrets(url: &str) -> String {
+    let url = url.split(['?', '#']).next().unwrap_or_default();
+    let Some((scheme, rest)) = url.split_once("://") else { return url.to_owned() };
+    let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
+    let host = authority.rsplit('@').next().unwrap_or_default();
+    format!("{scheme}://{host}{path}")
 }
 
 fn user(text: &str) -> Result<(String, String), &'static str> {
@@ -93,6 +123,19 @@ mod tests {
         assert_eq!(parsed, ("a".to_owned(), " b:c ".to_owned()));
         assert_eq!(header("a:").unwrap(), ("a".to_owned(), String::new()));
         assert!(header("a").is_err() && header(":b").is_err());
+    }
+
+    #[test]
+    fn urls_are_told_without_secrets() {
+        for (url, told) in [
+            ("tcp://127.0.0.1:61613", "tcp://127.0.0.1:61613"),
+            ("ws://ann:secret@host/stomp?token=secret", "ws://host/stomp"),
+            ("wss://host?token=a/b@c", "wss://host"),
+            ("https://host/a@b#secret", "https://host/a@b"),
+            ("host", "host"),
+        ] {
+            assert_eq!(without_secrets(url), told);
+        }
     }
 
     #[test]

@@ -7,6 +7,7 @@ use std::time::Duration;
 use bytes::Bytes;
 use clap::Args;
 use tidings::client::stomp::{StompClient, StompError};
+use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
 use tokio::time::{Interval, MissedTickBehavior};
@@ -55,35 +56,24 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
 }
 
 async fn publish(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
-    let mut messages = Messages::new(arguments)?;
+    let mut interrupt = signal(SignalKind::interrupt())?;
+    let messages = Messages::new(arguments)?;
     let connection = &arguments.connection;
     // Whoever waits in front of a terminal wants to know rather than to wait.
     let client = connection.connect(connection.builder().reconnect(None)).await?;
-    let mut sender = Sender { arguments, client, sent: 0, unconfirmed: JoinSet::new() };
-    let mut pace = arguments.rate.map(pace);
-    let outcome = loop {
-        let next = async {
-            if let Some(pace) = &mut pace {
-                pace.tick().await;
-            }
-            messages.next().await
-        };
-        let body = tokio::select! {
-            biased;
-            _ = tokio::signal::ctrl_c() => break Ok(()),
-            end = sender.client.ended() => break Err(end.into()),
-            body = next => body,
-        };
-        let sent = match body {
-            Ok(Some(body)) => sender.send(body).await,
-            Ok(None) => break Ok(()),
-            Err(error) => break Err(error.into()),
-        };
-        if let Err(error) = sent {
-            break Err(error.into());
-        }
+    let mut sender =
+        Sender { arguments, client: client.clone(), sent: 0, unconfirmed: JoinSet::new() };
+    let outcome = tokio::select! {
+        biased;
+        _ = interrupt.recv() => Ok(()),
+        end = client.ended() => Err(end.into()),
+        outcome = sender.send_all(messages) => outcome,
     };
-    sender.finish(outcome).await
+    tokio::select! {
+        biased;
+        _ = interrupt.recv() => Err("interrupted before the server had answered".into()),
+        outcome = sender.finish(outcome) => outcome,
+    }
 }
 
 /// Sends messages, and counts them.
@@ -95,6 +85,19 @@ struct Sender<'a> {
 }
 
 impl Sender<'_> {
+    async fn send_all(&mut self, mut messages: Messages) -> Result<(), Box<dyn Error>> {
+        let mut pace = self.arguments.rate.map(pace);
+        loop {
+            if let Some(pace) = &mut pace {
+                pace.tick().await;
+            }
+            match messages.next().await? {
+                Some(body) => self.send(body).await?,
+                None => return Ok(()),
+            }
+        }
+    }
+
     async fn send(&mut self, body: Bytes) -> Result<(), StompError> {
         let mut send = self.client.send(&self.arguments.destination);
         for (name, value) in &self.arguments.headers {

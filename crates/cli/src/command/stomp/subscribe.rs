@@ -61,7 +61,7 @@ async fn subscribe(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let client = connection.connect(connection.builder().on_change(report::change)).await?;
     let mut messages = arguments.subscribe(&client).await?;
     if !arguments.json {
-        eprintln!("Subscribed to {} at {}", arguments.destinations.join(", "), connection.url);
+        eprintln!("Subscribed to {} at {}", arguments.destinations.join(", "), connection.server());
     }
     let mut came = 0;
     let outcome = loop {
