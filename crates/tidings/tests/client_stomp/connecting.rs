@@ -1,6 +1,8 @@
 use std::time::Duration;
 
-use tidings::client::stomp::{ConnectionEnd, StompClient, StompConnectError, StompError, Version};
+use tidings::client::stomp::{
+    ConnectionEnd, StompClient, StompClientBuilder, StompConnectError, StompError, Version,
+};
 use tidings::endpoint::CloseCode;
 
 use super::peer::{Peer, at_once, once, server, tcp_url, within};
@@ -74,7 +76,7 @@ async fn a_refusal_is_told_in_the_words_of_the_server() {
 
 #[tokio::test]
 async fn what_is_no_stomp_server_is_told() {
-    let told = async |answer: &str| {
+    let told = async |answer: &str, builder: StompClientBuilder| {
         let peer = Peer::start().await;
         let url = peer.url();
         let script = async {
@@ -83,15 +85,14 @@ async fn what_is_no_stomp_server_is_told() {
             connection.write(answer).await;
             connection
         };
-        let builder = StompClient::builder().connect_timeout(Duration::from_millis(50));
         let (failed, _connection) = tokio::join!(builder.connect(&url), script);
         failed.unwrap_err()
     };
-    let error = told("HTTP/1.1 400 Bad Request\r\n\r\n").await;
+    let error = told("HTTP/1.1 400 Bad Request\r\n\r\n", once()).await;
     assert!(matches!(error, StompConnectError::Ended(ConnectionEnd::Protocol(_))), "{error}");
-    let error = told("CONNECTED\nversion:9.9\n\n\0").await;
+    let error = told("CONNECTED\nversion:9.9\n\n\0", once()).await;
     assert!(error.to_string().contains("unknown version"), "{error}");
-    let error = told("").await;
+    let error = told("", once().connect_timeout(Duration::from_millis(50))).await;
     assert!(matches!(error, StompConnectError::Timeout(_)), "{error}");
     let error = StompClient::connect("tcp://127.0.0.1:1").await.unwrap_err();
     assert!(error.to_string().contains("is the server running?"), "{error}");
@@ -115,16 +116,29 @@ async fn a_connection_that_nobody_waits_for_is_not_kept() {
 }
 
 #[tokio::test]
-async fn heart_beats_are_sent_and_a_silent_server_is_given_up() {
+async fn heart_beats_are_sent() {
     let peer = Peer::start().await;
     let url = peer.url();
-    let interval = Duration::from_millis(200);
-    let builder = once().heart_beat(interval, interval);
+    let builder = once().heart_beat(Duration::from_millis(200), Duration::ZERO);
     let script = async {
         let mut connection = peer.accept().await;
         connection.frame("CONNECT").await;
-        connection.write("CONNECTED\nversion:1.2\nheart-beat:200,200\n\n\0").await;
+        connection.write("CONNECTED\nversion:1.2\nheart-beat:0,200\n\n\0").await;
         assert_eq!(connection.until("\n").await, "\n");
+    };
+    let (client, ()) = tokio::join!(builder.connect(&url), script);
+    client.unwrap();
+}
+
+#[tokio::test]
+async fn a_silent_server_is_given_up() {
+    let peer = Peer::start().await;
+    let url = peer.url();
+    let builder = once().heart_beat(Duration::ZERO, Duration::from_millis(200));
+    let script = async {
+        let mut connection = peer.accept().await;
+        connection.frame("CONNECT").await;
+        connection.write("CONNECTED\nversion:1.2\nheart-beat:200,0\n\n\0").await;
         connection
     };
     let (client, _connection) = tokio::join!(builder.connect(&url), script);

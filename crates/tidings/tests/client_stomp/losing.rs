@@ -4,7 +4,7 @@ use tidings::client::Backoff;
 use tidings::client::stomp::{ConnectionEnd, DeliveryError, StompClient, StompError};
 use tokio_util::task::AbortOnDropHandle;
 
-use super::peer::{Peer, at_once, once, within};
+use super::peer::{Peer, at_once, once, telling, until_lost, within};
 
 #[tokio::test]
 async fn subscriptions_come_before_what_waits_to_be_sent() {
@@ -41,8 +41,10 @@ async fn subscriptions_come_before_what_waits_to_be_sent() {
 #[tokio::test]
 async fn a_subscription_made_without_a_connection_waits_for_the_next_one() {
     let peer = Peer::start().await;
-    let (client, connection) = peer.connect(at_once()).await;
+    let (builder, mut told) = telling(at_once());
+    let (client, connection) = peer.connect(builder).await;
     connection.hang_up().await;
+    until_lost(&mut told).await;
     let script = async {
         let mut connection = peer.session("1.2").await;
         connection.confirm("SUBSCRIBE").await;
@@ -154,13 +156,26 @@ async fn attempts_are_counted_and_what_waited_is_told() {
     let peer = Peer::start().await;
     let backoff =
         Backoff { initial: std::time::Duration::ZERO, attempts_max: Some(2), ..Backoff::default() };
-    let (client, connection) = peer.connect(StompClient::builder().reconnect(Some(backoff))).await;
-    drop(peer);
+    let (builder, mut told) = telling(StompClient::builder().reconnect(Some(backoff)));
+    let (client, connection) = peer.connect(builder).await;
     connection.hang_up().await;
+    until_lost(&mut told).await;
+    let refusing = async {
+        loop {
+            peer.accept().await.hang_up().await;
+        }
+    };
+    let waited = tokio::select! {
+        biased;
+        // It waits to be sent before the first attempt is refused.
+        waited = within(client.send("/queue/q").receipt()) => waited,
+        () = refusing => unreachable!("it refuses for ever"),
+    };
+    assert!(matches!(waited, Err(StompError::Lost(_))), "{waited:?}");
     let end = within(client.ended()).await;
     assert!(matches!(end, ConnectionEnd::Closed(_)), "{end}");
-    let lost = client.send("/queue/q").receipt().await;
-    assert!(matches!(lost, Err(StompError::Lost(_))), "{lost:?}");
+    let late = client.send("/queue/q").receipt().await;
+    assert!(matches!(late, Err(StompError::Lost(_))), "{late:?}");
 }
 
 #[tokio::test]

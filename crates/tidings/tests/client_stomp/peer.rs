@@ -7,6 +7,7 @@ use tidings::client::Backoff;
 use tidings::client::stomp::{StompClient, StompClientBuilder};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
+use tokio::sync::mpsc::UnboundedReceiver;
 
 use super::support::{PATIENCE, Raw, Running, serve};
 
@@ -130,4 +131,18 @@ pub fn once() -> StompClientBuilder {
 /// What comes of a future that does not hang.
 pub async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future.into_future()).await.expect("it hangs")
+}
+
+/// With what tells how the connection changes.
+pub fn telling(builder: StompClientBuilder) -> (StompClientBuilder, UnboundedReceiver<String>) {
+    let (changes, told) = tokio::sync::mpsc::unbounded_channel();
+    let builder = builder.on_change(move |change| {
+        let _ = changes.send(format!("{change:?}"));
+    });
+    (builder, told)
+}
+
+/// Waits until the client knows that its connection has ended.
+pub async fn until_lost(told: &mut UnboundedReceiver<String>) {
+    while !within(told.recv()).await.unwrap().starts_with("Lost") {}
 }

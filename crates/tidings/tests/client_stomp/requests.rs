@@ -5,7 +5,9 @@ use std::time::Duration;
 use tidings::client::stomp::{StompClient, StompError};
 use tidings::endpoint::Json;
 
-use super::peer::{Connection, Frame, Peer, at_once, once, server, tcp_url, within};
+use super::peer::{
+    Connection, Frame, Peer, at_once, once, server, tcp_url, telling, until_lost, within,
+};
 
 const REPLIES: &str = "/temp-queue/tidings-replies";
 
@@ -155,14 +157,10 @@ async fn a_request_that_is_given_up_does_not_take_the_replies_of_others() {
 #[tokio::test]
 async fn a_request_without_a_connection_waits_for_the_next_one_or_is_not_sent() {
     let peer = Peer::start().await;
-    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let builder = at_once().on_change(move |change| {
-        let _ = lost.send(format!("{change:?}"));
-    });
+    let (builder, mut told) = telling(at_once());
     let (client, connection) = peer.connect(builder).await;
     connection.hang_up().await;
-    within(told.recv()).await.unwrap();
-    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    until_lost(&mut told).await;
     let late = client.request::<String>("/queue/rpc").text("late");
     let late = within(late.timeout(Duration::from_millis(20))).await;
     assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");

@@ -3,7 +3,7 @@ use tidings::client::stomp::{AckMode, StompClient, StompError};
 use tidings::endpoint::Json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::peer::{Peer, at_once, once, server, tcp_url, within};
+use super::peer::{Peer, at_once, once, server, tcp_url, telling, until_lost, within};
 
 #[tokio::test]
 async fn a_message_has_the_headers_it_was_given_and_the_type_of_its_payload() {
@@ -140,15 +140,11 @@ async fn clones_send_at_once_and_each_keeps_its_order() {
 #[tokio::test]
 async fn what_is_not_sent_in_time_never_is() {
     let peer = Peer::start().await;
-    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let builder = at_once().receipt_timeout(std::time::Duration::from_millis(20));
-    let builder = builder.on_change(move |change| {
-        let _ = lost.send(format!("{change:?}"));
-    });
+    let (builder, mut told) =
+        telling(at_once().receipt_timeout(std::time::Duration::from_millis(20)));
     let (client, connection) = peer.connect(builder).await;
     connection.hang_up().await;
-    within(told.recv()).await.unwrap();
-    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    until_lost(&mut told).await;
     let late = client.send("/queue/q").text("late").receipt().await;
     assert!(matches!(late, Err(StompError::SendTimeout(_))), "{late:?}");
     client.send("/queue/q").text("next").await.unwrap();
