@@ -96,7 +96,7 @@ impl Connection {
             match event {
                 ClientEvent::Connected { .. } => self.subscribe(world),
                 ClientEvent::Message(message) => self.message(&message, world)?,
-                ClientEvent::Receipt(receipt) => self.receipt(&receipt, world)?,
+                ClientEvent::Receipt { id: receipt, .. } => self.receipt(&receipt, world)?,
                 ClientEvent::Failed(error) => {
                     return Err(format!("the server broke the protocol: {error}"));
                 }

@@ -303,7 +303,7 @@ impl Client {
                 if matches!(&self.state, State::Disconnecting { receipt, .. } if *receipt == id) {
                     self.close(None);
                 }
-                Ok(ClientEvent::Receipt(id))
+                Ok(ClientEvent::Receipt { id, headers: frame.headers })
             }
             (command, _) => Err(ClientError::UnexpectedFrame(command)),
         }

@@ -17,7 +17,12 @@ pub enum ClientEvent {
     /// MESSAGE.
     Message(Message),
     /// RECEIPT: the frame that asked for it has been processed.
-    Receipt(ReceiptId),
+    Receipt {
+        /// The receipt that was asked for.
+        id: ReceiptId,
+        /// All headers of RECEIPT. Servers may say more about what was done.
+        headers: Headers,
+    },
     /// ERROR. The session is over.
     Error(Error),
     /// The server broke the protocol or a limit, or did not answer CONNECT. The session is over.

@@ -164,12 +164,12 @@ fn our_server_understands_the_client_in_every_version() {
         let [Event::Send(got)] = &asked[..] else { panic!("{asked:?}") };
         assert_eq!(got.body, send.body);
         assert_eq!(got.headers.get("note"), Some("a:b\\"), "{version}");
-        assert_eq!(told, [ClientEvent::Receipt("r1".into())]);
+        assert!(matches!(&told[..], [ClientEvent::Receipt { id, .. }] if id.as_str() == "r1"));
 
         client.disconnect("bye".into()).unwrap();
         assert_eq!(client.send(&send, None), Err(NotSent::NotOpen));
         let (_, told) = exchange(&mut client, &mut server);
-        assert_eq!(told, [ClientEvent::Receipt("bye".into())]);
+        assert!(matches!(&told[..], [ClientEvent::Receipt { id, .. }] if id.as_str() == "bye"));
         assert!(client.is_closed());
     }
 }

@@ -250,3 +250,36 @@ async fn a_subscription_that_keeps_ending_connections_ends_and_the_others_go_on(
     let mut connection = peer.session("1.2").await;
     assert_eq!(connection.confirm("SUBSCRIBE").await.header("destination"), Some("/topic/b"));
 }
+
+#[tokio::test]
+async fn a_subscription_goes_on_in_the_history_of_its_topic() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let subscribing = client.subscribe::<String>("/topic/a").header("history", "all");
+    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    let mut messages = messages.unwrap();
+    assert_eq!(subscribe.header("history"), Some("all"));
+    assert_eq!(messages.recovered(), None);
+    let id = subscribe.header("id").unwrap();
+    let head = format!("MESSAGE\nsubscription:{id}\ndestination:/topic/a\nmessage-id:1");
+    connection.write(&format!("{head}\nhistory-epoch:e1\nhistory-offset:57\n\nhello\0")).await;
+    within(messages.next()).await.unwrap().unwrap();
+    for (offset, recovered, epoch) in [("57", "true", "e1"), ("57", "false", "e2")] {
+        connection.hang_up().await;
+        connection = peer.session("1.2").await;
+        let subscribe = connection.frame("SUBSCRIBE").await;
+        assert_eq!(subscribe.header("history"), None);
+        assert_eq!(subscribe.header("history-epoch"), Some("e1"));
+        assert_eq!(subscribe.header("history-offset"), Some(offset));
+        let receipt = subscribe.header("receipt").unwrap();
+        let told = format!("recovered:{recovered}\nhistory-epoch:{epoch}\nhistory-offset:57");
+        connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n{told}\n\n\0")).await;
+        // The receipt has been read once what is behind it is answered.
+        let (sent, _) = tokio::join!(client.send("/topic/b").receipt(), connection.confirm("SEND"));
+        sent.unwrap();
+        assert_eq!(messages.recovered(), Some(recovered == "true"));
+    }
+    connection.hang_up().await;
+    connection = peer.session("1.2").await;
+    assert_eq!(connection.frame("SUBSCRIBE").await.header("history-epoch"), Some("e2"));
+}

@@ -10,6 +10,7 @@ use tokio::sync::oneshot;
 
 use super::ConnectionEnd;
 use super::operation::{ConnectionNumber, Operation};
+use super::position::Position;
 use super::shared::Shared;
 use super::subscriptions::Record;
 use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Session};
@@ -60,7 +61,8 @@ impl Connection {
             }
             Operation::Subscribe(id) => match record {
                 Some(record) => {
-                    stomp.subscribe(id, &record.destination, record.ack, &record.headers, receipt)
+                    let headers = Position::resume(record.position.as_ref(), &record.headers);
+                    stomp.subscribe(id, &record.destination, record.ack, &headers, receipt)
                 }
                 None => return Ok(None),
             },
@@ -127,7 +129,7 @@ impl Receiver {
                 }
             }
             ClientEvent::Message(message) => self.shared.deliver(&self.connection, message).await,
-            ClientEvent::Receipt(id) => self.shared.confirm(&id),
+            ClientEvent::Receipt { id, headers } => self.shared.confirm(&id, &headers),
             ClientEvent::Error(error) => {
                 self.shared.refuse(&error);
                 self.end = Some(ConnectionEnd::Error(error));

@@ -29,6 +29,7 @@ mod driver;
 mod error;
 mod message;
 mod operation;
+mod position;
 mod receipts;
 mod request;
 mod send;

@@ -11,6 +11,7 @@ use tokio::sync::{Notify, oneshot, watch};
 
 use super::connection::Connection;
 use super::operation::{Bound, ConnectionNumber, Entry, Operation, Outgoing, Unconfirmed};
+use super::position::Position;
 use super::receipts::{Awaited, Lost, Progress, Receipts};
 use super::subscriptions::{Delivered, Record, SlowConsumer, Subscriptions, Target};
 use super::{ConnectionEnd, DeliveryError, StompError};
@@ -325,8 +326,15 @@ impl Shared {
             Target::Inbox(deliveries) => deliveries,
             Target::Requests => return self.reply(message, connection.number),
         };
-        if deliveries.deliver(message, connection.number).await == Delivered::Refused {
-            self.abandon(&id);
+        let position =
+            Position::told_by(&message.headers).map(|at| (message.destination.clone(), at));
+        match deliveries.deliver(message, connection.number).await {
+            Delivered::Refused => self.abandon(&id),
+            Delivered::Done => {
+                if let Some((destination, position)) = position {
+                    self.lock().subscriptions.reach(&id, &destination, position);
+                }
+            }
         }
     }
 
@@ -339,10 +347,10 @@ impl Shared {
         }
     }
 
-    pub(super) fn confirm(&self, receipt: &ReceiptId) {
+    pub(super) fn confirm(&self, receipt: &ReceiptId, headers: &Headers) {
         let mut state = self.lock();
         match state.receipts.take(receipt) {
-            Some(Awaited::Subscription(id)) => state.subscriptions.confirm(&id),
+            Some(Awaited::Subscription(id)) => state.subscriptions.confirm(&id, headers),
             Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
             None => {}
         }
@@ -559,7 +567,7 @@ impl State {
                     let Some(record) = self.subscriptions.get(id) else { continue };
                     // A RabbitMQ makes this one by itself.
                     if connection.is_rabbitmq() && id.as_str() == REPLIES_ID {
-                        self.subscriptions.confirm(id);
+                        self.subscriptions.confirm(id, &Headers::default());
                         continue;
                     }
                     let awaited = Awaited::Subscription(id.clone());
@@ -651,7 +659,7 @@ impl State {
         let Some(first) = unconfirmed.first() else { return };
         let Some(record) = self.subscriptions.get_mut(first) else { return };
         record.refusals += 1;
-        let is_new = record.made.load(Ordering::Relaxed) == 0;
+        let is_new = record.standing.made.load(Ordering::Relaxed) == 0;
         if record.refusals >= REFUSALS_MAX || (is_new && unconfirmed.len() == 1) {
             self.refuse_subscription(&first.clone(), error);
         }

@@ -3,7 +3,7 @@ use std::future::IntoFuture;
 use std::marker::PhantomData;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::Ordering;
 use std::task::{Context, Poll};
 
 use futures_util::Stream;
@@ -12,7 +12,7 @@ use tidings_stomp::{AckMode, Headers, SubscriptionId};
 use super::client::StompClient;
 use super::message::{Message, Origin};
 use super::send::BoxFuture;
-use super::subscriptions::{Arrived, Deliveries, Inbox, Record, SlowConsumer, Target};
+use super::subscriptions::{Arrived, Deliveries, Inbox, Record, SlowConsumer, Standing, Target};
 use super::{DeliveryError, StompError};
 use crate::messaging::FromPayload;
 
@@ -103,9 +103,9 @@ impl<T: FromPayload> SubscribeRequest<T> {
         let Self { client, destination, id, ack, headers, .. } = self;
         let (deliveries, inbox) = Deliveries::new(self.inbox_octets_max, self.slow_consumer);
         let record = Record { ack, headers, ..Record::new(destination, Target::Inbox(deliveries)) };
-        let made = Arc::clone(&record.made);
+        let standing = Arc::clone(&record.standing);
         let id = client.shared.subscribe(id, record).await?;
-        Ok(Subscription { client, id, ack, inbox, made, payload: PhantomData })
+        Ok(Subscription { client, id, ack, inbox, standing, payload: PhantomData })
     }
 }
 
@@ -131,7 +131,8 @@ impl<T> fmt::Debug for SubscribeRequest<T> {
 /// The messages of a destination, in order: a [`Stream`]. Made by [`StompClient::subscribe`].
 ///
 /// It goes on over lost connections: each new connection subscribes again, before anything else is sent by it.
-/// Messages of a topic may have been missed meanwhile; [`times_made`](Self::times_made) tells that it happened.
+/// Messages of a topic may have been missed meanwhile; [`times_made`](Self::times_made) tells that it happened. Where
+/// the topic has a history, it goes on behind the last message; [`recovered`](Self::recovered) tells whether it could.
 /// Queues deliver again what was not acknowledged. Once it is dropped, it is ended at the server too; a durable one is
 /// kept there.
 ///
@@ -142,7 +143,7 @@ pub struct Subscription<T> {
     id: SubscriptionId,
     ack: AckMode,
     inbox: Inbox,
-    made: Arc<AtomicU64>,
+    standing: Arc<Standing>,
     payload: PhantomData<fn() -> T>,
 }
 
@@ -172,7 +173,14 @@ impl<T> Subscription<T> {
 
     /// How often the subscription has been made, once for each connection.
     pub fn times_made(&self) -> u64 {
-        self.made.load(Ordering::Relaxed)
+        self.standing.made.load(Ordering::Relaxed)
+    }
+
+    /// Whether every message that the subscription asked for of its topic's history is there: what it has missed
+    /// since the last connection, and for the first one what its headers ask for. `false`: something is missing, or
+    /// may be. `None` if the server has not said: the topic has no history there.
+    pub fn recovered(&self) -> Option<bool> {
+        self.standing.recovered()
     }
 
     /// Ends the subscription, and waits until the server has. Messages that have come and were not taken are dropped.

@@ -2,12 +2,13 @@
 
 use std::collections::BTreeMap;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
 
 use tidings_stomp::{AckMode, Headers, Message, SubscriptionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
 
 use super::operation::ConnectionNumber;
+use super::position::Position;
 use super::receipts::Outcome;
 use super::{DeliveryError, StompError};
 
@@ -110,6 +111,38 @@ fn weight(message: &Message) -> usize {
     size_of::<Arrived>() + headers.sum::<usize>() + message.body.len()
 }
 
+/// What a reader may know of its subscription.
+#[derive(Debug, Default)]
+pub(super) struct Standing {
+    /// How often it was made.
+    pub(super) made: AtomicU64,
+    recovered: AtomicU8,
+}
+
+const NOT_TOLD: u8 = 0;
+const NOT_RECOVERED: u8 = 1;
+const RECOVERED: u8 = 2;
+
+impl Standing {
+    fn set_recovered(&self, told: Option<&str>) {
+        let recovered = match told {
+            Some("true") => RECOVERED,
+            Some(_) => NOT_RECOVERED,
+            None => NOT_TOLD,
+        };
+        self.recovered.store(recovered, Ordering::Relaxed);
+    }
+
+    /// What the server said when the subscription was made last, if anything.
+    pub(super) fn recovered(&self) -> Option<bool> {
+        match self.recovered.load(Ordering::Relaxed) {
+            RECOVERED => Some(true),
+            NOT_RECOVERED => Some(false),
+            _ => None,
+        }
+    }
+}
+
 /// A subscription, as it is made with each connection.
 #[derive(Debug)]
 pub(super) struct Record {
@@ -119,8 +152,9 @@ pub(super) struct Record {
     pub(super) target: Target,
     /// Who waits for the first receipt.
     pub(super) outcome: Option<Outcome>,
-    /// How often it was made.
-    pub(super) made: Arc<AtomicU64>,
+    pub(super) standing: Arc<Standing>,
+    /// What of its topic's history it has got to.
+    pub(super) position: Option<Position>,
     /// How often in a row it may have been why the server ended the connection.
     pub(super) refusals: u32,
 }
@@ -134,7 +168,8 @@ impl Record {
             headers: Headers::default(),
             target,
             outcome: None,
-            made: Arc::default(),
+            standing: Arc::default(),
+            position: None,
             refusals: 0,
         }
     }
@@ -192,12 +227,26 @@ impl Subscriptions {
     }
 
     /// The subscription is active at the server.
-    pub(super) fn confirm(&mut self, id: &SubscriptionId) {
+    pub(super) fn confirm(&mut self, id: &SubscriptionId, headers: &Headers) {
         let Some(record) = self.records.get_mut(id) else { return };
-        record.made.fetch_add(1, Ordering::Relaxed);
+        record.standing.set_recovered(headers.get("recovered"));
+        record.standing.made.fetch_add(1, Ordering::Relaxed);
+        // The one before the first message that follows.
+        if let Some(position) = Position::told_by(headers) {
+            record.position = Some(position);
+        }
         record.refusals = 0;
         if let Some(outcome) = record.outcome.take() {
             let _ = outcome.send(Ok(()));
+        }
+    }
+
+    /// A message with a position has been delivered. A pattern has none: its topics have a history each.
+    pub(super) fn reach(&mut self, id: &SubscriptionId, destination: &str, position: Position) {
+        if let Some(record) = self.records.get_mut(id)
+            && record.destination == destination
+        {
+            record.position = Some(position);
         }
     }
 
