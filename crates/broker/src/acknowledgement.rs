@@ -22,6 +22,12 @@ impl AckId {
         self.0.as_str()
     }
 
+    /// Whether a text has the form of these ids, which ids of messages do not have.
+    #[must_use]
+    pub fn is_one(text: &str) -> bool {
+        Self::parse(text).is_some()
+    }
+
     pub(crate) fn new(subscription_number: u64, tag: DeliveryTag) -> Self {
         let mut text = ShortText::new();
         base36::push(&mut text, subscription_number);

@@ -9,8 +9,8 @@ use tidings_broker::{
     SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{
-    self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Subscribe,
-    SubscriptionId, TransactionAction, Version, encode_message,
+    self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Severity,
+    Subscribe, SubscriptionId, TransactionAction, Version, encode_message,
 };
 
 use crate::disk::Disk;
@@ -253,7 +253,7 @@ impl Server {
         Error: From<&'e E>,
     {
         if let Some(session) = self.sessions.get_mut(&key) {
-            session.stomp.error(Error::from(error).with_receipt(receipt));
+            session.stomp.error(&Error::from(error).with_receipt(receipt), Severity::Session);
         }
     }
 

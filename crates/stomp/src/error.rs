@@ -2,7 +2,7 @@ use std::fmt;
 
 use bytes::Bytes;
 
-use crate::{Command, Frame, Headers, ReceiptId};
+use crate::{Command, Frame, Headers, ReceiptId, Version};
 
 /// What an ERROR frame tells the client: STOMP 1.2, "ERROR".
 ///
@@ -46,7 +46,7 @@ impl Error {
         self
     }
 
-    /// The ERROR frame.
+    /// The ERROR frame. Its `version` header says what this server speaks.
     pub fn to_frame(&self) -> Frame {
         let mut headers = Headers::from([("message", self.message.as_str())]);
         if let Some(receipt) = &self.receipt {
@@ -55,7 +55,10 @@ impl Error {
         if !self.body.is_empty() {
             headers.push("content-type", "text/plain");
         }
-        headers.extend(self.headers.iter());
+        headers.extend(self.headers.iter_octets());
+        if headers.get("version").is_none() {
+            headers.push("version", Version::LIST);
+        }
         Frame { command: Command::Error, headers, body: Bytes::from(self.body.clone()) }
     }
 }
@@ -76,7 +79,12 @@ mod tests {
     fn the_frame_names_the_receipt_of_the_offending_frame() {
         let error = Error::new("no", "Do not.").with_receipt(Some(ReceiptId::from("r")));
         let frame = error.to_frame();
-        let headers = [("message", "no"), ("receipt-id", "r"), ("content-type", "text/plain")];
+        let headers = [
+            ("message", "no"),
+            ("receipt-id", "r"),
+            ("content-type", "text/plain"),
+            ("version", "1.0,1.1,1.2"),
+        ];
         assert_eq!(frame.headers, Headers::from(headers));
         assert_eq!(&frame.body[..], b"Do not.");
     }

@@ -6,7 +6,8 @@ use std::sync::Arc;
 /// Names are case sensitive. A name may occur more than once, and then its first value holds:
 /// STOMP 1.2, "Repeated Header Entries". Cloning shares the text.
 ///
-/// Headers are text. Where a peer sends octets that are no UTF-8, U+FFFD takes their place.
+/// Headers are text. What a peer sends that is no UTF-8 is kept, and passed on as it is; as text it
+/// reads with U+FFFD in place of the octets that are none.
 ///
 /// # Examples
 ///
@@ -30,6 +31,17 @@ struct Block {
     /// Those of the first headers; most frames have no more.
     few: [Ends; FEW],
     more: Vec<Ends>,
+    /// Those that are no UTF-8, in order. Very few frames have any.
+    not_text: Vec<NotText>,
+}
+
+/// A header as it came, where that is no UTF-8.
+#[derive(Clone)]
+struct NotText {
+    /// The place of the header among all.
+    index: usize,
+    name: Box<[u8]>,
+    value: Box<[u8]>,
 }
 
 /// Headers whose ends need no allocation of their own.
@@ -51,6 +63,16 @@ impl Headers {
     /// The names and values in order, later values of a name included.
     pub fn iter(&self) -> impl Iterator<Item = (&str, &str)> {
         self.0.iter().flat_map(|block| block.iter())
+    }
+
+    /// As [`iter`](Self::iter), with the very octets that a peer sent.
+    pub fn iter_octets(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        self.0.iter().flat_map(|block| block.iter_octets())
+    }
+
+    /// The names, as text, of the headers that are no UTF-8.
+    pub fn not_text(&self) -> impl Iterator<Item = &str> {
+        self.0.iter().flat_map(|block| block.not_text_names())
     }
 
     /// How many headers there are.
@@ -75,6 +97,14 @@ impl Headers {
         Arc::make_mut(self.0.get_or_insert_default()).push(name, value);
     }
 
+    /// Adds a header of any octets behind all others.
+    pub fn push_octets(&mut self, name: &[u8], value: &[u8]) {
+        match (str::from_utf8(name), str::from_utf8(value)) {
+            (Ok(name), Ok(value)) => self.push(name, value),
+            _ => Arc::make_mut(self.0.get_or_insert_default()).push_not_text(name, value),
+        }
+    }
+
     /// Removes every header of this name.
     pub fn remove(&mut self, name: &str) {
         self.retain(|candidate, _| candidate != name);
@@ -85,10 +115,15 @@ impl Headers {
         let Some(all) = self.0.take() else { return };
         let mut kept: Option<Block> = None;
         let mut left = all.text.len();
-        for (name, value) in all.iter() {
+        let mut not_text = all.not_text.iter().peekable();
+        for (index, (name, value)) in all.iter().enumerate() {
+            let octets = not_text.next_if(|header| header.index == index);
             if keep(name, value) {
                 let kept = kept.get_or_insert_with(|| Block::with_capacity(left));
-                kept.push(name, value);
+                match octets {
+                    None => kept.push(name, value),
+                    Some(NotText { name, value, .. }) => kept.push_not_text(name, value),
+                }
             }
             left -= name.len() + value.len();
         }
@@ -121,6 +156,27 @@ impl Block {
         })
     }
 
+    fn iter_octets(&self) -> impl Iterator<Item = (&[u8], &[u8])> {
+        let mut not_text = self.not_text.iter().peekable();
+        self.iter().enumerate().map(move |(index, (name, value))| {
+            match not_text.next_if(|header| header.index == index) {
+                Some(NotText { name, value, .. }) => (&**name, &**value),
+                None => (name.as_bytes(), value.as_bytes()),
+            }
+        })
+    }
+
+    fn not_text_names(&self) -> impl Iterator<Item = &str> {
+        let all = self.not_text.iter();
+        all.filter_map(|header| self.iter().nth(header.index).map(|(name, _)| name))
+    }
+
+    fn push_not_text(&mut self, name: &[u8], value: &[u8]) {
+        let header = NotText { index: self.len, name: name.into(), value: value.into() };
+        self.not_text.push(header);
+        self.push(&String::from_utf8_lossy(name), &String::from_utf8_lossy(value));
+    }
+
     fn push(&mut self, name: &str, value: &str) {
         self.text.reserve(name.len() + value.len());
         self.text.push_str(name);
@@ -141,7 +197,7 @@ impl Block {
 
 impl PartialEq for Headers {
     fn eq(&self, other: &Self) -> bool {
-        self.iter().eq(other.iter())
+        self.iter_octets().eq(other.iter_octets())
     }
 }
 
@@ -159,6 +215,14 @@ impl<'a> Extend<(&'a str, &'a str)> for Headers {
     fn extend<I: IntoIterator<Item = (&'a str, &'a str)>>(&mut self, iter: I) {
         for (name, value) in iter {
             self.push(name, value);
+        }
+    }
+}
+
+impl<'a> Extend<(&'a [u8], &'a [u8])> for Headers {
+    fn extend<I: IntoIterator<Item = (&'a [u8], &'a [u8])>>(&mut self, iter: I) {
+        for (name, value) in iter {
+            self.push_octets(name, value);
         }
     }
 }
@@ -214,6 +278,26 @@ mod tests {
         assert_eq!(headers.iter().map(owned).collect::<Vec<_>>(), pairs);
         headers.retain(|name, _| name.ends_with('9'));
         assert_eq!(headers, Headers::from([("name-9", "value-9"), ("name-19", "value-19")]));
+    }
+
+    #[test]
+    fn what_is_no_text_is_kept_as_it_is() {
+        let mut headers = Headers::from([("a", "1")]);
+        headers.push_octets(b"b", b"\xff:x");
+        headers.push_octets(b"c", b"3");
+        headers.push_octets(b"\xfe", b"4");
+        let all = |headers: &Headers| {
+            let octets = |(name, value): (&[u8], &[u8])| (name.to_vec(), value.to_vec());
+            headers.iter_octets().map(octets).collect::<Vec<_>>()
+        };
+        let pair = |name: &[u8], value: &[u8]| (name.to_vec(), value.to_vec());
+        let [a, b, c] = [pair(b"a", b"1"), pair(b"b", b"\xff:x"), pair(b"c", b"3")];
+        assert_eq!(all(&headers), [a.clone(), b.clone(), c, pair(b"\xfe", b"4")]);
+        assert_eq!(headers.get("b"), Some("\u{fffd}:x"));
+        assert_eq!(headers.not_text().collect::<Vec<_>>(), ["b", "\u{fffd}"]);
+        headers.retain(|name, _| matches!(name, "a" | "b"));
+        assert_eq!(all(&headers), [a, b]);
+        assert_ne!(headers, Headers::from([("a", "1"), ("b", "\u{fffd}:x")]));
     }
 
     #[test]

@@ -31,6 +31,8 @@ pub struct HeartBeat {
     outgoing: Option<Duration>,
     /// The longest pause that the peer promised.
     incoming: Option<Duration>,
+    /// How long a pause is taken for silence, in percent of what the peer promised.
+    margin_percent: u32,
 }
 
 /// What a heart-beat asks its driver to do.
@@ -41,7 +43,7 @@ pub enum HeartBeatAction {
     Send,
 }
 
-/// Nothing came from the peer for twice the interval that it promised; close the connection.
+/// Nothing came from the peer for much longer than it promised; close the connection.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct PeerSilent;
 
@@ -55,7 +57,18 @@ impl HeartBeat {
             (!can.is_zero() && !wants.is_zero()).then(|| can.max(wants))
         };
         let (outgoing, incoming) = (agree(ours.0, theirs.1), agree(theirs.0, ours.1));
-        (outgoing.is_some() || incoming.is_some()).then_some(Self { outgoing, incoming })
+        let beat = Self { outgoing, incoming, margin_percent: Self::MARGIN_PERCENT_DEFAULT };
+        (outgoing.is_some() || incoming.is_some()).then_some(beat)
+    }
+
+    /// How long the peer may be silent unless something else is said: 200 percent of the interval.
+    pub const MARGIN_PERCENT_DEFAULT: u32 = 200;
+
+    /// Sets how long the peer may be silent, in percent of the interval that it promised; at least 100.
+    #[must_use]
+    pub fn with_margin_percent(mut self, percent: u32) -> Self {
+        self.margin_percent = percent.max(100);
+        self
     }
 
     /// The longest pause that the peer was promised, if any was.
@@ -75,8 +88,9 @@ impl HeartBeat {
     ///
     /// # Errors
     ///
-    /// [`PeerSilent`] once nothing has arrived for twice the interval. The specification asks for a
-    /// margin of error and leaves its size open; browsers slow down the timers of hidden pages.
+    /// [`PeerSilent`] once nothing has arrived for twice the interval, or what
+    /// [`with_margin_percent`](Self::with_margin_percent) says. The specification asks for a margin
+    /// of error and leaves its size open; browsers slow down the timers of hidden pages.
     pub fn poll(
         &self,
         now: Instant,
@@ -101,8 +115,8 @@ impl HeartBeat {
     }
 
     fn silence_deadline(&self, last_received: Instant) -> Option<Instant> {
-        let margin = self.incoming?.checked_mul(2)?;
-        last_received.checked_add(margin)
+        let silence = self.incoming?.checked_mul(self.margin_percent)? / 100;
+        last_received.checked_add(silence)
     }
 }
 
@@ -182,6 +196,21 @@ mod tests {
         let beat = HeartBeat::negotiate(pair(0, 10), pair(10, 0)).unwrap();
         assert_eq!(beat.poll(start + seconds(19), start, start), Ok(None));
         assert_eq!(beat.poll(start + seconds(20), start, start), Err(PeerSilent));
+    }
+
+    #[test]
+    fn the_margin_for_silence_can_be_set() {
+        let beat = HeartBeat::negotiate(pair(0, 1), pair(1, 0)).unwrap();
+        let start = now();
+        let check = |percent, silence_ms| {
+            let beat = beat.with_margin_percent(percent);
+            let at = start + Duration::from_millis(silence_ms);
+            assert_eq!(beat.next_deadline(start, start), Some(at), "{percent} %");
+            assert_eq!(beat.poll(at, start, start), Err(PeerSilent));
+        };
+        check(300, 3000);
+        check(150, 1500);
+        check(10, 1000);
     }
 
     #[test]

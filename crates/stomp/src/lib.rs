@@ -51,7 +51,7 @@ mod version;
 
 pub use ack_mode::{AckMode, UnknownAckMode};
 pub use client::{Client, ClientError, ClientEvent, ClientOptions, Message, NotSent};
-pub use codec::{DecodeError, Decoder, MessageParts, encode, encode_message};
+pub use codec::{DecodeError, Decoder, LineEnds, MessageParts, encode, encode_message};
 pub use command::Command;
 pub use error::Error;
 pub use frame::Frame;
@@ -60,7 +60,7 @@ pub use heart_beat::{HeartBeat, HeartBeatAction, PeerSilent};
 pub use ids::{MessageId, ReceiptId, SubscriptionId, TransactionId};
 pub use limits::Limits;
 pub use server::{
-    AckTarget, Acknowledge, Connect, Event, Requeue, Send, Server, ServerOptions, Subscribe,
-    TransactionAction,
+    AckTarget, Acknowledge, Connect, Event, Requeue, Send, Server, ServerOptions, Severity,
+    Subscribe, TransactionAction,
 };
 pub use version::Version;

@@ -3,9 +3,11 @@
 mod error;
 mod event;
 mod options;
+mod plain_port;
 mod session;
 mod transactions;
 
+pub use error::Severity;
 pub use event::{
     AckTarget, Acknowledge, Connect, Event, Requeue, Send, Subscribe, TransactionAction,
 };
@@ -36,8 +38,8 @@ use crate::{
 /// BEGIN and ABORT. All other receipts are its driver's to give, by [`receipt`](Self::receipt),
 /// when the frame has been processed. Frames of an aborted transaction get none: they were not.
 ///
-/// Every error ends the session, as STOMP 1.2 wants it. Once [`is_closed`](Self::is_closed), flush
-/// what is left to transmit, close the sending half of the stream, and give the client a moment to
+/// An error ends the session, as STOMP 1.2 wants it, but for those that its [`Severity`] and the
+/// options make an exception of. Once [`is_closed`](Self::is_closed), flush what is left to transmit, close the sending half of the stream, and give the client a moment to
 /// read before closing the rest: its unread input could otherwise reset the connection and lose it
 /// the last frame.
 ///
@@ -72,7 +74,7 @@ impl Server {
         let century = Duration::from_secs(100 * 365 * 24 * 60 * 60);
         let deadline = now + options.connect_timeout.min(century);
         Self {
-            decoder: Decoder::new(options.limits),
+            decoder: decoder(&options),
             options,
             state: State::Connecting { deadline },
             transmit: VecDeque::new(),
@@ -143,7 +145,7 @@ impl Server {
             frame.headers.push("server", &self.options.server_name);
         }
         if version >= Version::V1_1 {
-            let (can_send, wants) = self.options.heart_beat;
+            let (can_send, wants) = self.options.announced_heart_beat();
             let value = format!("{},{}", can_send.as_millis(), wants.as_millis());
             frame.headers.push("heart-beat", &value);
         }
@@ -157,7 +159,21 @@ impl Server {
 
     /// Answers [`Event::Connect`] with ERROR, which ends the session before it began.
     pub fn refuse(&mut self, error: Error) {
-        self.error(error);
+        self.error(&error, Severity::Session);
+    }
+
+    /// Answers [`Event::Subscribe`] with ERROR: there is no such subscription, and its id is free.
+    pub fn refuse_subscription(&mut self, id: &SubscriptionId, error: &Error) {
+        if let State::Open(session) = &mut self.state {
+            session.forget_subscription(id);
+        }
+        self.error(error, Severity::Frame);
+    }
+
+    /// Answers [`Event::UnsubscribeUnknown`] with ERROR.
+    pub fn unknown_subscription(&mut self, receipt: Option<ReceiptId>) {
+        let error = ProtocolError::UnknownSubscription;
+        self.error(&Error::from(error).with_receipt(receipt), error.severity());
     }
 
     /// Sends RECEIPT: the frame that asked for it has been processed.
@@ -208,9 +224,15 @@ impl Server {
         self.transmit.push_back(out.into());
     }
 
-    /// Sends ERROR and ends the session. Does nothing if ERROR was sent before.
-    pub fn error(&mut self, error: Error) {
-        self.close(&error, None);
+    /// Sends ERROR, and ends the session if the severity and the options say so. Does nothing if an
+    /// ERROR has ended it before.
+    pub fn error(&mut self, error: &Error, severity: Severity) {
+        if let State::Open(Session { version, .. }) = self.state
+            && !severity.ends_session(&self.options)
+        {
+            return self.transmit_frame(&error.to_frame(), version);
+        }
+        self.close(encoded(&error.to_frame(), self.answer_version()), None);
     }
 
     /// The version of the session; `None` until it is open.
@@ -259,11 +281,15 @@ impl Server {
         matches!(self.state, State::Disconnecting { .. } | State::Closed { .. })
     }
 
+    /// Whether an ERROR has ended the session.
+    pub fn has_failed(&self) -> bool {
+        matches!(self.state, State::Closed { .. })
+    }
+
     fn handle_frame(&mut self, frame: Frame) -> Option<Event> {
-        let headers = frame.headers.clone();
-        let limits = &self.options.limits;
+        let (command, headers) = (frame.command, frame.headers.clone());
         let outcome = match &mut self.state {
-            State::Open(session) => session.handle_frame(frame, limits),
+            State::Open(session) => session.handle_frame(frame, &self.options),
             _ => self.connect(&frame).map(Outcome::Event),
         };
         match outcome {
@@ -281,7 +307,20 @@ impl Server {
             }
             Ok(Outcome::Enlisted) => None,
             Err(error) => {
-                self.fail(error, session::receipt(&headers, self.version()));
+                let receipt = session::receipt(&headers, self.version());
+                if let State::Open(session) = &mut self.state
+                    && !error.severity().ends_session(&self.options)
+                {
+                    let mut error = Error::from(error).with_receipt(receipt);
+                    // A transaction that lacks a frame would not be what the client meant.
+                    if session.abandon_transaction(command, &headers) {
+                        error.body.push_str(" Its transaction was aborted.");
+                    }
+                    let version = session.version;
+                    self.transmit_frame(&error.to_frame(), version);
+                    return Some(Event::Failed(error));
+                }
+                self.fail(error, receipt);
                 None
             }
         }
@@ -295,10 +334,20 @@ impl Server {
         let version = Version::negotiate(frame.headers.get("accept-version"))
             .ok_or(ProtocolError::NoCommonVersion)?;
         let fields = Fields { frame, version };
+        fields.check_text()?;
+        match fields.get("host") {
+            Some(host) if !self.options.knows_host(host) => return Err(ProtocolError::UnknownHost),
+            None if self.options.strict && version >= Version::V1_1 => {
+                return Err(ProtocolError::MissingHeader(frame.command, "host"));
+            }
+            _ => {}
+        }
         let heart_beat = match fields.get("heart-beat") {
             Some(value) if version >= Version::V1_1 => {
                 let theirs = parse_heart_beat(value).ok_or(ProtocolError::InvalidHeartBeat)?;
-                HeartBeat::negotiate(self.options.heart_beat, theirs)
+                let margin = self.options.heart_beat_margin_percent;
+                HeartBeat::negotiate(self.options.announced_heart_beat(), theirs)
+                    .map(|beat| beat.with_margin_percent(margin))
             }
             _ => None,
         };
@@ -313,29 +362,45 @@ impl Server {
     }
 
     fn fail(&mut self, error: ProtocolError, receipt: Option<ReceiptId>) {
-        let error = Error::from(error).with_receipt(receipt);
-        self.close(&error, Some(error.clone()));
+        let report = Error::from(error).with_receipt(receipt);
+        let farewell = match error {
+            ProtocolError::Malformed(error) if let Some(answer) = plain_port::answer(error) => {
+                answer
+            }
+            _ => encoded(&report.to_frame(), self.answer_version()),
+        };
+        self.close(farewell, Some(report));
     }
 
-    fn close(&mut self, error: &Error, report: Option<Error>) {
+    fn close(&mut self, farewell: Bytes, report: Option<Error>) {
         if let State::Closed { .. } = self.state {
             return;
         }
-        let version = self.version();
-        // A client that has not seen CONNECTED cannot know how headers are escaped.
-        self.transmit_frame(&error.to_frame(), version.unwrap_or(Version::V1_0));
-        self.end(State::Closed { version, report });
+        if !farewell.is_empty() {
+            self.transmit.push_back(farewell);
+        }
+        self.end(State::Closed { version: self.version(), report });
+    }
+
+    /// The version that an ERROR is written in. A client that has not seen CONNECTED cannot know how
+    /// headers are escaped.
+    fn answer_version(&self) -> Version {
+        self.version().unwrap_or(Version::V1_0)
     }
 
     /// Goes over to a state in which no input is accepted.
     fn end(&mut self, state: State) {
-        self.decoder = Decoder::new(self.options.limits);
+        self.decoder = decoder(&self.options);
         self.state = state;
     }
 
     fn transmit_frame(&mut self, frame: &Frame, version: Version) {
         self.transmit.push_back(encoded(frame, version));
     }
+}
+
+fn decoder(options: &ServerOptions) -> Decoder {
+    Decoder::new(options.limits).line_ends(options.line_ends)
 }
 
 fn encoded(frame: &Frame, version: Version) -> Bytes {

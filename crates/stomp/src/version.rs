@@ -15,6 +15,9 @@ impl Version {
     /// Every version, the newest first: the order of preference for WebSocket subprotocols.
     pub const ALL: [Self; 3] = [Self::V1_2, Self::V1_1, Self::V1_0];
 
+    /// Every version as a header lists them.
+    pub(crate) const LIST: &str = "1.0,1.1,1.2";
+
     /// The version as it stands in `accept-version` and `version` headers.
     pub const fn as_str(self) -> &'static str {
         match self {

@@ -186,6 +186,16 @@ impl App {
         self.0.stomp.serve_tcp(stream, caller);
     }
 
+    /// As [`serve_stomp`](Self::serve_stomp), over any other stream.
+    #[cfg(feature = "tls")]
+    pub(crate) fn serve_stomp_stream(
+        &self,
+        stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,
+        caller: Caller,
+    ) {
+        self.0.stomp.serve_stream(stream, caller);
+    }
+
     /// Closes every session with 1001, and waits until all have ended. Clients that come later are answered with
     /// status 503; an application that was shut down stays so.
     ///

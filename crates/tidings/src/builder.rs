@@ -15,14 +15,17 @@ use crate::endpoint::{
 use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, Recovery};
-use crate::messaging::{AnySessionListener, Controller, Controllers, SessionListener};
+use crate::messaging::{
+    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, SessionListener,
+};
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
 use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
-use crate::server::stomp::{SUBPROTOCOLS, StompDoor};
+use crate::server::stomp::{SUBPROTOCOLS, Service, StompDoor};
 use crate::server::{
-    Admission, AllowedOrigins, Deployment, EventSourceOptions, SockJsOptions, WebSocketDoor,
+    Admission, AllowedOrigins, Deployment, EventSourceOptions, SockJsOptions, StompOptions,
+    WebSocketDoor,
 };
 use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
@@ -43,6 +46,8 @@ pub struct AppBuilder {
     event_sources: Vec<(String, EventSourceOptions)>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
+    authenticator: Option<Box<dyn AnyAuthenticator>>,
+    stomp_options: StompOptions,
     application_prefix: String,
     origins: AllowedOrigins,
     trailing_slash: TrailingSlash,
@@ -64,6 +69,8 @@ impl App {
             event_sources: Vec::new(),
             controllers: Controllers::default(),
             listeners: Vec::new(),
+            authenticator: None,
+            stomp_options: StompOptions::default(),
             application_prefix: "/app".to_owned(),
             origins: AllowedOrigins::SameOrigin,
             trailing_slash: TrailingSlash::default(),
@@ -312,6 +319,21 @@ impl AppBuilder {
         self
     }
 
+    /// Sets who may open STOMP sessions, whichever door they come through. Default: anybody, and everybody
+    /// is who they say they are.
+    #[must_use]
+    pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
+        self.authenticator = Some(Box::new(authenticator));
+        self
+    }
+
+    /// Sets limits, timeouts and strictness of STOMP sessions, whichever door they come through.
+    #[must_use]
+    pub fn stomp_options(mut self, options: StompOptions) -> Self {
+        self.stomp_options = options;
+        self
+    }
+
     /// Keeps durable queues and subscriptions, with their persistent messages, in a store. Without one
     /// they are in memory, and end with the application.
     ///
@@ -449,13 +471,20 @@ impl AppBuilder {
         };
         BuildError::check(mistakes)?;
 
-        let (listeners, prefix) = (self.listeners.into(), self.application_prefix.into());
         let (hub, recovery) = match self.store {
             None => (Hub::new(self.broker, self.publish_wait_max), Recovery::default()),
             Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
                 .map_err(|error| BuildError::of(Mistake::Store(error)))?,
         };
-        let stomp = StompDoor::new(&ground, hub, controllers, listeners, prefix);
+        let service = Service {
+            hub,
+            dispatcher: controllers,
+            listeners: self.listeners.into(),
+            application_prefix: self.application_prefix.into(),
+            authenticator: self.authenticator,
+            options: self.stomp_options,
+        };
+        let stomp = StompDoor::new(&ground, service);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         let event_streams = event_sources.into_iter().map(|(path, options)| {
             EventStreamDoor::new(&path, options, &ground, Arc::clone(stomp.hub()))

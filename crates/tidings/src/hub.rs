@@ -28,6 +28,7 @@ use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard};
 use crate::server::event_stream::SharedEvent;
+use crate::server::stomp::text_of;
 use crate::store::{BatchNumber, Journal, Store, StoreError};
 
 /// The names of temporary destinations, from the operating system.
@@ -454,7 +455,7 @@ fn push_event(
 fn shared_frame(parts: &MessageParts<'_>, version: Version) -> SharedMessage {
     let mut frame = Vec::new();
     encode_message(parts, version, &mut frame);
-    SharedMessage::text_or_binary(frame.into())
+    SharedMessage::text_or_binary(frame.into()).told_as(text_of)
 }
 
 /// Encodes a frame that nobody else gets where it waits to be written. Whether it did: only over TCP, and where

@@ -20,8 +20,12 @@ impl Writer {
     }
 
     pub(super) fn text(&mut self, text: &str) {
-        self.length(text.len());
-        self.0.extend_from_slice(text.as_bytes());
+        self.octets(text.as_bytes());
+    }
+
+    pub(super) fn octets(&mut self, octets: &[u8]) {
+        self.length(octets.len());
+        self.0.extend_from_slice(octets);
     }
 
     /// A number that may be missing.
@@ -61,8 +65,12 @@ impl<'a> Reader<'a> {
     }
 
     pub(super) fn text(&mut self) -> Result<&'a str, RecordError> {
+        str::from_utf8(self.octets()?).map_err(|_| RecordError::NotText)
+    }
+
+    pub(super) fn octets(&mut self) -> Result<&'a [u8], RecordError> {
         let length = self.length()?;
-        str::from_utf8(self.take(length)?).map_err(|_| RecordError::NotText)
+        self.take(length)
     }
 
     pub(super) fn option(&mut self) -> Result<Option<u64>, RecordError> {

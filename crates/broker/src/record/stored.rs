@@ -58,9 +58,9 @@ impl Message {
         writer.option(self.properties.expires_at.map(|at| at.0));
         writer.text(self.destination.as_str());
         writer.length(self.headers.len());
-        for (name, value) in self.headers.iter() {
-            writer.text(name);
-            writer.text(value);
+        for (name, value) in self.headers.iter_octets() {
+            writer.octets(name);
+            writer.octets(value);
         }
         writer.0.extend_from_slice(&self.body);
         *record = writer.0;
@@ -85,8 +85,8 @@ impl StoredMessage {
         let count = reader.length()?;
         let mut headers = Headers::default();
         for _ in 0..count {
-            let name = reader.text()?;
-            headers.push(name, reader.text()?);
+            let name = reader.octets()?;
+            headers.push_octets(name, reader.octets()?);
         }
         let body = Bytes::copy_from_slice(reader.rest());
         let durability = Durability::Persistent;
@@ -204,7 +204,11 @@ mod tests {
         Message {
             destination: Destination::parse("/queue/größe").unwrap(),
             message_id: MessageIds::new("x", 77).next(),
-            headers: Headers::from([("a", "1"), ("b", ""), ("a", "2")]),
+            headers: {
+                let mut headers = Headers::from([("a", "1"), ("b", ""), ("a", "2")]);
+                headers.push_octets(b"no text", b"\xff");
+                headers
+            },
             body: Bytes::from_static(b"\0body\xff"),
             properties: Properties {
                 durability: Durability::Persistent,

@@ -1,4 +1,6 @@
 mod destinations;
+mod stomp;
+mod tls;
 
 use std::error::Error;
 use std::fmt;
@@ -15,6 +17,8 @@ use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
 use self::destinations::DestinationSettings;
+use self::stomp::StompSettings;
+use self::tls::TlsSettings;
 use crate::control::{self, Control, ControlSocket};
 use crate::log::LogLevel;
 use crate::{demo, site};
@@ -28,6 +32,10 @@ pub(crate) struct Arguments {
     /// Address for STOMP over TCP, or `off`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
     stomp_listen: StompListen,
+    #[command(flatten)]
+    tls: TlsSettings,
+    #[command(flatten)]
+    stomp: StompSettings,
     /// Serve the files of this directory instead of the bundled site.
     #[arg(long, value_name = "DIR")]
     www: Option<PathBuf>,
@@ -101,7 +109,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     };
     let lab = demo::Lab::new()?;
     let store = RedbStore::new(&arguments.data_dir);
-    let mut app = demo::app().store(store);
+    let mut app = demo::app().store(store).stomp_options(arguments.stomp.options());
     for DestinationSettings { pattern, policy } in arguments.destination.clone() {
         app = app.destination_policy(&pattern, policy);
     }
@@ -111,6 +119,9 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let control = control_socket(arguments)?;
     let server = listen(arguments, app).await?.fallback(lab.clone().before(site));
     announce(server.http_addrs().first(), server.stomp_addrs().first(), |out| {
+        if let Some(address) = server.stomp_tls_addrs().first() {
+            writeln!(out, "  STOMPS {address}   STOMP over TLS")?;
+        }
         tell_recovery(out, &arguments.data_dir, recovery)
     })?;
     let (stop, stopping) = oneshot::channel();
@@ -160,14 +171,21 @@ fn control_socket(arguments: &Arguments) -> Result<Option<ControlSocket>, String
     }
 }
 
-async fn listen(arguments: &Arguments, app: App) -> Result<Server, Taken> {
+async fn listen(arguments: &Arguments, app: App) -> Result<Server, Box<dyn Error>> {
     let http = Server::new(app).listen(arguments.listen).await;
     let server = http.map_err(|error| Taken::new(arguments.listen, "--listen", error))?;
-    match arguments.stomp_listen {
-        StompListen::Off => Ok(server),
+    let server = match arguments.stomp_listen {
+        StompListen::Off => server,
         StompListen::At(address) => {
             let stomp = server.stomp_listen(address).await;
-            stomp.map_err(|error| Taken::new(address, "--stomp-listen", error))
+            stomp.map_err(|error| Taken::new(address, "--stomp-listen", error))?
+        }
+    };
+    match arguments.tls.listener()? {
+        None => Ok(server),
+        Some((address, config)) => {
+            let stomp = server.stomp_listen_tls(address, config).await;
+            Ok(stomp.map_err(|error| Taken::new(address, "--stomp-tls-listen", error))?)
         }
     }
 }

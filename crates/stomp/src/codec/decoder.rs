@@ -36,6 +36,7 @@ use crate::{Command, Frame, Headers, Limits, Version};
 pub struct Decoder {
     limits: Limits,
     version: Option<Version>,
+    line_ends: LineEnds,
     /// What is decoded next.
     input: Bytes,
     /// What came after `input` before that was used up.
@@ -49,6 +50,16 @@ pub struct Decoder {
 
 /// Octets of names and values that are enough for most frames.
 const HEADERS_OCTETS_USUAL: usize = 128;
+
+/// What ends a line outside of bodies.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum LineEnds {
+    /// LF, or CR and LF.
+    #[default]
+    Standard,
+    /// Also CR and NUL, which telnet clients may send for the key Enter: RFC 854.
+    Telnet,
+}
 
 #[derive(Debug)]
 enum State {
@@ -90,6 +101,7 @@ impl Decoder {
         Self {
             limits,
             version: None,
+            line_ends: LineEnds::Standard,
             input: Bytes::new(),
             further: Vec::new(),
             line: Vec::new(),
@@ -104,6 +116,13 @@ impl Decoder {
     /// the version has been taken.
     pub fn set_version(&mut self, version: Version) {
         self.version = Some(version);
+    }
+
+    /// Sets what ends a line.
+    #[must_use]
+    pub fn line_ends(mut self, line_ends: LineEnds) -> Self {
+        self.line_ends = line_ends;
+        self
     }
 
     /// Takes in what came from the peer. Call [`poll_frame`](Self::poll_frame) afterwards until it
@@ -205,7 +224,10 @@ impl Decoder {
             }
         }
         let max = self.limits.command_octets_max;
-        let too_long = DecodeError::CommandTooLong { max };
+        let mut too_long = DecodeError::CommandTooLong { max };
+        if self.version.is_none() && is_http_request(&self.line, &self.input) {
+            too_long = DecodeError::HttpRequest;
+        }
         let Some(end) = self.find_line_end(available, max, too_long)? else { return Ok(()) };
         let line = line_text(&mut self.line, &self.input[..end])?;
         if line.is_empty() {
@@ -213,10 +235,12 @@ impl Decoder {
             self.rest();
             return Ok(());
         }
-        let command = Command::from_octets(line).ok_or_else(|| {
-            Command::in_any_case(line)
-                .map_or(DecodeError::UnknownCommand, DecodeError::CommandNotInUpperCase)
-        })?;
+        let command =
+            Command::from_octets(line).ok_or_else(|| match Command::in_any_case(line) {
+                Some(command) => DecodeError::CommandNotInUpperCase(command),
+                None if too_long == DecodeError::HttpRequest => too_long,
+                None => DecodeError::UnknownCommand,
+            })?;
         self.use_up(end + 1);
         self.line.clear();
         let headers = Headers::with_capacity(HEADERS_OCTETS_USUAL);
@@ -253,12 +277,16 @@ impl Decoder {
     ) -> Result<Option<usize>, DecodeError> {
         let view = &self.input[..available];
         let end = memchr::memchr2(b'\n', 0, view);
+        let last = |end: usize| view[..end].last().or(self.line.last());
         if self.line.len() + end.unwrap_or(available) > max {
             return Err(too_long);
         }
         match end {
-            Some(end) if view[end] == 0 => Err(DecodeError::NulBeforeBody),
-            Some(end) => Ok(Some(end)),
+            Some(end) if view[end] == b'\n' => Ok(Some(end)),
+            Some(end) if self.line_ends == LineEnds::Telnet && last(end) == Some(&b'\r') => {
+                Ok(Some(end))
+            }
+            Some(_) => Err(DecodeError::NulBeforeBody),
             None => {
                 self.line.extend_from_slice(view);
                 self.use_up(available);
@@ -339,6 +367,16 @@ impl Decoder {
     }
 }
 
+/// Whether a line that begins with `line` and goes on with `input` could be a request of HTTP.
+fn is_http_request(line: &[u8], input: &[u8]) -> bool {
+    const METHODS: [&[u8]; 8] =
+        [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"PRI "];
+    METHODS.iter().any(|method| {
+        let (first, second) = method.split_at(line.len().min(method.len()));
+        line.starts_with(first) && input.starts_with(second)
+    })
+}
+
 /// The line that begins with `line` and ends with `rest`, without its carriage return.
 fn line_text<'a>(line: &'a mut Vec<u8>, rest: &'a [u8]) -> Result<&'a [u8], DecodeError> {
     let text = if line.is_empty() {
@@ -362,24 +400,20 @@ fn push_header(
 ) -> Result<(), DecodeError> {
     // Further colons belong to the value, although STOMP 1.2 wants them escaped: many peers do not.
     let colon = memchr::memchr(b':', line).ok_or(DecodeError::HeaderWithoutColon)?;
-    if colon == 0 {
+    let (name, value) = (&line[..colon], &line[colon + 1..]);
+    if name.is_empty() {
         return Err(DecodeError::HeaderWithoutName);
     }
-    let lossy;
-    let (name, value) = match str::from_utf8(line) {
-        Ok(line) => (&line[..colon], &line[colon + 1..]),
-        Err(_) => {
-            lossy = [&line[..colon], &line[colon + 1..]].map(String::from_utf8_lossy);
-            (&*lossy[0], &*lossy[1])
-        }
-    };
     let value = match version {
         // The examples of STOMP 1.0 have a blank after the colon.
-        Some(Version::V1_0) => value.trim_start_matches([' ', '\t']),
+        Some(Version::V1_0) => {
+            let blanks = value.iter().take_while(|octet| matches!(octet, b' ' | b'\t')).count();
+            &value[blanks..]
+        }
         _ => value,
     };
     let escaping = Escaping::of(command, version);
-    headers.push(&escaping.unescape(name)?, &escaping.unescape(value)?);
+    headers.push_octets(&escaping.unescape(name)?, &escaping.unescape(value)?);
     Ok(())
 }
 

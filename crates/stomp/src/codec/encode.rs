@@ -28,7 +28,8 @@ pub fn encode(frame: &Frame, version: Version, out: &mut Vec<u8>) {
     out.reserve(OVERHEAD_OCTETS + headers.octets() + 2 * headers.len() + body.len());
     out.extend_from_slice(command.as_str().as_bytes());
     out.push(b'\n');
-    for (name, value) in headers.iter().filter(|(name, _)| *name != CONTENT_LENGTH) {
+    let is_own = |(name, _): &(&[u8], &[u8])| *name != CONTENT_LENGTH.as_bytes();
+    for (name, value) in headers.iter_octets().filter(is_own) {
         escaping.write_header(name, value, out);
     }
     write_body(body, out);
@@ -99,24 +100,25 @@ pub fn encode_message(parts: &MessageParts<'_>, version: Version, out: &mut Vec<
     for (name, value) in own {
         escaping.write_known(name, value, out);
     }
-    for (name, value) in headers.iter().filter(|(name, _)| !is_reserved(name)) {
+    let is_passed_on = |(name, _): &(&[u8], &[u8])| !is_reserved(name);
+    for (name, value) in headers.iter_octets().filter(is_passed_on) {
         escaping.write_header(name, value, out);
     }
     write_body(body, out);
 }
 
 /// Whether a header of MESSAGE is the server's to give, so that the sender's is not passed on.
-pub(crate) fn is_reserved(name: &str) -> bool {
+pub(crate) fn is_reserved(name: &[u8]) -> bool {
     matches!(
         name,
-        "destination"
-            | "message-id"
-            | "subscription"
-            | "ack"
-            | "redelivered"
-            | "receipt"
-            | "transaction"
-            | CONTENT_LENGTH
+        b"destination"
+            | b"message-id"
+            | b"subscription"
+            | b"ack"
+            | b"redelivered"
+            | b"receipt"
+            | b"transaction"
+            | b"content-length"
     )
 }
 
@@ -204,6 +206,15 @@ mod tests {
             "MESSAGE\ndestination:/queue/a\nmessage-id:m1\nsubscription:s\nack:k\n\
              redelivered:true\ncontent-length:2\n\nhi\0"
         );
+    }
+
+    #[test]
+    fn octets_that_are_no_text_are_passed_on() {
+        let mut headers = Headers::default();
+        headers.push_octets(b"x", b"\xff:\xfe");
+        let mut out = Vec::new();
+        encode_message(&parts(&headers, b""), Version::V1_2, &mut out);
+        assert!(out.ends_with(b"\nx:\xff\\c\xfe\n\n\0"), "{out:?}");
     }
 
     #[test]

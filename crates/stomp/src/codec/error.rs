@@ -55,6 +55,8 @@ pub enum DecodeError {
     },
     /// The peer speaks TLS.
     TlsClientHello,
+    /// The peer speaks HTTP.
+    HttpRequest,
 }
 
 impl DecodeError {
@@ -105,6 +107,9 @@ impl DecodeError {
                 format!("Log in with a CONNECT frame of at most {max} octets.")
             }
             Self::TlsClientHello => "This port takes STOMP without TLS.".into(),
+            Self::HttpRequest => {
+                "This port takes STOMP without HTTP; STOMP over WebSocket has another.".into()
+            }
         }
     }
 }
@@ -127,6 +132,7 @@ impl fmt::Display for DecodeError {
             Self::MissingNul => "body does not end where content-length says",
             Self::TooLongBeforeLogin { .. } => "frame is too long before login",
             Self::TlsClientHello => "TLS is not spoken here",
+            Self::HttpRequest => "HTTP is not spoken here",
         })
     }
 }

@@ -26,25 +26,28 @@ impl Escaping {
     }
 
     /// Reads a name or value.
-    pub(super) fn unescape(self, text: &str) -> Result<Cow<'_, str>, DecodeError> {
-        if self == Self::Verbatim || memchr::memchr(b'\\', text.as_bytes()).is_none() {
+    pub(super) fn unescape(self, text: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
+        if self == Self::Verbatim {
             return Ok(Cow::Borrowed(text));
         }
-        let mut unescaped = String::with_capacity(text.len());
-        let mut rest = text;
-        while let Some((plain, sequence)) = rest.split_once('\\') {
-            unescaped.push_str(plain);
-            unescaped.push(match (sequence.as_bytes().first(), self) {
-                (Some(b'n'), _) => '\n',
-                (Some(b'c'), _) => ':',
-                (Some(b'\\'), _) => '\\',
-                (Some(b'r'), Self::V1_2) => '\r',
+        let Some(first) = memchr::memchr(b'\\', text) else { return Ok(Cow::Borrowed(text)) };
+        let (plain, mut rest) = text.split_at(first);
+        let mut unescaped = Vec::with_capacity(text.len());
+        unescaped.extend_from_slice(plain);
+        while let [b'\\', sequence @ ..] = rest {
+            unescaped.push(match (sequence.first(), self) {
+                (Some(b'n'), _) => b'\n',
+                (Some(b'c'), _) => b':',
+                (Some(b'\\'), _) => b'\\',
+                (Some(b'r'), Self::V1_2) => b'\r',
                 // "Undefined escape sequences such as \t MUST be treated as fatal protocol errors."
                 _ => return Err(DecodeError::UndefinedEscape),
             });
-            rest = &sequence[1..];
+            let after = &sequence[1..];
+            let (plain, next) = after.split_at(memchr::memchr(b'\\', after).unwrap_or(after.len()));
+            unescaped.extend_from_slice(plain);
+            rest = next;
         }
-        unescaped.push_str(rest);
         Ok(Cow::Owned(unescaped))
     }
 
@@ -52,7 +55,7 @@ impl Escaping {
     pub(super) fn write_known(self, name: &'static str, value: &str, out: &mut Vec<u8>) {
         out.extend_from_slice(name.as_bytes());
         out.push(b':');
-        self.write_value(value, out);
+        self.write_value(value.as_bytes(), out);
         out.push(b'\n');
     }
 
@@ -61,24 +64,24 @@ impl Escaping {
     /// A value is changed where it cannot be written: a line end becomes a blank, or in STOMP 1.1 a
     /// carriage return is left out. A NUL, at which many clients would end the frame, becomes a
     /// blank.
-    pub(super) fn write_header(self, name: &str, value: &str, out: &mut Vec<u8>) {
-        if !self.can_write_name(name.as_bytes()) {
+    pub(super) fn write_header(self, name: &[u8], value: &[u8], out: &mut Vec<u8>) {
+        if !self.can_write_name(name) {
             return;
         }
-        self.write(name.as_bytes(), out);
+        self.write(name, out);
         out.push(b':');
         self.write_value(value, out);
         out.push(b'\n');
     }
 
-    fn write_value(self, value: &str, out: &mut Vec<u8>) {
+    fn write_value(self, value: &[u8], out: &mut Vec<u8>) {
         match self {
             Self::Verbatim => {
                 let blank_out =
                     |octet| if matches!(octet, b'\n' | b'\r' | 0) { b' ' } else { octet };
-                out.extend(value.bytes().map(blank_out));
+                out.extend(value.iter().copied().map(blank_out));
             }
-            Self::V1_1 | Self::V1_2 => self.write(value.as_bytes(), out),
+            Self::V1_1 | Self::V1_2 => self.write(value, out),
         }
     }
 
@@ -128,7 +131,7 @@ mod tests {
 
     fn written(escaping: Escaping, name: &str, value: &str) -> String {
         let mut out = Vec::new();
-        escaping.write_header(name, value, &mut out);
+        escaping.write_header(name.as_bytes(), value.as_bytes(), &mut out);
         String::from_utf8(out).unwrap()
     }
 
@@ -138,7 +141,8 @@ mod tests {
             for (escaping, expected) in
                 [Escaping::Verbatim, Escaping::V1_1, Escaping::V1_2].into_iter().zip(expected)
             {
-                assert_eq!(escaping.unescape(text), expected.map(Cow::Borrowed), "{text:?}");
+                let unescaped = escaping.unescape(text.as_bytes()).map(Cow::into_owned);
+                assert_eq!(unescaped, expected.map(|text| text.as_bytes().to_vec()), "{text:?}");
             }
         };
         let undefined = Err(DecodeError::UndefinedEscape);

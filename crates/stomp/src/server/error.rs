@@ -1,6 +1,30 @@
 use std::fmt;
 
-use crate::{Command, DecodeError, Error, Headers, Version};
+use super::ServerOptions;
+use crate::{Command, DecodeError, Error};
+
+/// How far an error goes: what is over with its ERROR frame.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Severity {
+    /// What the client named does not exist, and nothing is amiss otherwise. Ends the session only if it
+    /// is [strict](ServerOptions::strict).
+    Notice,
+    /// A frame was not done. Ends the session, unless
+    /// [errors keep it](ServerOptions::error_keeps_connection).
+    Frame,
+    /// The session cannot go on.
+    Session,
+}
+
+impl Severity {
+    pub(super) fn ends_session(self, options: &ServerOptions) -> bool {
+        match self {
+            Self::Notice => options.strict && !options.error_keeps_connection,
+            Self::Frame => !options.error_keeps_connection,
+            Self::Session => true,
+        }
+    }
+}
 
 /// How a client broke the rules of a session: the text of every ERROR frame that the session
 /// itself sends.
@@ -10,6 +34,7 @@ pub(super) enum ProtocolError {
     ExpectedConnect(Command),
     AlreadyConnected,
     NoCommonVersion,
+    UnknownHost,
     InvalidHeartBeat,
     ConnectTimeout,
     TooMuchBeforeLogin {
@@ -19,6 +44,9 @@ pub(super) enum ProtocolError {
     NotForClients(Command),
     NackInVersion1_0,
     MissingHeader(Command, &'static str),
+    /// Only what is passed on may be anything but text.
+    NotText(Command),
+    UnexpectedBody(Command),
     UnknownAckMode,
     DuplicateSubscription,
     UnknownSubscription,
@@ -39,6 +67,33 @@ pub(super) enum ProtocolError {
 }
 
 impl ProtocolError {
+    pub(super) fn severity(self) -> Severity {
+        match self {
+            Self::UnknownSubscription => Severity::Notice,
+            Self::Malformed(_)
+            | Self::ExpectedConnect(_)
+            | Self::AlreadyConnected
+            | Self::NoCommonVersion
+            | Self::UnknownHost
+            | Self::InvalidHeartBeat
+            | Self::ConnectTimeout
+            | Self::TooMuchBeforeLogin { .. } => Severity::Session,
+            Self::NotForClients(_)
+            | Self::NackInVersion1_0
+            | Self::MissingHeader(..)
+            | Self::NotText(_)
+            | Self::UnexpectedBody(_)
+            | Self::UnknownAckMode
+            | Self::DuplicateSubscription
+            | Self::TooManySubscriptions { .. }
+            | Self::DuplicateTransaction
+            | Self::UnknownTransaction
+            | Self::TooManyTransactions { .. }
+            | Self::TransactionTooLong { .. }
+            | Self::TransactionsTooLarge { .. } => Severity::Frame,
+        }
+    }
+
     fn advice(self) -> String {
         match self {
             Self::Malformed(error) => error.advice(),
@@ -51,6 +106,9 @@ impl ProtocolError {
                  accept-version."
                     .into()
             }
+            Self::UnknownHost => {
+                "Name a virtual host of this server in the header host, or leave it out.".into()
+            }
             Self::InvalidHeartBeat => {
                 "Give heart-beat as two numbers of milliseconds, such as 10000,10000.".into()
             }
@@ -62,6 +120,12 @@ impl ProtocolError {
             Self::NackInVersion1_0 => "Connect with accept-version:1.1,1.2 to use NACK.".into(),
             Self::MissingHeader(command, name) => {
                 format!("Give {command} a header {name} with a value.")
+            }
+            Self::NotText(command) => {
+                format!("Encode the headers of {command} as UTF-8.")
+            }
+            Self::UnexpectedBody(command) => {
+                format!("Only SEND may have a body: end {command} with its headers.")
             }
             Self::UnknownAckMode => "Set ack to auto, client or client-individual.".into(),
             Self::DuplicateSubscription => {
@@ -97,12 +161,17 @@ impl fmt::Display for ProtocolError {
             Self::ExpectedConnect(_) => "expected CONNECT",
             Self::AlreadyConnected => "already connected",
             Self::NoCommonVersion => "no common version",
+            Self::UnknownHost => "unknown host",
             Self::InvalidHeartBeat => "invalid heart-beat",
             Self::ConnectTimeout => "no CONNECT in time",
             Self::TooMuchBeforeLogin { .. } => "too much sent before login",
             Self::NotForClients(command) => return write!(f, "unexpected {command}"),
             Self::NackInVersion1_0 => "STOMP 1.0 has no NACK",
             Self::MissingHeader(command, name) => return write!(f, "{command} without {name}"),
+            Self::NotText(command) => {
+                return write!(f, "{command} with a header that is not UTF-8");
+            }
+            Self::UnexpectedBody(command) => return write!(f, "{command} with a body"),
             Self::UnknownAckMode => "unknown ack mode",
             Self::DuplicateSubscription => "subscription id is in use",
             Self::UnknownSubscription => "unknown subscription",
@@ -124,11 +193,6 @@ impl From<DecodeError> for ProtocolError {
 
 impl From<ProtocolError> for Error {
     fn from(error: ProtocolError) -> Self {
-        let mut frame = Self::new(error.to_string(), error.advice());
-        if error == ProtocolError::NoCommonVersion {
-            let versions = Version::ALL.map(Version::as_str).join(",");
-            frame.headers = Headers::from([("version", versions.as_str())]);
-        }
-        frame
+        Self::new(error.to_string(), error.advice())
     }
 }

@@ -13,12 +13,23 @@ pub enum Event {
     Connect(Connect),
     /// A message for a destination.
     Send(Send),
-    /// A new subscription. Its receipt must go out before its first message.
+    /// A new subscription. Its receipt must go out before its first message. The session has it from
+    /// now on: [`refuse_subscription`](super::Server::refuse_subscription) takes it back.
     Subscribe(Subscribe),
     /// The end of a subscription that the session has.
     Unsubscribe {
         /// Which one.
         id: SubscriptionId,
+        /// All headers of the frame.
+        headers: Headers,
+        /// The receipt that is due when the subscription has ended.
+        receipt: Option<ReceiptId>,
+    },
+    /// The end of a subscription that the session does not have: perhaps a durable one, which the
+    /// headers name. If not, [`unknown_subscription`](super::Server::unknown_subscription) is the answer.
+    UnsubscribeUnknown {
+        /// The id, if the frame has one.
+        id: Option<SubscriptionId>,
         /// All headers of the frame.
         headers: Headers,
         /// The receipt that is due when the subscription has ended.
@@ -38,7 +49,8 @@ pub enum Event {
         receipt: Option<ReceiptId>,
     },
     /// The client broke the protocol or a limit. The ERROR frame waits in
-    /// [`poll_transmit`](super::Server::poll_transmit) and no further event comes.
+    /// [`poll_transmit`](super::Server::poll_transmit). No further event comes, unless the options let
+    /// the session go on: [`is_closed`](super::Server::is_closed) tells.
     Failed(Error),
 }
 

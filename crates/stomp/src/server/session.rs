@@ -1,5 +1,6 @@
 use std::collections::BTreeSet;
 
+use super::ServerOptions;
 use super::error::ProtocolError;
 use super::event::{AckTarget, Acknowledge, Event, Requeue, Send, Subscribe, TransactionAction};
 use super::transactions::Transactions;
@@ -43,28 +44,33 @@ impl Session {
     pub(super) fn handle_frame(
         &mut self,
         frame: Frame,
-        limits: &Limits,
+        options: &ServerOptions,
     ) -> Result<Outcome, ProtocolError> {
+        let limits = &options.limits;
         let fields = Fields { frame: &frame, version: self.version };
+        fields.check_text()?;
+        if options.strict && self.version >= Version::V1_1 {
+            fields.check_body()?;
+        }
         match frame.command {
             Command::Send => {
                 let destination = fields.required("destination")?.to_owned();
                 let receipt = fields.receipt();
                 let transaction = fields.get("transaction").map(str::to_owned);
                 let Frame { mut headers, body, .. } = frame;
-                headers.retain(|name, _| !is_reserved(name));
+                headers.retain(|name, _| !is_reserved(name.as_bytes()));
                 let send = Send { destination, headers, body, receipt };
                 self.enlist(transaction.as_deref(), TransactionAction::Send(send), limits)
             }
             Command::Subscribe => self.subscribe(&fields, limits),
-            Command::Unsubscribe => self.unsubscribe(&fields),
+            Command::Unsubscribe => Ok(Outcome::Event(self.unsubscribe(&fields))),
             Command::Ack => {
-                let ack = TransactionAction::Ack(fields.acknowledge()?);
+                let ack = TransactionAction::Ack(fields.acknowledge(options)?);
                 self.enlist(fields.get("transaction"), ack, limits)
             }
             Command::Nack if self.version == Version::V1_0 => Err(ProtocolError::NackInVersion1_0),
             Command::Nack => {
-                let nack = TransactionAction::Nack(fields.acknowledge()?);
+                let nack = TransactionAction::Nack(fields.acknowledge(options)?);
                 self.enlist(fields.get("transaction"), nack, limits)
             }
             Command::Begin => {
@@ -134,17 +140,28 @@ impl Session {
         })))
     }
 
-    fn unsubscribe(&mut self, fields: &Fields<'_>) -> Result<Outcome, ProtocolError> {
+    fn unsubscribe(&mut self, fields: &Fields<'_>) -> Event {
         let id = match fields.get("id") {
-            None if self.version == Version::V1_0 => fields.required("destination")?,
-            _ => fields.required("id")?,
+            None if self.version == Version::V1_0 => fields.get("destination"),
+            id => id,
         };
-        let id = self.subscriptions.take(id).ok_or(ProtocolError::UnknownSubscription)?;
-        Ok(Outcome::Event(Event::Unsubscribe {
-            id,
-            headers: fields.headers().clone(),
-            receipt: fields.receipt(),
-        }))
+        let (headers, receipt) = (fields.headers().clone(), fields.receipt());
+        match id.and_then(|id| self.subscriptions.take(id)) {
+            Some(id) => Event::Unsubscribe { id, headers, receipt },
+            None => Event::UnsubscribeUnknown { id: id.map(Into::into), headers, receipt },
+        }
+    }
+
+    /// A subscription was refused: its id is free.
+    pub(super) fn forget_subscription(&mut self, id: &SubscriptionId) {
+        self.subscriptions.remove(id);
+    }
+
+    /// A frame was refused: if it was one of a transaction, that is over. Returns whether it was.
+    pub(super) fn abandon_transaction(&mut self, command: Command, headers: &Headers) -> bool {
+        let enlists = matches!(command, Command::Send | Command::Ack | Command::Nack);
+        let transaction = get(headers, self.version, "transaction").filter(|_| enlists);
+        transaction.is_some_and(|id| self.transactions.end(id).is_ok())
     }
 }
 
@@ -160,6 +177,28 @@ impl<'a> Fields<'a> {
         get(&self.frame.headers, self.version, name)
     }
 
+    /// Headers that the server acts on are text: "frames MUST be encoded in UTF-8". What SEND passes on
+    /// may be anything.
+    pub(super) fn check_text(&self) -> Result<(), ProtocolError> {
+        let passed_on =
+            |name: &str| self.frame.command == Command::Send && !is_reserved(name.as_bytes());
+        match self.headers().not_text().find(|name| !passed_on(name)) {
+            None => Ok(()),
+            Some(_) => Err(ProtocolError::NotText(self.frame.command)),
+        }
+    }
+
+    /// "Only the SEND, MESSAGE, and ERROR frames MAY have a body. All other frames MUST NOT have a
+    /// body."
+    fn check_body(&self) -> Result<(), ProtocolError> {
+        let Frame { command, body, .. } = self.frame;
+        if body.is_empty() || *command == Command::Send {
+            Ok(())
+        } else {
+            Err(ProtocolError::UnexpectedBody(*command))
+        }
+    }
+
     pub(super) fn headers(&self) -> &'a Headers {
         &self.frame.headers
     }
@@ -173,8 +212,9 @@ impl<'a> Fields<'a> {
         receipt(&self.frame.headers, Some(self.version))
     }
 
-    fn acknowledge(&self) -> Result<Acknowledge, ProtocolError> {
-        let target = match (self.version, self.get("id"), self.get("message-id")) {
+    fn acknowledge(&self, options: &ServerOptions) -> Result<Acknowledge, ProtocolError> {
+        let lenient = self.get("message-id").filter(|_| !options.strict);
+        let target = match (self.version, self.get("id"), lenient) {
             (Version::V1_2, Some(id), _) => AckTarget::Ack(id.to_owned()),
             (Version::V1_2, None, None) => {
                 return Err(ProtocolError::MissingHeader(self.frame.command, "id"));

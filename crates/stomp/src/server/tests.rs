@@ -1,6 +1,8 @@
 use super::*;
 use crate::{AckMode, Limits, MessageId};
 
+mod switches;
+
 #[expect(clippy::disallowed_methods, reason = "some moment to count from")]
 fn now() -> Instant {
     Instant::now()
@@ -64,7 +66,7 @@ fn check_failure(mut server: Server, input: &str, message: &str) {
     assert!(server.is_closed());
     assert_eq!(events(&mut server, follow_up), []);
     server.receipt(ReceiptId::from("late"));
-    server.error(Error::new("late", ""));
+    server.error(&Error::new("late", ""), Severity::Session);
     assert_eq!(transmitted(&mut server), "");
 }
 
@@ -198,7 +200,7 @@ fn no_common_version_is_told_which_there_are() {
     let event = event(&mut server, "CONNECT\naccept-version:2.7\nhost:h\n\n\0");
     assert!(matches!(event, Event::Failed(_)));
     let sent = transmitted(&mut server);
-    assert!(sent.contains("\nversion:1.2,1.1,1.0\n"), "{sent}");
+    assert!(sent.contains("\nversion:1.0,1.1,1.2\n"), "{sent}");
     assert!(sent.contains("\ncontent-type:text/plain\n"), "{sent}");
 }
 
@@ -386,12 +388,20 @@ fn a_subscription_id_is_free_again_after_unsubscribe() {
 }
 
 #[test]
-fn unsubscribing_needs_a_subscription() {
-    check_failure_in_every_version("UNSUBSCRIBE\nid:1\n\n\0", "unknown subscription");
-    let by_destination = "UNSUBSCRIBE\ndestination:/topic/a\n\n\0";
-    check_failure(connected(Version::V1_2), by_destination, "UNSUBSCRIBE without id");
-    check_failure(connected(Version::V1_0), by_destination, "unknown subscription");
-    check_failure(connected(Version::V1_0), "UNSUBSCRIBE\n\n\0", "UNSUBSCRIBE without destination");
+fn the_end_of_a_subscription_that_is_not_there_is_an_error_that_ends_nothing() {
+    let by_destination = "UNSUBSCRIBE\ndestination:/topic/a\nreceipt:r\n\n\0";
+    for version in Version::ALL {
+        for frame in ["UNSUBSCRIBE\nid:1\nreceipt:r\n\n\0", by_destination] {
+            let mut server = connected(version);
+            let event = event(&mut server, frame);
+            let Event::UnsubscribeUnknown { receipt, .. } = event else { panic!("{event:?}") };
+            server.unknown_subscription(receipt);
+            let sent = transmitted(&mut server);
+            let expected = "ERROR\nmessage:unknown subscription\nreceipt-id:r\n";
+            assert!(sent.starts_with(expected), "{sent}");
+            assert!(!server.is_closed());
+        }
+    }
     let mut server = connected(Version::V1_0);
     event(&mut server, "SUBSCRIBE\ndestination:/topic/a\n\n\0");
     assert!(matches!(event(&mut server, by_destination), Event::Unsubscribe { .. }));
@@ -583,8 +593,33 @@ fn malformed_frames_are_answered_with_what_is_wrong() {
     );
     let escape = "SEND\na:\\t\n\n\0";
     check_failure(connected(Version::V1_2), escape, "undefined escape sequence in a header");
-    check_failure(server(), "GET / HTTP/1.1\r\nHost: a\r\n\r\n", "unknown command");
-    check_failure(server(), "\u{16}\u{3}\u{1}", "TLS is not spoken here");
+}
+
+#[test]
+fn another_protocol_is_noticed_before_login() {
+    let mut tls = server();
+    let Event::Failed(error) = event(&mut tls, "\u{16}\u{3}\u{1}") else { panic!("not noticed") };
+    assert_eq!(error.message, "TLS is not spoken here");
+    assert_eq!(transmitted(&mut tls), "", "nothing that a client of TLS would understand");
+    assert!(tls.is_closed());
+
+    let long = format!("GET /{} HTTP/1.1\r\n", "a".repeat(200));
+    for request in ["GET / HTTP/1.1\r\nHost: a\r\n\r\n", "PRI * HTTP/2.0\r\n", &long] {
+        let mut http = server();
+        let mut told = Vec::new();
+        for octet in request.bytes() {
+            feed(&mut http, std::str::from_utf8(&[octet]).unwrap());
+            told.extend(std::iter::from_fn(|| http.poll_event()));
+        }
+        assert!(
+            matches!(&told[..], [Event::Failed(error)] if error.message == "HTTP is not spoken here")
+        );
+        let sent = transmitted(&mut http);
+        assert!(sent.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{sent}");
+        assert!(sent.contains("\r\n\r\nThis port speaks STOMP"), "{sent}");
+    }
+    check_failure(server(), "CONNECT \n\n\0", "unknown command");
+    check_failure(connected(Version::V1_2), "GET / HTTP/1.1\r\n", "unknown command");
 }
 
 #[test]
@@ -606,13 +641,13 @@ fn the_driver_can_end_a_session_with_an_error() {
     let mut server = connected(Version::V1_2);
     feed(&mut server, "SEND\ndestination:/queue/a\n\n\0SEND\ndestination:/queue/a\n\n\0");
     assert!(matches!(server.poll_event(), Some(Event::Send(_))));
-    server.error(Error::new("server: down", "Come back later."));
+    server.error(&Error::new("server: down", "Come back later."), Severity::Session);
     assert_eq!(server.poll_event(), None);
     assert!(server.is_closed());
     assert_eq!(
         transmitted(&mut server),
-        "ERROR\nmessage:server\\c down\ncontent-type:text/plain\ncontent-length:16\n\n\
-         Come back later.\0"
+        "ERROR\nmessage:server\\c down\ncontent-type:text/plain\nversion:1.0,1.1,1.2\n\
+         content-length:16\n\nCome back later.\0"
     );
 }
 

@@ -9,7 +9,7 @@ use tidings_websocket::{Extension, PerMessageDeflate};
 
 use super::packed_request::PackedRequest;
 use super::{PathParams, Principal};
-use crate::server::{ClientCertificates, LocalAddr, RemoteAddr, Secure};
+use crate::server::{Caller, ClientCertificates, LocalAddr, RemoteAddr, Secure, common_name};
 
 /// What the opening handshake of a session told: Jakarta WebSocket's `HandshakeRequest`.
 ///
@@ -61,12 +61,15 @@ impl Handshake {
     }
 
     /// The handshake of a connection that has no HTTP request: STOMP over TCP.
-    pub(crate) fn without_request(
-        remote_addr: Option<RemoteAddr>,
-        local_addr: Option<LocalAddr>,
-    ) -> Self {
+    pub(crate) fn without_request(caller: &Caller) -> Self {
+        let Caller { remote_addr, local_addr, secure, certificates, .. } = caller;
         let remote_addr = remote_addr.map(|RemoteAddr(addr)| addr);
-        Self(Arc::new(Facts { remote_addr, local_addr, ..Facts::default() }))
+        let agreed = secure.map(|Secure| {
+            let security = Security::Tls(certificates.clone());
+            Box::new(Agreed { security, ..Agreed::default() })
+        });
+        let local_addr = local_addr.clone();
+        Self(Arc::new(Facts { remote_addr, local_addr, agreed, ..Facts::default() }))
     }
 
     pub(crate) fn set_subprotocol(&mut self, subprotocol: &str) {
@@ -226,6 +229,11 @@ impl Handshake {
         certificates.into_iter().flat_map(ClientCertificates::iter)
     }
 
+    /// The common name of the subject of the client's own certificate, if it has shown one.
+    pub fn client_common_name(&self) -> Option<String> {
+        common_name(self.client_certificates().next()?)
+    }
+
     /// The address of the peer, where the transport has one. An application that is mounted elsewhere than in
     /// our [`Server`](crate::server::Server) is told it by an extension of the request,
     /// [`RemoteAddr`].
@@ -278,7 +286,7 @@ mod tests {
         assert_eq!(uri(&handshake).as_deref(), Some("ws://example.org:81/chat?x=1"));
         handshake.set_secure();
         assert_eq!(uri(&handshake).as_deref(), Some("wss://example.org:81/chat?x=1"));
-        assert_eq!(uri(&Handshake::without_request(None, None)), None);
+        assert_eq!(uri(&Handshake::without_request(&Caller::default())), None);
     }
 
     #[test]

@@ -5,13 +5,14 @@ use tidings_websocket::MessageKind;
 
 use super::codec::CodecSlot;
 use super::handlers::Handlers;
-use super::{Delivery, UserProperties, Vitals};
+use super::{Delivery, Principal, UserProperties, Vitals};
 
 /// What few sessions need: made by the first who asks for it.
 #[derive(Debug, Default)]
 pub(crate) struct Seldom {
     vitals: Vitals,
     user_properties: OnceLock<UserProperties>,
+    principal: OnceLock<Principal>,
     codec: CodecSlot,
     receiving: Mutex<Receiving>,
     /// Whether `receiving` has ever said anything.
@@ -47,6 +48,14 @@ impl Seldom {
     pub(super) fn set_user_properties(&self, properties: UserProperties) {
         // Set before anyone else knows the session.
         let _ = self.user_properties.set(properties);
+    }
+
+    pub(super) fn principal(&self) -> Option<&Principal> {
+        self.principal.get()
+    }
+
+    pub(super) fn set_principal(&self, principal: Principal) {
+        let _ = self.principal.set(principal);
     }
 
     pub(super) fn codec(&self) -> &CodecSlot {

@@ -111,9 +111,16 @@ impl Session {
         self.0.handshake.extensions()
     }
 
-    /// Who the peer is, as the handshake found out.
+    /// Who the peer is, as the handshake found out, or a protocol inside the session: the CONNECT frame
+    /// of STOMP.
     pub fn principal(&self) -> Option<&Principal> {
-        self.0.handshake.principal()
+        let own = self.existing_seldom().and_then(Seldom::principal);
+        own.or_else(|| self.0.handshake.principal())
+    }
+
+    /// Says who the peer is. The first call holds.
+    pub(crate) fn set_principal(&self, principal: Principal) {
+        self.seldom().set_principal(principal);
     }
 
     /// What the application keeps with this session, until `#[on_close]` has returned.

@@ -1,6 +1,7 @@
 //! Spring's programming model for messages: controllers, their arguments and replies, and a handle
 //! that sends from anywhere.
 
+mod authenticator;
 mod controller;
 mod dispatcher;
 mod error;
@@ -11,6 +12,7 @@ mod payload;
 mod sent;
 mod session_event;
 
+pub use authenticator::{AccessDenied, Authenticator, Login};
 pub use controller::{Controller, Mapping};
 pub use error::HandlerError;
 #[doc(hidden)]
@@ -22,5 +24,6 @@ pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 
+pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage};
 pub(crate) use session_event::AnySessionListener;

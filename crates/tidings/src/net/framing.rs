@@ -57,6 +57,7 @@ impl Framing {
         message: &SharedMessage,
     ) -> Result<(), PushError> {
         match self {
+            Self::WebSocket if outbox.wants_binary() => outbox.push(message.binary_websocket()),
             Self::WebSocket => outbox.push(message.websocket()),
             Self::SockJs => outbox.push(message.sockjs_websocket()),
             // Clients mask, so that no two can be sent the same octets.

@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::sync::OnceLock;
 
 use bytes::Bytes;
@@ -14,7 +15,11 @@ pub(crate) struct SharedMessage {
     /// Which kind of WebSocket message it is, once that matters.
     opcode: OnceLock<Opcode>,
     bare: SharedOctets,
+    /// What goes where only text does, and the octets are none.
+    as_text: AsText,
     frames: SharedFrames,
+    /// Those of the same octets as a binary message.
+    binary_frames: OnceLock<Box<SharedFrames>>,
     element: OnceLock<Bytes>,
     array: OnceLock<Bytes>,
     array_frames: SharedFrames,
@@ -31,6 +36,9 @@ impl SharedOctets {
         self.0.get_or_init(copy).as_ref()
     }
 }
+
+/// Makes text of a message that is none.
+pub(crate) type AsText = fn(&[u8]) -> Cow<'_, str>;
 
 /// The frames of one message: the same octets for all clients that are sent to in the same way.
 #[derive(Debug, Default)]
@@ -77,7 +85,9 @@ impl SharedMessage {
             octets,
             opcode: OnceLock::new(),
             bare: SharedOctets::default(),
+            as_text: String::from_utf8_lossy,
             frames: SharedFrames::default(),
+            binary_frames: OnceLock::new(),
             element: OnceLock::new(),
             array: OnceLock::new(),
             array_frames: SharedFrames::default(),
@@ -105,16 +115,27 @@ impl SharedMessage {
         Outgoing::SharedOctets { octets: &self.octets, shared: &self.bare }
     }
 
+    /// The same, told as `as_text` has it where only text can be told.
+    pub(crate) fn told_as(self, as_text: AsText) -> Self {
+        Self { as_text, ..self }
+    }
+
     pub(super) fn websocket(&self) -> Outgoing<'_> {
         let (opcode, payload) = (self.opcode(), &self.octets);
         Outgoing::Shared { opcode, payload, frames: &self.frames }
+    }
+
+    /// As a binary message, whatever it is.
+    pub(super) fn binary_websocket(&self) -> Outgoing<'_> {
+        let frames = self.binary_frames.get_or_init(Box::default);
+        Outgoing::Shared { opcode: Opcode::Binary, payload: &self.octets, frames }
     }
 
     /// The message as a JSON string, ready to be an element of a SockJS array.
     pub(crate) fn sockjs_element(&self) -> &Bytes {
         self.element.get_or_init(|| {
             let mut element = Vec::new();
-            tidings_sockjs::encode_message(&self.payload().text(), &mut element);
+            tidings_sockjs::encode_message(&(self.as_text)(&self.octets), &mut element);
             element.into()
         })
     }

@@ -46,6 +46,8 @@ enum Listener {
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
     Stomp(TcpListener),
+    #[cfg(feature = "tls")]
+    StompTls(TlsListener),
 }
 
 impl Server {
@@ -98,7 +100,7 @@ impl<F> Server<F> {
         config: rustls::ServerConfig,
     ) -> io::Result<Self> {
         let listener = TcpListener::bind(addr).await?;
-        self.listeners.push(Listener::Tls(TlsListener::new(listener, config)));
+        self.listeners.push(Listener::Tls(TlsListener::http(listener, config)));
         Ok(self)
     }
 
@@ -123,6 +125,24 @@ impl<F> Server<F> {
         Ok(self)
     }
 
+    /// Listens for STOMP over TLS. A `config` that verifies the certificates of clients makes them known
+    /// by these: an [`Authenticator`](crate::messaging::Authenticator) is told, and without one the common
+    /// name of a certificate is the login.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken or not ours.
+    #[cfg(feature = "tls")]
+    pub async fn stomp_listen_tls(
+        mut self,
+        addr: impl ToSocketAddrs,
+        config: rustls::ServerConfig,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        self.listeners.push(Listener::StompTls(TlsListener::new(listener, config)));
+        Ok(self)
+    }
+
     /// The addresses that HTTP is listened for at, with the ports that were chosen for port 0.
     pub fn http_addrs(&self) -> Vec<SocketAddr> {
         self.addrs(|listener| match listener {
@@ -144,6 +164,15 @@ impl<F> Server<F> {
     pub fn stomp_addrs(&self) -> Vec<SocketAddr> {
         self.addrs(|listener| match listener {
             Listener::Stomp(listener) => listener.local_addr().ok(),
+            _ => None,
+        })
+    }
+
+    /// The addresses that STOMP over TLS is listened for at.
+    #[cfg(feature = "tls")]
+    pub fn stomp_tls_addrs(&self) -> Vec<SocketAddr> {
+        self.addrs(|listener| match listener {
+            Listener::StompTls(listener) => listener.local_addr().ok(),
             _ => None,
         })
     }
@@ -264,6 +293,10 @@ where
                 http.app.serve_stomp(stream, caller);
                 std::future::ready(())
             }));
+        }
+        #[cfg(feature = "tls")]
+        Listener::StompTls(listener) => {
+            tasks.spawn(listener.accept_stomp(acceptor, http.app));
         }
     }
 }

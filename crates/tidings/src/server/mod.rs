@@ -2,6 +2,7 @@
 
 mod admission;
 mod body;
+mod common_name;
 mod deployment;
 mod direct_upgrade;
 pub(crate) mod event_stream;
@@ -38,10 +39,13 @@ pub use open_files::raise_open_file_limit;
 pub use options::ServerOptions;
 pub use origin::AllowedOrigins;
 pub use sockjs::{SessionBinding, SockJsOptions};
+pub use stomp::StompOptions;
 pub use tidings_sockjs::{
     CookieError, IFRAME_SCRIPT_HASH, SameSite, StickyCookie, TransportType, Transports,
 };
+pub use tidings_stomp::Limits as StompLimits;
 
+pub(crate) use common_name::common_name;
 pub(crate) use deployment::{Deployment, Door};
 pub(crate) use http::Caller;
 pub(crate) use per_addr::Counted;

@@ -13,7 +13,7 @@ use crate::client::url::{Scheme, WebSocketUrl};
 use crate::client::{Client, ConnectError};
 use crate::endpoint::{CloseInfo, ConnectionOptions, Endpoint, Handshake, Session};
 use crate::net::{Framing, Link, OctetSource, Terms};
-use crate::server::RemoteAddr;
+use crate::server::{Caller, RemoteAddr};
 
 /// Who connects, and where to.
 pub(super) enum Dialer {
@@ -48,8 +48,10 @@ impl Dialer {
                 let timeout = options.connect_timeout;
                 let wire = tokio::time::timeout(timeout, connecting).await;
                 let wire = wire.unwrap_or(Err(ConnectError::Timeout(timeout)))?;
-                let mut handshake =
-                    Handshake::without_request(wire.remote_addr().map(RemoteAddr), None);
+                let mut handshake = Handshake::without_request(&Caller {
+                    remote_addr: wire.remote_addr().map(RemoteAddr),
+                    ..Caller::default()
+                });
                 if url.scheme() == Scheme::Wss {
                     handshake.set_secure();
                 }

@@ -37,6 +37,8 @@ pub(crate) struct Outbox {
     state: Mutex<State>,
     /// Whether the phase is no longer `Open`; to be asked without a lock.
     closing: AtomicBool,
+    /// Whether the peer wants binary messages, of a protocol for which both kinds are the same.
+    wants_binary: AtomicBool,
     terms: Arc<Terms>,
     /// Somebody may push again, or octets were written. Made by the first who waits. Told under the
     /// lock, and looked for before the state is: so nobody misses what they wait for.
@@ -150,11 +152,21 @@ impl Outbox {
             extras: encoder.map(|encoder| Box::new(Extras::with_encoder(encoder))),
         };
         let state = Mutex::new(state);
-        Arc::new(Self { state, closing: AtomicBool::new(false), terms, room: OnceLock::new() })
+        let (closing, wants_binary) = (AtomicBool::new(false), AtomicBool::new(false));
+        Arc::new(Self { state, closing, wants_binary, terms, room: OnceLock::new() })
     }
 
     pub(crate) fn terms(&self) -> &Arc<Terms> {
         &self.terms
+    }
+
+    /// The kind of message that the peer has sent, which is the kind that it wants.
+    pub(crate) fn answer_in(&self, opcode: Opcode) {
+        self.wants_binary.store(opcode == Opcode::Binary, Ordering::Relaxed);
+    }
+
+    pub(crate) fn wants_binary(&self) -> bool {
+        self.wants_binary.load(Ordering::Relaxed)
     }
 
     /// Has the session looked after: its idle timeout, and the keepalive of its peer.

@@ -1,16 +1,21 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_stomp::{Error, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
+#[cfg(feature = "tls")]
+use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
+use super::options::StompOptions;
 use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{AnySessionListener, Dispatcher, Messenger, SessionEvent};
-use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Stream, Terms};
+use crate::messaging::{AnyAuthenticator, AnySessionListener, Dispatcher, Messenger, SessionEvent};
+use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
@@ -24,6 +29,16 @@ pub(crate) struct StompDoor {
     hub: Arc<Hub>,
 }
 
+/// What STOMP sessions find at their door.
+pub(crate) struct Service {
+    pub(crate) hub: Arc<Hub>,
+    pub(crate) dispatcher: Arc<Dispatcher>,
+    pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
+    pub(crate) application_prefix: Box<str>,
+    pub(crate) authenticator: Option<Box<dyn AnyAuthenticator>>,
+    pub(crate) options: StompOptions,
+}
+
 /// What all STOMP sessions of one application share.
 pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
@@ -32,26 +47,28 @@ pub(super) struct Shared {
     pub(super) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
+    pub(super) authenticator: Option<Box<dyn AnyAuthenticator>>,
+    pub(super) authentication_timeout: Duration,
+    /// The turns at the authenticator.
+    pub(super) authentications: Semaphore,
 }
 
 impl StompDoor {
-    pub(crate) fn new(
-        ground: &Ground,
-        hub: Arc<Hub>,
-        dispatcher: Arc<Dispatcher>,
-        listeners: Box<[Arc<dyn AnySessionListener>]>,
-        application_prefix: Box<str>,
-    ) -> Self {
+    pub(crate) fn new(ground: &Ground, service: Service) -> Self {
+        let Service { hub, dispatcher, listeners, application_prefix, authenticator, options } =
+            service;
         let messenger = Messenger::new(Arc::clone(&hub));
-        let server_name = concat!("tidings/", env!("CARGO_PKG_VERSION")).to_owned();
-        let options = Arc::new(ServerOptions { server_name, ..ServerOptions::default() });
+        let turns = options.authentications_max.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             hub: Arc::clone(&hub),
             messenger: messenger.clone(),
             dispatcher,
             listeners,
             application_prefix,
-            options,
+            options: Arc::new(options.session_options()),
+            authenticator,
+            authentication_timeout: options.authentication_timeout,
+            authentications: Semaphore::new(turns),
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let deployment = ground.deployment(EndpointConfig::new(), factory);
@@ -75,11 +92,23 @@ impl StompDoor {
 
     /// Serves a bare TCP connection.
     pub(crate) fn serve_tcp(&self, stream: TcpStream, caller: Caller) {
-        let Caller { remote_addr, local_addr, counted, .. } = caller;
-        let (stream, outbox) = Stream::tcp(stream, Arc::clone(&self.terms), None);
-        let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, counted);
+        self.serve(Stream::tcp(stream, Arc::clone(&self.terms), None), caller);
+    }
+
+    /// Serves any other stream.
+    #[cfg(feature = "tls")]
+    pub(crate) fn serve_stream(
+        &self,
+        stream: impl AsyncRead + AsyncWrite + Send + 'static,
+        caller: Caller,
+    ) {
+        self.serve(Stream::other(stream, Arc::clone(&self.terms), None), caller);
+    }
+
+    fn serve(&self, (stream, outbox): (Stream, Arc<Outbox>), caller: Caller) {
+        let handshake = Handshake::without_request(&caller);
+        let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, caller.counted);
         let link = Link::Stream { outbox, framing: Framing::Octets };
-        let handshake = Handshake::without_request(remote_addr, local_addr);
         let session = Session::new(handshake, link, Arc::clone(self.deployment.deployed()));
         self.deployment.start(session, Door::Octets(source));
     }
@@ -87,7 +116,7 @@ impl StompDoor {
 
 /// Tells a client over TCP why its connection ends, unless the session has said so itself.
 fn farewell(reason: &CloseReason) -> Bytes {
-    if reason.code() == CloseCode::NORMAL_CLOSURE {
+    if matches!(reason.code(), CloseCode::NORMAL_CLOSURE | CloseCode::PROTOCOL_ERROR) {
         return Bytes::new();
     }
     let error = Error::new(reason.reason(), "The connection ends here. Connect again later.");

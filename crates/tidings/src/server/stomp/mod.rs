@@ -2,10 +2,15 @@
 
 mod connecting;
 mod door;
+mod options;
+mod outgoing;
 mod receipts;
 mod sending;
 mod session;
 mod settling;
 mod subscribing;
 
-pub(crate) use door::{SUBPROTOCOLS, StompDoor};
+pub use options::StompOptions;
+
+pub(crate) use door::{SUBPROTOCOLS, Service, StompDoor};
+pub(crate) use outgoing::text_of;

@@ -6,9 +6,9 @@ use tidings_stomp::{Error, ReceiptId, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::sync::Notify;
 
+use super::outgoing::message_for;
 use super::session::StompSession;
 use crate::endpoint::Session;
-use crate::hub::stomp_message;
 use crate::store::{Awaiting, BatchNumber, Journal, StoreError, Waits};
 
 /// Frames of one session that must not leave before something is stored: RECEIPTs, and whatever the
@@ -85,7 +85,7 @@ impl HeldFrames {
         if frame.is_empty() {
             return;
         }
-        if self.session.try_send(stomp_message(frame)).is_err() {
+        if self.session.try_send(message_for(&self.session, frame)).is_err() {
             let reason = "no room for a receipt";
             self.session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
         }
@@ -117,7 +117,7 @@ impl Awaiting for HeldFrames {
         let mut frame = Vec::new();
         encode(&Error::new("cannot store", body).to_frame(), self.version, &mut frame);
         self.send(frame.into());
-        self.session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "cannot store"));
+        self.session.close(CloseReason::truncated(CloseCode::PROTOCOL_ERROR, "cannot store"));
         self.released.notify_waiters();
     }
 }

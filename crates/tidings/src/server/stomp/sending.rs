@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_broker::Sender;
-use tidings_stomp::Send;
+use tidings_stomp::{Send, Severity};
 
 use super::session::StompSession;
 use crate::endpoint::Session;
@@ -17,7 +17,7 @@ impl StompSession {
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
             let headers = match self.shared.hub.with_replies(self.sender(session), headers) {
                 Ok(headers) => headers,
-                Err(error) => return self.fail(error.to_stomp(), receipt),
+                Err(error) => return self.fail(error.to_stomp(), Severity::Frame, receipt),
             };
             let message = InboundMessage {
                 destination: path.to_owned(),
@@ -34,7 +34,7 @@ impl StompSession {
         let hub = Arc::clone(&self.shared.hub);
         match hub.publish(sender, &destination, headers, body).await {
             Ok(Published { batch, .. }) => self.sent(session, batch, receipt),
-            Err(error) => self.fail(error.to_stomp(), receipt),
+            Err(error) => self.fail(error.to_stomp(), Severity::Frame, receipt),
         }
     }
 

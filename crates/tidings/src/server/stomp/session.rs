@@ -2,10 +2,11 @@ use std::sync::Arc;
 use std::time::Instant;
 
 use tidings_broker::SessionKey;
-use tidings_stomp::{Error, Event, ReceiptId, Server};
+use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::door::Shared;
+use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
@@ -45,7 +46,7 @@ impl StompSession {
         }
         if self.server.is_closed() {
             Box::pin(self.released()).await;
-            session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "STOMP session ended"));
+            session.close(self.close_reason());
         }
         Ok(())
     }
@@ -58,7 +59,7 @@ impl StompSession {
                     None => continue,
                 }
             }
-            Box::pin(session.send(stomp_message(frame))).await?;
+            Box::pin(session.send(message_for(session, frame))).await?;
         }
         Ok(())
     }
@@ -73,6 +74,9 @@ impl StompSession {
             Event::Unsubscribe { id, headers, receipt } => {
                 Box::pin(self.unsubscribe(session, &id, &headers, receipt)).await;
             }
+            Event::UnsubscribeUnknown { id, headers, receipt } => {
+                self.unsubscribe_durable(session, id.as_ref(), &headers, receipt);
+            }
             Event::Ack(ack) => self.settle(session, ack, None),
             Event::Nack(nack) => {
                 let action = nack_action(nack.requeue);
@@ -82,14 +86,39 @@ impl StompSession {
                 Box::pin(self.commit(session, actions, receipt)).await;
             }
             Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
+            Event::Failed(error) => self.note_failure(session, &error),
             _ => {}
         }
     }
 
-    /// Tells the client what went wrong, which ends the session.
-    pub(super) fn fail(&mut self, error: Error, receipt: Option<ReceiptId>) {
-        tracing::debug!(message = error.message, body = error.body, "STOMP session failed");
-        self.server.error(error.with_receipt(receipt));
+    /// Tells the client what went wrong with a frame.
+    pub(super) fn fail(
+        &mut self,
+        error: impl Into<Error>,
+        severity: Severity,
+        receipt: Option<ReceiptId>,
+    ) {
+        let error = error.into().with_receipt(receipt);
+        tracing::debug!(message = error.message, body = error.body, "STOMP frame refused");
+        self.server.error(&error, severity);
+    }
+
+    /// Somebody who takes the port for another should find that in the log.
+    fn note_failure(&self, session: &Session, error: &Error) {
+        let Error { message, body, .. } = error;
+        if self.connected {
+            return tracing::debug!(session = %session.log_id(), message, body, "STOMP frame refused");
+        }
+        let peer = session.handshake().remote_addr().map(|addr| addr.to_string());
+        tracing::warn!(peer, message, body, "a client could not open a STOMP session");
+    }
+
+    /// A WebSocket is closed with 1002 after ERROR, as Spring does.
+    fn close_reason(&self) -> CloseReason {
+        if self.server.has_failed() {
+            return CloseReason::truncated(CloseCode::PROTOCOL_ERROR, "STOMP session failed");
+        }
+        CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "STOMP session ended")
     }
 }
 
@@ -109,6 +138,9 @@ impl Endpoint for StompSession {
         session: &Session,
         message: Message,
     ) -> Result<(), EndpointError> {
+        if let Some(outbox) = session.link().websocket() {
+            outbox.answer_in(message.opcode());
+        }
         let octets = match message {
             Message::Text(text) => text.into(),
             Message::Binary(octets) => octets,

@@ -1,8 +1,9 @@
 //! ACK and NACK, and transactions.
 
-use tidings_broker::{self as broker, AckError, Action, Destination, NackAction};
+use tidings_broker::{self as broker, AckError, AckId, Action, Destination, NackAction};
 use tidings_stomp::{
-    AckTarget, Acknowledge, Error, ReceiptId, Requeue, Send, SubscriptionId, TransactionAction,
+    AckTarget, Acknowledge, Error, ReceiptId, Requeue, Send, Severity, SubscriptionId,
+    TransactionAction,
 };
 
 use super::session::StompSession;
@@ -19,9 +20,16 @@ impl StompSession {
         nack: Option<NackAction>,
     ) {
         let Acknowledge { target, receipt, .. } = acknowledge;
+        if self.shared.options.strict
+            && let AckTarget::Ack(id) = &target
+            && !AckId::is_one(id)
+        {
+            let error = AckError::UnknownDelivery { id: id.as_str().into() };
+            return self.fail(&error, Severity::Notice, receipt);
+        }
         match self.settle_at_broker(&target, nack) {
             (Ok(()), batch) => self.receipt_after(session, batch, receipt),
-            (Err(error), _) => self.fail((&error).into(), receipt),
+            (Err(error), _) => self.fail(&error, Severity::Notice, receipt),
         }
     }
 
@@ -64,7 +72,7 @@ impl StompSession {
                         }
                         Err(error) => {
                             let error = Error::new("invalid destination", error.to_string());
-                            return self.fail(error, receipt);
+                            return self.fail(error, Severity::Frame, receipt);
                         }
                     }
                 }
@@ -83,7 +91,7 @@ impl StompSession {
         let committed = self.shared.hub.commit(sender, for_broker).await;
         let batch = match committed {
             Ok(batch) => batch,
-            Err(error) => return self.fail((&error).into(), receipt),
+            Err(error) => return self.fail(&error, Severity::Frame, receipt),
         };
         self.sent(session, batch, None);
         for send in for_handlers {

@@ -1,15 +1,17 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
 use bytes::Bytes;
-use tidings_broker::{self as broker, Beginning, DurableName, EncodingClass, SubscribeOptions};
-use tidings_stomp::{Headers, ReceiptId, Subscribe, SubscriptionId};
+use tidings_broker::{
+    self as broker, Beginning, DurableName, EncodingClass, SubscribeError, SubscribeOptions,
+};
+use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, SubscriptionId};
 use tidings_websocket::{CloseCode, CloseReason};
 
+use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
-use crate::hub::stomp_message;
 use crate::messaging::{InboundMessage, SessionEvent};
 
 impl StompSession {
@@ -23,7 +25,7 @@ impl StompSession {
         let options = SubscribeOptions::from_headers(&headers, id.as_str(), &self.owner);
         let mut options = match options {
             Ok(options) => options,
-            Err(error) => return self.fail((&error).into(), receipt),
+            Err(error) => return self.refuse_subscription(&id, &error, receipt),
         };
         options.member.get_or_insert_default().user.clone_from(&self.user);
         self.prepare_subscribe(session, &destination, &options).await;
@@ -43,7 +45,7 @@ impl StompSession {
             let Some(receipt) = receipt else { return };
             server.receipt_with(receipt, &beginning.headers());
             while let Some(frame) = server.poll_transmit() {
-                if session.try_send(stomp_message(frame)).is_err() {
+                if session.try_send(message_for(session, frame)).is_err() {
                     let reason = "no room for a receipt";
                     session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
                 }
@@ -60,8 +62,19 @@ impl StompSession {
                 let id = id.to_string();
                 self.shared.tell(SessionEvent::Subscribed { session, id, destination }).await;
             }
-            Err(error) => self.fail((&error).into(), receipt),
+            Err(error) => self.refuse_subscription(&id, &error, receipt),
         }
+    }
+
+    fn refuse_subscription(
+        &mut self,
+        id: &SubscriptionId,
+        error: &SubscribeError,
+        receipt: Option<ReceiptId>,
+    ) {
+        let error = Error::from(error).with_receipt(receipt);
+        tracing::debug!(message = error.message, body = error.body, "subscription refused");
+        self.server.refuse_subscription(id, &error);
     }
 
     /// What is going to be delivered must be known to have been, should the server end. And receipts
@@ -134,5 +147,32 @@ impl StompSession {
         self.receipt_after(session, batch, receipt);
         let session = session.clone();
         self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
+    }
+
+    /// Ends a durable subscription that nobody uses, if that is what the headers name.
+    pub(super) fn unsubscribe_durable(
+        &mut self,
+        session: &Session,
+        id: Option<&SubscriptionId>,
+        headers: &Headers,
+        receipt: Option<ReceiptId>,
+    ) {
+        let id = id.map_or("", SubscriptionId::as_str);
+        let durable = DurableName::from_headers(headers, id, &self.owner);
+        let Some(durable) = durable.filter(|durable| !durable.name.is_empty()) else {
+            return self.server.unknown_subscription(receipt);
+        };
+        let (deleted, batch) = self
+            .shared
+            .hub
+            .deliver_recorded(|broker, sink| broker.delete_durable(clock::now(), &durable, sink));
+        match deleted {
+            Ok(()) => self.receipt_after(session, batch, receipt),
+            Err(error) => {
+                let error =
+                    Error::new("durable subscription was not deleted", format!("{error}.\n"));
+                self.fail(error, Severity::Notice, receipt);
+            }
+        }
     }
 }

@@ -1,10 +1,7 @@
 //! STOMP by every door, byte for byte as a client sees it.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
 
-mod support;
-
+use crate::support::{PATIENCE, Raw, Running, WebSocket, http, serve};
 use serde::{Deserialize, Serialize};
-use support::{PATIENCE, Raw, Running, WebSocket, http, serve};
 use tidings::endpoint::{Json, Message, Session};
 use tidings::messaging::{Messenger, SessionEvent, SessionListener};
 use tidings::{App, controller};

@@ -1,0 +1,101 @@
+//! STOMP over TLS: certificates from files.
+
+use std::error::Error;
+use std::fmt::Display;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+
+use clap::{Args, ValueEnum};
+use rustls::pki_types::pem::PemObject;
+use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::server::WebPkiClientVerifier;
+use rustls::{RootCertStore, ServerConfig};
+
+#[derive(Args, Clone, Debug)]
+pub(crate) struct TlsSettings {
+    /// Address for STOMP over TLS.
+    #[arg(
+        long,
+        value_name = "ADDRESS",
+        value_parser = super::address,
+        requires = "tls_cert",
+        requires = "tls_key"
+    )]
+    pub(super) stomp_tls_listen: Option<SocketAddr>,
+    /// The server's certificate and those that lead to its authority, in PEM.
+    #[arg(long, value_name = "FILE", requires = "stomp_tls_listen")]
+    tls_cert: Option<PathBuf>,
+    /// The private key of the certificate, in PEM.
+    #[arg(long, value_name = "FILE", requires = "stomp_tls_listen")]
+    tls_key: Option<PathBuf>,
+    /// Ask clients for certificates of these authorities, in PEM. The common name is the login.
+    #[arg(long, value_name = "FILE", requires = "stomp_tls_listen")]
+    tls_client_ca: Option<PathBuf>,
+    /// Whether clients must show a certificate.
+    #[arg(long, value_enum, default_value = "required", requires = "tls_client_ca")]
+    tls_client_cert: ClientCertificate,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
+enum ClientCertificate {
+    Required,
+    Optional,
+}
+
+impl TlsSettings {
+    /// The address and the certificates, if STOMP over TLS is wanted.
+    pub(super) fn listener(&self) -> Result<Option<(SocketAddr, ServerConfig)>, Box<dyn Error>> {
+        let (Some(address), Some(cert), Some(key)) =
+            (self.stomp_tls_listen, &self.tls_cert, &self.tls_key)
+        else {
+            return Ok(None);
+        };
+        let certificates = read_certificates(cert, "--tls-cert")?;
+        let private_key =
+            PrivateKeyDer::from_pem_file(key).map_err(|error| in_file(key, "--tls-key", error))?;
+        let builder = ServerConfig::builder_with_provider(Arc::new(
+            rustls::crypto::aws_lc_rs::default_provider(),
+        ))
+        .with_safe_default_protocol_versions()?;
+        let builder = match &self.tls_client_ca {
+            None => builder.with_no_client_auth(),
+            Some(file) => {
+                let mut roots = RootCertStore::empty();
+                for authority in read_certificates(file, "--tls-client-ca")? {
+                    roots
+                        .add(authority)
+                        .map_err(|error| in_file(file, "--tls-client-ca", error))?;
+                }
+                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+                let verifier =
+                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let verifier = match self.tls_client_cert {
+                    ClientCertificate::Required => verifier,
+                    ClientCertificate::Optional => verifier.allow_unauthenticated(),
+                };
+                builder.with_client_cert_verifier(verifier.build()?)
+            }
+        };
+        let config = builder
+            .with_single_cert(certificates, private_key)
+            .map_err(|error| in_file(key, "--tls-key", error))?;
+        Ok(Some((address, config)))
+    }
+}
+
+fn read_certificates(
+    file: &Path,
+    flag: &str,
+) -> Result<Vec<CertificateDer<'static>>, Box<dyn Error>> {
+    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
+    let certificates: Vec<_> = certificates.map_err(|error| in_file(file, flag, error))?;
+    if certificates.is_empty() {
+        return Err(in_file(file, flag, "there is no certificate in it"));
+    }
+    Ok(certificates)
+}
+
+fn in_file(file: &Path, flag: &str, error: impl Display) -> Box<dyn Error> {
+    format!("{} ({flag}): {error}", file.display()).into()
+}

@@ -1,0 +1,203 @@
+use std::error::Error;
+use std::fmt;
+use std::future::Future;
+use std::pin::Pin;
+
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
+use tidings_stomp::{Connect, Headers};
+
+use crate::endpoint::{Handshake, Principal};
+
+/// Decides who may open a STOMP session, and who they are.
+///
+/// It is asked for every CONNECT, whichever door it came through. Without one, any login is accepted.
+/// What it answers is the session's [principal](crate::endpoint::Session::principal), named by the
+/// `user-name` header of CONNECTED; when a [login expires](Principal::expiring_at), so does the session.
+///
+/// It has [so much time](crate::server::StompOptions::authentication_timeout), and
+/// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait. It may
+/// be cancelled, when the time is over or the server stops. If it panics, the session is closed. A
+/// closure will do:
+///
+/// ```
+/// use tidings::App;
+/// use tidings::endpoint::Principal;
+/// use tidings::messaging::{AccessDenied, Login};
+///
+/// let app = App::builder().stomp("/stomp").authenticator(|login: Login| async move {
+///     match (login.login.as_deref(), login.passcode.as_deref()) {
+///         (Some("ann"), Some("secret")) => Ok(Principal::new("ann")),
+///         _ => Err(AccessDenied::new("Log in as ann.")),
+///     }
+/// });
+/// # app.build().unwrap();
+/// ```
+pub trait Authenticator: Send + Sync + 'static {
+    /// Says who a client is.
+    ///
+    /// # Errors
+    ///
+    /// [`AccessDenied`]: the client gets an ERROR frame, and is disconnected at once.
+    fn authenticate(
+        &self,
+        login: Login,
+    ) -> impl Future<Output = Result<Principal, AccessDenied>> + Send;
+}
+
+impl<F, Authenticated> Authenticator for F
+where
+    F: Fn(Login) -> Authenticated + Send + Sync + 'static,
+    Authenticated: Future<Output = Result<Principal, AccessDenied>> + Send,
+{
+    fn authenticate(
+        &self,
+        login: Login,
+    ) -> impl Future<Output = Result<Principal, AccessDenied>> + Send {
+        self(login)
+    }
+}
+
+/// How a client makes itself known.
+#[derive(Clone)]
+#[non_exhaustive]
+pub struct Login {
+    /// The `login` header of CONNECT. If that has none, the user of HTTP's Basic authentication
+    /// (RFC 7617) in the opening handshake.
+    pub login: Option<String>,
+    /// The `passcode` header of CONNECT, or the password that came with the login otherwise. Never to be
+    /// logged; `Debug` does not show it.
+    pub passcode: Option<String>,
+    /// All headers of CONNECT, where a client may put a token for example.
+    pub headers: Headers,
+    /// How the connection came about: headers such as `authorization` and `cookie`, the address of the
+    /// peer, the certificates that it has shown, and the principal, if somebody knows that already. Over
+    /// TCP there is no request.
+    pub handshake: Handshake,
+}
+
+impl Login {
+    pub(crate) fn new(connect: &Connect, handshake: &Handshake) -> Self {
+        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
+        let (login, passcode) = match given(&connect.login) {
+            Some(login) => (Some(login), connect.passcode.clone()),
+            None => match handshake.header("authorization").and_then(basic_credentials) {
+                Some((login, passcode)) => (Some(login), Some(passcode)),
+                None => (None, connect.passcode.clone()),
+            },
+        };
+        let (headers, handshake) = (connect.headers.clone(), handshake.clone());
+        Self { login, passcode, headers, handshake }
+    }
+
+    /// Whom the opening handshake has made known: its principal, or the common name of the certificate
+    /// that the client has shown to TLS, which has been verified.
+    pub fn verified(&self) -> Option<Principal> {
+        let of_certificate = || self.handshake.client_common_name().map(Principal::new);
+        self.handshake.principal().cloned().or_else(of_certificate)
+    }
+
+    /// Who it is if everybody is believed.
+    pub(crate) fn claimed(self) -> Option<Principal> {
+        self.verified().or_else(|| self.login.map(Principal::new))
+    }
+}
+
+/// Shows everything but the passcode.
+impl fmt::Debug for Login {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Login")
+            .field("login", &self.login)
+            .field("passcode", &self.passcode.as_ref().map(|_| "[hidden]"))
+            .field("headers", &self.headers)
+            .field("remote_addr", &self.handshake.remote_addr())
+            .finish_non_exhaustive()
+    }
+}
+
+/// Why a client may not open a session. What it says goes to the client.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct AccessDenied {
+    advice: Box<str>,
+}
+
+impl AccessDenied {
+    /// A refusal that tells the client what to do, in a sentence.
+    pub fn new(advice: impl Into<Box<str>>) -> Self {
+        Self { advice: advice.into() }
+    }
+}
+
+impl fmt::Display for AccessDenied {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "access denied: {}", self.advice)
+    }
+}
+
+impl Error for AccessDenied {}
+
+impl From<&AccessDenied> for tidings_stomp::Error {
+    fn from(denied: &AccessDenied) -> Self {
+        Self::new("access denied", denied.advice.clone())
+    }
+}
+
+/// An authenticator whose type is forgotten.
+pub(crate) trait AnyAuthenticator: Send + Sync {
+    fn authenticate_boxed(
+        &self,
+        login: Login,
+    ) -> Pin<Box<dyn Future<Output = Result<Principal, AccessDenied>> + Send + '_>>;
+}
+
+impl<A: Authenticator> AnyAuthenticator for A {
+    fn authenticate_boxed(
+        &self,
+        login: Login,
+    ) -> Pin<Box<dyn Future<Output = Result<Principal, AccessDenied>> + Send + '_>> {
+        Box::pin(self.authenticate(login))
+    }
+}
+
+/// The user and the password of an `Authorization` field: RFC 7617, section 2.
+fn basic_credentials(field: &str) -> Option<(String, String)> {
+    let (scheme, credentials) = field.split_once(' ')?;
+    if !scheme.eq_ignore_ascii_case("basic") {
+        return None;
+    }
+    let decoded = BASE64_STANDARD.decode(credentials.trim()).ok()?;
+    let decoded = String::from_utf8(decoded).ok()?;
+    let (user, password) = decoded.split_once(':')?;
+    Some((user.to_owned(), password.to_owned()))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_passcode_is_not_shown() {
+        let login = Login {
+            login: Some("ann".to_owned()),
+            passcode: Some("hush".to_owned()),
+            headers: Headers::from([("login", "ann"), ("passcode", "hush")]),
+            handshake: Handshake::default(),
+        };
+        let shown = format!("{login:?}");
+        assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn basic_credentials_are_a_user_and_a_password_that_may_have_colons() {
+        let check = |field: &str, expected: Option<(&str, &str)>| {
+            let expected = expected.map(|(user, password)| (user.to_owned(), password.to_owned()));
+            assert_eq!(basic_credentials(field), expected, "{field}");
+        };
+        check("Basic YW5uOnNlY3JldDox", Some(("ann", "secret:1")));
+        check("basic YW5uOg==", Some(("ann", "")));
+        check("Bearer YW5uOnNlY3JldDox", None);
+        check("Basic YW5u", None);
+        check("Basic !", None);
+        check("Basic", None);
+    }
+}

@@ -1,0 +1,112 @@
+use std::time::Duration;
+
+use tidings_stomp::{HeartBeat, Limits, LineEnds, ServerOptions};
+
+/// How STOMP sessions are served, whichever door they come through.
+///
+/// # Examples
+///
+/// ```
+/// use std::time::Duration;
+/// use tidings::App;
+/// use tidings::server::StompOptions;
+///
+/// let options = StompOptions {
+///     heart_beat: (Duration::from_secs(20), Duration::from_secs(20)),
+///     error_keeps_connection: true,
+///     ..StompOptions::default()
+/// };
+/// let app = App::builder().stomp("/stomp").stomp_options(options);
+/// # app.build().unwrap();
+/// ```
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct StompOptions {
+    /// What a client may make its session hold.
+    pub limits: Limits,
+
+    /// How often the server can send heart-beats, and how often it wants to receive them; zero switches a
+    /// direction off. The longer one of what both sides say holds. Default: 10 s each.
+    pub heart_beat: (Duration, Duration),
+
+    /// The shortest interval of heart-beats: what is shorter in [`heart_beat`](Self::heart_beat) counts as
+    /// this, so that no client gets them more often, whatever it asks for. Default: 1 s.
+    pub heart_beat_min: Duration,
+
+    /// How long a client may be silent, in percent of the interval that it promised, before it is taken
+    /// for dead. Browsers slow down the timers of hidden pages. Default: 200.
+    pub heart_beat_margin_percent: u32,
+
+    /// How long a client has until its CONNECT frame is complete. Default: 10 s.
+    pub connect_timeout: Duration,
+
+    /// How long an [`Authenticator`](crate::messaging::Authenticator) may take, waiting for others
+    /// included. Default: 10 s.
+    pub authentication_timeout: Duration,
+
+    /// How many clients an authenticator is asked about at a time. At least one. Default: 64.
+    pub authentications_max: usize,
+
+    /// The virtual hosts that clients may name in CONNECT. One that names none, or `/` as those of RabbitMQ
+    /// do, is let in anyway. Empty for any host. Default: any.
+    pub hosts: Vec<String>,
+
+    /// Refuses what is against the specification and does no harm: CONNECT of version 1.1 or 1.2
+    /// without `host`, a body on other frames than SEND, ACK and NACK of version 1.2 that name their
+    /// message by its `message-id`. UNSUBSCRIBE, ACK and NACK of what does not exist then end the session
+    /// instead of being answered with ERROR only. Default: false.
+    pub strict: bool,
+
+    /// Whether a session goes on after ERROR where a frame was understood and could not be done, as it
+    /// does with RabbitMQ and ActiveMQ. Default: false, ERROR ends the session as STOMP 1.2 wants it.
+    pub error_keeps_connection: bool,
+
+    /// Whether CR and NUL also end a line outside of bodies, for telnet clients that send them for the key
+    /// Enter. Default: false.
+    pub telnet: bool,
+}
+
+impl StompOptions {
+    pub(super) fn session_options(&self) -> ServerOptions {
+        let Self { limits, heart_beat, heart_beat_min, heart_beat_margin_percent, .. } = *self;
+        ServerOptions {
+            limits,
+            heart_beat,
+            heart_beat_min,
+            heart_beat_margin_percent,
+            server_name: concat!("tidings/", env!("CARGO_PKG_VERSION")).to_owned(),
+            connect_timeout: self.connect_timeout,
+            hosts: self.hosts.clone(),
+            strict: self.strict,
+            error_keeps_connection: self.error_keeps_connection,
+            line_ends: if self.telnet { LineEnds::Telnet } else { LineEnds::Standard },
+        }
+    }
+}
+
+impl Default for StompOptions {
+    fn default() -> Self {
+        let ServerOptions {
+            limits,
+            heart_beat,
+            heart_beat_min,
+            connect_timeout,
+            hosts,
+            strict,
+            error_keeps_connection,
+            ..
+        } = ServerOptions::default();
+        Self {
+            limits,
+            heart_beat,
+            heart_beat_min,
+            heart_beat_margin_percent: HeartBeat::MARGIN_PERCENT_DEFAULT,
+            connect_timeout,
+            authentication_timeout: Duration::from_secs(10),
+            authentications_max: 64,
+            hosts,
+            strict,
+            error_keeps_connection,
+            telnet: false,
+        }
+    }
+}

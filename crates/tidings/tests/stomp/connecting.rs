@@ -1,0 +1,169 @@
+//! CONNECT and CONNECTED, and the end of the connection.
+
+use std::time::Duration;
+
+use crate::client::{Client, DOORS, Door, header, in_every_version};
+use crate::support::{Raw, serve};
+use tidings::App;
+use tidings::server::StompOptions;
+
+fn app() -> App {
+    App::builder().stomp("/stomp").build().unwrap()
+}
+
+fn app_with(options: StompOptions) -> App {
+    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_highest_common_version_is_chosen() {
+    let server = serve(app()).await;
+    let lists = [
+        ("", "1.0"),
+        ("accept-version:1.0\n", "1.0"),
+        ("accept-version:1.2,1.1\n", "1.2"),
+        ("accept-version:1.1, 1.2\n", "1.2"),
+        ("accept-version:1.0,1.1,2.0\n", "1.1"),
+    ];
+    for door in DOORS {
+        for command in ["CONNECT", "STOMP"] {
+            for (list, expected) in lists {
+                let mut client = Client::open(&server, door).await;
+                let connected = client.ask(format!("{command}\n{list}\n\0")).await;
+                assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
+                assert_eq!(header(&connected, "version"), Some(expected), "{list:?}");
+                assert!(header(&connected, "session").is_some_and(|id| !id.is_empty()));
+                assert!(header(&connected, "server").is_some_and(|it| it.starts_with("tidings/")));
+                assert!(connected.ends_with("\n\n\0"), "CONNECTED has no body");
+            }
+        }
+    }
+}
+
+#[tokio::test]
+async fn without_a_common_version_the_server_says_which_it_has() {
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask("CONNECT\naccept-version:2.7\nhost:x\n\n\0").await;
+        assert_eq!(header(&error, "message"), Some("no common version"));
+        assert_eq!(header(&error, "version"), Some("1.0,1.1,1.2"));
+        assert_eq!(header(&error, "content-type"), Some("text/plain"));
+        client.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn nothing_comes_before_connect_and_no_second_one_after() {
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask("SEND\ndestination:/topic/a\n\n\0").await;
+        assert_eq!(header(&error, "message"), Some("expected CONNECT"));
+        client.ends().await;
+    }
+    in_every_version(app, async |_server, mut client, _| {
+        let error = client.ask("CONNECT\naccept-version:1.2\nhost:x\n\n\0").await;
+        assert_eq!(header(&error, "message"), Some("already connected"));
+        client.ends().await;
+    })
+    .await;
+}
+
+#[tokio::test]
+async fn a_receipt_on_connect_is_not_answered() {
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let connected = client.ask("CONNECT\nreceipt:r\naccept-version:1.2\n\n\0").await;
+        assert_eq!(header(&connected, "receipt-id"), None);
+        client.goes_on().await;
+    }
+}
+
+#[tokio::test]
+async fn login_and_passcode_are_never_escaped() {
+    let server = serve(app()).await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:a\\c\\d\n\n\0").await;
+    assert_eq!(header(&connected, "user-name"), Some("a\\c\\d"));
+}
+
+#[tokio::test]
+async fn any_host_is_the_default_one_unless_hosts_are_named() {
+    let named = StompOptions { hosts: vec!["here".to_owned()], ..StompOptions::default() };
+    let connect = |host: &str| format!("CONNECT\naccept-version:1.2\n{host}\n\0");
+    for (app, host, is_known) in [
+        (app(), "host:anywhere\n", true),
+        (app(), "host:/\n", true),
+        (app(), "", true),
+        (app_with(named.clone()), "host:here\n", true),
+        (app_with(named.clone()), "host:/\n", true),
+        (app_with(named), "host:elsewhere\n", false),
+    ] {
+        let server = serve(app).await;
+        let mut client = Client::open(&server, Door::Tcp).await;
+        let answer = client.ask(connect(host)).await;
+        assert_eq!(answer.starts_with("CONNECTED\n"), is_known, "{host:?}: {answer:?}");
+    }
+    let strict = StompOptions { strict: true, ..StompOptions::default() };
+    let server = serve(app_with(strict)).await;
+    let error = Client::open(&server, Door::Tcp).await.ask(connect("")).await;
+    assert_eq!(header(&error, "message"), Some("CONNECT without host"));
+}
+
+#[tokio::test]
+async fn a_client_has_so_much_time_and_room_for_connect() {
+    let options =
+        StompOptions { connect_timeout: Duration::from_millis(1), ..StompOptions::default() };
+    let server = serve(app_with(options)).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.frame().await;
+        assert_eq!(header(&error, "message"), Some("no CONNECT in time"));
+        client.ends().await;
+    }
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask(format!("CONNECT\nx:{}\n\n\0", "a".repeat(9000))).await;
+        assert_eq!(header(&error, "message"), Some("frame is too long before login"));
+    }
+}
+
+#[tokio::test]
+async fn the_last_frame_arrives_although_the_server_left_input_unread() {
+    let server = serve(app()).await;
+    let mut client = Raw::connect(server.stomp).await;
+    let unread = "SEND\ndestination:/topic/a\n\nx\0".repeat(20_000);
+    client.write(format!("CONNECT\n\n\0NONSENSE\n{unread}")).await;
+    let answer = client.read_to_end().await;
+    assert!(answer.contains("ERROR\nmessage:unknown command\n"), "{answer:?}");
+
+    let mut client = Raw::connect(server.stomp).await;
+    client.write(format!("CONNECT\n\n\0DISCONNECT\nreceipt:last\n\n\0{unread}")).await;
+    let answer = client.read_to_end().await;
+    assert!(answer.contains("receipt-id:last\n"), "{answer:?}");
+}
+
+#[tokio::test]
+async fn who_takes_the_port_for_another_is_told_so() {
+    let server = serve(app()).await;
+    let mut http = Raw::connect(server.stomp).await;
+    http.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n").await;
+    let answer = http.read_to_end().await;
+    assert!(answer.starts_with("HTTP/1.1 400 Bad Request\r\n"), "{answer:?}");
+    assert!(answer.contains("This port speaks STOMP"), "{answer:?}");
+
+    let mut tls = Raw::connect(server.stomp).await;
+    tls.write([0x16, 3, 1, 0, 5, 1, 0, 0, 1, 3]).await;
+    assert_eq!(tls.read_to_end().await, "");
+}
+
+#[tokio::test]
+async fn telnet_may_send_nul_for_enter_where_that_is_wanted() {
+    let server = serve(app_with(StompOptions { telnet: true, ..StompOptions::default() })).await;
+    let mut person = Raw::connect(server.stomp).await;
+    person.write("CONNECT\r\0\r\0\0").await;
+    assert!(person.read_until("\0").await.starts_with("CONNECTED\n"));
+}

@@ -1,0 +1,103 @@
+//! Who may open a session.
+
+use std::future::pending;
+use std::time::Duration;
+
+use crate::client::{Client, DOORS, Door, header};
+use crate::support::{WebSocket, serve};
+use tidings::App;
+use tidings::endpoint::Principal;
+use tidings::messaging::{AccessDenied, Login};
+use tidings::server::StompOptions;
+
+async fn only_ann(login: Login) -> Result<Principal, AccessDenied> {
+    match (login.login.as_deref(), login.passcode.as_deref()) {
+        (Some("ann"), Some("secret")) => Ok(Principal::new("Ann of the registry")),
+        _ => Err(AccessDenied::new("Log in as ann.")),
+    }
+}
+
+fn app() -> App {
+    App::builder().stomp("/stomp").authenticator(only_ann).build().unwrap()
+}
+
+#[tokio::test]
+async fn the_authenticator_says_who_a_client_is() {
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let connected =
+            client.ask("CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0").await;
+        assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
+        assert_eq!(header(&connected, "user-name"), Some("Ann of the registry"));
+        client.goes_on().await;
+    }
+}
+
+#[tokio::test]
+async fn who_is_refused_is_told_and_disconnected_at_once() {
+    let server = serve(app()).await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:hush\n\n\0").await;
+        assert_eq!(header(&error, "message"), Some("access denied"));
+        assert!(error.ends_with("\n\nLog in as ann.\0"), "{error:?}");
+        client.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn the_login_may_come_with_the_handshake() {
+    let server = serve(app()).await;
+    // ann:secret
+    let basic = "Authorization: Basic YW5uOnNlY3JldA==\r\n";
+    let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
+    socket.send("CONNECT\naccept-version:1.2\n\n\0").await;
+    assert!(socket.text().await.contains("user-name:Ann of the registry\n"));
+
+    let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
+    socket.send("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:x\n\n\0").await;
+    assert!(socket.text().await.starts_with("ERROR\n"), "CONNECT has the last word");
+}
+
+#[tokio::test]
+async fn without_an_authenticator_everybody_is_who_they_say() {
+    let server = serve(App::builder().build().unwrap()).await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:bob\n\n\0").await;
+    assert_eq!(header(&connected, "user-name"), Some("bob"));
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:\n\n\0").await;
+    assert_eq!(header(&connected, "user-name"), None);
+}
+
+#[tokio::test]
+async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
+    let options = StompOptions {
+        authentication_timeout: Duration::from_millis(20),
+        authentications_max: 1,
+        ..StompOptions::default()
+    };
+    let authenticator = |login: Login| async move {
+        match login.login.as_deref() {
+            Some("hangs") => pending().await,
+            Some("panics") => panic!("as asked"),
+            _ => Ok(Principal::new("somebody")),
+        }
+    };
+    let app = App::builder().stomp_options(options).authenticator(authenticator).build().unwrap();
+    let server = serve(app).await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let error = client.ask("CONNECT\nlogin:hangs\n\n\0").await;
+    assert_eq!(header(&error, "message"), Some("login took too long"));
+    client.ends().await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let error = client.ask("CONNECT\nlogin:panics\n\n\0").await;
+    assert!(error.starts_with("ERROR\n"), "{error:?}");
+    client.ends().await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    assert!(
+        client.ask("CONNECT\n\n\0").await.starts_with("CONNECTED\n"),
+        "its turn was given back"
+    );
+}
