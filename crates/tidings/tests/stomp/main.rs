@@ -15,4 +15,5 @@ mod frames;
 mod heart_beats;
 mod login;
 mod sessions;
+#[cfg(feature = "tls")]
 mod tls;
