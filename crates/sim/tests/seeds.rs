@@ -24,6 +24,16 @@ fn nothing_acknowledged_is_lost_or_comes_again() {
     assert!(seen.iter().all(|count| *count > 100), "too little has happened: {total:?}");
 }
 
+/// Seeds that have found a defect of the broker.
+const FOUND: &[u64] = &[5469];
+
+#[test]
+fn what_was_found_once_does_not_come_back() {
+    for seed in FOUND {
+        run(*seed, Plan::default()).unwrap_or_else(|failure| panic!("{failure}"));
+    }
+}
+
 #[test]
 fn the_same_seed_is_the_same_run() {
     for seed in 0..5 {

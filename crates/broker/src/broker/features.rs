@@ -479,6 +479,29 @@ fn what_was_stored_comes_back_in_order_and_marked_if_it_may_have_been_delivered(
 }
 
 #[test]
+fn what_comes_while_a_subscription_waits_for_the_store_is_covered_by_its_mark() {
+    let mut recording = Recording::new();
+    let name = Destination::parse("/queue/x").unwrap();
+    let mut stored = StoredQueue::new(QueueId(7), QueueDefinition::new(name), Position(6));
+    let persistent = [("persistent", "true")];
+    let mut sender = Recording::new();
+    sender.send_with(0, "/queue/x", &persistent, "old").unwrap();
+    let Some(Change::Put { message, .. }) = sender.log.changes.pop() else { panic!("no put") };
+    let mut record = Vec::new();
+    message.write_record(&mut record);
+    stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
+    recording.broker.recover(now(), stored, &mut recording.log).unwrap();
+    let options = SubscribeOptions::default();
+    recording.broker.prepare_subscribe(now(), "/queue/x", &options, &mut recording.log);
+    recording.send_with(0, "/queue/x", &persistent, "new").unwrap();
+    let changes = std::mem::take(&mut recording.log.changes);
+    assert_eq!(changes.iter().map(kind).collect::<Vec<_>>(), ["mark", "put"]);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    assert_eq!(recording.take().len(), 2);
+    assert!(recording.log.changes.is_empty(), "a mark would come after what it covers has left");
+}
+
+#[test]
 fn a_window_in_octets_is_for_what_is_not_settled() {
     let check = |header: (&str, &str), expected: usize| {
         let mut recording = Recording::new();

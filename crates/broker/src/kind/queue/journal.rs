@@ -89,11 +89,24 @@ impl Journal {
 
     /// Messages up to this position are going to be delivered.
     pub(super) fn mark<S>(&mut self, upto: Position, operation: &mut Operation<'_, S>) {
-        if self.is_stored() && upto >= self.marked_below {
-            let below = Position(upto.0.saturating_add(MARK_AHEAD));
+        if upto >= self.marked_below {
+            self.mark_ahead(upto, operation);
+        }
+    }
+
+    /// Sets the mark as far ahead of this position as it goes.
+    pub(super) fn mark_ahead<S>(&mut self, of: Position, operation: &mut Operation<'_, S>) {
+        if self.is_stored() {
+            let below = Position(of.0.saturating_add(MARK_AHEAD));
             self.marked_below = below;
             operation.sink.record(Change::Mark { queue: self.id, below });
         }
+    }
+
+    /// Whether the mark covers also what comes, from this position on, while a subscription waits
+    /// for the store: that is delivered with it at once.
+    pub(super) fn is_far_ahead(&self, next: Position) -> bool {
+        self.is_marked(Position(next.0.saturating_add(MARK_AHEAD / 2)))
     }
 
     /// Stores the mark once more.

@@ -182,8 +182,8 @@ impl<S> Queue<S> {
     pub(crate) fn prepare_delivery(&self, operation: &mut Operation<'_, S>) {
         let mut state = lock(&self.state);
         let next = state.backlog.next_position();
-        if !state.journal.is_marked(next) {
-            state.journal.mark(next, operation);
+        if !state.journal.is_far_ahead(next) {
+            state.journal.mark_ahead(next, operation);
         } else if !state.backlog.is_empty() || self.binding().is_some() {
             // Another consumer's mark may be on its way to the store, or the durable subscription
             // itself, and has to be there for this one too.
