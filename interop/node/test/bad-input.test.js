@@ -75,7 +75,6 @@ for (const [name, frames] of [
   ["a header without colon", "CONNECT\nno colon\n\n\0"],
   ["a negative content-length", "CONNECT\n\n\0SEND\ndestination:/topic/a\ncontent-length:-1\n\nx\0"],
   ["an unknown command", "CONNECT\n\n\0FOO\n\n\0"],
-  ["HTTP", "GET / HTTP/1.1\r\nHost: x\r\n\r\n"],
 ]) {
   test(`STOMP: ${name} is ERROR, and the end`, async () => {
     const raw = await Raw.connect(server.stompPort);
@@ -83,6 +82,12 @@ for (const [name, frames] of [
     assert.match(await raw.toEnd(), /ERROR\nmessage:.+/);
   });
 }
+
+test("STOMP: HTTP is told where it has come to", async () => {
+  const raw = await Raw.connect(server.stompPort);
+  raw.write("GET / HTTP/1.1\r\nHost: x\r\n\r\n");
+  assert.match(await raw.toEnd(), /^HTTP\/1\.1 400 [^]*STOMP/);
+});
 
 test("garbage instead of HTTP is 400, or just the end", async () => {
   for (const garbage of ["garbage\r\n\r\n", "\x16\x03\x01\x02\x00\x01", "\0\0\0\0\r\n\r\n"]) {
