@@ -66,4 +66,16 @@ mod tests {
         let complaints = complaints(&crate::root()).unwrap();
         assert!(complaints.is_empty(), "\n{}", complaints.join("\n"));
     }
+
+    #[test]
+    fn cargo_run_has_one_program_to_run() {
+        let root = crate::root();
+        let manifest = fs::read_to_string(root.join("Cargo.toml")).unwrap();
+        let (_, members) = manifest.split_once("\ndefault-members = [").unwrap();
+        let (members, _) = members.split_once(']').unwrap();
+        let members = members.split('"').filter(|member| member.contains('/'));
+        let programs: Vec<_> =
+            members.filter(|member| root.join(member).join("src/main.rs").exists()).collect();
+        assert_eq!(programs, ["crates/cli"]);
+    }
 }
