@@ -8,6 +8,7 @@ mod features;
 mod keeping;
 #[cfg(test)]
 mod past;
+mod recovering;
 mod sending;
 mod settling;
 mod subscribing;
@@ -22,6 +23,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub use self::administration::{Consumers, Selection};
+pub use self::recovering::RecoverError;
 pub use self::sending::Sender;
 pub use self::settling::{Action, CommitError, CommitFailure};
 use crate::alarms::Alarms;

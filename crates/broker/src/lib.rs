@@ -55,7 +55,9 @@ pub use acknowledgement::{AckId, AckTarget, NackAction};
 pub use address::RoutingType;
 pub use arguments::QueueArguments;
 pub use binding::Binding;
-pub use broker::{Action, Broker, CommitError, CommitFailure, Consumers, Selection, Sender, Sent};
+pub use broker::{
+    Action, Broker, CommitError, CommitFailure, Consumers, RecoverError, Selection, Sender, Sent,
+};
 pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};
 pub use error::{

@@ -181,15 +181,15 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         self.queues.find_or_insert(name, create)
     }
 
-    /// Adds a queue that was found in the store, in place of one that has its name.
-    pub(crate) fn restore_queue(
-        &self,
-        name: &Destination,
-        id: QueueId,
-        queue: Queue<S>,
-    ) -> Result<Arc<Queue<S>>, QuotaSpent> {
-        self.next_queue.fetch_max(id.0.saturating_add(1), Ordering::Relaxed);
-        self.queues.find_or_insert(name, || Arc::new(queue))
+    /// Adds a queue that was found in the store. No other may have its name.
+    pub(crate) fn restore_queue(&self, queue: Queue<S>) -> Result<Arc<Queue<S>>, QuotaSpent> {
+        let name = queue.name().clone();
+        self.queues.find_or_insert(&name, || Arc::new(queue))
+    }
+
+    /// Queues that are created from now on get ids beyond this one.
+    pub(crate) fn reserve_queue_ids(&self, upto: QueueId) {
+        self.next_queue.fetch_max(upto.0.saturating_add(1), Ordering::Relaxed);
     }
 
     /// Removes a destination that has retired, unless it is gone already.

@@ -51,11 +51,9 @@ impl Server {
             plant,
             wake_at: None,
         };
-        for queue in queues {
-            let (recovered, _) =
-                server.operate(now, |broker, sink| broker.recover(now.timestamp, queue, sink));
-            recovered.expect("a simulation has few queues");
-        }
+        let (recovered, _) =
+            server.operate(now, |broker, sink| broker.recover(now.timestamp, queues, sink));
+        recovered.expect("a simulation has few queues");
         server
     }
 

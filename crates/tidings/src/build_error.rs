@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_broker::DestinationError;
+use tidings_broker::{DestinationError, RecoverError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
@@ -25,6 +25,7 @@ pub(crate) enum Mistake {
     Origin(String),
     Policy { pattern: String, error: DestinationError },
     Store(StoreError),
+    Recovery(RecoverError),
 }
 
 impl BuildError {
@@ -60,6 +61,7 @@ impl fmt::Display for BuildError {
                     write!(f, "; policy of `{pattern}`: {error}")?;
                 }
                 Mistake::Store(error) => write!(f, "; {error}")?,
+                Mistake::Recovery(error) => write!(f, "; {error}")?,
                 Mistake::Origin(origin) if origin == "*" => {
                     f.write_str(
                         "; `*` is no origin: to allow every one there is AllowedOrigins::Any",

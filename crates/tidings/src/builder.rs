@@ -430,6 +430,8 @@ impl AppBuilder {
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none, state that endpoints ask for and were not given, ambiguous mappings.
+    /// Also a store that cannot be read, or that holds more queues than
+    /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
         let Self {
             endpoints, sockjs, stomp_paths, event_sources, controllers, mut mistakes, ..
@@ -474,7 +476,7 @@ impl AppBuilder {
         let (hub, recovery) = match self.store {
             None => (Hub::new(self.broker, self.publish_wait_max), Recovery::default()),
             Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
-                .map_err(|error| BuildError::of(Mistake::Store(error)))?,
+                .map_err(BuildError::of)?,
         };
         let service = Service {
             hub,

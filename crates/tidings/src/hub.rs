@@ -24,12 +24,13 @@ use tokio_util::sync::CancellationToken;
 use self::laggards::{Laggards, Verdict};
 pub(crate) use self::publishing::Published;
 use self::rooms::Rooms;
+use crate::build_error::Mistake;
 use crate::clock;
 use crate::endpoint::Session;
 use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard};
 use crate::server::event_stream::SharedEvent;
 use crate::server::stomp::text_of;
-use crate::store::{BatchNumber, Journal, Store, StoreError};
+use crate::store::{BatchNumber, Journal, Store};
 
 /// The names of temporary destinations, from the operating system.
 const TOKENS: TokenSource = TokenSource(|| {
@@ -73,8 +74,8 @@ impl Hub {
         options: BrokerOptions,
         publish_wait_max: Duration,
         mut store: Box<dyn Store>,
-    ) -> Result<(Arc<Self>, Recovery), StoreError> {
-        let recovered = store.recover()?;
+    ) -> Result<(Arc<Self>, Recovery), Mistake> {
+        let recovered = store.recover().map_err(Mistake::Store)?;
         let recovery = Recovery { queues: recovered.queues.len(), messages: recovered.messages() };
         let options = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
@@ -86,13 +87,8 @@ impl Hub {
         };
         let journal = Some(Journal::start(store));
         let hub = Self::with_broker(Broker::new(options), journal, publish_wait_max);
-        for queue in recovered.queues {
-            let name = queue.definition.name.clone();
-            let taken = hub.deliver(|broker, sink| broker.recover(clock::now(), queue, sink));
-            if let Err(error) = taken {
-                tracing::error!(%error, queue = %name, "queue was not recovered; it stays stored");
-            }
-        }
+        hub.deliver(|broker, sink| broker.recover(clock::now(), recovered.queues, sink))
+            .map_err(Mistake::Recovery)?;
         Ok((hub, recovery))
     }
 

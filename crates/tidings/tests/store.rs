@@ -5,6 +5,7 @@ mod support;
 
 use support::{Raw, Running, serve};
 use tidings::App;
+use tidings::broker::Limits;
 use tidings::messaging::Outgoing;
 use tidings::store::{Batch, MemoryStore, Recovered, Store, StoreError, StoreFault};
 
@@ -148,6 +149,23 @@ async fn a_messenger_knows_when_its_message_is_stored() {
     let app = App::builder().store(Full).build().unwrap();
     let sent = app.messenger().publish(order()).await.unwrap();
     assert_eq!(sent.stored().await.unwrap_err().fault(), StoreFault::Full);
+}
+
+#[tokio::test]
+async fn an_application_with_more_queues_than_it_may_have_is_not_built() {
+    let store = MemoryStore::new();
+    let app = App::builder().store(store.clone()).build().unwrap();
+    for queue in ["/queue/a", "/queue/b"] {
+        let order = Outgoing::to(queue, "m").unwrap().header("persistent", "true");
+        app.messenger().publish(order).await.unwrap().stored().await.unwrap();
+    }
+    let limits = Limits { destinations_max: 1, ..Limits::default() };
+    let error = App::builder().broker_limits(limits).store(store.clone()).build().unwrap_err();
+    assert!(
+        error.to_string().contains("2 queues are stored, and destinations_max is 1"),
+        "{error}"
+    );
+    assert_eq!(store.clone().recover().unwrap().messages(), 2, "they are left alone");
 }
 
 #[test]

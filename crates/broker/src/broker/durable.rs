@@ -7,10 +7,8 @@ use crate::destination::{Destination, DestinationError};
 use crate::error::{DeleteError, SubscribeError};
 use crate::history::Beginning;
 use crate::kind::{DestinationKind, NotAttached, Queue, Role};
-use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
-use crate::record::StoredQueue;
 use crate::session::Routes;
 use crate::sink::Sink;
 use crate::subscription::{DurableName, Exclusivity, Sharing, SubscribeOptions, Subscription};
@@ -51,48 +49,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let queue = self.routing.queue(&name).ok_or_else(missing)?;
         self.operate(now, sink, |operation| self.end_durable(&name, &queue, operation))
             .map_err(|_| DeleteError::SubscriptionInUse { name: durable.name.clone() })
-    }
-
-    /// Takes over a queue that was found in the store. To be called for all of them before anything
-    /// else.
-    ///
-    /// # Errors
-    ///
-    /// The broker has [`destinations_max`](crate::Limits::destinations_max) destinations already.
-    pub fn recover(
-        &self,
-        now: Timestamp,
-        stored: StoredQueue,
-        sink: &mut dyn Sink<S>,
-    ) -> Result<(), SubscribeError> {
-        let StoredQueue { id, definition, marked_below, messages } = stored;
-        let role = definition.binding.clone().map_or(Role::Named, Role::Durable);
-        let name = definition.name.clone();
-        let arguments = definition.arguments;
-        let found = (id, marked_below);
-        let queue = Queue::recovered(name.clone(), role, arguments, found, &self.options);
-        let queue = self.routing.restore_queue(&name, id, queue)?;
-        for (position, stored) in messages {
-            let message = Message {
-                destination: stored.destination,
-                message_id: self.message_ids.of(stored.serial),
-                headers: stored.headers,
-                body: stored.body,
-                properties: stored.properties,
-                sender: None,
-            };
-            queue.restore(now, position, Arc::new(message));
-        }
-        if let Some(binding) = definition.binding {
-            self.bindings.insert(&binding.pattern, Arc::clone(&queue));
-        }
-        self.operate(now, sink, |operation| {
-            queue.on_timeout(operation);
-            if let Ok(pattern) = DestinationPattern::of(name) {
-                self.routing.close_if_vacant(&pattern, &(queue as _), operation);
-            }
-        });
-        Ok(())
     }
 
     pub(super) fn attach_durable(

@@ -469,7 +469,7 @@ fn what_was_stored_comes_back_in_order_and_marked_if_it_may_have_been_delivered(
         let message = StoredMessage::read_record(&record).unwrap();
         stored.messages.push((Position(position), message));
     }
-    recording.broker.recover(now(), stored, &mut recording.log).unwrap();
+    recording.broker.recover(now(), vec![stored], &mut recording.log).unwrap();
     recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
     let got: Vec<_> =
         recording.take().into_iter().map(|got| (got.body, got.delivery_count)).collect();
@@ -490,7 +490,7 @@ fn what_comes_while_a_subscription_waits_for_the_store_is_covered_by_its_mark() 
     let mut record = Vec::new();
     message.write_record(&mut record);
     stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
-    recording.broker.recover(now(), stored, &mut recording.log).unwrap();
+    recording.broker.recover(now(), vec![stored], &mut recording.log).unwrap();
     let options = SubscribeOptions::default();
     recording.broker.prepare_subscribe(now(), "/queue/x", &options, &mut recording.log);
     recording.send_with(0, "/queue/x", &persistent, "new").unwrap();

@@ -154,6 +154,27 @@ impl<S> Queue<S> {
         state.backlog.insert(Queued { place, message, deliveries, expires_at });
     }
 
+    /// Stores what is known of the queue once more.
+    pub(crate) fn define_again(&self, operation: &mut Operation<'_, S>) {
+        self.define(&mut lock(&self.state), operation);
+    }
+
+    /// Stores a message that was found in the store under another id, behind those that are there.
+    pub(crate) fn take_over(
+        &self,
+        message: &Arc<Message>,
+        deliveries: u32,
+        operation: &mut Operation<'_, S>,
+    ) {
+        let mut state = lock(&self.state);
+        let queued = Queued { deliveries, ..state.next_queued(message, operation.now) };
+        if deliveries > 0 {
+            state.journal.mark(queued.place.position, operation);
+        }
+        state.journal.put(&queued, operation);
+        state.backlog.insert(queued);
+    }
+
     /// Takes what a client asks of the queue, if nobody has asked for something else.
     ///
     /// # Errors
