@@ -11,8 +11,9 @@ use tokio::time::Instant;
 
 use super::connection::{Connection, Receiver};
 use super::dial::Dialer;
+use super::lifecycle::AfterLoss;
 use super::operation::ConnectionNumber;
-use super::shared::{AfterLoss, Shared, Text};
+use super::shared::{Shared, Text};
 use super::{ConnectionEnd, StompConnectError, StompError};
 use crate::client::Backoff;
 use crate::client::backoff::retry_after;

@@ -7,6 +7,10 @@ use tidings_stomp::{Acknowledge, Headers, ReceiptId, Send, SubscriptionId, Trans
 /// What an operation costs beside its octets.
 const OPERATION_OCTETS: usize = 128;
 
+/// How often a message is sent again because its receipt did not come. A message that makes a server end the
+/// connection must not do so for ever.
+const RESENDS_MAX: u32 = 5;
+
 /// Something that a frame says to the server.
 #[derive(Clone, Debug)]
 pub(super) enum Operation {
@@ -81,6 +85,17 @@ pub(super) enum Unconfirmed {
     Fails,
     /// It is sent again by the next connection, unless that was done so often.
     IsSentAgain { times: u32 },
+}
+
+impl Unconfirmed {
+    pub(super) fn once_more(self) -> Option<Self> {
+        match self {
+            Self::Fails => None,
+            Self::IsSentAgain { times } => {
+                (times < RESENDS_MAX).then_some(Self::IsSentAgain { times: times + 1 })
+            }
+        }
+    }
 }
 
 /// An operation on its way out.

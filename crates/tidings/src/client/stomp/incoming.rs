@@ -1,0 +1,69 @@
+//! What becomes of what the server says.
+
+use tidings_stomp::{Headers, Message, ReceiptId};
+
+use super::StompError;
+use super::connection::Connection;
+use super::operation::ConnectionNumber;
+use super::position::Position;
+use super::receipts::Awaited;
+use super::shared::Shared;
+use super::subscriptions::{Delivered, Target};
+
+impl Shared {
+    pub(super) async fn deliver(&self, connection: &Connection, message: Message) {
+        let target = self.lock().subscriptions.target(&message);
+        let Some((id, target)) = target else {
+            // It crossed with the end of its subscription; the server takes it back.
+            return tracing::debug!(destination = message.destination, "nobody reads this");
+        };
+        let deliveries = match target {
+            Target::Inbox(deliveries) => deliveries,
+            Target::Requests => return self.reply(message, connection.number),
+        };
+        let position =
+            Position::told_by(&message.headers).map(|at| (message.destination.clone(), at));
+        match deliveries.deliver(message, connection.number).await {
+            Delivered::Refused => self.abandon(&id),
+            Delivered::Done => {
+                if let Some((destination, position)) = position {
+                    self.lock().subscriptions.reach(&id, &destination, position);
+                }
+            }
+        }
+    }
+
+    fn reply(&self, message: Message, connection: ConnectionNumber) {
+        let correlation_id = message.headers.get("correlation-id").unwrap_or_default();
+        match self.lock().requests.remove(correlation_id) {
+            // Nobody may be waiting any more.
+            Some(reply) => drop(reply.send(Ok((message, connection)))),
+            None => tracing::debug!(correlation_id, "nobody waits for this reply"),
+        }
+    }
+
+    pub(super) fn confirm(&self, receipt: &ReceiptId, headers: &Headers) {
+        let mut state = self.lock();
+        match state.receipts.take(receipt) {
+            Some(Awaited::Subscription(id)) => state.subscriptions.confirm(&id, headers),
+            Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
+            None => {}
+        }
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// Tells who asked for what the server refuses, if the server says which it was.
+    pub(super) fn refuse(&self, error: &tidings_stomp::Error) {
+        tracing::warn!(%error, body = error.body, "the server sent an error");
+        let mut state = self.lock();
+        let awaited = error.receipt.as_ref().and_then(|receipt| state.receipts.take(receipt));
+        match awaited {
+            Some(Awaited::Operation { outcome, .. }) => {
+                let _ = outcome.send(Err(StompError::Refused(error.clone())));
+            }
+            Some(Awaited::Subscription(id)) => state.refuse_subscription(&id, error),
+            None => {}
+        }
+    }
+}
