@@ -9,20 +9,12 @@ use super::peer::{Peer, at_once, once, telling, until_lost, within};
 #[tokio::test]
 async fn subscriptions_come_before_what_waits_to_be_sent() {
     let peer = Peer::start().await;
-    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let builder = at_once().on_change(move |change| {
-        let _ = lost.send(format!("{change:?}"));
-    });
+    let (builder, mut told) = telling(at_once());
     let (client, mut connection) = peer.connect(builder).await;
-    within(told.recv()).await.unwrap();
-    let mut subscriptions = Vec::new();
-    for destination in ["/topic/a", "/topic/b"] {
-        let (subscription, _) =
-            tokio::join!(client.subscribe::<String>(destination), connection.confirm("SUBSCRIBE"));
-        subscriptions.push(subscription.unwrap());
-    }
+    let (mut messages, _) = connection.subscription(client.subscribe("/topic/a")).await;
+    let (_others, _) = connection.subscription(client.subscribe("/topic/b")).await;
     connection.hang_up().await;
-    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    until_lost(&mut told).await;
     client.send("/topic/a").text("first").await.unwrap();
     client.send("/topic/a").text("second").await.unwrap();
 
@@ -33,7 +25,7 @@ async fn subscriptions_come_before_what_waits_to_be_sent() {
     for body in ["first", "second"] {
         assert_eq!(connection.frame("SEND").await.body(), body);
         connection.message(&a, body, body).await;
-        let message = within(subscriptions[0].next()).await.unwrap().unwrap();
+        let message = within(messages.next()).await.unwrap().unwrap();
         assert_eq!(message.payload, body);
     }
 }
@@ -41,10 +33,7 @@ async fn subscriptions_come_before_what_waits_to_be_sent() {
 #[tokio::test]
 async fn a_subscription_made_without_a_connection_waits_for_the_next_one() {
     let peer = Peer::start().await;
-    let (builder, mut told) = telling(at_once());
-    let (client, connection) = peer.connect(builder).await;
-    connection.hang_up().await;
-    until_lost(&mut told).await;
+    let client = peer.connect_and_lose(at_once()).await;
     let script = async {
         let mut connection = peer.session("1.2").await;
         connection.confirm("SUBSCRIBE").await;
@@ -116,9 +105,7 @@ async fn a_message_that_ends_every_connection_is_not_sent_for_ever() {
 async fn without_reconnection_everything_ends_and_is_told_why() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once()).await;
-    let (subscription, _) =
-        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
-    let mut subscription = subscription.unwrap();
+    let (mut subscription, _) = connection.subscription(client.subscribe("/topic/a")).await;
     connection.write("ERROR\nmessage:shutting down\n\n\0").await;
     connection.hang_up().await;
     let end = within(subscription.next()).await.unwrap().unwrap_err();
@@ -134,11 +121,8 @@ async fn without_reconnection_everything_ends_and_is_told_why() {
 async fn a_subscription_that_is_refused_later_ends_and_the_others_go_on() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let (refused, _) =
-        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
-    let mut refused = refused.unwrap();
-    let (_kept, _) =
-        tokio::join!(client.subscribe::<String>("/topic/b"), connection.confirm("SUBSCRIBE"));
+    let (mut refused, _) = connection.subscription(client.subscribe("/topic/a")).await;
+    let (_kept, _) = connection.subscription(client.subscribe("/topic/b")).await;
     connection.hang_up().await;
     let mut connection = peer.session("1.2").await;
     let receipt = connection.frame("SUBSCRIBE").await.header("receipt").unwrap().to_owned();
@@ -156,10 +140,7 @@ async fn attempts_are_counted_and_what_waited_is_told() {
     let peer = Peer::start().await;
     let backoff =
         Backoff { initial: std::time::Duration::ZERO, attempts_max: Some(2), ..Backoff::default() };
-    let (builder, mut told) = telling(StompClient::builder().reconnect(Some(backoff)));
-    let (client, connection) = peer.connect(builder).await;
-    connection.hang_up().await;
-    until_lost(&mut told).await;
+    let client = peer.connect_and_lose(StompClient::builder().reconnect(Some(backoff))).await;
     let refusing = async {
         loop {
             peer.accept().await.hang_up().await;
@@ -176,27 +157,6 @@ async fn attempts_are_counted_and_what_waited_is_told() {
     assert!(matches!(end, ConnectionEnd::Closed(_)), "{end}");
     let late = client.send("/queue/q").receipt().await;
     assert!(matches!(late, Err(StompError::Lost(_))), "{late:?}");
-}
-
-#[tokio::test]
-async fn a_client_that_is_not_connected_can_be_left_and_says_what_was_not_sent() {
-    for waiting in [false, true] {
-        let peer = Peer::start().await;
-        let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
-        let builder = StompClient::builder().on_change(move |change| {
-            let _ = lost.send(format!("{change:?}"));
-        });
-        let (client, connection) = peer.connect(builder).await;
-        within(told.recv()).await.unwrap();
-        drop(peer);
-        connection.hang_up().await;
-        within(told.recv()).await.unwrap();
-        if waiting {
-            client.send("/queue/q").text("waits").await.unwrap();
-        }
-        let left = within(client.disconnect()).await;
-        assert_eq!(matches!(left, Err(StompError::NotConnected)), waiting, "{left:?}");
-    }
 }
 
 #[tokio::test]
@@ -231,11 +191,8 @@ async fn a_subscription_is_refused_by_an_error_that_does_not_name_it() {
 async fn a_subscription_that_keeps_ending_connections_ends_and_the_others_go_on() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let (refused, _) =
-        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
-    let mut refused = refused.unwrap();
-    let (_kept, _) =
-        tokio::join!(client.subscribe::<String>("/topic/b"), connection.confirm("SUBSCRIBE"));
+    let (mut refused, _) = connection.subscription(client.subscribe("/topic/a")).await;
+    let (_kept, _) = connection.subscription(client.subscribe("/topic/b")).await;
     connection.hang_up().await;
     for _ in 0..3 {
         let mut connection = peer.session("1.2").await;
@@ -255,9 +212,8 @@ async fn a_subscription_that_keeps_ending_connections_ends_and_the_others_go_on(
 async fn a_subscription_goes_on_in_the_history_of_its_topic() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let subscribing = client.subscribe::<String>("/topic/a").header("history", "all");
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
-    let mut messages = messages.unwrap();
+    let subscribing = client.subscribe("/topic/a").header("history", "all");
+    let (mut messages, subscribe) = connection.subscription(subscribing).await;
     assert_eq!(subscribe.header("history"), Some("all"));
     assert_eq!(messages.recovered(), None);
     let id = subscribe.header("id").unwrap();

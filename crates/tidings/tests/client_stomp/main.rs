@@ -8,6 +8,7 @@ mod support;
 mod acknowledging;
 mod connecting;
 mod doors;
+mod leaving;
 mod losing;
 mod peer;
 mod reading;

@@ -4,7 +4,7 @@ use std::net::SocketAddr;
 
 use tidings::App;
 use tidings::client::Backoff;
-use tidings::client::stomp::{StompClient, StompClientBuilder};
+use tidings::client::stomp::{StompClient, StompClientBuilder, SubscribeRequest, Subscription};
 use tokio::io::AsyncWriteExt;
 use tokio::net::TcpListener;
 use tokio::sync::mpsc::UnboundedReceiver;
@@ -45,6 +45,15 @@ impl Peer {
         let (client, connection) = tokio::join!(builder.connect(&url), self.session("1.2"));
         (client.unwrap(), connection)
     }
+
+    /// A client that has lost its connection, and knows it.
+    pub async fn connect_and_lose(&self, builder: StompClientBuilder) -> StompClient {
+        let (builder, mut told) = telling(builder);
+        let (client, connection) = self.connect(builder).await;
+        connection.hang_up().await;
+        until_lost(&mut told).await;
+        client
+    }
 }
 
 pub struct Connection(Raw);
@@ -70,12 +79,19 @@ impl Connection {
         frame
     }
 
+    /// A subscription that a client makes by this connection, and its SUBSCRIBE.
+    pub async fn subscription(
+        &mut self,
+        request: SubscribeRequest<String>,
+    ) -> (Subscription<String>, Frame) {
+        let (subscription, subscribe) =
+            tokio::join!(request.into_future(), self.confirm("SUBSCRIBE"));
+        (subscription.unwrap(), subscribe)
+    }
+
     /// A MESSAGE for the subscription of a SUBSCRIBE.
     pub async fn message(&mut self, subscribe: &Frame, id: &str, body: &str) {
-        let (subscription, destination) =
-            (subscribe.header("id").unwrap(), subscribe.header("destination").unwrap());
-        let head = format!("subscription:{subscription}\ndestination:{destination}");
-        self.write(&format!("MESSAGE\n{head}\nmessage-id:{id}\nack:{id}\n\n{body}\0")).await;
+        self.write(&subscribe.message(id, body)).await;
     }
 
     /// Everything that is not read yet, up to the end of the stream.
@@ -101,6 +117,14 @@ impl Frame {
     pub fn header(&self, name: &str) -> Option<&str> {
         let head = self.0.split("\n\n").next().unwrap();
         head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
+    }
+
+    /// A MESSAGE for the subscription that this SUBSCRIBE makes.
+    pub fn message(&self, id: &str, body: &str) -> String {
+        let (subscription, destination) =
+            (self.header("id").unwrap(), self.header("destination").unwrap());
+        let head = format!("subscription:{subscription}\ndestination:{destination}");
+        format!("MESSAGE\n{head}\nmessage-id:{id}\nack:{id}\n\n{body}\0")
     }
 
     pub fn body(&self) -> &str {

@@ -5,7 +5,7 @@ use tidings_stomp::{Headers, Version};
 
 use super::request::Request;
 use super::send::SendRequest;
-use super::shared::{Leaving, Shared};
+use super::shared::Shared;
 use super::subscribe::SubscribeRequest;
 use super::transaction::Transaction;
 use super::{ConnectionEnd, StompConnectError, StompError};
@@ -14,7 +14,8 @@ use crate::messaging::FromPayload;
 /// A client of a STOMP server, which is connected again when it loses its connection.
 ///
 /// Cheap to clone; all clones are the same client. When the last of them is gone, and with them the subscriptions,
-/// messages and transactions, what was sent still goes out, and the client disconnects.
+/// messages and transactions, what was sent still goes out, and the client disconnects. If there is no connection then, it
+/// goes on trying to get one for that, as often as its [`Backoff`](crate::client::Backoff) allows.
 ///
 /// # Examples
 ///
@@ -114,19 +115,21 @@ impl StompClient {
     ///
     /// # Errors
     ///
-    /// [`StompError::Unconfirmed`] or [`StompError::ReceiptTimeout`] if the server does not answer, and
-    /// [`StompError::NotConnected`] if messages wait and there is no connection: they are not sent. The client is
-    /// over all the same.
+    /// [`StompError::Unconfirmed`] or [`StompError::ReceiptTimeout`] if the server does not answer. If messages wait and
+    /// there is no connection, they wait for the next one: [`StompError::SendTimeout`] if there is none within the
+    /// [receipt timeout](super::StompClientBuilder::receipt_timeout), and [`StompError::Lost`] if the client has given up
+    /// before; they are not sent then. The client is over all the same.
     ///
     /// # Cancel safety
     ///
     /// The client disconnects, whether or not it is waited for.
     pub async fn disconnect(self) -> Result<(), StompError> {
-        match self.shared.leave() {
-            Leaving::Asked(confirmation) => confirmation.wait().await,
-            Leaving::NotSent => Err(StompError::NotConnected),
-            Leaving::Over => Ok(()),
+        let Some(leaving) = self.shared.leave() else { return Ok(()) };
+        let left = leaving.wait().await;
+        if let Err(StompError::SendTimeout(_) | StompError::ReceiptTimeout(_)) = left {
+            self.shared.give_up();
         }
+        left
     }
 
     /// Whether there is a connection now.

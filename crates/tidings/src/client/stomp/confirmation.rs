@@ -28,6 +28,8 @@ impl Confirmation<'_> {
             let receipt = Some(&self.asked.receipt);
             let waiting = state.outgoing.remove(|entry| entry.receipt.as_ref() == receipt);
             drop(state);
+            // It may have been all that there was to connect for.
+            self.shared.work.notify_waiters();
             if let Some(Entry { unconfirmed, .. }) = waiting
                 && !matches!(unconfirmed, Unconfirmed::IsSentAgain { times: 1.. })
             {

@@ -88,7 +88,7 @@ impl Connection {
         Ok(stomp.poll_transmit())
     }
 
-    fn lock(&self) -> MutexGuard<'_, Client> {
+    pub(super) fn lock(&self) -> MutexGuard<'_, Client> {
         self.stomp.lock().unwrap_or_else(PoisonError::into_inner)
     }
 }

@@ -19,18 +19,26 @@ pub(super) enum AfterLoss {
 
 impl Shared {
     /// A connection is open: subscriptions are made first, and then what waits is sent. `false` if the client has
-    /// been left meanwhile, and wants no connection.
+    /// been left, and has nothing to send.
     #[must_use]
     pub(super) fn open(&self, connection: &Arc<Connection>) -> bool {
         let mut state = self.lock();
-        if let Phase::Disconnecting(_) | Phase::Ended(_) = state.phase {
+        if state.is_stopping() {
             return false;
+        }
+        let is_left = matches!(state.phase, Phase::Leaving);
+        state.phase = match is_left {
+            true => Phase::Disconnecting(Arc::clone(connection)),
+            false => Phase::Open(Arc::clone(connection)),
+        };
+        if is_left && !state.says_goodbye() {
+            // The one that was asked for was sent by a connection before.
+            state.outgoing.push_back(Entry::new(Operation::Disconnect, Bound::Any));
         }
         let bound = Bound::Only(connection.number);
         for id in state.subscriptions.ids().into_iter().rev() {
             state.outgoing.push_front(Entry::new(Operation::Subscribe(id), bound));
         }
-        state.phase = Phase::Open(Arc::clone(connection));
         drop(state);
         self.work.notify_waiters();
         true
@@ -96,11 +104,18 @@ impl Shared {
         }
         state.lose_requests(end);
         let after = match state.phase {
-            Phase::Disconnecting(_) | Phase::Ended(_) => AfterLoss::End,
             Phase::Open(_) | Phase::Connecting => {
                 state.phase = Phase::Connecting;
                 AfterLoss::ConnectAgain
             }
+            // What was accepted is still to be sent, unless it is the server that has not taken it in time.
+            Phase::Disconnecting(_)
+                if *end != ConnectionEnd::Disconnected && state.has_unsent() =>
+            {
+                state.leave_unconnected();
+                AfterLoss::ConnectAgain
+            }
+            Phase::Leaving | Phase::Disconnecting(_) | Phase::Ended(_) => AfterLoss::End,
         };
         drop(state);
         self.room.notify_waiters();
@@ -110,7 +125,10 @@ impl Shared {
     /// Nothing is sent or received any more.
     pub(super) fn finish(&self, end: ConnectionEnd) {
         let mut state = self.lock();
-        let was_asked_for = matches!(state.phase, Phase::Disconnecting(_));
+        let was_asked_for = matches!(state.phase, Phase::Leaving | Phase::Disconnecting(_));
+        if state.has_unsent() {
+            tracing::warn!(%end, waiting = state.outgoing.len(), "what waits for a STOMP server is not sent");
+        }
         for entry in state.outgoing.drain() {
             let error = match entry.unconfirmed {
                 Unconfirmed::IsSentAgain { times: 1.. } => StompError::Unconfirmed(end.clone()),
@@ -138,12 +156,12 @@ impl Shared {
         self.end.send_replace(Some(end));
     }
 
-    /// Waits until the client is to stop trying to connect.
+    /// Waits until the client is to stop trying to connect, or to keep its connection.
     pub(super) async fn stopped(&self) {
         loop {
             let mut work = pin!(self.work.notified());
             work.as_mut().enable();
-            if let Phase::Disconnecting(_) | Phase::Ended(_) = self.lock().phase {
+            if self.lock().is_stopping() {
                 return;
             }
             work.await;

@@ -12,6 +12,8 @@
 //! - What waited to be sent is sent then. What was sent and asked for a receipt that has not come fails with
 //!   [`StompError::Unconfirmed`], unless it is to be [sent again](SendRequest::resend).
 //! - Acknowledgements, transactions and requests belong to their connection, and fail.
+//! - A client that is left then, by [`disconnect`](StompClient::disconnect) or by dropping its last handle, goes on
+//!   connecting until what waits is sent.
 //!
 //! # Reading
 //!

@@ -145,30 +145,41 @@ impl Shared {
         Ok((id, number))
     }
 
-    /// Asks for DISCONNECT behind everything that waits, and lets nothing more in.
-    pub(super) fn leave(&self) -> Leaving<'_> {
+    /// Asks for DISCONNECT behind everything that waits, and lets nothing more in. Without a connection, that is for
+    /// the next one to send. `None` if there is nothing to send.
+    pub(super) fn leave(&self) -> Option<Confirmation<'_>> {
         let mut state = self.lock();
         let connection = match &state.phase {
-            Phase::Connecting => None,
             Phase::Open(connection) => Some(Arc::clone(connection)),
-            Phase::Disconnecting(_) | Phase::Ended(_) => return Leaving::Over,
+            Phase::Connecting => None,
+            Phase::Leaving | Phase::Disconnecting(_) | Phase::Ended(_) => return None,
         };
-        state.subscriptions.close();
-        let leaving = if connection.is_some() {
-            let mut entry = Entry::new(Operation::Disconnect, Bound::Any);
-            let asked = state.ask(&mut entry);
-            state.outgoing.push_back(entry);
-            Leaving::Asked(Confirmation { shared: self, asked })
-        } else if state.outgoing.len() > 0 {
-            Leaving::NotSent
-        } else {
-            Leaving::Over
+        let asked = match connection {
+            Some(connection) => {
+                state.subscriptions.close();
+                state.phase = Phase::Disconnecting(connection);
+                Some(state.ask_to_disconnect())
+            }
+            None => {
+                state.leave_unconnected();
+                state.has_unsent().then(|| state.ask_to_disconnect())
+            }
         };
-        state.phase = Phase::Disconnecting(connection);
         drop(state);
         self.room.notify_waiters();
         self.work.notify_waiters();
-        leaving
+        asked.map(|asked| Confirmation { shared: self, asked })
+    }
+
+    /// Sends nothing more of what waits: it could not be sent in time.
+    pub(super) fn give_up(&self) {
+        let mut state = self.lock();
+        for entry in state.outgoing.drain() {
+            state.fail(&entry, StompError::SendTimeout(self.bounds.receipt_timeout));
+        }
+        drop(state);
+        self.room.notify_waiters();
+        self.work.notify_waiters();
     }
 
     // Subscriptions.
@@ -183,7 +194,7 @@ impl Shared {
         record.outcome = Some(outcome);
         let id = {
             let mut state = self.lock();
-            if let Phase::Disconnecting(_) | Phase::Ended(_) = state.phase {
+            if state.phase.is_left() {
                 return Err(StompError::Closed);
             }
             let id = id.unwrap_or_else(|| state.subscriptions.next_id());
@@ -265,15 +276,6 @@ impl Shared {
     }
 }
 
-/// What comes of leaving.
-pub(super) enum Leaving<'a> {
-    Asked(Confirmation<'a>),
-    /// There is no connection, and messages wait for one.
-    NotSent,
-    /// There is nothing to leave.
-    Over,
-}
-
 /// A subscription that nobody waits for any more does not come about.
 struct AbandonSubscription<'a> {
     shared: &'a Shared,
@@ -285,3 +287,6 @@ impl Drop for AbandonSubscription<'_> {
         self.shared.abandon(self.id);
     }
 }
+
+#[cfg(test)]
+mod tests;

@@ -41,8 +41,10 @@ pub(super) enum Phase {
     /// Not connected, and trying to be.
     Connecting,
     Open(Arc<Connection>),
+    /// Not connected, and trying to be only to send what waits, with DISCONNECT behind it.
+    Leaving,
     /// DISCONNECT is among what is to be sent; nothing is added to that any more.
-    Disconnecting(Option<Arc<Connection>>),
+    Disconnecting(Arc<Connection>),
     Ended(ConnectionEnd),
 }
 
@@ -81,8 +83,9 @@ impl State {
                 return Err(NotQueued::Refused(StompError::Stale));
             }
             Phase::Connecting => false,
-            Phase::Disconnecting(_) => return Err(NotQueued::Refused(StompError::Closed)),
-            Phase::Ended(ConnectionEnd::Disconnected) => {
+            Phase::Leaving
+            | Phase::Disconnecting(_)
+            | Phase::Ended(ConnectionEnd::Disconnected) => {
                 return Err(NotQueued::Refused(StompError::Closed));
             }
             Phase::Ended(end) => {
@@ -142,6 +145,43 @@ impl State {
             }
         }
         None
+    }
+
+    /// Puts DISCONNECT behind everything that waits.
+    pub(super) fn ask_to_disconnect(&mut self) -> Asked {
+        let mut entry = Entry::new(Operation::Disconnect, Bound::Any);
+        let asked = self.ask(&mut entry);
+        self.outgoing.push_back(entry);
+        asked
+    }
+
+    /// Whether something waits to be sent, other than a goodbye.
+    pub(super) fn has_unsent(&self) -> bool {
+        self.outgoing.iter().any(|entry| !matches!(entry.operation, Operation::Disconnect))
+    }
+
+    /// Whether DISCONNECT is still to be sent.
+    pub(super) fn says_goodbye(&self) -> bool {
+        self.outgoing.iter().any(|entry| matches!(entry.operation, Operation::Disconnect))
+    }
+
+    /// The client is left, and has no connection: whatever waits for something to come ends.
+    pub(super) fn leave_unconnected(&mut self) {
+        self.phase = Phase::Leaving;
+        for (id, reply) in std::mem::take(&mut self.requests) {
+            self.outgoing.remove(|entry| entry.operation.correlation_id() == Some(&id));
+            let _ = reply.send(Err(StompError::Closed));
+        }
+        self.subscriptions.end(|| (StompError::Closed, None));
+    }
+
+    /// Whether the client keeps no connection, and wants no other one.
+    pub(super) fn is_stopping(&self) -> bool {
+        match self.phase {
+            Phase::Connecting | Phase::Open(_) => false,
+            Phase::Leaving => !self.has_unsent(),
+            Phase::Disconnecting(_) | Phase::Ended(_) => true,
+        }
     }
 
     /// Asks for the receipt of an operation.
@@ -248,8 +288,8 @@ impl State {
 impl Phase {
     pub(super) fn connection(&self) -> Option<&Arc<Connection>> {
         match self {
-            Self::Open(connection) | Self::Disconnecting(Some(connection)) => Some(connection),
-            Self::Connecting | Self::Disconnecting(None) | Self::Ended(_) => None,
+            Self::Open(connection) | Self::Disconnecting(connection) => Some(connection),
+            Self::Connecting | Self::Leaving | Self::Ended(_) => None,
         }
     }
 
@@ -257,7 +297,15 @@ impl Phase {
         match self {
             Self::Open(connection) => Ok(connection.number),
             Self::Connecting => Err(StompError::NotConnected),
-            Self::Disconnecting(_) | Self::Ended(_) => Err(StompError::Closed),
+            Self::Leaving | Self::Disconnecting(_) | Self::Ended(_) => Err(StompError::Closed),
+        }
+    }
+
+    /// Whether nothing more is asked of the client.
+    pub(super) fn is_left(&self) -> bool {
+        match self {
+            Self::Connecting | Self::Open(_) => false,
+            Self::Leaving | Self::Disconnecting(_) | Self::Ended(_) => true,
         }
     }
 }
