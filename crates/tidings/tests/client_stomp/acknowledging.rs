@@ -57,11 +57,11 @@ async fn what_is_refused_comes_again_or_goes_to_the_dead_letters() {
 async fn without_acknowledgements_there_is_nothing_to_send() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let (messages, subscribe) =
-        tokio::join!(client.subscribe::<String>("/queue/q"), connection.confirm("SUBSCRIBE"));
+    let (mut messages, subscribe) = connection.subscription(client.subscribe("/queue/q")).await;
     connection.message(&subscribe, "1", "a").await;
-    let message = within(messages.unwrap().next()).await.unwrap().unwrap();
+    let message = within(messages.next()).await.unwrap().unwrap();
     message.ack().receipt().await.unwrap();
+    drop(messages);
     client.send("/queue/next").await.unwrap();
     connection.frame("UNSUBSCRIBE").await;
     connection.frame("SEND").await;
@@ -71,9 +71,8 @@ async fn without_acknowledgements_there_is_nothing_to_send() {
 async fn a_message_of_a_lost_connection_cannot_be_acknowledged() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let subscribing = client.subscribe::<String>("/queue/q").ack(AckMode::Client);
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
-    let mut messages = messages.unwrap();
+    let subscribing = client.subscribe("/queue/q").ack(AckMode::Client);
+    let (mut messages, subscribe) = connection.subscription(subscribing).await;
     connection.message(&subscribe, "1", "a").await;
     let old = within(messages.next()).await.unwrap().unwrap();
     connection.hang_up().await;

@@ -38,17 +38,16 @@ async fn a_body_that_says_something_else_is_told_and_the_subscription_goes_on() 
 async fn a_dropped_subscription_is_ended_at_the_server() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once()).await;
-    let (subscription, subscribe) =
-        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    let (subscription, subscribe) = connection.subscription(client.subscribe("/topic/a")).await;
     assert_eq!(subscribe.header("destination"), Some("/topic/a"));
     assert_eq!(subscribe.header("ack"), Some("auto"));
     drop(subscription);
     let unsubscribe = connection.frame("UNSUBSCRIBE").await;
     assert_eq!(unsubscribe.header("id"), subscribe.header("id"));
 
-    let subscribing = client.subscribe::<String>("/topic/b").id("b").header("durable", "true");
-    let (subscription, _) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
-    let unsubscribing = subscription.unwrap().unsubscribe_with([("durable", "true")]);
+    let subscribing = client.subscribe("/topic/b").id("b").header("durable", "true");
+    let (subscription, _) = connection.subscription(subscribing).await;
+    let unsubscribing = subscription.unsubscribe_with([("durable", "true")]);
     let (done, unsubscribe) = tokio::join!(unsubscribing, connection.confirm("UNSUBSCRIBE"));
     done.unwrap();
     assert_eq!(
@@ -114,9 +113,8 @@ async fn selectors_and_prefetch_are_the_servers_to_heed() {
 async fn who_does_not_read_holds_the_connection_up_and_loses_nothing() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once()).await;
-    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
-    let mut messages = messages.unwrap();
+    let subscribing = client.subscribe("/topic/a").inbox_octets_max(1000);
+    let (mut messages, subscribe) = connection.subscription(subscribing).await;
     for n in 0..50 {
         connection.message(&subscribe, &n.to_string(), &"x".repeat(100 + n)).await;
     }
@@ -139,14 +137,14 @@ async fn who_does_not_read_holds_the_connection_up_and_loses_nothing() {
 async fn who_does_not_read_may_lose_the_subscription_instead() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once()).await;
-    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
+    let subscribing = client.subscribe("/topic/a").inbox_octets_max(1000);
     let subscribing = subscribing.slow_consumer(SlowConsumer::EndSubscription);
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    let (messages, subscribe) = connection.subscription(subscribing).await;
     for n in 0..50 {
         connection.message(&subscribe, &n.to_string(), &"x".repeat(100)).await;
     }
     connection.frame("UNSUBSCRIBE").await;
-    let mut messages: Vec<_> = messages.unwrap().collect().await;
+    let mut messages: Vec<_> = messages.collect().await;
     let last = messages.pop().unwrap();
     assert!(matches!(last, Err(DeliveryError::TooSlow)), "{last:?}");
     assert!(!messages.is_empty() && messages.iter().all(Result::is_ok));
@@ -175,13 +173,17 @@ async fn disconnecting_does_not_wait_for_who_does_not_read() {
 async fn a_subscription_whose_inbox_is_full_can_be_ended() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once()).await;
-    let subscribing = client.subscribe::<String>("/topic/a").inbox_octets_max(1000);
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
-    for n in 0..50 {
-        connection.message(&subscribe, &n.to_string(), &"x".repeat(100)).await;
-    }
+    let subscribing = client.subscribe("/topic/a").inbox_octets_max(1000);
+    let (full, subscribe) = connection.subscription(subscribing).await;
+    let (mut others, other) = connection.subscription(client.subscribe("/topic/b")).await;
+    let large = "x".repeat(1000);
+    let messages =
+        [subscribe.message("1", &large), other.message("2", ""), subscribe.message("3", "")];
+    // They are read at once: when the second one is here, the connection waits with the third.
+    connection.write(&messages.concat()).await;
+    within(others.next()).await.unwrap().unwrap();
     // Its receipt is behind them.
-    let unsubscribing = within(messages.unwrap().unsubscribe());
+    let unsubscribing = within(full.unsubscribe());
     let (done, _) = tokio::join!(unsubscribing, connection.confirm("UNSUBSCRIBE"));
     done.unwrap();
 }
@@ -199,11 +201,10 @@ async fn a_subscription_that_was_not_sent_needs_no_end() {
 async fn whoever_does_not_wait_for_the_end_of_a_subscription_ends_it_all_the_same() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(once().queue_octets_max(1)).await;
-    let (subscription, _) =
-        tokio::join!(client.subscribe::<String>("/topic/a"), connection.confirm("SUBSCRIBE"));
+    let (subscription, _) = connection.subscription(client.subscribe("/topic/a")).await;
     // Nothing is sent before this task waits: there is no room.
     client.send("/topic/a").into_future().now_or_never().unwrap().unwrap();
-    let unsubscribing = subscription.unwrap().unsubscribe_with([("durable", "true")]);
+    let unsubscribing = subscription.unsubscribe_with([("durable", "true")]);
     assert!(unsubscribing.now_or_never().is_none());
     connection.frame("SEND").await;
     assert_eq!(connection.frame("UNSUBSCRIBE").await.header("durable"), Some("true"));

@@ -3,7 +3,7 @@ use tidings::client::stomp::{AckMode, StompClient, StompError};
 use tidings::endpoint::Json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::peer::{Peer, at_once, once, server, tcp_url, telling, until_lost, within};
+use super::peer::{Peer, at_once, once, server, tcp_url, within};
 
 #[tokio::test]
 async fn a_message_has_the_headers_it_was_given_and_the_type_of_its_payload() {
@@ -69,14 +69,8 @@ async fn a_receipt_that_does_not_come_is_not_waited_for_for_ever() {
 #[tokio::test]
 async fn without_a_connection_messages_wait_up_to_the_limit() {
     let peer = Peer::start().await;
-    let (lost, mut told) = tokio::sync::mpsc::unbounded_channel();
-    let builder = StompClient::builder().queue_octets_max(10_000).on_change(move |change| {
-        let _ = lost.send(format!("{change:?}"));
-    });
-    let (client, connection) = peer.connect(builder).await;
-    assert!(within(told.recv()).await.unwrap().starts_with("Connected"));
-    connection.hang_up().await;
-    assert!(within(told.recv()).await.unwrap().starts_with("Lost"));
+    let builder = StompClient::builder().queue_octets_max(10_000);
+    let client = peer.connect_and_lose(builder).await;
     let mut queued = 0;
     let full = loop {
         match client.send("/queue/q").body(vec![b'x'; 1000]).await {
@@ -140,11 +134,8 @@ async fn clones_send_at_once_and_each_keeps_its_order() {
 #[tokio::test]
 async fn what_is_not_sent_in_time_never_is() {
     let peer = Peer::start().await;
-    let (builder, mut told) =
-        telling(at_once().receipt_timeout(std::time::Duration::from_millis(20)));
-    let (client, connection) = peer.connect(builder).await;
-    connection.hang_up().await;
-    until_lost(&mut told).await;
+    let builder = at_once().receipt_timeout(std::time::Duration::from_millis(20));
+    let client = peer.connect_and_lose(builder).await;
     let late = client.send("/queue/q").text("late").receipt().await;
     assert!(matches!(late, Err(StompError::SendTimeout(_))), "{late:?}");
     client.send("/queue/q").text("next").await.unwrap();
@@ -173,10 +164,10 @@ async fn stomp_1_0_has_no_nack_which_is_told_at_once() {
     let url = peer.url();
     let (client, mut connection) = tokio::join!(once().connect(&url), peer.session("1.0"));
     let client = client.unwrap();
-    let subscribing = client.subscribe::<String>("/queue/q").ack(AckMode::Client);
-    let (messages, subscribe) = tokio::join!(subscribing, connection.confirm("SUBSCRIBE"));
+    let subscribing = client.subscribe("/queue/q").ack(AckMode::Client);
+    let (mut messages, subscribe) = connection.subscription(subscribing).await;
     connection.message(&subscribe, "1", "hello").await;
-    let message = within(messages.unwrap().next()).await.unwrap().unwrap();
+    let message = within(messages.next()).await.unwrap().unwrap();
     let refused = message.nack().await;
     assert!(matches!(refused, Err(StompError::NotSent(_))), "{refused:?}");
 }
