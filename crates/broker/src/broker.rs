@@ -172,7 +172,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     pub fn handle_timeout(&self, now: Timestamp, sink: &mut dyn Sink<S>) {
         self.operate(now, sink, |operation| {
             for name in self.alarms.take_due(now) {
-                let Ok(pattern) = DestinationPattern::of(name) else { continue };
+                // Patterns want to be told nothing, though a name may look like one.
+                let pattern = DestinationPattern::exact(name);
                 let Some(destination) = self.routing.find(&pattern) else { continue };
                 destination.on_timeout(operation);
                 self.routing.close_if_vacant(&pattern, &destination, operation);

@@ -166,6 +166,14 @@ fn a_topic_that_nobody_uses_is_forgotten_and_its_successor_has_another_epoch() {
 }
 
 #[test]
+fn a_topic_whose_name_looks_like_a_pattern_is_forgotten_too() {
+    let mut recording = recording();
+    recording.send("/topic/kept.*", "1").unwrap();
+    recording.at(10_000);
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
 fn messages_tell_their_place_and_nobody_else_can() {
     let mut recording = recording();
     let forged = [("history-epoch", "x"), ("history-offset", "9"), ("retained", "true")];
