@@ -315,6 +315,19 @@ fn a_retained_message_is_for_new_subscribers_until_it_is_removed() {
 }
 
 #[test]
+fn a_retained_message_has_no_place_in_the_history() {
+    let mut recording = recording();
+    recording.send_with(0, "/topic/kept.a", &[("retain", "set")], "1").unwrap();
+    recording.send("/topic/kept.a", "2").unwrap();
+    let (beginning, got) = begin(&mut recording, 0, 1, "/topic/kept.a", None);
+    assert_eq!(beginning.position.unwrap().to_string(), "e-1:2");
+    assert_eq!(got, ["1"]);
+    let headers = recording.log.headers.pop().unwrap();
+    assert_eq!(headers.get("retained"), Some("true"));
+    assert_eq!((headers.get("history-epoch"), headers.get("history-offset")), (None, None));
+}
+
+#[test]
 fn a_policy_retains_the_last_message_or_none() {
     let mut recording = recording();
     recording.send_all("/topic/last.a", &["1", "2"]);

@@ -85,21 +85,19 @@ impl<S> Archive<S> {
         admission: Admission,
         now: Timestamp,
     ) -> Result<Arc<Message>, NoRoom> {
-        let retains = match (self.retention, message.properties.retain) {
-            (Retention::Never, _) | (Retention::WhenAsked, Retain::Unsaid) => None,
-            (_, Retain::Remove) => Some(None),
-            (_, Retain::Set) | (Retention::Last, Retain::Unsaid) => Some(Some(message)),
-        };
+        match (self.retention, message.properties.retain) {
+            (Retention::Never, _) | (Retention::WhenAsked, Retain::Unsaid) => {}
+            (_, Retain::Remove) => self.forget_retained(state),
+            // Without its place in the history: who gets it stands where the history ends.
+            (_, Retain::Set) | (Retention::Last, Retain::Unsaid) => {
+                self.retain(state, message, admission)?;
+            }
+        }
         let position = state.history.as_ref().map(History::next_position);
         let live = match position {
             Some(position) => Arc::new(stomp::with_position(message, &position)),
             None => Arc::clone(message),
         };
-        match retains {
-            None => {}
-            Some(None) => self.forget_retained(state),
-            Some(Some(_)) => self.retain(state, &live, admission)?,
-        }
         if let Some(history) = &mut state.history {
             history.push(now, Arc::clone(&live));
         }
