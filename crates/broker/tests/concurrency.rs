@@ -18,6 +18,8 @@ use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 const PUBLISHERS: usize = 4;
 const MESSAGES: usize = 1500;
 const QUEUE: &str = "/queue/q";
+/// The body of a message that no publisher sends.
+const RETAINED: &[u8] = b"retained";
 
 /// Where a subscriber's messages go.
 #[derive(Default)]
@@ -29,6 +31,8 @@ enum Entry {
     /// As `Confirmed`, for a subscriber that looks at the history.
     Began(Beginning),
     Topic(Number),
+    /// What a topic retains, where nobody else says that.
+    Retained,
     /// Of a topic with a history.
     Kept {
         number: Number,
@@ -67,6 +71,10 @@ impl Sink<Arc<Inbox>> for ToInboxes {
                 subscription.subscriber.push(of_topic(message));
             }
         }
+        if *message.body == *RETAINED {
+            // It comes between the confirmation and the first live message: now is the time for others.
+            (0..100).for_each(|_| thread::yield_now());
+        }
     }
 
     fn deliver(&mut self, delivery: Delivery<'_, Arc<Inbox>>) -> Delivered {
@@ -84,6 +92,9 @@ impl Sink<Arc<Inbox>> for ToInboxes {
 }
 
 fn of_topic(message: &Message) -> Entry {
+    if *message.body == *RETAINED {
+        return Entry::Retained;
+    }
     let number = number(message);
     match message.position() {
         Some(HistoryPosition { offset, .. }) => Entry::Kept { number, offset },
@@ -195,8 +206,9 @@ fn assert_in_order(numbers: impl Iterator<Item = Number>) {
 fn topic_numbers(inbox: &Inbox) -> Vec<Number> {
     let entries = inbox.entries();
     assert_eq!(entries.first(), Some(&Entry::Confirmed), "the confirmation comes first");
-    let numbers = entries[1..].iter().map(|entry| match entry {
-        Entry::Topic(number) => *number,
+    let numbers = entries[1..].iter().filter_map(|entry| match entry {
+        Entry::Topic(number) => Some(*number),
+        Entry::Retained => None,
         other => panic!("unexpected {other:?}"),
     });
     let numbers: Vec<Number> = numbers.collect();
@@ -270,6 +282,25 @@ fn a_destination_that_always_loses_its_last_subscriber_loses_no_message() {
         scope.spawn(|| come_and_go(&broker, 2_000_000, "/topic/t", &progress));
     });
     assert_eq!(broker.stats(), Default::default());
+}
+
+#[test]
+fn a_topic_that_retains_a_message_loses_none_of_the_others_while_subscribers_come_and_go() {
+    let broker = Broker::new(BrokerOptions::default());
+    let name = Destination::parse("/topic/t").unwrap();
+    let (headers, body) = (Headers::from([("retain", "set")]), Bytes::from_static(RETAINED));
+    broker.send(now(), name, headers, body, &mut ToInboxes).unwrap();
+    let progress = Progress::default();
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (broker, progress) = (&broker, &progress);
+            scope.spawn(move || publish(broker, "/topic/t", publisher, progress));
+        }
+        scope.spawn(|| come_and_go(&broker, 1_000_000, "/topic/t", &progress));
+        scope.spawn(|| come_and_go(&broker, 2_000_000, "/topic/t", &progress));
+    });
+    let last = subscribe(&broker, 1, "/topic/t", AckMode::Auto, || {});
+    assert_eq!(last.entries(), [Entry::Confirmed, Entry::Retained]);
 }
 
 /// The messages that a consumer got for the first time are in order; returns what it settled.

@@ -18,7 +18,7 @@ use tidings_stomp::{AckMode, Headers, SubscriptionId, Version};
 
 const NAME: &str = "/topic/kept";
 const CLIENTS: usize = 3;
-const MESSAGES_MAX: usize = 4;
+const MESSAGES_MAX: usize = 6;
 const AGE_MAX: u64 = 100;
 
 #[derive(Clone, Debug)]
@@ -39,6 +39,11 @@ enum Operation {
     Wait {
         milliseconds: u64,
     },
+    /// A client comes back so late that the topic may still keep what is too old: just before the broker
+    /// is told the time again.
+    ComeLate {
+        client: usize,
+    },
 }
 
 fn operation() -> impl Strategy<Value = Operation> {
@@ -52,12 +57,14 @@ fn operation() -> impl Strategy<Value = Operation> {
     ]);
     let answers = prop::collection::vec(answer, 0..4);
     prop_oneof![
-        6 => Just(Publish),
+        4 => Just(Publish),
         3 => (client.clone(), answers.clone())
             .prop_map(|(client, answers)| ComeBack { client, answers }),
         2 => client.clone().prop_map(|client| GoAway { client }),
-        2 => (client, answers).prop_map(|(client, answers)| Resume { client, answers }),
-        2 => (0..AGE_MAX * 2).prop_map(|milliseconds| Wait { milliseconds }),
+        2 => (client.clone(), answers).prop_map(|(client, answers)| Resume { client, answers }),
+        2 => client.clone().prop_map(|client| ComeLate { client }),
+        3 => (0..AGE_MAX / 4).prop_map(|milliseconds| Wait { milliseconds }),
+        1 => (0..AGE_MAX * 2).prop_map(|milliseconds| Wait { milliseconds }),
     ]
 }
 
@@ -146,16 +153,28 @@ impl Run {
                 self.log.answers = answers.into();
                 self.broker.resume(self.now, session, &mut self.log);
             }
-            Operation::Wait { milliseconds } => {
-                let until = Timestamp(self.now.0 + milliseconds);
-                while let Some(due) = self.broker.next_deadline().filter(|due| *due <= until) {
-                    self.now = due.max(self.now);
-                    self.broker.handle_timeout(self.now, &mut self.log);
-                }
-                self.now = until;
+            Operation::Wait { milliseconds } => self.wait_until(self.now.0 + milliseconds),
+            Operation::ComeLate { client } => {
+                self.go_away(client);
+                self.wait_until(self.next_alarm());
+                self.wait_until(self.next_alarm().saturating_sub(1));
+                self.come_back(client, Vec::new());
             }
         }
         self.check();
+    }
+
+    fn next_alarm(&self) -> u64 {
+        self.broker.next_deadline().unwrap_or_default().0
+    }
+
+    fn wait_until(&mut self, until: u64) {
+        let until = Timestamp(until).max(self.now);
+        while let Some(due) = self.broker.next_deadline().filter(|due| *due <= until) {
+            self.now = due.max(self.now);
+            self.broker.handle_timeout(self.now, &mut self.log);
+        }
+        self.now = until;
     }
 
     fn come_back(&mut self, client: usize, answers: Vec<Delivered>) {

@@ -269,6 +269,19 @@ fn a_subscriber_that_is_too_slow_is_told_instead_of_missing_something() {
 }
 
 #[test]
+fn a_slow_subscriber_is_told_too_if_it_was_another_one_who_made_the_topic_forget() {
+    let mut recording = recording();
+    recording.send_all("/topic/kept.a", &["1", "2", "3"]);
+    recording.answer(1, &[Delivered::ThenPause]);
+    begin(&mut recording, 0, 1, "/topic/kept.a", Some(Rewind::Everything));
+    begin(&mut recording, 10_000, 2, "/topic/kept.a", None);
+    recording.resume(1);
+    assert_eq!(recording.log.overtaken, [1], "2 and 3 are gone");
+    recording.send("/topic/kept.a", "4").unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "4")]));
+}
+
+#[test]
 fn the_past_meets_the_selector() {
     let mut recording = recording();
     for (color, body) in [("red", "1"), ("blue", "2"), ("red", "3")] {

@@ -4,7 +4,7 @@ mod keeping;
 
 use std::sync::{Arc, Mutex, OnceLock};
 
-use arc_swap::{ArcSwap, Guard};
+use arc_swap::ArcSwap;
 
 pub(crate) use self::archive::Archive;
 pub(crate) use self::history::KeptOctets;
@@ -16,7 +16,7 @@ use crate::operation::Operation;
 use crate::stats::DestinationStats;
 use crate::subscribers::Subscribers;
 use crate::subscription::Subscription;
-use crate::sync::lock;
+use crate::sync::{Guard, lock};
 
 /// A topic, or all topics that match one pattern: its subscribers, and what it keeps for those that
 /// come later, if it keeps anything.
@@ -64,13 +64,33 @@ impl<S> Topic<S> {
     }
 
     /// A snapshot whose newest subscriber knows that it has subscribed.
-    fn confirmed(&self, snapshot: &ArcSwap<Subscribers<S>>) -> Guard<Arc<Subscribers<S>>> {
+    fn confirmed(
+        &self,
+        snapshot: &ArcSwap<Subscribers<S>>,
+    ) -> arc_swap::Guard<Arc<Subscribers<S>>> {
         let subscribers = snapshot.load();
         if !subscribers.is_confirmed() {
             // Someone subscribes at this moment and holds the writer lock until that is confirmed.
             drop(lock(&self.writer));
         }
         subscribers
+    }
+
+    /// From now on the subscriber gets what is sent. `before` is for what it has to get first.
+    ///
+    /// That must not leave before messages can reach the subscriber, and no message may leave before it.
+    /// So the snapshot is published first, marked unconfirmed, and whoever finds the mark waits.
+    fn join(
+        &self,
+        _: &Guard<'_, Life>,
+        subscription: &Arc<Subscription<S>>,
+        before: impl FnOnce(),
+    ) {
+        let snapshot = self.snapshot_of(subscription);
+        let subscribers = Arc::new(snapshot.load().with(Arc::clone(subscription)));
+        snapshot.store(Arc::clone(&subscribers));
+        before();
+        subscribers.confirm();
     }
 }
 
@@ -95,9 +115,6 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         Ok(subscribers.len() + willing.len())
     }
 
-    /// The confirmation must not leave before messages can reach the subscriber, and no message may
-    /// leave before the confirmation. So the snapshot is published first, marked unconfirmed, and
-    /// whoever finds the mark waits.
     fn on_subscribe(
         &self,
         subscription: &Arc<Subscription<S>>,
@@ -112,11 +129,8 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         if *life == Life::Retired {
             return Err(NotAttached::Retired);
         }
-        let snapshot = self.snapshot_of(subscription);
-        let subscribers = Arc::new(snapshot.load().with(Arc::clone(subscription)));
-        snapshot.store(Arc::clone(&subscribers));
-        on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
-        subscribers.confirm();
+        let rewind = subscription.options().rewind.as_ref();
+        self.join(&life, subscription, || on_active(Beginning::without_history(rewind)));
         Ok(())
     }
 

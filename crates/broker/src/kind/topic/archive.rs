@@ -166,41 +166,40 @@ impl<S> State<S> {
         message.properties.expires_at.is_none_or(|expiry| expiry > now).then_some(message)
     }
 
-    /// Gives a new subscriber what it gets of the past. Whether that is all; if not, the rest
-    /// follows when its session can take it.
-    pub(super) fn give_past(
-        &mut self,
+    /// Gives a new subscriber the retained message.
+    pub(super) fn give_retained(
+        &self,
         subscription: &Arc<Subscription<S>>,
-        beginning: &Beginning,
         operation: &mut Operation<'_, S>,
-    ) -> Progress {
-        let asks = subscription.options().rewind.is_some();
-        let Some(position) = beginning.position.as_ref().filter(|_| asks) else {
-            if let Some(retained) = self.retained(operation.now) {
-                give(retained, subscription, operation);
-            }
-            return Progress::CaughtUp;
-        };
-        let mut reader =
-            Reader { subscription: Arc::clone(subscription), next: position.offset + 1 };
-        let progress = reader.go_on(self.history.as_ref(), operation);
-        if progress == Progress::Waits {
-            self.readers.push(reader);
+    ) {
+        if let Some(retained) = self.retained(operation.now) {
+            give(retained, subscription, operation);
         }
-        progress
     }
 
-    /// Goes on with a subscriber whose session can take more.
+    /// A new subscriber has the history from this offset on still to get.
+    pub(super) fn add_reader(&mut self, subscription: &Arc<Subscription<S>>, next: u64) {
+        self.readers.push(Reader { subscription: Arc::clone(subscription), next });
+    }
+
+    /// Gives a subscriber what it has still to get, as far as its session can take it. Returns it once it
+    /// has caught up.
     pub(super) fn go_on(
         &mut self,
         subscription: &Subscription<S>,
         operation: &mut Operation<'_, S>,
     ) -> Option<Arc<Subscription<S>>> {
-        let at = self.position_of(subscription)?;
-        match self.readers[at].go_on(self.history.as_ref(), operation) {
-            Progress::Waits => None,
-            Progress::CaughtUp => Some(self.readers.swap_remove(at).subscription),
+        let (history, at) = (self.history.as_ref()?, self.position_of(subscription)?);
+        let progress = self.readers[at].go_on(history, operation);
+        if progress == Progress::Waits {
+            return None;
         }
+        let Reader { subscription, .. } = self.readers.swap_remove(at);
+        if progress == Progress::Overtaken {
+            operation.sink.overtaken(&subscription);
+            return None;
+        }
+        Some(subscription)
     }
 
     /// Lets go of those whose next message is not kept any more.
@@ -284,17 +283,22 @@ impl<S> State<S> {
 
 /// How far a subscriber is with the past.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(super) enum Progress {
+enum Progress {
     CaughtUp,
     /// Its session cannot take more at the moment.
     Waits,
+    /// What it gets next is not kept any more.
+    Overtaken,
 }
 
 impl<S> Reader<S> {
     /// Gives messages until there are no more, or the session takes no more.
-    fn go_on(&mut self, history: Option<&History>, operation: &mut Operation<'_, S>) -> Progress {
+    fn go_on(&mut self, history: &History, operation: &mut Operation<'_, S>) -> Progress {
         let subscription = &self.subscription;
-        while let Some(message) = history.and_then(|history| history.get(self.next)) {
+        if self.next < history.first() {
+            return Progress::Overtaken;
+        }
+        while let Some(message) = history.get(self.next) {
             if subscription.flow.is_paused() {
                 return Progress::Waits;
             }

@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use super::archive::{self, Archive, Progress};
+use super::archive::{self, Archive};
 use super::{Life, Topic};
 use crate::history::Beginning;
 use crate::kind::{Admission, DestinationKind, NotAttached, Occupancy, Refusal};
@@ -60,14 +60,25 @@ impl<S: Send + Sync> Topic<S> {
         operation: &mut Operation<'_, S>,
     ) -> Result<(), NotAttached> {
         let mut state = archive.lock();
-        if *lock(&self.writer) == Life::Retired {
+        let life = lock(&self.writer);
+        if *life == Life::Retired {
             return Err(NotAttached::Retired);
         }
-        let beginning = state.begin(subscription.options().rewind.as_ref(), operation.now);
-        on_active(beginning.clone());
-        if state.give_past(subscription, &beginning, operation) == Progress::CaughtUp {
-            self.join(subscription);
+        let rewind = subscription.options().rewind.as_ref();
+        let beginning = state.begin(rewind, operation.now);
+        if let Some(position) = beginning.position.as_ref().filter(|_| rewind.is_some()) {
+            // All messages of a topic with a history wait for the archive.
+            state.add_reader(subscription, position.offset + 1);
+            on_active(beginning);
+            if let Some(caught_up) = state.go_on(subscription, operation) {
+                self.join(&life, &caught_up, || {});
+            }
+            return Ok(());
         }
+        self.join(&life, subscription, || {
+            on_active(beginning);
+            state.give_retained(subscription, operation);
+        });
         Ok(())
     }
 
@@ -80,17 +91,8 @@ impl<S: Send + Sync> Topic<S> {
     ) {
         let mut state = archive.lock();
         if let Some(caught_up) = state.go_on(subscription, operation) {
-            self.join(&caught_up);
+            self.join(&lock(&self.writer), &caught_up, || {});
         }
-    }
-
-    /// From now on the subscriber gets what is sent.
-    fn join(&self, subscription: &Arc<Subscription<S>>) {
-        let _life = lock(&self.writer);
-        let snapshot = self.snapshot_of(subscription);
-        let subscribers = snapshot.load().with(Arc::clone(subscription));
-        subscribers.confirm();
-        snapshot.store(Arc::new(subscribers));
     }
 
     /// Gives the retained message to a subscriber to a pattern, if there is one of no more than
