@@ -201,6 +201,36 @@ fn a_session_that_subscribes_itself_gets_replies_once() {
 }
 
 #[test]
+fn a_refused_subscription_leaves_the_brokers_own_as_they_are() {
+    let mut recording = Recording::with_limits(|limits| limits.session_subscriptions_max = 1);
+    recording.subscribe(2, "work", "/queue/work", AUTO).unwrap();
+    let reply_to = request(&mut recording, "/temp-queue/r");
+    let refused = recording.subscribe(1, "mine", "/temp-queue/r,/remote-temp-queue/x", AUTO);
+    let session_subscriptions_max = 1;
+    assert_eq!(refused, Err(SubscribeError::TooManySubscriptions { session_subscriptions_max }));
+    recording.send(&reply_to, "reply").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "reply")]));
+    recording.subscribe(1, "mine", "/temp-queue/r", AUTO).unwrap();
+    recording.disconnect(1);
+    recording.disconnect(2);
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
+fn a_subscription_refused_for_one_of_its_parts_leaves_the_brokers_own_as_they_are() {
+    let mut recording = Recording::new();
+    recording.subscribe(2, "work", "/queue/work", AUTO).unwrap();
+    let reply_to = request(&mut recording, "/temp-queue/r");
+    let refused = recording.subscribe(1, "mine", "/temp-queue/r,/remote-temp-queue/x", AUTO);
+    assert!(matches!(refused, Err(SubscribeError::NotOwn { .. })), "{refused:?}");
+    recording.send(&reply_to, "reply").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "reply")]));
+    recording.disconnect(1);
+    recording.disconnect(2);
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
 fn ids_of_the_brokers_own_subscriptions_are_reserved() {
     let mut recording = Recording::new();
     let refused = recording.subscribe(1, "/temp-queue/x", "/queue/a", AUTO);

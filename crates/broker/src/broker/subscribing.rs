@@ -12,6 +12,7 @@ use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::session::{Remains, Route, Routes, Session};
 use crate::sink::Sink;
+use crate::stomp::SubscriptionId;
 use crate::subscription::{
     Access, MissingQueue, Ownership, SessionKey, Subscribe, SubscribeOptions, Subscription,
 };
@@ -105,12 +106,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
         let session = self.sessions.find_or_insert(request.session);
         let mut routes = lock(&session.routes);
-        let replaced = replaced(&addresses, &mut routes);
-        self.check_request(&request, addresses.len(), &routes)?;
+        let replaced = replaced(&addresses, &routes);
+        self.check_request(&request, addresses.len(), &replaced, &routes)?;
         let places = addresses.into_iter();
         let places =
             places.map(|(called, it)| self.place(called, it, &request.options, &mut routes));
         let places = places.collect::<Result<Vec<_>, _>>()?;
+        // Nothing is refused any more until the operation, which detaches them.
+        let replaced = replaced.iter().flat_map(|id| routes.remove(id.as_str())).collect();
         let mut on_active = Some(on_active);
         let mut on_active = |beginning: Beginning| {
             if let Some(on_active) = on_active.take() {
@@ -242,18 +245,22 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         Ok(Place { kind, pattern, called, ownership, missing })
     }
 
+    /// Whether the session may have a subscription of so many parts, once those are gone that it
+    /// replaces, each of which has one part.
     pub(super) fn check_request(
         &self,
         request: &Subscribe<'_, S>,
         parts: usize,
+        replaced: &[SubscriptionId],
         routes: &Routes<S>,
     ) -> Result<(), SubscribeError> {
         let session_subscriptions_max = self.limits().session_subscriptions_max;
+        let others = routes.len().saturating_sub(replaced.len());
         if routes.is_disconnected() {
             Err(SubscribeError::Disconnected)
-        } else if routes.has_id(request.id.as_str()) {
+        } else if routes.has_id(request.id.as_str()) && !replaced.contains(&request.id) {
             Err(SubscribeError::DuplicateId { id: request.id.clone() })
-        } else if routes.len().saturating_add(parts) > session_subscriptions_max {
+        } else if others.saturating_add(parts) > session_subscriptions_max {
             Err(SubscribeError::TooManySubscriptions { session_subscriptions_max })
         } else {
             Ok(())
@@ -377,16 +384,15 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 }
 
-/// The subscriptions that the broker has made to temporary queues to which the session subscribes
-/// itself now.
-fn replaced<S>(addresses: &[(Destination, Address)], routes: &mut Routes<S>) -> Vec<Route<S>> {
-    let mut replaced = Vec::new();
-    for (called, address) in addresses {
-        if matches!(address, Address::Own(..)) && routes.by_id(called.as_str()).any(is_automatic) {
-            replaced.extend(routes.remove(called.as_str()));
-        }
-    }
-    replaced
+/// The ids of the subscriptions that the broker has made to temporary queues to which the session
+/// subscribes itself now.
+fn replaced<S>(addresses: &[(Destination, Address)], routes: &Routes<S>) -> Vec<SubscriptionId> {
+    let called = |id: &SubscriptionId| {
+        let is_own = |address: &Address| matches!(address, Address::Own(..));
+        addresses.iter().any(|(called, it)| called.as_str() == id.as_str() && is_own(it))
+    };
+    let automatic = routes.iter().filter(|route| is_automatic(route));
+    automatic.map(|route| &route.subscription.id).filter(|id| called(id)).cloned().collect()
 }
 
 /// Puts a subscription on record, and attaches it. What goes wrong changes nothing.

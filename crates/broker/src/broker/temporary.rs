@@ -122,7 +122,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     class,
                     options: SubscribeOptions::default(),
                 };
-                self.check_request(&request, 1, &routes)?;
+                self.check_request(&request, 1, &[], &routes)?;
                 let place = Place {
                     kind: kind.kind(),
                     pattern: DestinationPattern::exact(name.clone()),
@@ -143,10 +143,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     pub(super) fn end_temporary(&self, own: &[Destination], operation: &mut Operation<'_, S>) {
         for name in own {
             let Some(queue) = self.routing.queue(name) else { continue };
-            // Its consumers were those of the session, which are gone.
-            if queue.retire(operation).is_ok() {
-                self.routing.close(&DestinationPattern::exact(name.clone()), &queue);
-            }
+            // Its consumers were those of the session, which is gone.
+            queue.cancel(operation);
+            self.routing.close(&DestinationPattern::exact(name.clone()), &queue);
         }
     }
 }
