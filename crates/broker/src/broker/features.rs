@@ -424,6 +424,27 @@ fn operators_purge_delete_and_move() {
 }
 
 #[test]
+fn who_waits_for_room_is_told_when_the_queue_ends() {
+    let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
+    recording.send("/queue/x", "1").unwrap();
+    recording.send("/queue/x", "2").unwrap_err();
+    let (queue, log) = (Destination::parse("/queue/x").unwrap(), &mut recording.log);
+    recording.broker.delete_queue(now(), &queue, Consumers::Keep, log).unwrap();
+    assert_eq!(recording.log.rooms, 1);
+
+    let durable = [("durable-subscription-name", "one")];
+    recording.subscribe_to(1, "/topic/t", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    recording.send("/topic/t", "1").unwrap();
+    recording.send("/topic/t", "2").unwrap_err();
+    let (owner, name) = ("owner".into(), "one".into());
+    let name = DurableName { owner, name, sharing: Sharing::One };
+    recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
+    assert_eq!(recording.log.rooms, 2);
+    recording.send("/topic/t", "2").unwrap();
+}
+
+#[test]
 fn persistent_messages_are_stored_until_they_are_settled() {
     let mut recording = Recording::new();
     let persistent = [("persistent", "true")];

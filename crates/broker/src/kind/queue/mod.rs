@@ -585,6 +585,10 @@ impl<S> State<S> {
         self.life = Life::Retired;
         self.backlog.drain();
         self.journal.close(operation);
+        // Whoever waits for room finds another queue of the name, or none.
+        if std::mem::replace(&mut self.refused, Refused::Nothing) == Refused::Something {
+            operation.sink.has_room(&self.name);
+        }
     }
 
     fn next_queued(&mut self, message: &Arc<Message>, now: Timestamp) -> Queued {
