@@ -163,9 +163,9 @@ impl Server {
 
     /// What is going to be delivered must be known to have been.
     fn prepare_subscribe(&mut self, now: Now, key: u64, subscribe: Subscribe) {
-        let options = self.subscribe_options(key, &subscribe);
+        let Some(request) = self.subscribe_request(key, &subscribe) else { return };
         let ((), batch) = self.operate(now, |broker, sink| {
-            broker.prepare_subscribe(now.timestamp, &subscribe.destination, &options, sink);
+            broker.prepare_subscribe(now.timestamp, &request, sink);
         });
         let is_failing = self.storage != Storage::Available;
         let Some(session) = self.sessions.get_mut(&key) else { return };
@@ -183,21 +183,11 @@ impl Server {
             return;
         };
         let Some(subscribe) = session.subscribing.take() else { return };
-        let Some(version) = session.stomp.version() else { return };
         if let Some(receipt) = subscribe.receipt.clone() {
             session.stomp.receipt(receipt);
             session.transmit(now.instant);
         }
-        let options = self.subscribe_options(key, &subscribe);
-        let request = broker::Subscribe {
-            session: SessionKey(key),
-            subscriber: key,
-            class: EncodingClass::stomp(version, subscribe.id.on_wire()),
-            id: subscribe.id,
-            destination: &subscribe.destination,
-            ack: subscribe.ack,
-            options,
-        };
+        let Some(request) = self.subscribe_request(key, &subscribe) else { return };
         let (subscribed, _) = self
             .operate(now, |broker, sink| broker.subscribe(now.timestamp, request, |_| {}, sink));
         if let Err(error) = subscribed {
@@ -205,11 +195,23 @@ impl Server {
         }
     }
 
-    fn subscribe_options(&self, key: u64, subscribe: &Subscribe) -> SubscribeOptions {
-        let owner = self.sessions.get(&key).map_or("", |session| &session.owner);
-        let options =
-            SubscribeOptions::from_headers(&subscribe.headers, subscribe.id.as_str(), owner);
-        options.expect("clients ask for what there is")
+    fn subscribe_request<'a>(
+        &self,
+        key: u64,
+        subscribe: &'a Subscribe,
+    ) -> Option<broker::Subscribe<'a, u64>> {
+        let session = self.sessions.get(&key)?;
+        let Subscribe { id, headers, .. } = subscribe;
+        let options = SubscribeOptions::from_headers(headers, id.as_str(), &session.owner);
+        Some(broker::Subscribe {
+            session: SessionKey(key),
+            subscriber: key,
+            class: EncodingClass::stomp(session.stomp.version()?, id.on_wire()),
+            id: id.clone(),
+            destination: &subscribe.destination,
+            ack: subscribe.ack,
+            options: options.expect("clients ask for what there is"),
+        })
     }
 
     fn settle(&mut self, now: Now, key: u64, ack: &Acknowledge, nack: Option<NackAction>) {

@@ -6,10 +6,10 @@ use crate::destination::Destination;
 use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
-use crate::recording::{Recording, now, sender, to};
+use crate::recording::{Recording, now, request, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
-use crate::subscription::{DurableName, Sharing, SubscribeOptions};
+use crate::subscription::{DurableName, Sharing, Subscribe, SubscribeOptions};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -277,19 +277,50 @@ fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
     assert_eq!(recording.broker.stats(), Default::default());
 }
 
+/// A request for the durable subscription `news` of somebody.
+fn news(session: u64, id: &str, destination: &'static str) -> Subscribe<'static, u64> {
+    let headers = Headers::from([("activemq.subscriptionName", "news")]);
+    let options = SubscribeOptions::from_headers(&headers, id, "owner").unwrap();
+    Subscribe { options, ..request(session, id, destination, AUTO) }
+}
+
+#[test]
+fn a_subscription_that_is_refused_neither_makes_nor_ends_a_durable_one() {
+    let mut recording = Recording::with_limits(|limits| limits.session_subscriptions_max = 1);
+    recording.subscribe(1, "a", "/topic/x", AUTO).unwrap();
+    let check = |recording: &mut Recording, request: Subscribe<'_, u64>| {
+        recording.broker.prepare_subscribe(now(), &request, &mut recording.log);
+        let (broker, log) = (&recording.broker, &mut recording.log);
+        broker.subscribe(now(), request, |_| {}, log).unwrap_err();
+        assert!(recording.log.changes.is_empty(), "{:?}", recording.log.changes);
+    };
+    check(&mut recording, news(1, "b", "/topic/a"));
+    check(&mut recording, news(1, "a", "/topic/a"));
+    check(&mut recording, news(2, "/temp-queue/x", "/topic/a"));
+    assert_eq!(recording.stats("/dsub/owner/news"), None);
+    recording
+        .broker
+        .subscribe(now(), news(2, "a", "/topic/a"), |_| {}, &mut recording.log)
+        .unwrap();
+    recording.disconnect(2);
+    recording.send("/topic/a", "kept").unwrap();
+    recording.log.changes.clear();
+    check(&mut recording, news(1, "b", "/topic/b"));
+    assert_eq!(recording.stats("/dsub/owner/news").unwrap().ready, 1);
+}
+
 #[test]
 fn a_durable_subscription_is_there_to_be_stored_before_it_is_confirmed() {
     let mut recording = Recording::new();
-    let headers = Headers::from([("activemq.subscriptionName", "news")]);
-    let options = SubscribeOptions::from_headers(&headers, "a", "owner").unwrap();
-    let mut prepare = || {
-        recording.broker.prepare_subscribe(now(), "/topic/a", &options, &mut recording.log);
+    let mut prepare = |session| {
+        let request = news(session, "a", "/topic/a");
+        recording.broker.prepare_subscribe(now(), &request, &mut recording.log);
         std::mem::take(&mut recording.log.changes)
     };
-    let changes = prepare();
+    let changes = prepare(1);
     assert!(matches!(changes[..], [Change::Open { .. }, ..]), "{changes:?}");
     // Whoever shares it waits for the same.
-    assert!(!prepare().is_empty());
+    assert!(!prepare(2).is_empty());
     recording.send("/topic/a", "meanwhile").unwrap();
     recording.subscribe_to(1, "/topic/a", AUTO, &[("activemq.subscriptionName", "news")]).unwrap();
     assert_eq!(recording.bodies(), to(&[(1, "meanwhile")]));
@@ -512,8 +543,8 @@ fn what_comes_while_a_subscription_waits_for_the_store_is_covered_by_its_mark() 
     message.write_record(&mut record);
     stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
     recording.broker.recover(now(), vec![stored], &mut recording.log).unwrap();
-    let options = SubscribeOptions::default();
-    recording.broker.prepare_subscribe(now(), "/queue/x", &options, &mut recording.log);
+    let subscribe = request(1, "a", "/queue/x", INDIVIDUAL);
+    recording.broker.prepare_subscribe(now(), &subscribe, &mut recording.log);
     recording.send_with(0, "/queue/x", &persistent, "new").unwrap();
     let changes = std::mem::take(&mut recording.log.changes);
     assert_eq!(changes.iter().map(kind).collect::<Vec<_>>(), ["mark", "put"]);

@@ -30,40 +30,42 @@ pub(super) struct Place {
     pub(super) missing: MissingQueue,
 }
 
+/// A subscription that its session may have.
+struct Admitted {
+    /// A place for each destination.
+    places: Vec<Place>,
+    /// The ids of the subscriptions whose place it takes: the broker's own to temporary queues.
+    replaced: Vec<SubscriptionId>,
+}
+
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Prepares a subscription. Whatever this records has to be stored before
-    /// [`subscribe`](Self::subscribe) is called; where it records nothing, there is nothing to wait
-    /// for.
+    /// [`subscribe`](Self::subscribe) is called with the same request; where it records nothing, there
+    /// is nothing to wait for.
     ///
     /// What is delivered to the subscription must be known to have been delivered, should the server
     /// end. And a durable subscription must be there when its RECEIPT is: it is made here, and gets
-    /// messages from here on.
+    /// messages from here on. A request that `subscribe` will refuse to the session changes nothing.
     pub fn prepare_subscribe(
         &self,
         now: Timestamp,
-        destination: &str,
-        options: &SubscribeOptions,
+        request: &Subscribe<'_, S>,
         sink: &mut dyn Sink<S>,
     ) {
-        let Ok(destination) = Destination::parse(destination) else { return };
-        let addresses = self.addresses_of(&destination, options.routing_type);
-        let addresses = addresses.unwrap_or_default();
-        if options.access == Access::Browse {
+        if request.options.access == Access::Browse {
             return;
         }
-        let is_one = addresses.len() == 1;
+        let session = self.sessions.find_or_insert(request.session);
+        let mut routes = lock(&session.routes);
+        // What is wrong with it is told to whoever subscribes.
+        let Ok(Admitted { places, .. }) = self.admit(request, &mut routes) else { return };
+        let is_one = places.len() == 1;
         self.operate(now, sink, |operation| {
-            for (_, address) in addresses {
-                let queue = match (address, &options.durable) {
-                    (Address::Queue(name) | Address::ExistingQueue(name), _) => {
-                        self.routing.queue(&name)
-                    }
-                    (Address::Topic(name), Some(durable)) if is_one => {
-                        let pattern = DestinationPattern::of(name).ok();
-                        // What is wrong with it is told to whoever subscribes.
-                        pattern.and_then(|pattern| {
-                            self.make_durable(durable, &pattern, options, operation).ok()
-                        })
+            for Place { kind, pattern, .. } in places {
+                let queue = match (kind, &request.options.durable) {
+                    (Kind::Queue, _) => self.routing.queue(pattern.name()),
+                    (Kind::Topic, Some(durable)) if is_one => {
+                        self.make_durable(durable, &pattern, &request.options, operation).ok()
                     }
                     _ => None,
                 };
@@ -98,20 +100,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         on_active: impl FnOnce(Beginning),
         sink: &mut dyn Sink<S>,
     ) -> Result<(), SubscribeError> {
-        let destination =
-            Destination::parse(request.destination).map_err(SubscribeError::InvalidDestination)?;
-        let addresses = self.addresses_of(&destination, request.options.routing_type)?;
-        if request.class.subscription.as_ref().is_some_and(|id| is_reserved(id.as_str())) {
-            return Err(SubscribeError::ReservedId { id: request.id });
-        }
         let session = self.sessions.find_or_insert(request.session);
         let mut routes = lock(&session.routes);
-        let replaced = replaced(&addresses, &routes);
-        self.check_request(&request, addresses.len(), &replaced, &routes)?;
-        let places = addresses.into_iter();
-        let places =
-            places.map(|(called, it)| self.place(called, it, &request.options, &mut routes));
-        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let Admitted { places, replaced } = self.admit(&request, &mut routes)?;
         // Nothing is refused any more until the operation, which detaches them.
         let replaced = replaced.iter().flat_map(|id| routes.remove(id.as_str())).collect();
         let mut on_active = Some(on_active);
@@ -189,6 +180,25 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             self.end_temporary(&own, operation);
         });
+    }
+
+    /// Finds out where a subscription is to be attached that the session may have.
+    fn admit(
+        &self,
+        request: &Subscribe<'_, S>,
+        routes: &mut Routes<S>,
+    ) -> Result<Admitted, SubscribeError> {
+        let destination =
+            Destination::parse(request.destination).map_err(SubscribeError::InvalidDestination)?;
+        let addresses = self.addresses_of(&destination, request.options.routing_type)?;
+        if request.class.subscription.as_ref().is_some_and(|id| is_reserved(id.as_str())) {
+            return Err(SubscribeError::ReservedId { id: request.id.clone() });
+        }
+        let replaced = replaced(&addresses, routes);
+        self.check_request(request, addresses.len(), &replaced, routes)?;
+        let addresses = addresses.into_iter();
+        let places = addresses.map(|(called, it)| self.place(called, it, &request.options, routes));
+        Ok(Admitted { places: places.collect::<Result<_, _>>()?, replaced })
     }
 
     /// What the destination stands for, or each of several: as it was written, and what that means.

@@ -28,7 +28,6 @@ impl StompSession {
             Err(error) => return self.refuse_subscription(&id, &error, receipt),
         };
         options.member.get_or_insert_default().user.clone_from(&self.user);
-        self.prepare_subscribe(session, &destination, &options).await;
         let class = EncodingClass::stomp(version, id.on_wire());
         let request = broker::Subscribe {
             session: self.key,
@@ -39,6 +38,7 @@ impl StompSession {
             class,
             options,
         };
+        self.prepare_subscribe(session, &request).await;
         // The receipt goes out while the subscription becomes active, before any of its messages.
         let server = &mut self.server;
         let mut confirm = |receipt: Option<ReceiptId>, beginning: &Beginning| {
@@ -82,12 +82,11 @@ impl StompSession {
     async fn prepare_subscribe(
         &mut self,
         session: &Session,
-        destination: &str,
-        options: &SubscribeOptions,
+        request: &broker::Subscribe<'_, Session>,
     ) {
         let Some(journal) = self.shared.hub.journal().cloned() else { return };
         let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
-            broker.prepare_subscribe(clock::now(), destination, options, sink);
+            broker.prepare_subscribe(clock::now(), request, sink);
         });
         if let (Some(batch), Some(version)) = (batch, self.server.version()) {
             let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
