@@ -62,7 +62,8 @@ impl Server {
         loop {
             self.go_on_subscribing(now, key);
             let Some(session) = self.sessions.get_mut(&key) else { return };
-            if session.subscribing.is_some() || session.life == Life::Ending {
+            if session.subscribing.is_some() || session.is_held_up() || session.life == Life::Ending
+            {
                 return;
             }
             let event = session.stomp.poll_event();
@@ -90,7 +91,15 @@ impl Server {
         self.operate(now, |broker, sink| broker.disconnect(now.timestamp, SessionKey(key), sink));
     }
 
-    /// The client has read enough.
+    /// The client has read enough for more of what was held back to leave.
+    pub(crate) fn release(&mut self, now: Now, key: u64) {
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.release(now.instant);
+        }
+        self.advance(now, key);
+    }
+
+    /// The client has read enough for queues to go on.
     pub(crate) fn resume(&mut self, now: Now, key: u64) {
         self.operate(now, |broker, sink| broker.resume(now.timestamp, SessionKey(key), sink));
     }
@@ -107,7 +116,7 @@ impl Server {
         let keys: Vec<u64> = self.sessions.keys().copied().collect();
         for key in keys {
             if let Some(session) = self.sessions.get_mut(&key) {
-                session.release(now.instant, number);
+                session.handle_stored(now.instant, number);
             }
             self.advance(now, key);
         }

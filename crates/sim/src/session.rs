@@ -14,6 +14,9 @@ const WINDOW: usize = 600;
 const BACKLOG: usize = 1500;
 const OUTBOX_MAX: usize = 60_000;
 
+/// How many octets may wait for the disk before nothing more is taken from the client.
+const HELD_MAX: usize = 1000;
+
 /// What the server has of one connection.
 #[derive(Debug)]
 pub(crate) struct ServerSession {
@@ -76,10 +79,28 @@ impl ServerSession {
     }
 
     /// All batches up to this one are stored.
-    pub(crate) fn release(&mut self, now: Instant, stored: BatchNumber) {
-        while let Some(frame) = self.held.release(stored) {
+    pub(crate) fn handle_stored(&mut self, now: Instant, stored: BatchNumber) {
+        self.held.handle_stored(stored);
+        self.release(now);
+    }
+
+    /// Sends what may leave, as far as the client reads.
+    pub(crate) fn release(&mut self, now: Instant) {
+        while !self.is_backlogged()
+            && let Some(frame) = self.held.release()
+        {
             self.send(now, frame);
         }
+    }
+
+    /// Whether something that was held back may leave now.
+    pub(crate) fn can_release(&self) -> bool {
+        !self.is_backlogged() && self.held.first().is_some()
+    }
+
+    /// Whether so much waits for the disk that nothing more is taken from the client.
+    pub(crate) fn is_held_up(&self) -> bool {
+        self.held.octets() > HELD_MAX
     }
 
     /// What the session waits for could not be stored.

@@ -483,6 +483,10 @@ impl World {
                 self.send_down(key, packet);
                 continue;
             }
+            if session.can_release() {
+                server.release(now, key);
+                continue;
+            }
             if session.is_paused && !session.is_backlogged() {
                 session.is_paused = false;
                 server.resume(now, key);

@@ -3,11 +3,15 @@
 
 mod support;
 
+use std::sync::{Arc, Condvar, Mutex};
+
 use support::{Raw, Running, serve};
 use tidings::App;
 use tidings::broker::Limits;
-use tidings::messaging::Outgoing;
+use tidings::messaging::{Messenger, Outgoing, SessionEvent};
+use tidings::server::{SockJsOptions, StompOptions};
 use tidings::store::{Batch, MemoryStore, Recovered, Store, StoreError, StoreFault};
+use tokio::sync::mpsc;
 
 async fn start(store: impl Store + 'static) -> Running {
     serve(App::builder().stomp("/stomp").store(store).build().unwrap()).await
@@ -95,6 +99,102 @@ async fn a_durable_subscription_outlives_the_server() {
     assert!(message.contains("destination:/topic/n.x\n"), "{message}");
 }
 
+/// A store whose commits wait until it is opened.
+#[derive(Clone, Default)]
+struct Gated {
+    inner: MemoryStore,
+    gate: Arc<(Mutex<bool>, Condvar)>,
+}
+
+impl Gated {
+    fn open(&self) {
+        *self.gate.0.lock().unwrap() = true;
+        self.gate.1.notify_all();
+    }
+}
+
+impl Store for Gated {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.inner.recover()
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        let closed = |open: &mut bool| !*open;
+        drop(self.gate.1.wait_while(self.gate.0.lock().unwrap(), closed).unwrap());
+        self.inner.commit(batch)
+    }
+}
+
+/// A message whose receipt waits for the store, and `count` to `/topic/t` with receipts behind it.
+fn one_to_store_and_many(count: usize) -> String {
+    let sends = (1..=count)
+        .map(|number| format!("SEND\ndestination:/topic/t\nreceipt:r{number}\n\n{number}\0"));
+    send("first") + &sends.collect::<String>()
+}
+
+async fn listener(server: &Running) -> Raw {
+    let mut listener = client(server).await;
+    listener.write("SUBSCRIBE\nid:s\ndestination:/topic/t\nreceipt:s\n\n\0").await;
+    listener.read_until("receipt-id:s\n\n\0").await;
+    listener
+}
+
+#[tokio::test]
+async fn a_client_whose_receipts_wait_is_not_listened_to_beyond_a_limit() {
+    let store = Gated::default();
+    let options = StompOptions { held_octets_max: 500, ..StompOptions::default() };
+    let app = App::builder().stomp("/stomp").stomp_options(options).store(store.clone());
+    let app = app.build().unwrap();
+    let messenger = app.messenger().clone();
+    let server = serve(app).await;
+    let mut listener = listener(&server).await;
+    let mut publisher = client(&server).await;
+    publisher.write(one_to_store_and_many(200)).await;
+    listener.read_until("\n3\0").await;
+    messenger.send("/topic/t", "meanwhile").await.unwrap();
+    let before = listener.read_until("meanwhile\0").await;
+    // Each receipt counts for more than 64.
+    assert!(before.matches("MESSAGE").count() < 8, "{before}");
+    store.open();
+    listener.read_until("\n200\0").await;
+    publisher.read_until("receipt-id:r200\n\n\0").await;
+    server.stop().await.unwrap();
+}
+
+/// A request of a SockJS session, and the body of its answer.
+async fn post(server: &Running, path: &str, body: &str) -> String {
+    let mut connection = Raw::connect(server.http).await;
+    let head = format!("POST /stomp/0/s/{path} HTTP/1.1\r\nHost: h\r\nConnection: close\r\n");
+    connection.write(format!("{head}Content-Length: {}\r\n\r\n{body}", body.len())).await;
+    let answer = connection.read_to_end().await;
+    answer.split_once("\r\n\r\n").unwrap().1.to_owned()
+}
+
+/// A SockJS client that polls has nowhere to get receipts from most of the time.
+#[tokio::test]
+async fn receipts_that_have_waited_leave_as_the_client_reads() {
+    let store = Gated::default();
+    let options = SockJsOptions { queue_messages_max: 4, ..SockJsOptions::default() };
+    let app = App::builder().stomp_with_options("/stomp", options).store(store.clone());
+    let server = serve(app.build().unwrap()).await;
+    let mut listener = listener(&server).await;
+    post(&server, "xhr", "").await;
+    let stomp = |frames: &str| format!("[{frames:?}]").replace("\\0", "\\u0000");
+    let connect = "CONNECT\naccept-version:1.2\nhost:x\n\n\0";
+    post(&server, "xhr_send", &stomp(connect)).await;
+    assert!(post(&server, "xhr", "").await.contains("CONNECTED"));
+    post(&server, "xhr_send", &stomp(&one_to_store_and_many(50))).await;
+    listener.read_until("\n50\0").await;
+    store.open();
+    let mut read = String::new();
+    while !read.contains("receipt-id:r50") {
+        read += &post(&server, "xhr", "").await;
+        assert!(!read.contains("c["), "the session was closed: {read}");
+    }
+    assert_eq!(read.matches("receipt-id:").count(), 51, "{read}");
+    server.stop().await.unwrap();
+}
+
 /// A disk without room.
 struct Full;
 
@@ -116,6 +216,27 @@ async fn whoever_waits_for_what_cannot_be_stored_is_told_why() {
     let error = client.read_to_end().await;
     assert!(error.contains("message:cannot store") && error.contains("no room left"), "{error}");
     assert!(!error.contains("RECEIPT"), "{error}");
+}
+
+#[tokio::test]
+async fn nobody_subscribes_to_what_cannot_be_stored() {
+    let (tell, mut told) = mpsc::unbounded_channel();
+    let listen = move |event: SessionEvent, _: Messenger| {
+        tell.send(event).unwrap();
+        async {}
+    };
+    let app = App::builder().stomp("/stomp").store(Full).session_listener(listen);
+    let server = serve(app.build().unwrap()).await;
+    let mut client = client(&server).await;
+    client
+        .write(
+            "SUBSCRIBE\nid:1\ndestination:/topic/n\nactivemq.subscriptionName:n\nreceipt:s\n\n\0",
+        )
+        .await;
+    let error = client.read_to_end().await;
+    assert!(error.contains("message:cannot store") && !error.contains("RECEIPT"), "{error}");
+    assert!(matches!(told.recv().await, Some(SessionEvent::Connected { .. })));
+    assert!(matches!(told.recv().await, Some(SessionEvent::Disconnected { .. })));
 }
 
 #[tokio::test]

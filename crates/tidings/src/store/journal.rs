@@ -60,10 +60,10 @@ enum Life {
 /// Somebody who waits for batches to be stored.
 pub(crate) trait Awaiting: Send + Sync {
     /// All batches up to this one are stored. Whether it waits for more.
-    fn committed(&self, number: BatchNumber) -> Waits;
+    fn committed(self: Arc<Self>, number: BatchNumber) -> Waits;
 
     /// What is waited for could not be stored now. It is not told anything more.
-    fn failed(&self, error: &StoreError);
+    fn failed(self: Arc<Self>, error: &StoreError);
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -261,7 +261,7 @@ impl Journal {
         // Everything for one peer goes into one write.
         let _turn = TurnGuard::enter();
         let mut still = waiting;
-        still.retain(|awaiting| awaiting.committed(number) == Waits::ForMore);
+        still.retain(|awaiting| Arc::clone(awaiting).committed(number) == Waits::ForMore);
         self.lock().waiting.append(&mut still);
     }
 

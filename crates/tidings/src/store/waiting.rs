@@ -31,7 +31,7 @@ impl Waiting {
 }
 
 impl Awaiting for Waiting {
-    fn committed(&self, number: BatchNumber) -> Waits {
+    fn committed(self: Arc<Self>, number: BatchNumber) -> Waits {
         if number < self.number {
             return Waits::ForMore;
         }
@@ -39,7 +39,7 @@ impl Awaiting for Waiting {
         Waits::NoLonger
     }
 
-    fn failed(&self, error: &StoreError) {
+    fn failed(self: Arc<Self>, error: &StoreError) {
         self.tell(Err(error.fault()));
     }
 }

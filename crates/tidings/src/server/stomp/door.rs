@@ -49,6 +49,7 @@ pub(super) struct Shared {
     pub(super) options: Arc<ServerOptions>,
     pub(super) authenticator: Option<Box<dyn AnyAuthenticator>>,
     pub(super) authentication_timeout: Duration,
+    pub(super) held_octets_max: usize,
     /// The turns at the authenticator.
     pub(super) authentications: Semaphore,
 }
@@ -68,6 +69,7 @@ impl StompDoor {
             options: Arc::new(options.session_options()),
             authenticator,
             authentication_timeout: options.authentication_timeout,
+            held_octets_max: options.held_octets_max,
             authentications: Semaphore::new(turns),
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));

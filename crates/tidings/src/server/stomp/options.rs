@@ -46,6 +46,11 @@ pub struct StompOptions {
     /// How many clients an authenticator is asked about at a time. At least one. Default: 64.
     pub authentications_max: usize,
 
+    /// Octets of the frames of one session, 64 for each included, that wait until what they are for is
+    /// stored: receipts, and whatever comes behind them. Beyond that nothing more is taken from the
+    /// client until the store is done. Without a store nothing waits. Default: 256 KiB.
+    pub held_octets_max: usize,
+
     /// The virtual hosts that clients may name in CONNECT. One that names none, or `/` as those of RabbitMQ
     /// do, is let in anyway. Empty for any host. Default: any.
     pub hosts: Vec<String>,
@@ -103,6 +108,7 @@ impl Default for StompOptions {
             connect_timeout,
             authentication_timeout: Duration::from_secs(10),
             authentications_max: 64,
+            held_octets_max: 256 * 1024,
             hosts,
             strict,
             error_keeps_connection,

@@ -4,27 +4,36 @@ use bytes::Bytes;
 use tidings_broker::HeldBack;
 use tidings_stomp::{Error, ReceiptId, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
+use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
 use super::outgoing::message_for;
 use super::session::StompSession;
-use crate::endpoint::Session;
+use crate::endpoint::{SendError, Session};
+use crate::net::TurnGuard;
 use crate::store::{Awaiting, BatchNumber, Journal, StoreError, Waits};
 
 /// Frames of one session that must not leave before something is stored: RECEIPTs, and whatever the
 /// session has said since.
+///
+/// They leave as the client reads: what finds no room in the outbox stays here, and a task of its own
+/// sends it when there is some.
 pub(super) struct HeldFrames {
     session: Session,
     version: Version,
     held: Mutex<Held>,
-    /// Told when nothing is held any more.
-    released: Notify,
+    /// Told when frames have left, or never will.
+    changed: Notify,
+    /// That of the session: the journal's thread has none.
+    runtime: Handle,
 }
 
 #[derive(Default)]
 struct Held {
     frames: HeldBack<Bytes>,
     registration: Registration,
+    release: Release,
+    life: Life,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -35,24 +44,50 @@ enum Registration {
     WithJournal,
 }
 
+/// Who sends what may leave.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Release {
+    /// Whoever says that it is stored.
+    #[default]
+    AtOnce,
+    /// A task, as the client reads.
+    WhenThereIsRoom,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Life {
+    #[default]
+    Running,
+    /// The session ends without what was held.
+    Over,
+}
+
+/// The session is over: nothing that is held leaves any more.
+#[derive(Debug)]
+pub(super) struct Over;
+
 impl HeldFrames {
+    /// To be called on the runtime of the session.
     pub(super) fn new(session: Session, version: Version) -> Arc<Self> {
-        let held = Mutex::default();
-        Arc::new(Self { session, version, held, released: Notify::new() })
+        let (held, changed, runtime) = (Mutex::default(), Notify::new(), Handle::current());
+        Arc::new(Self { session, version, held, changed, runtime })
     }
 
     /// Holds a frame back until a batch is stored, and all that were held back before it have left.
     pub(super) fn hold(self: &Arc<Self>, journal: &Journal, number: BatchNumber, frame: Bytes) {
         let mut held = self.lock();
+        if held.life == Life::Over {
+            return;
+        }
         held.frames.hold(number, frame);
         if held.registration == Registration::WithJournal {
             return;
         }
         held.registration = Registration::WithJournal;
         drop(held);
-        // It is the only one that is held then, so nothing waits for more.
+        // What is held before it is stored already, so nothing waits for more.
         if let Err(committed) = journal.wait_for(number, Arc::clone(self) as _) {
-            self.committed(committed);
+            Arc::clone(self).committed(committed);
         }
     }
 
@@ -70,25 +105,91 @@ impl HeldFrames {
     }
 
     /// Waits until nothing is held back.
-    pub(super) async fn released(&self) {
+    pub(super) async fn released(&self) -> Result<(), Over> {
+        self.until(|frames| frames.is_empty()).await
+    }
+
+    /// Whether more than that is held back.
+    pub(super) fn exceeds(&self, octets_max: usize) -> bool {
+        self.lock().frames.octets() > octets_max
+    }
+
+    /// Waits until no more than that is held back.
+    pub(super) async fn shrunk_to(&self, octets_max: usize) -> Result<(), Over> {
+        self.until(|frames| frames.octets() <= octets_max).await
+    }
+
+    async fn until(&self, holds: impl Fn(&HeldBack<Bytes>) -> bool) -> Result<(), Over> {
         loop {
-            let released = self.released.notified();
-            if self.lock().frames.is_empty() || !self.session.is_open() {
-                return;
+            let changed = self.changed.notified();
+            {
+                let held = self.lock();
+                if held.life == Life::Over || !self.session.is_open() {
+                    return Err(Over);
+                }
+                if holds(&held.frames) {
+                    return Ok(());
+                }
             }
-            released.await;
+            changed.await;
         }
     }
 
-    fn send(&self, frame: Bytes) {
-        // Somebody waits for a batch, and has nothing to say.
-        if frame.is_empty() {
+    /// Sends what may leave, if nobody does so already.
+    fn release(self: &Arc<Self>, held: &mut Held) {
+        if held.release == Release::WhenThereIsRoom {
             return;
         }
-        if self.session.try_send(message_for(&self.session, frame)).is_err() {
-            let reason = "no room for a receipt";
-            self.session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+        self.send_what_fits(held);
+        if held.frames.first().is_some() {
+            held.release = Release::WhenThereIsRoom;
+            self.runtime.spawn(Arc::clone(self).send_when_there_is_room());
         }
+    }
+
+    /// A client that does not read at all is given up by its door, which ends this too.
+    async fn send_when_there_is_room(self: Arc<Self>) {
+        loop {
+            self.session.link().drained().await;
+            let _turn = TurnGuard::enter();
+            let mut held = self.lock();
+            if !self.session.is_open() {
+                *held = Held { life: Life::Over, ..Held::default() };
+                return self.changed.notify_waiters();
+            }
+            self.send_what_fits(&mut held);
+            if held.frames.first().is_none() {
+                held.release = Release::AtOnce;
+                return;
+            }
+        }
+    }
+
+    /// Leaves half of the outbox to others: whoever finds it full takes the client for a slow one.
+    fn send_what_fits(&self, held: &mut Held) {
+        let link = self.session.link();
+        while let Some(frame) = held.frames.first() {
+            if link.is_backlogged() {
+                // Perhaps only because nobody has offered the client what there is.
+                link.flush();
+                if link.is_backlogged() {
+                    break;
+                }
+            }
+            if self.send(frame.clone()) == Err(SendError::Full) {
+                break;
+            }
+            held.frames.release();
+        }
+        self.changed.notify_waiters();
+    }
+
+    fn send(&self, frame: Bytes) -> Result<(), SendError> {
+        // Somebody waits for a batch, and has nothing to say.
+        if frame.is_empty() {
+            return Ok(());
+        }
+        self.session.try_send(message_for(&self.session, frame))
     }
 
     fn lock(&self) -> MutexGuard<'_, Held> {
@@ -97,36 +198,47 @@ impl HeldFrames {
 }
 
 impl Awaiting for HeldFrames {
-    fn committed(&self, number: BatchNumber) -> Waits {
+    fn committed(self: Arc<Self>, number: BatchNumber) -> Waits {
         let mut held = self.lock();
-        while let Some(frame) = held.frames.release(number) {
-            self.send(frame);
+        held.frames.handle_stored(number);
+        self.release(&mut held);
+        if held.frames.waits() {
+            return Waits::ForMore;
         }
-        if held.frames.is_empty() {
-            *held = Held::default();
-            self.released.notify_waiters();
-            return Waits::NoLonger;
-        }
-        Waits::ForMore
+        held.registration = Registration::None;
+        Waits::NoLonger
     }
 
-    fn failed(&self, error: &StoreError) {
-        *self.lock() = Held::default();
+    fn failed(self: Arc<Self>, error: &StoreError) {
+        // Nobody goes on as if it were stored, from now on.
+        *self.lock() = Held { life: Life::Over, ..Held::default() };
         let advice = "It may still be stored later. Send it again once the server can store.";
         let body = format!("What you sent is not stored: {}. {advice}\n", error.public());
         let mut frame = Vec::new();
         encode(&Error::new("cannot store", body).to_frame(), self.version, &mut frame);
-        self.send(frame.into());
+        // A client that does not read is closed without a word.
+        let _ = self.send(frame.into());
         self.session.close(CloseReason::truncated(CloseCode::PROTOCOL_ERROR, "cannot store"));
-        self.released.notify_waiters();
+        self.changed.notify_waiters();
     }
 }
 
 impl StompSession {
     /// Waits until no frame waits for the store.
-    pub(super) async fn released(&self) {
-        if let Some(held) = &self.held {
-            held.released().await;
+    pub(super) async fn released(&self) -> Result<(), Over> {
+        match &self.held {
+            Some(held) => held.released().await,
+            None => Ok(()),
+        }
+    }
+
+    /// Waits until what waits for the store is so little that more may come.
+    pub(super) async fn room_to_hold(&self) -> Result<(), Over> {
+        let octets_max = self.shared.held_octets_max;
+        match self.held.as_ref().filter(|held| held.exceeds(octets_max)) {
+            // Boxed, so that a future that need not wait is small.
+            Some(held) => Box::pin(held.shrunk_to(octets_max)).await,
+            None => Ok(()),
         }
     }
 

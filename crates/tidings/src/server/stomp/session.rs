@@ -38,6 +38,9 @@ impl StompSession {
     /// the one before it is done with.
     async fn handle_events(&mut self, session: &Session) -> Result<(), EndpointError> {
         loop {
+            if self.room_to_hold().await.is_err() {
+                return Ok(());
+            }
             let event = self.server.poll_event();
             self.transmit(session).await?;
             let Some(event) = event else { break };
@@ -45,7 +48,8 @@ impl StompSession {
             self.transmit(session).await?;
         }
         if self.server.is_closed() {
-            Box::pin(self.released()).await;
+            // It may be over already.
+            let _ = Box::pin(self.released()).await;
             session.close(self.close_reason());
         }
         Ok(())

@@ -8,7 +8,7 @@ use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, Subscription
 use tidings_websocket::{CloseCode, CloseReason};
 
 use super::outgoing::message_for;
-use super::receipts::HeldFrames;
+use super::receipts::{HeldFrames, Over};
 use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
@@ -38,7 +38,9 @@ impl StompSession {
             class,
             options,
         };
-        self.prepare_subscribe(session, &request).await;
+        if self.prepare_subscribe(session, &request).await.is_err() {
+            return;
+        }
         // The receipt goes out while the subscription becomes active, before any of its messages.
         let server = &mut self.server;
         let mut confirm = |receipt: Option<ReceiptId>, beginning: &Beginning| {
@@ -83,8 +85,8 @@ impl StompSession {
         &mut self,
         session: &Session,
         request: &broker::Subscribe<'_, Session>,
-    ) {
-        let Some(journal) = self.shared.hub.journal().cloned() else { return };
+    ) -> Result<(), Over> {
+        let Some(journal) = self.shared.hub.journal().cloned() else { return Ok(()) };
         let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
             broker.prepare_subscribe(clock::now(), request, sink);
         });
@@ -92,7 +94,7 @@ impl StompSession {
             let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
             held.hold(&journal, batch, Bytes::new());
         }
-        self.released().await;
+        self.released().await
     }
 
     /// A subscription to an application destination is answered by its handler, once, and is not

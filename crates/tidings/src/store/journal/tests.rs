@@ -42,12 +42,12 @@ impl Listener {
 }
 
 impl Awaiting for Listener {
-    fn committed(&self, number: BatchNumber) -> Waits {
+    fn committed(self: Arc<Self>, number: BatchNumber) -> Waits {
         self.told(Ok(number.0));
         Waits::ForMore
     }
 
-    fn failed(&self, error: &StoreError) {
+    fn failed(self: Arc<Self>, error: &StoreError) {
         self.told(Err(error.fault()));
     }
 }
