@@ -1,7 +1,5 @@
 use std::collections::BTreeMap;
 
-use tidings_broker::{Batch, Storage};
-
 use crate::client::{Connection, Seen};
 use crate::disk::Disk;
 use crate::door::{DoorKind, Packet};
@@ -31,8 +29,8 @@ pub(crate) struct World {
     server: Option<Server>,
     /// How many servers there have been.
     generation: u64,
-    /// What a commit that failed has left to store.
-    failed: Option<Batch>,
+    /// Whether commits are to be begun.
+    committing: Committing,
     clients: Vec<Client>,
     links: BTreeMap<u64, Link>,
     next_link: u64,
@@ -45,6 +43,13 @@ enum Mood {
     Stormy,
     /// What has been begun comes to its end.
     Calm,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Committing {
+    GoesOn,
+    /// One has failed, and is tried again later.
+    Waits,
 }
 
 struct Client {
@@ -122,7 +127,7 @@ impl World {
             disk,
             server,
             generation: 1,
-            failed: None,
+            committing: Committing::GoesOn,
             clients,
             links: BTreeMap::new(),
             next_link: 1,
@@ -227,7 +232,7 @@ impl World {
             Event::ClientNotices { link } => self.client_notices(link),
             Event::CommitEnds { generation } if generation == self.generation => self.commit_ends(),
             Event::CommitAgain { generation } if generation == self.generation => {
-                self.commit_again();
+                self.committing = Committing::GoesOn;
             }
             Event::Alarm { generation } if generation == self.generation => {
                 let now = self.now();
@@ -405,7 +410,7 @@ impl World {
         self.note(format_args!("the server crashes"));
         self.model.counts.crashes += 1;
         self.disk.crash(self.plan.plant, &mut self.random);
-        self.failed = None;
+        self.committing = Committing::GoesOn;
         self.generation += 1;
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.cut(link);
@@ -428,7 +433,8 @@ impl World {
             Ok(number) => server.handle_stored(now, number),
             Err((number, batch)) => {
                 server.handle_failure(now);
-                self.failed = Some(batch);
+                server.collector.give_back(batch);
+                self.committing = Committing::Waits;
                 self.model.counts.failures += 1;
                 self.note(format_args!("the commit of batch {} fails", number.0));
                 let generation = self.generation;
@@ -437,28 +443,15 @@ impl World {
         }
     }
 
-    /// What could not be stored is tried again, with what has come since.
-    fn commit_again(&mut self) {
-        let (Some(server), Some(mut batch)) = (&mut self.server, self.failed.take()) else {
-            return;
-        };
-        server.collector.close();
-        let (number, more) = server.collector.take_closed().expect("operations end at once here");
-        batch.append(more);
-        self.disk.begin(number, batch);
-        let generation = self.generation;
-        self.schedule.after(MILLISECOND, Event::CommitEnds { generation });
-    }
-
     /// Does what there is to do for the server after every event.
     fn pump(&mut self) {
         let now = self.now();
         let generation = self.generation;
         let Some(server) = &mut self.server else { return };
-        if self.disk.is_idle() && self.failed.is_none() && !server.collector.is_empty() {
-            server.collector.close();
-            let closed = server.collector.take_closed();
-            let (number, batch) = closed.expect("operations end at once here");
+        if self.disk.is_idle()
+            && self.committing == Committing::GoesOn
+            && let Some((number, batch)) = server.collector.next_batch()
+        {
             let delay = if batch.is_empty() { 0 } else { self.random.between(200, 20_000) };
             self.disk.begin(number, batch);
             self.schedule.after(delay, Event::CommitEnds { generation });
@@ -467,9 +460,6 @@ impl World {
             let time = self.schedule.time_of(at);
             self.schedule.at(time, Event::Alarm { generation });
         }
-        debug_assert!(
-            server.storage == Storage::Available || self.failed.is_some() || !self.disk.is_idle()
-        );
         for key in server.sessions.keys().copied().collect::<Vec<_>>() {
             self.pump_session(now, key);
         }

@@ -163,8 +163,7 @@ impl Hub {
     ) -> (T, Option<BatchNumber>) {
         let _turn = TurnGuard::enter();
         let mut deliveries = Deliveries {
-            journal: self.journal.as_deref(),
-            batch: None,
+            ticket: Ticket { journal: self.journal.as_deref(), batch: None },
             backlogged: Vec::new(),
             with_room: Vec::new(),
             policies: &self.broker.options().policies,
@@ -173,10 +172,8 @@ impl Hub {
             wake_at: None,
         };
         let result = operation(&self.broker, &mut deliveries);
-        let batch = deliveries.batch;
-        if let (Some(journal), Some(batch)) = (&self.journal, batch) {
-            journal.finish(batch);
-        }
+        let batch = deliveries.ticket.batch;
+        drop(deliveries.ticket);
         for queue in &deliveries.with_room {
             self.rooms.tell(queue);
         }
@@ -275,12 +272,26 @@ pub struct Recovery {
     pub messages: usize,
 }
 
-/// Hands what the broker delivers to the sessions, each message encoded once for all subscribers
-/// whose frames have the same octets.
-pub(crate) struct Deliveries<'a> {
+/// An operation, as the journal knows it. It ends with this, also if it panics: nothing in its batch
+/// would ever be stored otherwise.
+struct Ticket<'a> {
     journal: Option<&'a Journal>,
     /// What has to be stored is in this batch.
     batch: Option<BatchNumber>,
+}
+
+impl Drop for Ticket<'_> {
+    fn drop(&mut self) {
+        if let (Some(journal), Some(batch)) = (self.journal, self.batch) {
+            journal.finish(batch);
+        }
+    }
+}
+
+/// Hands what the broker delivers to the sessions, each message encoded once for all subscribers
+/// whose frames have the same octets.
+pub(crate) struct Deliveries<'a> {
+    ticket: Ticket<'a>,
     backlogged: Vec<(SessionKey, Session)>,
     /// Queues that were full, and take messages again.
     with_room: Vec<Destination>,
@@ -392,13 +403,13 @@ impl Sink<Session> for Deliveries<'_> {
     }
 
     fn record(&mut self, change: Change) {
-        if let Some(journal) = self.journal {
-            journal.record(&mut self.batch, change);
+        if let Some(journal) = self.ticket.journal {
+            journal.record(&mut self.ticket.batch, change);
         }
     }
 
     fn storage(&self) -> Storage {
-        self.journal.map_or(Storage::Available, Journal::storage)
+        self.ticket.journal.map_or(Storage::Available, Journal::storage)
     }
 
     fn has_room(&mut self, queue: &Destination) {
@@ -511,3 +522,6 @@ impl fmt::Display for PublishError {
 }
 
 impl std::error::Error for PublishError {}
+
+#[cfg(test)]
+mod tests;

@@ -9,14 +9,17 @@ pub struct BatchNumber(pub u64);
 /// next.
 ///
 /// The changes of one operation are in one batch, so that they are stored together or not at all.
-/// An operation says [`finish`](Self::finish) when it has made its last change; a batch that was
-/// [closed](Self::close) can be taken once all operations in it have.
+/// An operation says [`finish`](Self::finish) when it has made its last change; the
+/// [next batch](Self::next_batch) is there once all operations in it have. What cannot be stored is
+/// [given back](Self::give_back), and comes again with what was recorded since.
 #[derive(Debug)]
 pub struct BatchCollector {
     current: Collecting,
     current_number: BatchNumber,
     /// Is going to be stored once its operations have ended.
     closing: Option<Collecting>,
+    /// Could not be stored, and is older than everything else.
+    failed: Option<Batch>,
 }
 
 #[derive(Debug, Default)]
@@ -37,7 +40,12 @@ enum Touched {
 
 impl Default for BatchCollector {
     fn default() -> Self {
-        Self { current: Collecting::default(), current_number: BatchNumber(1), closing: None }
+        Self {
+            current: Collecting::default(),
+            current_number: BatchNumber(1),
+            closing: None,
+            failed: None,
+        }
     }
 }
 
@@ -62,23 +70,40 @@ impl BatchCollector {
         self.batch_of(ticket).operations -= 1;
     }
 
-    /// Whether anything was recorded since the last batch was closed.
+    /// Whether nothing is left to store.
     #[must_use]
     pub fn is_empty(&self) -> bool {
-        self.current.touched == Touched::Not
+        self.current.touched == Touched::Not && self.closing.is_none() && self.failed.is_none()
     }
 
-    /// Begins the next batch. The one before must be [taken](Self::take_closed) before the next call.
-    pub fn close(&mut self) {
-        debug_assert!(self.closing.is_none(), "a closed batch is taken before the next is closed");
-        self.closing = Some(std::mem::take(&mut self.current));
-        self.current_number.0 += 1;
+    /// The batch to store next: what was recorded until the first call, and not stored yet. `None`
+    /// while there is nothing, or operations in it have not ended; whoever comes meanwhile is in the
+    /// batch after it.
+    ///
+    /// To be called again when the batch is stored or [given back](Self::give_back), and not before.
+    pub fn next_batch(&mut self) -> Option<(BatchNumber, Batch)> {
+        if self.is_empty() {
+            return None;
+        }
+        if self.closing.is_none() {
+            self.closing = Some(std::mem::take(&mut self.current));
+            self.current_number.0 += 1;
+        }
+        let closed = self.closing.take_if(|closing| closing.operations == 0)?.batch;
+        let batch = match self.failed.take() {
+            None => closed,
+            Some(mut failed) => {
+                failed.append(closed);
+                failed
+            }
+        };
+        Some((BatchNumber(self.current_number.0 - 1), batch))
     }
 
-    /// The batch that was closed, if all operations in it have ended.
-    pub fn take_closed(&mut self) -> Option<(BatchNumber, Batch)> {
-        let closed = self.closing.take_if(|closing| closing.operations == 0)?;
-        Some((BatchNumber(self.current_number.0 - 1), closed.batch))
+    /// A batch could not be stored.
+    pub fn give_back(&mut self, batch: Batch) {
+        debug_assert!(self.failed.is_none(), "one batch is stored after the other");
+        self.failed = Some(batch);
     }
 
     fn batch_of(&mut self, number: BatchNumber) -> &mut Collecting {
@@ -110,8 +135,7 @@ mod tests {
         let mut collector = BatchCollector::default();
         let (mut early, mut late) = (None, None);
         record_all(&mut collector, &mut early, Recording::changes_of("/queue/a", &["1"]));
-        collector.close();
-        assert!(collector.take_closed().is_none(), "its operation has not ended");
+        assert!(collector.next_batch().is_none(), "its operation has not ended");
         let mark = Change::Mark { queue: QUEUE, below: Position(5) };
         collector.record(&mut late, mark);
         (collector, early, late)
@@ -123,7 +147,7 @@ mod tests {
         collector.record(&mut late, Change::Remove { queue: QUEUE, position: Position(0) });
         record_all(&mut collector, &mut late, Recording::changes_of("/queue/b", &["1"]));
         collector.finish(early.unwrap());
-        let (number, batch) = collector.take_closed().unwrap();
+        let (number, batch) = collector.next_batch().unwrap();
         assert_eq!((Some(number), batch.puts().count()), (early, 1));
     }
 
@@ -136,9 +160,8 @@ mod tests {
         for ticket in [early, late] {
             collector.finish(ticket.unwrap());
         }
-        collector.take_closed().unwrap();
-        collector.close();
-        let (number, batch) = collector.take_closed().unwrap();
+        collector.next_batch().unwrap();
+        let (number, batch) = collector.next_batch().unwrap();
         assert_eq!(Some(number), late);
         assert_eq!(batch.marks().collect::<Vec<_>>(), [(QUEUE, Position(9))]);
         assert_eq!(
@@ -155,8 +178,27 @@ mod tests {
         for ticket in [early, late] {
             collector.finish(ticket.unwrap());
         }
-        collector.take_closed().unwrap();
-        collector.close();
-        assert!(collector.take_closed().unwrap().1.is_empty());
+        collector.next_batch().unwrap();
+        assert!(collector.next_batch().unwrap().1.is_empty());
+        assert!(collector.is_empty() && collector.next_batch().is_none());
+    }
+
+    #[test]
+    fn what_could_not_be_stored_comes_again_with_what_has_come_since() {
+        let mut collector = BatchCollector::default();
+        let (mut early, mut late) = (None, None);
+        record_all(&mut collector, &mut early, Recording::changes_of("/queue/a", &["1"]));
+        collector.finish(early.unwrap());
+        let (_, batch) = collector.next_batch().unwrap();
+        assert!(collector.is_empty());
+        collector.give_back(batch);
+        collector.record(&mut late, Change::Mark { queue: QUEUE, below: Position(5) });
+        assert!(collector.next_batch().is_none(), "an operation in it has not ended");
+        collector.finish(late.unwrap());
+        let (number, batch) = collector.next_batch().unwrap();
+        assert_eq!((Some(number), batch.puts().count(), batch.marks().count()), (late, 1, 1));
+        collector.give_back(batch);
+        let (number, _) = collector.next_batch().unwrap();
+        assert!(Some(number) > late, "it is another attempt, though nothing has come");
     }
 }

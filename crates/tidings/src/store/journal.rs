@@ -1,4 +1,5 @@
 use std::fmt;
+use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
@@ -54,6 +55,9 @@ enum Life {
     Running,
     /// What there is is written, and nothing more.
     Ending,
+    /// Nothing more is written.
+    Closed,
+    /// The store is not used any more.
     Ended,
 }
 
@@ -126,9 +130,7 @@ impl Journal {
         if state.committed >= number {
             return Err(state.committed);
         }
-        let ended = || Arc::new(StoreError::new(StoreFault::Io));
-        let ended = (state.life == Life::Ended).then(ended);
-        if let Some(failure) = state.failure.clone().or(ended) {
+        if let Some(failure) = state.failure.clone() {
             drop(state);
             awaiting.failed(&failure);
             return Ok(());
@@ -165,104 +167,96 @@ impl Journal {
         drop(self.ended.wait_while(self.lock(), running).unwrap_or_else(PoisonError::into_inner));
     }
 
-    fn write_all(&self, mut store: Box<dyn Store>) {
+    fn write_all(&self, store: Box<dyn Store>) {
+        let _end = End(self);
+        // Gone before that: others may use it by the time that this is known to have ended.
+        let mut store = store;
+        // What the journal was when the last attempt had failed.
+        let mut life = Life::Running;
         while let Some((number, batch)) = self.next_batch() {
-            match self.commit(&mut *store, number, batch) {
-                Ok(number) => self.tell_committed(number),
-                Err(Ending) => break,
+            let Err(error) = commit(&mut *store, &batch) else {
+                life = Life::Running;
+                self.tell_committed(number);
+                continue;
+            };
+            let (messages, is_last) = (batch.puts().count(), life != Life::Running);
+            let cause = std::error::Error::source(&error).map(ToString::to_string);
+            tracing::error!(%error, cause, messages, is_last, "messages cannot be stored");
+            self.tell_failed(error, batch);
+            if is_last {
+                break;
             }
+            life = self.wait_before_retry();
         }
-        // Others may use the store by the time that this is known to have ended.
-        drop(store);
-        self.lock().life = Life::Ended;
-        self.ended.notify_all();
+        self.close();
     }
 
     /// Waits until there is something to write and the operations in it have ended.
     fn next_batch(&self) -> Option<(BatchNumber, Batch)> {
         let mut state = self.lock();
-        while state.collector.is_empty() && state.life == Life::Running {
-            state = self.wait(state);
-        }
-        (!state.collector.is_empty()).then(|| self.close_batch(state))
-    }
-
-    /// Begins another batch, and waits until the operations in the last one have ended.
-    fn close_batch(&self, mut state: MutexGuard<'_, State>) -> (BatchNumber, Batch) {
-        state.collector.close();
         loop {
-            match state.collector.take_closed() {
-                Some(closed) => return closed,
-                None => state = self.wait(state),
+            if let Some(next) = state.collector.next_batch() {
+                return Some(next);
             }
+            if state.collector.is_empty() && state.life != Life::Running {
+                return None;
+            }
+            state.writer = Writer::Waits;
+            state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
+            state.writer = Writer::Works;
         }
     }
 
-    /// Waits as the writer, until something may have changed.
-    fn wait<'a>(&self, mut state: MutexGuard<'a, State>) -> MutexGuard<'a, State> {
-        state.writer = Writer::Waits;
-        let mut state = self.wake.wait(state).unwrap_or_else(PoisonError::into_inner);
-        state.writer = Writer::Works;
-        state
+    /// Waits for a while, unless the journal ends.
+    fn wait_before_retry(&self) -> Life {
+        let running = |state: &mut State| state.life == Life::Running;
+        let waited = self.wake.wait_timeout_while(self.lock(), RETRY, running);
+        waited.unwrap_or_else(PoisonError::into_inner).0.life
     }
 
-    /// Stores a batch and, if that takes more than one attempt, what has come meanwhile. Gives up
-    /// only when the journal is to end. Returns the last batch that is stored.
-    fn commit(
-        &self,
-        store: &mut dyn Store,
-        mut number: BatchNumber,
-        mut batch: Batch,
-    ) -> Result<BatchNumber, Ending> {
-        let mut life = Life::Running;
-        while !batch.is_empty()
-            && let Err(error) = store.commit(&batch)
-        {
-            if life != Life::Running {
-                let messages = batch.puts().count();
-                tracing::error!(%error, messages, "the server ends with messages that are not stored");
-                return Err(Ending);
-            }
-            let cause = std::error::Error::source(&error).map(ToString::to_string);
-            tracing::error!(%error, cause, "messages cannot be stored, trying again");
-            self.tell_failed(error);
-            let running = |state: &mut State| state.life == Life::Running;
-            let (state, _) = self
-                .wake
-                .wait_timeout_while(self.lock(), RETRY, running)
-                .unwrap_or_else(PoisonError::into_inner);
-            life = state.life;
-            let (later, more) = self.close_batch(state);
-            number = later;
-            batch.append(more);
-        }
-        self.lock().failure = None;
-        self.fails.store(false, Ordering::Relaxed);
-        Ok(number)
-    }
-
-    fn tell_failed(&self, error: StoreError) {
+    fn tell_failed(&self, error: StoreError, batch: Batch) {
         let error = Arc::new(error);
         let mut state = self.lock();
-        state.failure = Some(Arc::clone(&error));
+        state.collector.give_back(batch);
+        self.fail_waiting(state, &error);
+    }
+
+    /// Nothing more is written, and whoever waits for something is told.
+    fn close(&self) {
+        let mut state = self.lock();
+        state.life = Life::Closed;
+        let over = || Arc::new(StoreError::new(StoreFault::Io));
+        let error = state.failure.clone().unwrap_or_else(over);
+        self.fail_waiting(state, &error);
+    }
+
+    /// Tells those who wait, and whoever comes until something is stored.
+    fn fail_waiting(&self, mut state: MutexGuard<'_, State>, error: &Arc<StoreError>) {
+        state.failure = Some(Arc::clone(error));
         self.fails.store(true, Ordering::Relaxed);
         let waiting = std::mem::take(&mut state.waiting);
         drop(state);
         for awaiting in waiting {
-            awaiting.failed(&error);
+            guarded(|| {
+                awaiting.failed(error);
+                Waits::NoLonger
+            });
         }
     }
 
     fn tell_committed(&self, number: BatchNumber) {
         let mut state = self.lock();
         state.committed = number;
-        let waiting = std::mem::take(&mut state.waiting);
+        state.failure = None;
+        self.fails.store(false, Ordering::Relaxed);
+        let mut waiting = std::mem::take(&mut state.waiting);
         drop(state);
         // Everything for one peer goes into one write.
         let _turn = TurnGuard::enter();
-        let mut still = waiting;
-        still.retain(|awaiting| Arc::clone(awaiting).committed(number) == Waits::ForMore);
-        self.lock().waiting.append(&mut still);
+        waiting.retain(|awaiting| {
+            guarded(|| Arc::clone(awaiting).committed(number)) == Waits::ForMore
+        });
+        self.lock().waiting.append(&mut waiting);
     }
 
     fn lock(&self) -> MutexGuard<'_, State> {
@@ -270,8 +264,31 @@ impl Journal {
     }
 }
 
-/// The journal ends with something that could not be stored.
-struct Ending;
+/// A store that panics has stored nothing, as far as anybody knows. Nothing is written of an empty
+/// batch, whose messages were consumed before.
+fn commit(store: &mut dyn Store, batch: &Batch) -> Result<(), StoreError> {
+    if batch.is_empty() {
+        return Ok(());
+    }
+    let committed = panic::catch_unwind(AssertUnwindSafe(|| store.commit(batch)));
+    committed.unwrap_or_else(|_| Err(StoreError::new(StoreFault::Io).caused_by("it has panicked")))
+}
+
+/// Tells somebody something. If they panic it is their end, and not that of all others.
+fn guarded(tell: impl FnOnce() -> Waits) -> Waits {
+    panic::catch_unwind(AssertUnwindSafe(tell)).unwrap_or(Waits::NoLonger)
+}
+
+/// However the thread that writes ends, it is known.
+struct End<'a>(&'a Journal);
+
+impl Drop for End<'_> {
+    fn drop(&mut self) {
+        self.0.close();
+        self.0.lock().life = Life::Ended;
+        self.0.ended.notify_all();
+    }
+}
 
 impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {

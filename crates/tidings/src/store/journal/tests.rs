@@ -9,8 +9,14 @@ use crate::store::{MemoryStore, Recovered};
 /// A store that waits for permission, and fails where it is told to.
 struct Gated {
     inner: MemoryStore,
-    verdicts: mpsc::Receiver<Result<(), StoreFault>>,
+    verdicts: mpsc::Receiver<Verdict>,
     began: mpsc::Sender<usize>,
+}
+
+enum Verdict {
+    Store,
+    Fail(StoreFault),
+    Panic,
 }
 
 impl Store for Gated {
@@ -20,8 +26,11 @@ impl Store for Gated {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.began.send(batch.puts().count()).unwrap();
-        self.verdicts.recv().unwrap().map_err(StoreError::new)?;
-        self.inner.commit(batch)
+        match self.verdicts.recv().unwrap() {
+            Verdict::Store => self.inner.commit(batch),
+            Verdict::Fail(fault) => Err(StoreError::new(fault)),
+            Verdict::Panic => panic!("as it was told to"),
+        }
     }
 }
 
@@ -52,7 +61,7 @@ impl Awaiting for Listener {
     }
 }
 
-type Allow = mpsc::Sender<Result<(), StoreFault>>;
+type Allow = mpsc::Sender<Verdict>;
 
 /// A journal, its store, what allows a commit, and what tells how many messages one begins with.
 fn gated() -> (Arc<Journal>, MemoryStore, Allow, mpsc::Receiver<usize>) {
@@ -73,6 +82,14 @@ fn put(journal: &Journal, body: &'static str) -> BatchNumber {
     ticket
 }
 
+fn mark(journal: &Journal) -> BatchNumber {
+    let mut ticket = None;
+    journal.record(&mut ticket, Change::Mark { queue: QUEUE, below: Position(1) });
+    let ticket = ticket.unwrap();
+    journal.finish(ticket);
+    ticket
+}
+
 #[test]
 fn what_comes_while_one_batch_is_written_is_in_the_next() {
     let (journal, store, allow, commits) = gated();
@@ -82,9 +99,9 @@ fn what_comes_while_one_batch_is_written_is_in_the_next() {
     assert!(second > first);
     let listener = Arc::new(Listener::default());
     journal.wait_for(first, Arc::clone(&listener) as _).unwrap();
-    allow.send(Ok(())).unwrap();
+    allow.send(Verdict::Store).unwrap();
     listener.wait(Ok(first.0));
-    allow.send(Ok(())).unwrap();
+    allow.send(Verdict::Store).unwrap();
     journal.end();
     assert!(journal.wait_for(second, listener).is_err(), "it is stored already");
     assert_eq!(store.clone().recover().unwrap().messages(), 1, "both have one position here");
@@ -93,17 +110,22 @@ fn what_comes_while_one_batch_is_written_is_in_the_next() {
 #[test]
 fn a_batch_is_not_written_before_its_operations_have_ended() {
     let (journal, store, allow, commits) = gated();
-    allow.send(Ok(())).unwrap();
     let mut changes = sent("/queue/a", &["1", "2"]).into_iter();
     let mut ticket = None;
     journal.record(&mut ticket, changes.next().unwrap());
     journal.record(&mut ticket, changes.next().unwrap());
-    assert!(commits.try_recv().is_err());
+    let first = ticket.unwrap();
+    // Others come until the writer wants the batch: it would take it now, if it did not wait.
+    while mark(&journal) == first {
+        std::thread::yield_now();
+    }
     for change in changes {
         journal.record(&mut ticket, change);
     }
-    journal.finish(ticket.unwrap());
+    journal.finish(first);
     assert_eq!(commits.recv().unwrap(), 2, "all of the operation is in it");
+    allow.send(Verdict::Store).unwrap();
+    allow.send(Verdict::Store).unwrap();
     journal.end();
     assert_eq!(store.clone().recover().unwrap().messages(), 2);
 }
@@ -123,7 +145,7 @@ fn what_is_consumed_before_it_is_written_is_not_written_and_yet_told() {
     journal.finish(ticket);
     let listener = Arc::new(Listener::default());
     journal.wait_for(ticket, Arc::clone(&listener) as _).unwrap();
-    allow.send(Ok(())).unwrap();
+    allow.send(Verdict::Store).unwrap();
     listener.wait(Ok(ticket.0));
     journal.end();
     assert!(commits.try_recv().is_err(), "it took no other commit");
@@ -136,10 +158,10 @@ fn whoever_waits_is_told_of_a_failure_and_nothing_is_lost() {
     let listener = Arc::new(Listener::default());
     journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
     commits.recv().unwrap();
-    allow.send(Err(StoreFault::Full)).unwrap();
+    allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
     listener.wait(Err(StoreFault::Full));
     assert_eq!(journal.storage(), Storage::Full);
-    allow.send(Ok(())).unwrap();
+    allow.send(Verdict::Store).unwrap();
     commits.recv().unwrap();
     journal.end();
     assert!(journal.wait_for(number, listener).is_err(), "it is stored now");
@@ -161,23 +183,112 @@ fn consumers_make_room_for_what_could_not_be_stored() {
     journal.finish(ticket);
     let listener = Arc::new(Listener::default());
     journal.wait_for(ticket, Arc::clone(&listener) as _).unwrap();
-    allow.send(Err(StoreFault::Full)).unwrap();
+    allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
     listener.wait(Err(StoreFault::Full));
-    allow.send(Ok(())).unwrap();
+    allow.send(Verdict::Store).unwrap();
     assert_eq!(commits.recv().unwrap(), 0, "the message is taken");
-    journal.end();
-    assert!(journal.wait_for(ticket, listener).is_err(), "it is stored with the batch before");
+    mark(&journal);
+    assert_eq!(commits.recv().unwrap(), 0);
     assert_eq!(journal.storage(), Storage::Available);
+    assert!(journal.wait_for(ticket, listener).is_err(), "it is stored with the batch before");
+    allow.send(Verdict::Store).unwrap();
+    journal.end();
 }
 
 #[test]
 fn a_journal_ends_though_nothing_can_be_stored() {
     let (journal, store, allow, commits) = gated();
     put(&journal, "1");
-    allow.send(Err(StoreFault::Denied)).unwrap();
-    allow.send(Err(StoreFault::Denied)).unwrap();
+    allow.send(Verdict::Fail(StoreFault::Denied)).unwrap();
+    allow.send(Verdict::Fail(StoreFault::Denied)).unwrap();
     journal.end();
     assert_eq!(commits.iter().count(), 2, "it has tried again");
     assert_eq!(journal.storage(), Storage::Failing);
     assert_eq!(store.clone().recover().unwrap().messages(), 0);
+}
+
+#[test]
+fn a_store_that_panics_is_asked_again() {
+    let (journal, store, allow, commits) = gated();
+    let number = put(&journal, "1");
+    let listener = Arc::new(Listener::default());
+    journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
+    commits.recv().unwrap();
+    allow.send(Verdict::Panic).unwrap();
+    listener.wait(Err(StoreFault::Io));
+    assert_eq!(journal.storage(), Storage::Failing);
+    allow.send(Verdict::Store).unwrap();
+    journal.end();
+    assert_eq!(store.clone().recover().unwrap().messages(), 1);
+}
+
+#[test]
+fn somebody_who_panics_when_told_ends_nobody_else() {
+    struct Careless;
+    impl Awaiting for Careless {
+        fn committed(self: Arc<Self>, _: BatchNumber) -> Waits {
+            panic!("as it does")
+        }
+
+        fn failed(self: Arc<Self>, _: &StoreError) {
+            panic!("as it does")
+        }
+    }
+    let (journal, _store, allow, commits) = gated();
+    let number = put(&journal, "1");
+    commits.recv().unwrap();
+    let listener = Arc::new(Listener::default());
+    for _ in 0..2 {
+        journal.wait_for(number, Arc::new(Careless)).unwrap();
+    }
+    journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
+    allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
+    listener.wait(Err(StoreFault::Full));
+    allow.send(Verdict::Store).unwrap();
+    commits.recv().unwrap();
+    let later = put(&journal, "2");
+    commits.recv().unwrap();
+    journal.wait_for(later, Arc::new(Careless)).unwrap();
+    journal.wait_for(later, Arc::clone(&listener) as _).unwrap();
+    allow.send(Verdict::Store).unwrap();
+    listener.wait(Ok(later.0));
+    journal.end();
+}
+
+/// A store that takes its time to go.
+struct Slow {
+    goes: mpsc::Sender<()>,
+    may_go: mpsc::Receiver<()>,
+}
+
+impl Store for Slow {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        MemoryStore::new().recover()
+    }
+
+    fn commit(&mut self, _: &Batch) -> Result<(), StoreError> {
+        Ok(())
+    }
+}
+
+impl Drop for Slow {
+    fn drop(&mut self) {
+        self.goes.send(()).unwrap();
+        self.may_go.recv().unwrap();
+    }
+}
+
+#[test]
+fn whoever_comes_after_the_last_batch_is_told() {
+    let ((goes, is_going), (let_go, may_go)) = (mpsc::channel(), mpsc::channel());
+    let journal = Journal::start(Box::new(Slow { goes, may_go }));
+    journal.begin_to_end();
+    is_going.recv().unwrap();
+    assert_eq!(journal.storage(), Storage::Failing, "nothing is stored any more");
+    let listener = Arc::new(Listener::default());
+    let number = put(&journal, "too late");
+    journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
+    listener.wait(Err(StoreFault::Io));
+    let_go.send(()).unwrap();
+    journal.end();
 }

@@ -1,0 +1,24 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::time::Duration;
+
+use super::*;
+use crate::store::MemoryStore;
+
+#[test]
+fn an_operation_that_panics_holds_up_nothing_that_is_to_be_stored() {
+    let store = MemoryStore::new();
+    let opened = Hub::with_store(BrokerOptions::default(), Duration::ZERO, Box::new(store.clone()));
+    let (hub, _) = opened.unwrap();
+    let headers = Headers::from([("persistent", "true")]);
+    let panics = || {
+        hub.deliver(|broker, sink| -> () {
+            let queue = Destination::parse("/queue/a").unwrap();
+            broker.send(clock::now(), queue, headers.clone(), Bytes::new(), sink).unwrap();
+            panic!("as it does");
+        });
+    };
+    catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
+    hub.try_publish(None, "/queue/b", headers.clone(), Bytes::new()).unwrap();
+    hub.end();
+    assert_eq!(store.clone().recover().unwrap().messages(), 2);
+}
