@@ -26,7 +26,6 @@ pub use self::administration::{Consumers, Selection};
 pub use self::recovering::RecoverError;
 pub use self::sending::Sender;
 pub use self::settling::{Action, CommitError, CommitFailure};
-use crate::alarms::Alarms;
 use crate::bindings::Bindings;
 use crate::destination::Destination;
 use crate::error::SubscribeError;
@@ -110,7 +109,6 @@ pub struct Broker<S> {
     bindings: Bindings<S>,
     /// Held by whoever makes or ends a durable subscription.
     durable: Mutex<()>,
-    alarms: Alarms,
     sessions: SessionTable<S>,
 }
 
@@ -137,7 +135,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             routing: RoutingTable::new(&options),
             bindings: Bindings::new(),
             durable: Mutex::default(),
-            alarms: Alarms::default(),
             sessions: SessionTable::new(),
             options,
         }
@@ -171,7 +168,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// asked to [be woken](Sink::wake_at).
     pub fn handle_timeout(&self, now: Timestamp, sink: &mut dyn Sink<S>) {
         self.operate(now, sink, |operation| {
-            for name in self.alarms.take_due(now) {
+            for name in self.routing.alarms().take_due(now) {
                 // Patterns want to be told nothing, though a name may look like one.
                 let pattern = DestinationPattern::exact(name);
                 let Some(destination) = self.routing.find(&pattern) else { continue };
@@ -184,7 +181,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.
     #[must_use]
     pub fn next_deadline(&self) -> Option<Timestamp> {
-        self.alarms.next()
+        self.routing.alarms().next()
     }
 
     /// What the broker holds, in numbers.
@@ -243,7 +240,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 self.tell_presence(&change, &mut operation);
             }
             for (at, destination) in alarms {
-                if self.alarms.set(at, destination) {
+                if self.routing.set_alarm(at, &destination) {
                     operation.sink.wake_at(at);
                 }
             }

@@ -19,7 +19,7 @@ pub(crate) struct Aftermath {
     pub(crate) dead_letters: Vec<DeadLetter>,
     /// Those are told of them who want to know.
     pub(crate) presence: Vec<PresenceChange>,
-    /// Destinations that want to be told when it is so late.
+    /// Destinations that want to be told when it is so late. They may be told earlier, and ask again.
     pub(crate) alarms: Vec<(Timestamp, Destination)>,
 }
 

@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
 use std::sync::{Arc, PoisonError, RwLock};
 
 use crate::address::Addresses;
+use crate::alarms::Alarms;
 use crate::destination::Destination;
 use crate::history::epoch;
 use crate::index::Index;
@@ -15,6 +16,7 @@ use crate::options::BrokerOptions;
 use crate::pattern::{DestinationPattern, Word};
 use crate::record::QueueId;
 use crate::retained::RetainedTopics;
+use crate::timestamp::Timestamp;
 use crate::trie::PatternTrie;
 
 /// Finds destinations: exact ones by name, patterns by what they match.
@@ -27,6 +29,8 @@ pub(crate) struct RoutingTable<S> {
     options: Arc<BrokerOptions>,
     /// Of topics, queues and patterns together.
     quota: Arc<Quota>,
+    /// Of topics, queues and presences. Patterns want to be told nothing.
+    alarms: Alarms,
     topics: Index<Topic<S>>,
     queues: Index<Queue<S>>,
     presences: Index<Presence<S>>,
@@ -59,6 +63,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             next_history: AtomicU64::new(1),
             retained: RetainedTopics::new(),
             quota,
+            alarms: Alarms::default(),
             patterns: RwLock::new(PatternTrie::new()),
             patterns_len: AtomicUsize::new(0),
         }
@@ -195,10 +200,12 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
     /// Removes a destination that has retired, unless it is gone already.
     pub(crate) fn close<T: ?Sized>(&self, pattern: &DestinationPattern, retired: &Arc<T>) {
         let Some(words) = pattern.words() else {
-            self.retained.remove(pattern.name(), retired);
-            self.topics.remove(pattern.name(), retired);
-            self.presences.remove(pattern.name(), retired);
-            return self.queues.remove(pattern.name(), retired);
+            let name = pattern.name();
+            self.retained.remove(name, retired);
+            self.topics.remove(name, retired);
+            self.presences.remove(name, retired);
+            self.queues.remove(name, retired);
+            return self.alarms.remove(name, || self.exists(name));
         };
         let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
         let same = |found: &Arc<_>| ptr::addr_eq(Arc::as_ptr(found), Arc::as_ptr(retired));
@@ -207,6 +214,23 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             self.patterns_len.store(patterns.len(), Ordering::Release);
             self.quota.give_back();
         }
+    }
+
+    /// Has a destination told the time no later than `at`, unless it is gone. Whether no other wants to
+    /// be told earlier.
+    pub(crate) fn set_alarm(&self, at: Timestamp, name: &Destination) -> bool {
+        self.alarms.set(at, name, || self.exists(name))
+    }
+
+    pub(crate) fn alarms(&self) -> &Alarms {
+        &self.alarms
+    }
+
+    /// Whether there is a destination of this name.
+    fn exists(&self, name: &Destination) -> bool {
+        self.topics.find(name).is_some()
+            || self.queues.find(name).is_some()
+            || self.presences.find(name).is_some()
     }
 
     /// Removes a destination that nobody uses.

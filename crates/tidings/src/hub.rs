@@ -3,10 +3,11 @@
 mod laggards;
 mod publishing;
 mod rooms;
+mod timer;
 
 use std::fmt;
 use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::{Arc, Mutex, OnceLock, PoisonError};
+use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
 use bytes::Bytes;
@@ -24,6 +25,7 @@ use tokio_util::sync::CancellationToken;
 use self::laggards::{Laggards, Verdict};
 pub(crate) use self::publishing::Published;
 use self::rooms::Rooms;
+use self::timer::Timer;
 use crate::build_error::Mistake;
 use crate::clock;
 use crate::endpoint::Session;
@@ -47,8 +49,7 @@ pub(crate) struct Hub {
     next_session: AtomicU64,
     /// That of the sessions: publishers may be outside of any.
     runtime: OnceLock<Handle>,
-    /// When the broker is going to be told the time.
-    alarm: Mutex<Option<Timestamp>>,
+    timer: Timer,
     rooms: Rooms,
     /// Nobody is to wait for room any more.
     ending: CancellationToken,
@@ -105,7 +106,7 @@ impl Hub {
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
-            alarm: Mutex::default(),
+            timer: Timer::default(),
             rooms: Rooms::default(),
             ending: CancellationToken::new(),
             publish_wait_max,
@@ -129,11 +130,11 @@ impl Hub {
 
     /// A key that no other session of this hub has. Called on the runtime of the session.
     pub(crate) fn session_key(self: &Arc<Self>) -> SessionKey {
-        if self.runtime.set(Handle::current()).is_ok()
-            && let Some(at) = self.broker.next_deadline()
-        {
-            self.wake_at(at);
-        }
+        self.runtime.get_or_init(|| {
+            let runtime = Handle::current();
+            self.timer.start(Arc::downgrade(self), &runtime);
+            runtime
+        });
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 
@@ -169,7 +170,7 @@ impl Hub {
             policies: &self.broker.options().policies,
             laggards: &self.laggards,
             new_laggards: Vec::new(),
-            wake_at: None,
+            timer: &self.timer,
         };
         let result = operation(&self.broker, &mut deliveries);
         let batch = deliveries.ticket.batch;
@@ -185,9 +186,6 @@ impl Hub {
         for (key, session) in deliveries.backlogged {
             self.resume_when_drained(key, session);
         }
-        if let Some(at) = deliveries.wake_at {
-            self.wake_at(at);
-        }
         (result, batch)
     }
 
@@ -200,38 +198,6 @@ impl Hub {
     pub(crate) fn disconnect(self: &Arc<Self>, key: SessionKey) {
         self.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
         self.laggards.remove(key);
-    }
-
-    /// Tells the broker the time when it is so late.
-    fn wake_at(self: &Arc<Self>, at: Timestamp) {
-        let Some(runtime) = self.runtime.get() else { return };
-        {
-            let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-            if alarm.is_some_and(|earlier| earlier <= at) {
-                return;
-            }
-            *alarm = Some(at);
-        }
-        let hub = Arc::downgrade(self);
-        runtime.spawn(async move {
-            tokio::time::sleep(at.since(clock::now())).await;
-            if let Some(hub) = hub.upgrade() {
-                hub.handle_timeout(at);
-            }
-        });
-    }
-
-    fn handle_timeout(self: &Arc<Self>, at: Timestamp) {
-        {
-            let mut alarm = self.alarm.lock().unwrap_or_else(PoisonError::into_inner);
-            if *alarm == Some(at) {
-                *alarm = None;
-            }
-        }
-        self.deliver(|broker, sink| broker.handle_timeout(clock::now(), sink));
-        if let Some(next) = self.broker.next_deadline() {
-            self.wake_at(next);
-        }
     }
 
     /// The broker has paused this session's queues; they go on once the client has read enough.
@@ -299,8 +265,7 @@ pub(crate) struct Deliveries<'a> {
     laggards: &'a Laggards,
     /// Sessions for which messages wait since now.
     new_laggards: Vec<(SessionKey, Session)>,
-    /// When the broker wants to be told the time.
-    wake_at: Option<Timestamp>,
+    timer: &'a Timer,
 }
 
 impl Sink<Session> for Deliveries<'_> {
@@ -416,8 +381,8 @@ impl Sink<Session> for Deliveries<'_> {
         self.with_room.push(queue.clone());
     }
 
-    fn wake_at(&mut self, at: Timestamp) {
-        self.wake_at = self.wake_at.into_iter().chain([at]).min();
+    fn wake_at(&mut self, _: Timestamp) {
+        self.timer.set_forward();
     }
 
     fn discard(&mut self, letter: &DeadLetter) {

@@ -172,6 +172,19 @@ fn what_has_expired_is_not_delivered_although_nobody_looked_at_the_clock() {
 }
 
 #[test]
+fn nobody_is_to_be_told_the_time_for_what_is_gone() {
+    let mut recording = Recording::new();
+    for expiration in (1..100).rev() {
+        let expiration = expiration.to_string();
+        recording.send_with(0, "/queue/x", &[("expiration", &expiration)], "m").unwrap();
+        recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
+        recording.unsubscribe(1, "a");
+        assert_eq!(recording.bodies(), to(&[(1, "m")]));
+        assert_eq!(recording.broker.next_deadline(), None);
+    }
+}
+
+#[test]
 fn an_expiry_that_is_no_number_is_refused() {
     let mut recording = Recording::new();
     let refused = recording.send_with(0, "/queue/x", &[("expires", "soon")], "m");

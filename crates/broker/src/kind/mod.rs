@@ -98,7 +98,8 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
     /// The session of `subscription` can take messages again.
     fn on_resume(&self, _subscription: &Subscription<S>, _operation: &mut Operation<'_, S>) {}
 
-    /// It is as late as the destination has asked to be told.
+    /// It is as late as the destination has asked to be told, or earlier. It has to ask again for all
+    /// that it still waits for.
     fn on_timeout(&self, _operation: &mut Operation<'_, S>) {}
 
     /// Retires, unless someone uses it. Returns whether it has retired, now or before.

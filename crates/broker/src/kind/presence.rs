@@ -123,7 +123,7 @@ impl<S> Presence<S> {
                 if state.count_due.is_none() {
                     let due = operation.now.after(COUNT_INTERVAL);
                     state.count_due = Some(due);
-                    operation.aftermath.alarms.push((due, self.name.clone()));
+                    self.wake_at(due, operation);
                 }
             }
         }
@@ -144,6 +144,10 @@ impl<S> Presence<S> {
     fn tell(&self, state: &State<S>, event: PresenceEvent, operation: &mut Operation<'_, S>) {
         let message = self.message(event, state.body(event), &state.subscribers);
         self.publish(message.as_ref(), &state.subscribers, operation);
+    }
+
+    fn wake_at(&self, at: Timestamp, operation: &mut Operation<'_, S>) {
+        operation.aftermath.alarms.push((at, self.name.clone()));
     }
 
     /// A message for these subscribers, if there are any.
@@ -228,6 +232,9 @@ impl<S: Send + Sync> DestinationKind<S> for Presence<S> {
         let is_due = state.count_due.take_if(|due| *due <= operation.now).is_some();
         if is_due && state.tells == Tells::Counts {
             self.tell(&state, PresenceEvent::Count, operation);
+        }
+        if let Some(due) = state.count_due {
+            self.wake_at(due, operation);
         }
     }
 

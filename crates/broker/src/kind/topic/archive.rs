@@ -264,9 +264,9 @@ impl<S> State<S> {
         }
     }
 
-    /// The alarm went off.
-    pub(super) fn clear_alarm(&mut self, now: Timestamp) {
-        self.alarm.take_if(|alarm| *alarm <= now);
+    /// The topic was told the time.
+    pub(super) fn clear_alarm(&mut self) {
+        self.alarm = None;
     }
 
     /// How many messages are kept, and their octets.

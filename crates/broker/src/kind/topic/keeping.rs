@@ -113,7 +113,7 @@ impl<S: Send + Sync> Topic<S> {
     /// Forgets what is too old.
     pub(super) fn tidy(&self, archive: &Archive<S>, operation: &mut Operation<'_, S>) {
         let mut state = archive.lock();
-        state.clear_alarm(operation.now);
+        state.clear_alarm();
         archive.forget_expired(&mut state, operation.now);
         state.leave_behind(operation);
         state.set_alarm(&self.name, operation);
