@@ -20,6 +20,7 @@ mod bindings;
 mod broker;
 mod dead_letter;
 mod destination;
+mod durable_name;
 mod error;
 mod history;
 mod index;
@@ -60,6 +61,7 @@ pub use broker::{
 };
 pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};
+pub use durable_name::{DurableName, Owner, Sharing};
 pub use error::{
     AckError, DeleteError, InvalidHeader, MoveError, MoveFailure, QueueLimit, SendError,
     SubscribeError, UnknownDestination,
@@ -84,8 +86,8 @@ pub use stats::{BrokerStats, DestinationStats};
 pub use storing::{Batch, BatchCollector, BatchNumber, HeldBack, Snapshot};
 pub use subscribers::{Group, Groups, Subscribers};
 pub use subscription::{
-    Access, DurableName, EncodingClass, Exclusivity, Format, MissingQueue, OwnMessages, SessionKey,
-    Sharing, Subscribe, SubscribeOptions, Subscription,
+    Access, EncodingClass, Exclusivity, Format, MissingQueue, OwnMessages, SessionKey, Subscribe,
+    SubscribeOptions, Subscription,
 };
 pub use timestamp::Timestamp;
 pub use token::TokenSource;

@@ -8,9 +8,9 @@ use bytes::Bytes;
 use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
     AckError, AckTarget, Broker, BrokerOptions, Change, Delivered, Delivery, Destination,
-    DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, SendError,
-    Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError, SubscribeOptions,
-    Subscribers, Subscription, Timestamp,
+    DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, Owner,
+    SendError, Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError,
+    SubscribeOptions, Subscribers, Subscription, Timestamp,
 };
 
 /// A broker and the log of what it delivered. Sessions are named by their number.
@@ -121,7 +121,7 @@ impl Recording {
         let id = format!("s{session}");
         let mut request = request(session, &id, destination, ack);
         let headers = headers.iter().copied().collect();
-        request.options = SubscribeOptions::from_headers(&headers, &id, "owner")?;
+        request.options = SubscribeOptions::from_headers(&headers, &id, &owner())?;
         self.broker.subscribe(now(), request, |_| {}, &mut self.log)
     }
 
@@ -319,6 +319,11 @@ pub(crate) fn sender(session: &u64) -> Sender<'_, u64> {
 
 fn reply_to(message: &Message) -> Option<String> {
     message.headers.get("reply-to").map(str::to_owned)
+}
+
+/// Whom the durable subscriptions of a [`Recording`] belong to.
+pub(crate) fn owner() -> Owner {
+    Owner::new(Some("owner"), None)
 }
 
 pub(crate) fn now() -> Timestamp {

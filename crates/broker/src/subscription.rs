@@ -5,6 +5,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use crate::address::RoutingType;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
+use crate::durable_name::DurableName;
 use crate::history::Rewind;
 use crate::message::Message;
 use crate::presence::MemberInfo;
@@ -174,27 +175,6 @@ pub enum MissingQueue {
     Create,
     /// The request is refused.
     Refuse,
-}
-
-/// Names a durable subscription.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DurableName {
-    /// Whose it is: the client's id, or its login.
-    pub owner: Box<str>,
-    /// Which one of theirs.
-    pub name: Box<str>,
-    /// Whether several consumers may share it.
-    pub sharing: Sharing,
-}
-
-/// Whether a durable subscription may have several consumers, which then compete.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
-pub enum Sharing {
-    /// One at a time.
-    #[default]
-    One,
-    /// As many as come.
-    Several,
 }
 
 /// A subscription, as long as it lasts.

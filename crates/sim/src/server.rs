@@ -5,8 +5,8 @@ use std::time::Instant;
 use bytes::Bytes;
 use tidings_broker::{
     self as broker, AckTarget, Action, BatchCollector, BatchNumber, Broker, Change, Delivered,
-    Delivery, Destination, EncodingClass, Message, NackAction, Sender, SessionKey, Sink, Storage,
-    SubscribeOptions, Subscribers, Timestamp,
+    Delivery, Destination, EncodingClass, Message, NackAction, Owner, Sender, SessionKey, Sink,
+    Storage, SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{
     self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Severity,
@@ -134,7 +134,7 @@ impl Server {
         match event {
             Event::Connect(connect) => {
                 let Some(session) = self.sessions.get_mut(&key) else { return };
-                session.owner = connect.headers.get("client-id").unwrap_or_default().to_owned();
+                session.owner = Owner::new(None, connect.headers.get("client-id"));
                 session.stomp.accept(&key.to_string(), None);
             }
             Event::Send(send) => self.send(now, key, send),

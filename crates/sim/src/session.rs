@@ -2,7 +2,7 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_broker::{BatchNumber, HeldBack};
+use tidings_broker::{BatchNumber, HeldBack, Owner};
 use tidings_stomp::{Error, Server, ServerOptions, Subscribe, encode};
 
 use crate::door::{Broken, DoorKind, Packet, ServerDoor};
@@ -26,7 +26,7 @@ pub(crate) struct ServerSession {
     /// A subscription that waits until nothing is held back.
     pub(crate) subscribing: Option<Subscribe>,
     /// Whom durable subscriptions belong to.
-    pub(crate) owner: String,
+    pub(crate) owner: Owner,
     pub(crate) life: Life,
     pub(crate) is_paused: bool,
     outbox: VecDeque<Packet>,
@@ -48,7 +48,7 @@ impl ServerSession {
             door: ServerDoor::new(kind),
             held: HeldBack::default(),
             subscribing: None,
-            owner: String::new(),
+            owner: Owner::default(),
             life: Life::Open,
             is_paused: false,
             outbox: VecDeque::new(),

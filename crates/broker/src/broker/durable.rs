@@ -3,7 +3,8 @@ use std::sync::Arc;
 use super::Broker;
 use super::subscribing::attach_route;
 use crate::binding::Binding;
-use crate::destination::{Destination, DestinationError};
+use crate::destination::Destination;
+use crate::durable_name::{DurableName, Sharing};
 use crate::error::{DeleteError, SubscribeError};
 use crate::history::Beginning;
 use crate::kind::{DestinationKind, NotAttached, Queue, Role};
@@ -11,25 +12,9 @@ use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::session::Routes;
 use crate::sink::Sink;
-use crate::subscription::{DurableName, Exclusivity, Sharing, SubscribeOptions, Subscription};
+use crate::subscription::{Exclusivity, SubscribeOptions, Subscription};
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
-
-impl DurableName {
-    /// What all names of the queues of durable subscriptions begin with.
-    pub const PREFIX: &'static str = "/dsub/";
-
-    /// The name of the queue that keeps the messages of the subscription.
-    ///
-    /// # Errors
-    ///
-    /// [`DestinationError`] if the owner or the name could not be part of a destination.
-    pub fn queue_name(&self) -> Result<Destination, DestinationError> {
-        let escape = |text: &str| text.replace('%', "%25").replace('/', "%2F");
-        let (owner, name) = (escape(&self.owner), escape(&self.name));
-        Destination::parse(&format!("{}{owner}/{name}", Self::PREFIX))
-    }
-}
 
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Ends a durable subscription that nobody uses, with the messages that it has kept.

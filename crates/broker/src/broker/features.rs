@@ -3,13 +3,14 @@
 use crate::acknowledgement::{AckTarget, NackAction};
 use crate::broker::{Action, CommitFailure, Consumers, Selection};
 use crate::destination::Destination;
+use crate::durable_name::{DurableName, Sharing};
 use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
-use crate::recording::{Recording, now, request, sender, to};
+use crate::recording::{Recording, now, owner, request, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
-use crate::subscription::{DurableName, Sharing, Subscribe, SubscribeOptions};
+use crate::subscription::{Subscribe, SubscribeOptions};
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -284,7 +285,7 @@ fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
     assert!(matches!(refused, Err(SubscribeError::DurableInUse { .. })));
     recording.disconnect(2);
     recording.disconnect(3);
-    let name = DurableName { owner: "owner".into(), name: "news".into(), sharing: Sharing::One };
+    let name = DurableName { owner: owner(), name: "news".into(), sharing: Sharing::One };
     recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     assert!(recording.broker.delete_durable(now(), &name, &mut recording.log).is_err());
     assert_eq!(recording.broker.stats(), Default::default());
@@ -293,7 +294,7 @@ fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
 /// A request for the durable subscription `news` of somebody.
 fn news(session: u64, id: &str, destination: &'static str) -> Subscribe<'static, u64> {
     let headers = Headers::from([("activemq.subscriptionName", "news")]);
-    let options = SubscribeOptions::from_headers(&headers, id, "owner").unwrap();
+    let options = SubscribeOptions::from_headers(&headers, id, &owner()).unwrap();
     Subscribe { options, ..request(session, id, destination, AUTO) }
 }
 
@@ -481,8 +482,7 @@ fn who_waits_for_room_is_told_when_the_queue_ends() {
     recording.disconnect(1);
     recording.send("/topic/t", "1").unwrap();
     recording.send("/topic/t", "2").unwrap_err();
-    let (owner, name) = ("owner".into(), "one".into());
-    let name = DurableName { owner, name, sharing: Sharing::One };
+    let name = DurableName { owner: owner(), name: "one".into(), sharing: Sharing::One };
     recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     assert_eq!(recording.log.rooms, 2);
     recording.send("/topic/t", "2").unwrap();

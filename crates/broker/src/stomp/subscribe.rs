@@ -1,9 +1,8 @@
 use super::{Headers, history, invalid, is_true, number, presence};
+use crate::durable_name::{DurableName, Owner, Sharing};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
-use crate::subscription::{
-    Access, DurableName, Exclusivity, MissingQueue, OwnMessages, Sharing, SubscribeOptions,
-};
+use crate::subscription::{Access, Exclusivity, MissingQueue, OwnMessages, SubscribeOptions};
 
 /// Names of a durable subscription, as different brokers have them.
 const DURABLE_NAMES: &[&str] =
@@ -12,13 +11,16 @@ const DURABLE_NAMES: &[&str] =
 impl SubscribeOptions {
     /// What a SUBSCRIBE frame asks for: the headers of RabbitMQ, ActiveMQ, Artemis and Apollo.
     ///
-    /// `id` is that of the subscription, `owner` whom a durable subscription belongs to: the
-    /// `client-id` of CONNECT, or the login.
+    /// `id` is that of the subscription, `owner` whom a durable subscription belongs to.
     ///
     /// # Errors
     ///
     /// [`SubscribeError`] for values that cannot be understood.
-    pub fn from_headers(headers: &Headers, id: &str, owner: &str) -> Result<Self, SubscribeError> {
+    pub fn from_headers(
+        headers: &Headers,
+        id: &str,
+        owner: &Owner,
+    ) -> Result<Self, SubscribeError> {
         let selector = headers.get("selector").filter(|text| !text.trim().is_empty());
         let selector = selector.map(Selector::parse).transpose();
         Ok(Self {
@@ -43,12 +45,12 @@ impl DurableName {
     /// The name of the durable subscription that a SUBSCRIBE or UNSUBSCRIBE frame is about, if it is
     /// about one.
     #[must_use]
-    pub fn from_headers(headers: &Headers, id: &str, owner: &str) -> Option<Self> {
+    pub fn from_headers(headers: &Headers, id: &str, owner: &Owner) -> Option<Self> {
         let given = DURABLE_NAMES.iter().find_map(|name| headers.get(name));
         let given = given.filter(|name| !name.is_empty());
         let sharing = if is_true(headers, "shared") { Sharing::Several } else { Sharing::One };
         if let Some(name) = given {
-            return Some(Self { owner: owner.into(), name: name.into(), sharing });
+            return Some(Self { owner: owner.clone(), name: name.into(), sharing });
         }
         if !is_true(headers, "durable") && !is_true(headers, "persistent") {
             return None;
@@ -56,9 +58,9 @@ impl DurableName {
         // RabbitMQ: whoever knows the name of the queue shares it.
         match headers.get("x-queue-name").filter(|name| !name.is_empty()) {
             Some(name) => {
-                Some(Self { owner: "".into(), name: name.into(), sharing: Sharing::Several })
+                Some(Self { owner: Owner::default(), name: name.into(), sharing: Sharing::Several })
             }
-            None => Some(Self { owner: owner.into(), name: id.into(), sharing }),
+            None => Some(Self { owner: owner.clone(), name: id.into(), sharing }),
         }
     }
 }

@@ -71,6 +71,45 @@ async fn without_an_authenticator_everybody_is_who_they_say() {
     assert_eq!(header(&connected, "user-name"), None);
 }
 
+/// Lets everybody in who has a name.
+async fn anybody(login: Login) -> Result<Principal, AccessDenied> {
+    login.login.map(Principal::new).ok_or_else(|| AccessDenied::new("Log in."))
+}
+
+#[tokio::test]
+async fn a_client_id_opens_no_durable_subscription_of_somebody_else() {
+    let server = serve(App::builder().authenticator(anybody).build().unwrap()).await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/n\nactivemq.subscriptionName:news\n\
+                     receipt:s\n\n\0";
+    let connect = async |headers: &str| {
+        let mut client = Client::open(&server, Door::Tcp).await;
+        client.ask(format!("CONNECT\naccept-version:1.2\n{headers}\n\0")).await;
+        client
+    };
+    let mut ann = connect("login:ann\n").await;
+    ann.ask(subscribe).await;
+    ann.ask("DISCONNECT\nreceipt:bye\n\n\0").await;
+    ann.ends().await;
+
+    let mut bob = connect("login:bob\nclient-id:ann\n").await;
+    bob.ask("SEND\ndestination:/topic/n\nreceipt:sent\n\nfor ann\0").await;
+    let end = "UNSUBSCRIBE\nid:1\nactivemq.subscriptionName:news\nreceipt:u\n\n\0";
+    let error = bob.ask(end).await;
+    assert_eq!(header(&error, "message"), Some("durable subscription was not deleted"));
+    bob.ask(subscribe).await;
+    let message = bob.ask("SEND\ndestination:/topic/n\n\nfor both\0").await;
+    assert!(message.ends_with("for both\0"), "bob has a subscription of his own: {message:?}");
+
+    let mut ann = connect("login:ann\n").await;
+    ann.send(subscribe).await;
+    let frames = [ann.frame().await, ann.frame().await, ann.frame().await];
+    assert!(frames[1].ends_with("for ann\0"), "{frames:?}");
+    assert!(frames[2].ends_with("for both\0"), "{frames:?}");
+    let mut laptop = connect("login:ann\nclient-id:laptop\n").await;
+    let receipt = laptop.ask(subscribe).await;
+    assert_eq!(header(&receipt, "receipt-id"), Some("s"), "her clients have names of their own");
+}
+
 #[tokio::test]
 async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
     let options = StompOptions {

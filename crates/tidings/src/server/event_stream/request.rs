@@ -1,5 +1,5 @@
 use http::{HeaderMap, Method, StatusCode};
-use tidings_broker::{HistoryPosition, Kind, Rewind, SubscribeOptions};
+use tidings_broker::{HistoryPosition, Kind, Owner, Rewind, SubscribeOptions};
 use tidings_stomp::Headers;
 
 use super::event::{EventFormat, Positions};
@@ -70,7 +70,7 @@ impl StreamRequest {
         let reconnected = headers.get("last-event-id").and_then(|it| it.to_str().ok());
         let last = reconnected.map(str::to_owned).or(last);
         let last = last.map(|it| Positions::parse(&it, destinations.len()));
-        let options = SubscribeOptions::from_headers(&wishes, "", "");
+        let options = SubscribeOptions::from_headers(&wishes, "", &Owner::default());
         let options = options.map_err(|error| Problem::bad_request(format!("{error}.")))?;
         Ok(Self { destinations, format, last, options })
     }

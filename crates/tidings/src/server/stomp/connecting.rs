@@ -2,6 +2,7 @@
 
 use std::future::Future;
 
+use tidings_broker::Owner;
 use tidings_stomp::{Connect, Error};
 
 use super::session::StompSession;
@@ -38,8 +39,8 @@ impl StompSession {
 
     async fn accept(&mut self, session: &Session, connect: &Connect, principal: Option<Principal>) {
         let user = principal.as_ref().map(|principal| principal.name().to_owned());
-        let client_id = connect.headers.get("client-id").filter(|id| !id.is_empty());
-        self.owner = client_id.or(user.as_deref()).unwrap_or_default().into();
+        let client_id = connect.headers.get("client-id");
+        self.owner = Owner::new(user.as_deref(), client_id);
         self.user = user.as_deref().map(Into::into);
         self.server.accept(&session.id().to_string(), user.as_deref());
         if let Some(principal) = principal {

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 use std::time::Instant;
 
-use tidings_broker::SessionKey;
+use tidings_broker::{Owner, SessionKey};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
@@ -18,8 +18,8 @@ pub(super) struct StompSession {
     pub(super) server: Server,
     pub(super) shared: Arc<Shared>,
     pub(super) key: SessionKey,
-    /// Whom durable subscriptions belong to: the `client-id` of CONNECT, or the login.
-    pub(super) owner: Box<str>,
+    /// Whom durable subscriptions belong to.
+    pub(super) owner: Owner,
     /// The login, if there was one.
     pub(super) user: Option<Box<str>>,
     pub(super) connected: bool,
@@ -31,7 +31,15 @@ impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        Self { server, shared, key, owner: "".into(), user: None, connected: false, held: None }
+        Self {
+            server,
+            shared,
+            key,
+            owner: Owner::default(),
+            user: None,
+            connected: false,
+            held: None,
+        }
     }
 
     /// Handles the events of the input, one at a time: the next frame is not even decoded before
