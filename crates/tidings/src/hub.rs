@@ -468,6 +468,11 @@ pub(crate) fn stomp_message(frame: Bytes) -> WebSocketMessage {
 pub struct PublishError(SendError);
 
 impl PublishError {
+    /// The queue that is full, if that is why.
+    pub(crate) fn full_queue(&self) -> Option<&Destination> {
+        self.0.full_queue()
+    }
+
     /// What a client is told whose message it was.
     pub(crate) fn to_stomp(&self) -> tidings_stomp::Error {
         (&self.0).into()

@@ -215,8 +215,9 @@ impl Decoder {
     fn read_command(&mut self, available: usize) -> Result<(), DecodeError> {
         const TLS_HANDSHAKE_RECORD: u8 = 0x16;
         if self.line.is_empty() {
-            if self.input.first() == Some(&b'\n') {
-                self.input.advance(1);
+            let blank = self.input.iter().take_while(|octet| **octet == b'\n').count();
+            if blank > 0 {
+                self.input.advance(blank);
                 return Ok(());
             }
             if self.version.is_none() && self.input.first() == Some(&TLS_HANDSHAKE_RECORD) {

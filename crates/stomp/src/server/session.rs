@@ -1,5 +1,3 @@
-use std::collections::BTreeSet;
-
 use super::ServerOptions;
 use super::error::ProtocolError;
 use super::event::{AckTarget, Acknowledge, Event, Requeue, Send, Subscribe, TransactionAction};
@@ -17,7 +15,8 @@ pub(super) struct Session {
     pub(super) heart_beat: Option<HeartBeat>,
     /// How many messages the session itself has made.
     pub(super) messages: u64,
-    subscriptions: BTreeSet<SubscriptionId>,
+    /// In order. Most sessions have one or two, and many sessions are kept.
+    subscriptions: Vec<SubscriptionId>,
     transactions: Transactions,
 }
 
@@ -36,7 +35,7 @@ impl Session {
             version,
             heart_beat,
             messages: 0,
-            subscriptions: BTreeSet::new(),
+            subscriptions: Vec::new(),
             transactions: Transactions::default(),
         }
     }
@@ -124,13 +123,16 @@ impl Session {
         };
         let ack = fields.get("ack").map_or(Ok(AckMode::Auto), str::parse);
         let ack = ack.map_err(|_| ProtocolError::UnknownAckMode)?;
-        if self.subscriptions.contains(&id) {
+        let Err(place) = self.subscriptions.binary_search(&id) else {
             return Err(ProtocolError::DuplicateSubscription);
-        }
+        };
         if self.subscriptions.len() >= limits.subscriptions_max {
             return Err(ProtocolError::TooManySubscriptions { max: limits.subscriptions_max });
         }
-        self.subscriptions.insert(id.clone());
+        if self.subscriptions.is_empty() {
+            self.subscriptions.reserve_exact(1);
+        }
+        self.subscriptions.insert(place, id.clone());
         Ok(Outcome::Event(Event::Subscribe(Subscribe {
             id,
             destination: destination.to_owned(),
@@ -146,7 +148,7 @@ impl Session {
             id => id,
         };
         let (headers, receipt) = (fields.headers().clone(), fields.receipt());
-        match id.and_then(|id| self.subscriptions.take(id)) {
+        match id.and_then(|id| self.take_subscription(id)) {
             Some(id) => Event::Unsubscribe { id, headers, receipt },
             None => Event::UnsubscribeUnknown { id: id.map(Into::into), headers, receipt },
         }
@@ -154,7 +156,12 @@ impl Session {
 
     /// A subscription was refused: its id is free.
     pub(super) fn forget_subscription(&mut self, id: &SubscriptionId) {
-        self.subscriptions.remove(id);
+        self.take_subscription(id.as_str());
+    }
+
+    fn take_subscription(&mut self, id: &str) -> Option<SubscriptionId> {
+        let place = self.subscriptions.binary_search_by(|other| other.as_str().cmp(id)).ok()?;
+        Some(self.subscriptions.remove(place))
     }
 
     /// A frame was refused: if it was one of a transaction, that is over. Returns whether it was.

@@ -14,7 +14,8 @@ struct State {
     heart_beat: Option<HeartBeat>,
     /// SockJS's, from the server only; those of STOMP make them needless.
     heartbeat_delay: Option<Duration>,
-    expiry: Option<Expiry>,
+    /// Boxed, since most sessions have none for long.
+    expiry: Option<Box<Expiry>>,
 }
 
 /// The end that a session meets unless something happens before.
@@ -48,7 +49,7 @@ impl Vitals {
     }
 
     pub(crate) fn set_expiry(&self, expiry: Option<Expiry>) {
-        self.lock().expiry = expiry;
+        self.lock().expiry = expiry.map(Box::new);
     }
 
     pub(crate) fn next_deadline(&self, sent: Instant, received: Instant) -> Option<Instant> {
@@ -62,7 +63,7 @@ impl Vitals {
     pub(crate) fn poll(&self, now: Instant, sent: Instant, received: Instant) -> Due {
         let mut state = self.lock();
         if let Some(expiry) = state.expiry.take_if(|expiry| expiry.at <= now) {
-            return Due::Expired(expiry);
+            return Due::Expired(*expiry);
         }
         if state.heartbeat_delay.is_some_and(|delay| sent + delay <= now) {
             return Due::SendHeartbeat;

@@ -58,11 +58,10 @@ impl Hub {
         body: Bytes,
     ) -> Result<Published, PublishError> {
         match self.try_publish(sender, destination, headers.clone(), body.clone()) {
-            Err(error) if error.0.full_queue().is_some() => {
+            Err(error) if error.full_queue().is_some() => {
                 let attempt =
                     || self.try_publish(sender, destination, headers.clone(), body.clone());
-                Box::pin(self.when_there_is_room(error, |error| error.0.full_queue(), attempt))
-                    .await
+                Box::pin(self.when_there_is_room(error, PublishError::full_queue, attempt)).await
             }
             done => done,
         }

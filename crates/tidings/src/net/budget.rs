@@ -17,7 +17,7 @@ const UNTIMED_PUSHES_MAX: u32 = 64;
 
 /// What is left of a connection's turn.
 #[derive(Debug, Default)]
-pub(super) struct TurnBudget {
+pub(crate) struct TurnBudget {
     started: Option<Instant>,
     messages: u32,
     /// The thread's pushes when the clock was last looked at.
@@ -27,7 +27,7 @@ pub(super) struct TurnBudget {
 impl TurnBudget {
     /// Counts a read, which is when the turn has begun unless it goes on.
     pub(super) fn count_read(&mut self, now: Instant) {
-        self.look(now);
+        self.look(now, TURN_TIME_MAX);
     }
 
     /// Whether nothing was read yet, and at most one message looked for.
@@ -35,7 +35,7 @@ impl TurnBudget {
         self.started.is_none() && self.messages <= 1
     }
 
-    pub(super) fn reset(&mut self) {
+    pub(crate) fn reset(&mut self) {
         *self = Self { pushes: turn::pushes(), ..Self::default() };
     }
 
@@ -43,22 +43,31 @@ impl TurnBudget {
     #[inline]
     pub(super) fn is_spent(&mut self) -> bool {
         self.messages = self.messages.saturating_add(1);
-        if self.messages > TURN_MESSAGES_MAX {
-            return true;
-        }
+        self.messages > TURN_MESSAGES_MAX || self.is_over(TURN_TIME_MAX)
+    }
+
+    /// Counts a message of a turn that only time ends. Whether what follows must wait for the next one.
+    #[inline]
+    pub(crate) fn is_spent_after(&mut self, time_max: Duration) -> bool {
+        self.messages = self.messages.saturating_add(1);
+        self.is_over(time_max)
+    }
+
+    #[inline]
+    fn is_over(&mut self, time_max: Duration) -> bool {
         let pushes = turn::pushes();
         let untimed = pushes.wrapping_sub(self.pushes);
         if !self.messages.is_multiple_of(UNTIMED_MESSAGES_MAX) && untimed < UNTIMED_PUSHES_MAX {
             return false;
         }
         self.pushes = pushes;
-        self.look(Instant::now())
+        self.look(Instant::now(), time_max)
     }
 
     /// Whether the time is over.
-    fn look(&mut self, now: Instant) -> bool {
+    fn look(&mut self, now: Instant, time_max: Duration) -> bool {
         let started = *self.started.get_or_insert(now);
-        let is_spent = now.saturating_duration_since(started) >= TURN_TIME_MAX;
+        let is_spent = now.saturating_duration_since(started) >= time_max;
         if is_spent {
             // Until the next turn, whoever asks.
             self.messages = TURN_MESSAGES_MAX;

@@ -24,6 +24,7 @@ mod tls;
 mod turn;
 mod websocket;
 
+pub(crate) use budget::TurnBudget;
 pub(crate) use connector::{TunnelStream, Wire};
 pub(crate) use framing::{Framing, application_reason, sockjs_frame};
 pub(crate) use keeper::Terms;

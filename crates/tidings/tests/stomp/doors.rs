@@ -1,9 +1,13 @@
 //! STOMP over WebSocket and SockJS.
 
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
+
+use tidings::endpoint::Message;
+use tidings::{App, controller};
+
 use crate::client::{Client, Door};
 use crate::support::serve;
-use tidings::App;
-use tidings::endpoint::Message;
 
 fn app() -> App {
     App::builder().stomp("/stomp").build().unwrap()
@@ -26,9 +30,58 @@ async fn who_sends_binary_is_answered_in_binary_until_they_send_text() {
     assert!(frame.ends_with(b"to both\0"));
     assert!(text.frame().await.ends_with("to both\0"));
 
+    // As @stomp/stompjs does, also where it sends everything else as binary messages.
+    socket.send("\n").await;
+    socket.send(b"SUBSCRIBE\nid:t\ndestination:/topic/t\nreceipt:t\n\n\0".to_vec()).await;
+    assert!(matches!(socket.message().await, Message::Binary(_)));
+    socket.send("\r\n").await;
+    text.send("SEND\ndestination:/topic/t\n\nstill\0").await;
+    assert!(matches!(socket.message().await, Message::Binary(_)), "a heart-beat says nothing");
+    assert!(matches!(socket.message().await, Message::Binary(_)));
+    assert!(text.frame().await.ends_with("still\0"));
+
     socket.send("SEND\ndestination:/topic/t\n\nas text\0").await;
     assert!(socket.text().await.ends_with("as text\0"));
     assert!(text.frame().await.ends_with("as text\0"));
+}
+
+/// Answers with how often others have had their turn.
+struct Turns(Arc<AtomicUsize>);
+
+#[controller]
+impl Turns {
+    #[message_mapping("/turns")]
+    #[send_to("/topic/turns")]
+    fn turns(&self) -> String {
+        self.0.load(Ordering::Relaxed).to_string()
+    }
+}
+
+/// The client, the server and the others share one thread.
+#[tokio::test]
+async fn others_have_their_turn_during_a_long_message() {
+    let turns = Arc::<AtomicUsize>::default();
+    let controller = Turns(Arc::clone(&turns));
+    let app = App::builder().stomp("/stomp").controller(controller).build().unwrap();
+    let server = serve(app).await;
+    let others = tokio::spawn(async move {
+        loop {
+            turns.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut client = Client::connect(&server, Door::WebSocket, "1.2").await;
+    client.subscribe("id:s\ndestination:/topic/turns\n").await;
+    let ask = "SEND\ndestination:/app/turns\n\n\0";
+    let many = "SEND\ndestination:/topic/t\n\n\0".repeat(100_000);
+    client.send(format!("{ask}{many}{ask}")).await;
+    let mut turns = async || {
+        let message = client.frame().await;
+        message.trim_end_matches('\0').rsplit('\n').next().unwrap().parse::<usize>().unwrap()
+    };
+    let (before, after) = (turns().await, turns().await);
+    assert!(after > before, "the whole message was one turn");
+    others.abort();
 }
 
 #[tokio::test]

@@ -232,12 +232,15 @@ impl StompSession {
         }
     }
 
-    /// Waits until what waits for the store is so little that more may come.
+    /// Whether so little waits for the store that more may come.
+    pub(super) fn has_room_to_hold(&self) -> bool {
+        self.held.as_ref().is_none_or(|held| !held.exceeds(self.shared.held_octets_max))
+    }
+
+    /// Waits until so little waits for the store that more may come.
     pub(super) async fn room_to_hold(&self) -> Result<(), Over> {
-        let octets_max = self.shared.held_octets_max;
-        match self.held.as_ref().filter(|held| held.exceeds(octets_max)) {
-            // Boxed, so that a future that need not wait is small.
-            Some(held) => Box::pin(held.shrunk_to(octets_max)).await,
+        match &self.held {
+            Some(held) => held.shrunk_to(self.shared.held_octets_max).await,
             None => Ok(()),
         }
     }

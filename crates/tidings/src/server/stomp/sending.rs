@@ -11,7 +11,23 @@ use crate::hub::Published;
 use crate::messaging::{InboundMessage, Outgoing};
 
 impl StompSession {
-    /// Sends to a handler or to the broker.
+    /// Sends to the broker, or returns what is for a handler, or for a queue that is full.
+    pub(super) fn send_at_once(&mut self, session: &Session, send: Send) -> Option<Send> {
+        let Send { destination, headers, body, receipt } = &send;
+        if self.shared.strip_application_prefix(destination).is_some() {
+            return Some(send);
+        }
+        let sender = self.sender(session);
+        match self.shared.hub.try_publish(sender, destination, headers.clone(), body.clone()) {
+            Ok(Published { batch, .. }) => self.sent(session, batch, send.receipt),
+            Err(error) if error.full_queue().is_some() => return Some(send),
+            Err(error) => self.fail(error.to_stomp(), Severity::Frame, receipt.clone()),
+        }
+        None
+    }
+
+    /// Sends to a handler or to the broker. While it waits for room in a queue, nothing more is read from the
+    /// client.
     pub(super) async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
@@ -26,10 +42,9 @@ impl StompSession {
                 session: session.clone(),
                 messenger: self.shared.messenger.clone(),
             };
-            Box::pin(self.handle_by_controller(message)).await;
+            self.handle_by_controller(message).await;
             return self.receipt_after(session, None, receipt);
         }
-        // While it waits for room in a queue, nothing more is read from the client.
         let sender = self.sender(session);
         let hub = Arc::clone(&self.shared.hub);
         match hub.publish(sender, &destination, headers, body).await {

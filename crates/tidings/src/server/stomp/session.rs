@@ -1,6 +1,7 @@
 use std::sync::Arc;
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
+use bytes::Bytes;
 use tidings_broker::{Owner, SessionKey};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
@@ -9,9 +10,30 @@ use super::door::Shared;
 use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
-use crate::endpoint::{CloseInfo, Endpoint, EndpointError, Expiry, Flow, Session};
+use crate::endpoint::{
+    CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
+};
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
+use crate::net::TurnBudget;
+
+/// How long a session handles one input before others get their turn: 10 ms. What one turn has for a subscriber
+/// leaves in one write, so it should not be short; a heart-beat can wait for so long.
+const TURN_TIME_MAX: Duration = Duration::from_millis(10);
+
+/// Why the input does not go on at once.
+enum Waiting {
+    /// For room for a frame, which is on its way. The event was taken before.
+    Room(Sending, Option<Event>),
+    /// For what an event asks for.
+    Event(Event),
+    /// For the store, which has so much to store that no more may come.
+    Store,
+    /// For others, who had to wait.
+    Turn,
+    /// The session is over.
+    End,
+}
 
 /// The server side of one STOMP session: an endpoint whose messages are pieces of STOMP's stream.
 pub(super) struct StompSession {
@@ -42,28 +64,71 @@ impl StompSession {
         }
     }
 
-    /// Handles the events of the input, one at a time: the next frame is not even decoded before
-    /// the one before it is done with.
-    async fn handle_events(&mut self, session: &Session) -> Result<(), EndpointError> {
+    /// Handles the input as far as nobody has to be waited for, which is most often all of it: the future of what
+    /// waits would take more room in every idle session than all the rest.
+    ///
+    /// Events are handled one at a time. The next frame is not even decoded before the one before it is done with.
+    fn handle_at_once(&mut self, session: &Session) -> Result<Option<Waiting>, EndpointError> {
+        let mut turn = TurnBudget::default();
+        turn.reset();
         loop {
-            if self.room_to_hold().await.is_err() {
-                return Ok(());
+            if !self.has_room_to_hold() {
+                return Ok(Some(Waiting::Store));
             }
             let event = self.server.poll_event();
-            self.transmit(session).await?;
+            if let Some(room) = self.transmit_at_once(session)? {
+                return Ok(Some(Waiting::Room(room, event)));
+            }
             let Some(event) = event else { break };
-            self.handle_event(session, event).await;
-            self.transmit(session).await?;
+            if let Some(event) = self.handle_event_at_once(session, event) {
+                return Ok(Some(Waiting::Event(event)));
+            }
+            if turn.is_spent_after(TURN_TIME_MAX) {
+                return Ok(Some(Waiting::Turn));
+            }
         }
-        if self.server.is_closed() {
-            // It may be over already.
-            let _ = Box::pin(self.released()).await;
-            session.close(self.close_reason());
+        Ok(self.server.is_closed().then_some(Waiting::End))
+    }
+
+    /// Waits for what has to be waited for, and handles the rest of the input.
+    async fn handle_rest(
+        &mut self,
+        session: &Session,
+        waiting: Waiting,
+    ) -> Result<(), EndpointError> {
+        let mut next = Some(waiting);
+        while let Some(waiting) = next {
+            match waiting {
+                Waiting::Room(room, event) => {
+                    room.await?;
+                    while let Some(room) = self.transmit_at_once(session)? {
+                        room.await?;
+                    }
+                    if let Some(event) = event {
+                        self.handle_event(session, event).await;
+                    }
+                }
+                Waiting::Event(event) => self.handle_event(session, event).await,
+                Waiting::Turn => tokio::task::yield_now().await,
+                Waiting::Store => {
+                    if self.room_to_hold().await.is_err() {
+                        break;
+                    }
+                }
+                Waiting::End => {
+                    // It may be over already.
+                    let _ = self.released().await;
+                    session.close(self.close_reason());
+                    break;
+                }
+            }
+            next = self.handle_at_once(session)?;
         }
         Ok(())
     }
 
-    async fn transmit(&mut self, session: &Session) -> Result<(), EndpointError> {
+    /// Sends what is to be sent, up to what finds no room: that is returned, on its way.
+    fn transmit_at_once(&mut self, session: &Session) -> Result<Option<Sending>, SendError> {
         while let Some(mut frame) = self.server.poll_transmit() {
             if let Some(held) = &self.held {
                 match held.hold_behind(frame) {
@@ -71,34 +136,47 @@ impl StompSession {
                     None => continue,
                 }
             }
-            Box::pin(session.send(message_for(session, frame))).await?;
+            match session.send_or_wait(message_for(session, frame)) {
+                Ok(()) => {}
+                Err(SendOrWait::Wait(sending)) => return Ok(Some(sending)),
+                Err(SendOrWait::Refused(error)) => return Err(error),
+            }
         }
-        Ok(())
+        Ok(None)
     }
 
-    /// What is rarer than SEND and ACK has its future in a box of its own: all sessions would have to keep room for
-    /// the largest one otherwise.
-    async fn handle_event(&mut self, session: &Session, event: Event) {
+    /// Handles an event, or returns one that somebody may have to be waited for.
+    fn handle_event_at_once(&mut self, session: &Session, event: Event) -> Option<Event> {
         match event {
-            Event::Connect(connect) => Box::pin(self.connect(session, connect)).await,
-            Event::Send(send) => self.send(session, send).await,
-            Event::Subscribe(subscribe) => Box::pin(self.subscribe(session, subscribe)).await,
-            Event::Unsubscribe { id, headers, receipt } => {
-                Box::pin(self.unsubscribe(session, &id, &headers, receipt)).await;
-            }
-            Event::UnsubscribeUnknown { id, headers, receipt } => {
-                self.unsubscribe_durable(session, id.as_ref(), &headers, receipt);
-            }
+            Event::Send(send) => return self.send_at_once(session, send).map(Event::Send),
             Event::Ack(ack) => self.settle(session, ack, None),
             Event::Nack(nack) => {
                 let action = nack_action(nack.requeue);
                 self.settle(session, nack, Some(action));
             }
-            Event::Transaction(actions, receipt) => {
-                Box::pin(self.commit(session, actions, receipt)).await;
+            Event::UnsubscribeUnknown { id, headers, receipt } => {
+                self.unsubscribe_durable(session, id.as_ref(), &headers, receipt);
             }
             Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
             Event::Failed(error) => self.note_failure(session, &error),
+            event => return Some(event),
+        }
+        None
+    }
+
+    /// What is rarer than SEND has its future in a box of its own, so that SEND's box is small.
+    async fn handle_event(&mut self, session: &Session, event: Event) {
+        let Some(event) = self.handle_event_at_once(session, event) else { return };
+        match event {
+            Event::Send(send) => self.send(session, send).await,
+            Event::Connect(connect) => Box::pin(self.connect(session, connect)).await,
+            Event::Subscribe(subscribe) => Box::pin(self.subscribe(session, subscribe)).await,
+            Event::Unsubscribe { id, headers, receipt } => {
+                Box::pin(self.unsubscribe(session, &id, &headers, receipt)).await;
+            }
+            Event::Transaction(actions, receipt) => {
+                Box::pin(self.commit(session, actions, receipt)).await;
+            }
             _ => {}
         }
     }
@@ -145,20 +223,32 @@ impl Endpoint for StompSession {
         Ok(())
     }
 
-    async fn on_message(
+    fn on_message(
         &mut self,
         session: &Session,
         message: Message,
-    ) -> Result<(), EndpointError> {
-        if let Some(outbox) = session.link().websocket() {
-            outbox.answer_in(message.opcode());
-        }
+    ) -> impl Future<Output = Result<(), EndpointError>> + Send {
+        let opcode = message.opcode();
         let octets = match message {
-            Message::Text(text) => text.into(),
+            Message::Text(text) => Bytes::from(text),
             Message::Binary(octets) => octets,
         };
+        // Heart-beats come as text from clients that want binary messages, too.
+        let is_heart_beat = || octets.iter().all(|octet| matches!(octet, b'\n' | b'\r'));
+        if let Some(outbox) = session.link().websocket()
+            && !is_heart_beat()
+        {
+            outbox.answer_in(opcode);
+        }
         self.server.handle_input(Instant::now(), octets);
-        self.handle_events(session).await
+        let waiting = self.handle_at_once(session);
+        let rest = waiting.map(|it| it.map(|it| Box::pin(self.handle_rest(session, it))));
+        async {
+            match rest? {
+                Some(rest) => rest.await,
+                None => Ok(()),
+            }
+        }
     }
 
     async fn on_close(&mut self, session: &Session, _: &CloseInfo) {
