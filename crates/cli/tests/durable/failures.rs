@@ -47,6 +47,7 @@ fn a_full_disk_refuses_what_it_cannot_store_and_keeps_the_rest() {
     };
     assert!(receipted > 0, "{error}");
     assert_eq!(header(&error, "message"), Some("cannot store"), "{error}");
+    assert!(error.contains("no room left"), "{error}");
     assert!(client.frame().is_none(), "that is the end of the session");
 
     // Without a receipt it is refused as well, and not dropped in silence.
@@ -102,6 +103,18 @@ fn a_second_server_is_told_that_the_data_is_in_use() {
 }
 
 #[test]
+fn of_two_servers_that_start_without_data_one_stores() {
+    let directory = Directory::new();
+    let (first, second) = (Server::start(directory.path()), Server::start(directory.path()));
+    assert!(sent(&mut first.connect(), "kept"));
+    assert!(!sent(&mut second.connect(), "refused"));
+    first.kill();
+    assert!(!sent(&mut second.connect(), "refused"), "it does not know what is there");
+    second.kill();
+    assert_eq!(Server::start(directory.path()).connect().drain("/queue/a"), ["kept"]);
+}
+
+#[test]
 fn a_damaged_file_is_told_and_left_alone() {
     let directory = Directory::new();
     let server = Server::start(directory.path());
@@ -127,7 +140,7 @@ fn a_file_that_was_cut_short_is_told_or_read_and_never_a_crash() {
     let file = directory.path().join(FILE);
     let whole = fs::read(&file).unwrap();
     let length = u64::try_from(whole.len()).unwrap();
-    for part in 1..8 {
+    for part in 0..8 {
         fs::write(&file, &whole).unwrap();
         let torn = OpenOptions::new().write(true).open(&file).unwrap();
         torn.set_len(length * part / 8).unwrap();

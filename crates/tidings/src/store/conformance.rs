@@ -65,8 +65,54 @@ pub fn check<S: Store>(mut open: impl FnMut() -> S) {
     commit(&mut store, vec![Change::Close { queue }]);
     drop(store);
 
-    let last = recover(&mut open(), "a store whose queue was closed");
-    assert!(last.queues.is_empty(), "nothing is left of a queue that was closed");
+    let mut store = open();
+    let fourth = recover(&mut store, "a store whose queue was closed");
+    assert!(fourth.queues.is_empty(), "nothing is left of a queue that was closed");
+    commit(&mut store, sent("/queue/b", &["0"]).into_iter().take(1).collect());
+    drop(store);
+    check_order(open);
+}
+
+/// Goes on with a store that has one queue without messages, the second one with its id.
+fn check_order<S: Store>(mut open: impl FnMut() -> S) {
+    let (one, two) = (QueueId(1), QueueId(2));
+    let mut store = open();
+    let found = recover(&mut store, "a store with a queue whose id was used before");
+    assert!(bodies(&found).is_empty(), "the messages of a closed queue do not come back");
+    assert_eq!(found.queues[0].marked_below, Position(0), "nor does its mark");
+    let mut commit = |changes: Vec<Change>| {
+        store.commit(&batch(changes)).expect("a batch is stored");
+    };
+    commit(sent("/queue/b", &["0", "1"]));
+    commit(vec![Change::Mark { queue: one, below: Position(9) }]);
+    commit(with_id(two, sent("/queue/c", &["0", "1"])).collect());
+    let mut all = vec![Change::Close { queue: one }];
+    all.extend(sent("/queue/d", &["new"]));
+    all.push(Change::Mark { queue: one, below: Position(3) });
+    all.push(Change::Remove { queue: two, position: Position(0) });
+    all.extend(with_id(two, sent("/queue/c", &["0"])));
+    all.push(Change::Remove { queue: two, position: Position(1) });
+    commit(all);
+    drop(store);
+
+    let found = recover(&mut open(), "a store with a batch of all kinds of changes");
+    let queues: Vec<_> = found.queues.iter().map(|it| (it.id, it.marked_below)).collect();
+    assert_eq!(
+        queues,
+        [(one, Position(3)), (two, Position(0))],
+        "a queue is closed before it is opened"
+    );
+    assert_eq!(found.queues[0].definition.name.as_str(), "/queue/d", "it is the new one");
+    assert_eq!(bodies(&found), ["new", "0"], "closed, removed and put, in this order");
+}
+
+/// The changes of another queue.
+fn with_id(queue: QueueId, changes: Vec<Change>) -> impl Iterator<Item = Change> {
+    changes.into_iter().map(move |change| match change {
+        Change::Open { definition, .. } => Change::Open { queue, definition },
+        Change::Put { position, message, .. } => Change::Put { queue, position, message },
+        other => other,
+    })
 }
 
 fn recover(store: &mut impl Store, what: &str) -> Recovered {

@@ -18,6 +18,10 @@ pub enum StoreFault {
     Locked,
     /// The store is damaged, or another version wrote it.
     Damaged,
+    /// The store was there, and is gone.
+    Missing,
+    /// Another process has created or used the store since this one found what was in it.
+    Changed,
     /// There is no room left.
     Full,
     /// It may not be read or written.
@@ -65,7 +69,9 @@ impl StoreError {
 impl From<std::io::Error> for StoreError {
     fn from(error: std::io::Error) -> Self {
         let fault = match error.kind() {
-            std::io::ErrorKind::StorageFull | std::io::ErrorKind::QuotaExceeded => StoreFault::Full,
+            std::io::ErrorKind::StorageFull
+            | std::io::ErrorKind::QuotaExceeded
+            | std::io::ErrorKind::FileTooLarge => StoreFault::Full,
             std::io::ErrorKind::PermissionDenied | std::io::ErrorKind::ReadOnlyFilesystem => {
                 StoreFault::Denied
             }
@@ -84,6 +90,13 @@ impl fmt::Display for StoreError {
             StoreFault::Damaged => {
                 ("cannot be understood", "restore it from a backup or move it away to begin anew")
             }
+            StoreFault::Missing => {
+                ("was there and is gone", "bring it back: what was acknowledged is in it")
+            }
+            StoreFault::Changed => (
+                "was created or used by another process meanwhile",
+                "start this server again, so that it finds what is there",
+            ),
             StoreFault::Full => {
                 ("has no room left", "make some; nothing that was acknowledged is lost")
             }

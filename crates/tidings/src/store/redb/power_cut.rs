@@ -1,0 +1,388 @@
+//! A file system that forgets in a power cut what was not synchronised, or some of it.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::io;
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+
+use redb::{Database, DatabaseError, StorageBackend};
+
+use super::files::{Files, Lock, builder, parent};
+
+/// The disk of a machine.
+#[derive(Clone, Debug, Default)]
+struct Disk(Arc<Mutex<State>>);
+
+#[derive(Clone, Debug, Default)]
+struct State {
+    /// The names there are, and those that outlive a power cut.
+    names: BTreeMap<PathBuf, Node>,
+    synced_names: BTreeMap<PathBuf, Node>,
+    files: Vec<Content>,
+    locked: BTreeSet<PathBuf>,
+    /// What fails, and how.
+    fault: Option<(Call, io::ErrorKind)>,
+    /// How the disk was before each call that changed it, and how many commits had returned.
+    moments: Vec<(Self, usize)>,
+    commits: usize,
+}
+
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Node {
+    Directory,
+    File(usize),
+}
+
+#[derive(Clone, Debug, Default)]
+struct Content {
+    octets: Arc<Vec<u8>>,
+    synced: Arc<Vec<u8>>,
+    /// What was done since it was synchronised.
+    pending: Vec<Arc<Pending>>,
+}
+
+#[derive(Debug)]
+enum Pending {
+    Write(usize, Vec<u8>),
+    Length(usize),
+}
+
+/// What can fail.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Call {
+    Look,
+    CreateDirectory,
+    SyncDirectory,
+    Lock,
+    Create,
+    Rename,
+    Write,
+}
+
+/// What is left of what was not synchronised.
+#[derive(Clone, Copy, Debug)]
+enum Left {
+    Nothing,
+    /// This or that, as a seed says.
+    Some(u64),
+}
+
+impl Left {
+    fn keeps(&mut self) -> bool {
+        match self {
+            Self::Nothing => false,
+            Self::Some(state) => {
+                *state ^= *state << 13;
+                *state ^= *state >> 7;
+                *state ^= *state << 17;
+                *state >> 40 & 1 == 1
+            }
+        }
+    }
+}
+
+impl Pending {
+    fn apply(&self, octets: &mut Vec<u8>) {
+        match self {
+            Self::Write(at, data) => octets[*at..*at + data.len()].copy_from_slice(data),
+            Self::Length(length) => octets.resize(*length, 0),
+        }
+    }
+}
+
+impl Disk {
+    fn state(&self) -> MutexGuard<'_, State> {
+        // A test that fails drops its store, which must not panic once more.
+        self.0.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// Fails if that is to fail.
+    fn call(&self, call: Call) -> io::Result<MutexGuard<'_, State>> {
+        let mut state = self.state();
+        if let Some((_, kind)) = state.fault.filter(|(failing, _)| *failing == call) {
+            return Err(kind.into());
+        }
+        if call != Call::Look {
+            let mut moments = std::mem::take(&mut state.moments);
+            moments.push((state.clone(), state.commits));
+            state.moments = moments;
+        }
+        Ok(state)
+    }
+
+    fn fail(&self, call: Call, kind: io::ErrorKind) {
+        self.state().fault = Some((call, kind));
+    }
+
+    fn heal(&self) {
+        self.state().fault = None;
+    }
+}
+
+impl State {
+    /// What is found when the machine starts again.
+    fn cut_power(&self, mut left: Left) -> Disk {
+        let mut names = BTreeMap::new();
+        let directories =
+            self.names.keys().chain(self.synced_names.keys()).filter_map(|it| parent(it));
+        for directory in directories.collect::<BTreeSet<_>>() {
+            let survivors = if left.keeps() { &self.names } else { &self.synced_names };
+            let inside = survivors.iter().filter(|(path, _)| parent(path) == Some(directory));
+            names.extend(inside.map(|(path, node)| (path.clone(), *node)));
+        }
+        let files = self.files.iter().map(|content| {
+            let mut octets = Vec::clone(&content.synced);
+            for pending in &content.pending {
+                // A length is known to the file system, which keeps an order.
+                if matches!(**pending, Pending::Length(_)) || left.keeps() {
+                    pending.apply(&mut octets);
+                }
+            }
+            let octets = Arc::new(octets);
+            Content { synced: Arc::clone(&octets), octets, pending: Vec::new() }
+        });
+        let files = files.collect();
+        let state = Self { synced_names: names.clone(), names, files, ..Self::default() };
+        Disk(Arc::new(Mutex::new(state)))
+    }
+
+    fn node(&self, path: &Path) -> Option<Node> {
+        let is_root = parent(path).is_none();
+        if is_root {
+            return Some(Node::Directory);
+        }
+        self.node(parent(path)?).filter(|it| *it == Node::Directory)?;
+        self.names.get(path).copied()
+    }
+}
+
+impl Files for Disk {
+    fn has_directory(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.call(Call::Look)?.node(path) == Some(Node::Directory))
+    }
+
+    fn has(&self, path: &Path) -> io::Result<bool> {
+        Ok(self.call(Call::Look)?.node(path).is_some())
+    }
+
+    fn create_directory(&self, path: &Path) -> io::Result<()> {
+        self.call(Call::CreateDirectory)?.names.insert(path.to_owned(), Node::Directory);
+        Ok(())
+    }
+
+    fn sync_directory(&self, path: &Path) -> io::Result<()> {
+        let mut state = self.call(Call::SyncDirectory)?;
+        let State { names, synced_names, .. } = &mut *state;
+        synced_names.retain(|name, _| parent(name) != Some(path));
+        let inside = names.iter().filter(|(name, _)| parent(name) == Some(path));
+        synced_names.extend(inside.map(|(name, node)| (name.clone(), *node)));
+        Ok(())
+    }
+
+    fn lock(&self, path: &Path) -> io::Result<Option<Lock>> {
+        struct Held(Disk, PathBuf);
+        impl Drop for Held {
+            fn drop(&mut self) {
+                self.0.state().locked.remove(&self.1);
+            }
+        }
+        let is_new = self.call(Call::Lock)?.locked.insert(path.to_owned());
+        Ok(is_new.then(|| Box::new(Held(self.clone(), path.to_owned())) as Lock))
+    }
+
+    fn create(&self, path: &Path) -> Result<Database, DatabaseError> {
+        let file = {
+            let mut state = self.call(Call::Create)?;
+            state.files.push(Content::default());
+            let file = state.files.len() - 1;
+            state.names.insert(path.to_owned(), Node::File(file));
+            file
+        };
+        builder().create_with_backend(Open { disk: self.clone(), file })
+    }
+
+    fn open(&self, path: &Path) -> Result<Database, DatabaseError> {
+        let file = match self.call(Call::Look)?.node(path) {
+            Some(Node::File(file)) => file,
+            _ => return Err(io::Error::from(io::ErrorKind::NotFound).into()),
+        };
+        if self.state().files[file].octets.is_empty() {
+            return Err(io::Error::from(io::ErrorKind::InvalidData).into());
+        }
+        builder().create_with_backend(Open { disk: self.clone(), file })
+    }
+
+    fn rename(&self, from: &Path, to: &Path) -> io::Result<()> {
+        let mut state = self.call(Call::Rename)?;
+        let node = state.names.remove(from).ok_or(io::ErrorKind::NotFound)?;
+        state.names.insert(to.to_owned(), node);
+        Ok(())
+    }
+}
+
+/// A file that is open.
+#[derive(Debug)]
+struct Open {
+    disk: Disk,
+    file: usize,
+}
+
+impl Open {
+    fn change(&self, pending: Pending) -> io::Result<()> {
+        let mut state = self.disk.call(Call::Write)?;
+        let content = &mut state.files[self.file];
+        pending.apply(Arc::make_mut(&mut content.octets));
+        content.pending.push(Arc::new(pending));
+        Ok(())
+    }
+}
+
+impl StorageBackend for Open {
+    fn len(&self) -> io::Result<u64> {
+        Ok(self.disk.state().files[self.file].octets.len() as u64)
+    }
+
+    fn read(&self, offset: u64, out: &mut [u8]) -> io::Result<()> {
+        let at = usize::try_from(offset).unwrap();
+        let state = self.disk.state();
+        let found = state.files[self.file].octets.get(at..at + out.len());
+        out.copy_from_slice(found.ok_or(io::ErrorKind::UnexpectedEof)?);
+        Ok(())
+    }
+
+    fn set_len(&self, len: u64) -> io::Result<()> {
+        self.change(Pending::Length(usize::try_from(len).unwrap()))
+    }
+
+    fn sync_data(&self) -> io::Result<()> {
+        let mut state = self.disk.call(Call::Write)?;
+        let content = &mut state.files[self.file];
+        content.synced = Arc::clone(&content.octets);
+        content.pending.clear();
+        Ok(())
+    }
+
+    fn write(&self, offset: u64, data: &[u8]) -> io::Result<()> {
+        self.change(Pending::Write(usize::try_from(offset).unwrap(), data.to_vec()))
+    }
+}
+
+mod tests {
+    use tidings_broker::Change;
+
+    use super::*;
+    use crate::store::conformance::{batch, sent};
+    use crate::store::redb::RedbStore;
+    use crate::store::{Store, StoreFault};
+
+    const DIRECTORY: &str = "/var/lib/tidings";
+
+    fn disk() -> Disk {
+        let disk = Disk::default();
+        let names = BTreeMap::from([(PathBuf::from("/var"), Node::Directory)]);
+        (disk.state().names, disk.state().synced_names) = (names.clone(), names);
+        disk
+    }
+
+    fn store(disk: &Disk) -> RedbStore {
+        RedbStore::on(Box::new(disk.clone()), Path::new(DIRECTORY))
+    }
+
+    fn found(disk: &Disk) -> usize {
+        store(disk).recover().unwrap().messages()
+    }
+
+    #[test]
+    fn no_power_cut_takes_what_a_commit_has_stored_or_leaves_half_of_one() {
+        let disk = disk();
+        let mut store = store(&disk);
+        store.recover().unwrap();
+        let changes = sent("/queue/a", &["0", "1", "2", "3"]);
+        let (first, later) = changes.split_at(2);
+        assert!(matches!(first, [Change::Open { .. }, Change::Put { .. }]), "{first:?}");
+        for changes in std::iter::once(first).chain(later.chunks(1)) {
+            store.commit(&batch(changes.iter().cloned())).unwrap();
+            disk.state().commits += 1;
+        }
+        let mut moments = std::mem::take(&mut disk.state().moments);
+        moments.push((disk.state().clone(), 4));
+        for (at, (state, commits)) in moments.iter().enumerate() {
+            let seed = 7 + 2 * at as u64;
+            for left in [Left::Nothing, Left::Some(seed), Left::Some(seed << 40)] {
+                let found = found(&state.cut_power(left));
+                let expected = *commits..=*commits + 1;
+                assert!(expected.contains(&found), "{at} {left:?}: {found} of {commits}");
+            }
+        }
+    }
+
+    #[test]
+    fn a_directory_that_could_not_be_synchronised_is_before_the_next_receipt() {
+        let disk = disk();
+        let mut store = store(&disk);
+        let changes = batch(sent("/queue/a", &["0"]));
+        disk.fail(Call::SyncDirectory, io::ErrorKind::Other);
+        for _ in 0..3 {
+            assert_eq!(store.commit(&changes).unwrap_err().fault(), StoreFault::Io);
+        }
+        disk.heal();
+        store.commit(&changes).unwrap();
+        assert_eq!(found(&disk.state().cut_power(Left::Nothing)), 1);
+    }
+
+    #[test]
+    fn a_file_that_was_found_may_have_a_name_that_was_not_synchronised() {
+        let disk = disk();
+        let changes = batch(sent("/queue/a", &["0"]));
+        let mut stopped = store(&disk);
+        stopped.commit(&changes).unwrap();
+        drop(stopped);
+        disk.state().synced_names.retain(|name, _| !name.ends_with("queues.redb"));
+        let mut store = store(&disk);
+        store.recover().unwrap();
+        store.commit(&changes).unwrap();
+        assert_eq!(found(&disk.state().cut_power(Left::Nothing)), 1);
+    }
+
+    #[test]
+    fn a_file_that_cannot_be_looked_for_is_not_taken_for_none() {
+        let disk = disk();
+        store(&disk).commit(&batch(sent("/queue/a", &["0"]))).unwrap();
+        disk.fail(Call::Look, io::ErrorKind::PermissionDenied);
+        assert_eq!(store(&disk).recover().unwrap_err().fault(), StoreFault::Denied);
+    }
+
+    #[test]
+    fn whatever_fails_the_same_commit_succeeds_once_it_does_not() {
+        for call in [
+            Call::Look,
+            Call::CreateDirectory,
+            Call::SyncDirectory,
+            Call::Lock,
+            Call::Create,
+            Call::Rename,
+            Call::Write,
+        ] {
+            for (kind, fault) in [
+                (io::ErrorKind::StorageFull, StoreFault::Full),
+                (io::ErrorKind::ReadOnlyFilesystem, StoreFault::Denied),
+            ] {
+                let disk = disk();
+                let mut store = store(&disk);
+                store.recover().unwrap();
+                let changes = sent("/queue/a", &["0", "1"]);
+                disk.fail(call, kind);
+                let refused = store.commit(&batch(changes[..2].to_vec())).unwrap_err();
+                assert_eq!(refused.fault(), fault, "{call:?}");
+                disk.heal();
+                store.commit(&batch(changes[..2].to_vec())).unwrap();
+                disk.fail(Call::Write, kind);
+                let refused = store.commit(&batch(changes.clone())).unwrap_err();
+                assert_eq!(refused.fault(), fault, "{call:?}");
+                disk.heal();
+                store.commit(&batch(changes)).unwrap();
+                assert_eq!(found(&disk.state().cut_power(Left::Nothing)), 2, "{call:?}");
+            }
+        }
+    }
+}
