@@ -21,7 +21,7 @@ pub struct Message {
     pub message_id: MessageId,
     /// The headers of its sender, without those that STOMP itself defines for SEND and MESSAGE.
     pub headers: Headers,
-    /// Its body.
+    /// Its body. One that shares larger octets keeps all of them alive.
     pub body: Bytes,
     /// What the broker makes of its headers.
     pub properties: Properties,
@@ -80,8 +80,7 @@ impl Message {
 
     /// What it counts against limits in octets.
     pub(crate) fn octets(&self) -> usize {
-        let headers = self.headers.iter().map(|(name, value)| name.len() + value.len());
-        headers.sum::<usize>() + self.body.len()
+        self.headers.kept_octets() + self.body.len()
     }
 }
 

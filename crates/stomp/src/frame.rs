@@ -11,7 +11,8 @@ pub struct Frame {
     pub headers: Headers,
     /// The body. Only SEND, MESSAGE and ERROR should have one.
     ///
-    /// A decoded body shares the octets of the input where it can, and keeps that input alive.
+    /// A decoded body keeps alive no more than twice its octets: where it is at least half of the input
+    /// that it came with it shares those, otherwise it is a copy.
     pub body: Bytes,
 }
 

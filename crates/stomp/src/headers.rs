@@ -135,6 +135,12 @@ impl Headers {
         Self(Some(Arc::new(Block::with_capacity(octets))))
     }
 
+    /// What they count against limits on what is kept: the octets of names and values, those of headers
+    /// that are no UTF-8 once more, and what it takes to find the ones beyond the first eight.
+    pub fn kept_octets(&self) -> usize {
+        self.0.as_ref().map_or(0, |block| block.kept_octets())
+    }
+
     /// The octets of all names and values.
     pub(crate) fn octets(&self) -> usize {
         self.0.as_ref().map_or(0, |block| block.text.len())
@@ -164,6 +170,13 @@ impl Block {
                 None => (name.as_bytes(), value.as_bytes()),
             }
         })
+    }
+
+    fn kept_octets(&self) -> usize {
+        let octets =
+            |header: &NotText| size_of::<NotText>() + header.name.len() + header.value.len();
+        let not_text = self.not_text.iter().map(octets).sum::<usize>();
+        self.text.len() + size_of_val(&self.more[..]) + not_text
     }
 
     fn not_text_names(&self) -> impl Iterator<Item = &str> {
@@ -298,6 +311,22 @@ mod tests {
         headers.retain(|name, _| matches!(name, "a" | "b"));
         assert_eq!(all(&headers), [a, b]);
         assert_ne!(headers, Headers::from([("a", "1"), ("b", "\u{fffd}:x")]));
+    }
+
+    #[test]
+    fn what_is_kept_beside_the_text_counts() {
+        let pushed = |count: usize, value: &[u8]| {
+            let mut headers = Headers::default();
+            for _ in 0..count {
+                headers.push_octets(b"a", value);
+            }
+            headers.kept_octets()
+        };
+        assert_eq!(pushed(0, b""), 0);
+        assert_eq!(pushed(FEW, b"12"), 3 * FEW);
+        assert_eq!(pushed(FEW + 1, b"12") - pushed(FEW, b"12"), 3 + size_of::<Ends>());
+        let as_text = "a\u{fffd}".len();
+        assert_eq!(pushed(1, b"\xff"), as_text + size_of::<NotText>() + 2);
     }
 
     #[test]

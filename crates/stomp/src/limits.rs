@@ -36,8 +36,8 @@ pub struct Limits {
     /// The most frames that one transaction may gather. Default: 1024.
     pub transaction_frames_max: usize,
 
-    /// The most octets, of headers and bodies, that the open transactions of a session may gather
-    /// together. Default: 32 MiB.
+    /// The most octets, of headers and bodies and 512 for each frame, that the open transactions of a
+    /// session may gather together. Default: 32 MiB.
     pub transaction_octets_max: usize,
 }
 

@@ -30,7 +30,7 @@ fn limits() -> Limits {
         subscriptions_max: 2,
         transactions_max: 2,
         transaction_frames_max: 2,
-        transaction_octets_max: 60,
+        transaction_octets_max: 512 + 60,
     }
 }
 

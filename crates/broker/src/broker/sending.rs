@@ -17,10 +17,6 @@ use crate::stomp::{self, Headers, Version};
 use crate::subscription::{MissingQueue, SessionKey};
 use crate::timestamp::Timestamp;
 
-/// Bodies up to this size are copied when they are queued, so that a small message does not keep
-/// alive the whole input that it came with.
-const COPIED_OCTETS_MAX: usize = 16 * 1024;
-
 /// The session that a message comes from.
 #[derive(Debug)]
 pub struct Sender<'a, S> {
@@ -228,7 +224,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             self.send_to_bound(&bound, message, admission, operation)?;
         }
         if self.may_be_kept(message) {
-            return self.send_and_keep(&compact(message), admission, operation);
+            return self.send_and_keep(message, admission, operation);
         }
         Ok(self.fan_out(message, operation))
     }
@@ -252,7 +248,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         admission: Admission,
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SendError> {
-        let message = &compact(message);
         if admission == Admission::IfThereIsRoom {
             for queue in bound {
                 let room = queue.check_room(std::iter::once(&**message));
@@ -272,7 +267,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         admission: Admission,
         operation: &mut Operation<'_, S>,
     ) -> Result<usize, SendError> {
-        let message = &compact(&routed.message);
+        let message = &routed.message;
         let destination = &message.destination;
         let name = queue_name(destination)?;
         loop {
@@ -315,7 +310,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<usize, SendError> {
         let destination = &message.destination;
         let Some(queue) = self.routing.queue(destination) else { return Ok(0) };
-        match queue.on_send(&compact(message), operation) {
+        match queue.on_send(message, operation) {
             Ok(subscribers) => Ok(subscribers),
             Err(Refusal::Retired) => Ok(0),
             Err(refusal) => Err(refused(destination, refusal)),
@@ -361,11 +356,4 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
         Refusal::NoRoomToKeep | Refusal::ReadOnly => unreachable!("it is a queue"),
         Refusal::Retired => unreachable!("whoever meets a retired destination looks for another"),
     }
-}
-
-fn compact(message: &Arc<Message>) -> Arc<Message> {
-    if message.body.is_empty() || message.body.len() > COPIED_OCTETS_MAX {
-        return Arc::clone(message);
-    }
-    Arc::new(Message { body: Bytes::copy_from_slice(&message.body), ..Message::clone(message) })
 }

@@ -44,6 +44,6 @@ pub struct Message {
     pub ack: Option<AckTarget>,
     /// All headers of the frame.
     pub headers: Headers,
-    /// The body. It shares the octets of the input where it can, and keeps that input alive.
+    /// The body, which keeps alive no more than [`Frame::body`](crate::Frame::body) does.
     pub body: Bytes,
 }

@@ -39,6 +39,8 @@ pub struct Decoder {
     line_ends: LineEnds,
     /// What is decoded next.
     input: Bytes,
+    /// How many octets `input` had when it came, all of which a body that shares them keeps alive.
+    input_octets: usize,
     /// What came after `input` before that was used up.
     further: Vec<u8>,
     /// The beginning of a line whose end has not come yet.
@@ -103,6 +105,7 @@ impl Decoder {
             version: None,
             line_ends: LineEnds::Standard,
             input: Bytes::new(),
+            input_octets: 0,
             further: Vec::new(),
             line: Vec::new(),
             frame_octets: 0,
@@ -126,12 +129,13 @@ impl Decoder {
     }
 
     /// Takes in what came from the peer. Call [`poll_frame`](Self::poll_frame) afterwards until it
-    /// has nothing more. Bodies share the memory of `input`.
+    /// has nothing more. A body that is at least half of `input` shares its memory.
     pub fn handle_input(&mut self, input: Bytes) {
         if matches!(self.state, State::Failed { .. }) {
             return;
         }
         if self.input.is_empty() && self.further.is_empty() {
+            self.input_octets = input.len();
             self.input = input;
         } else {
             self.further.extend_from_slice(&input);
@@ -150,6 +154,7 @@ impl Decoder {
         }
         loop {
             if self.input.is_empty() {
+                self.input_octets = self.further.capacity();
                 self.input = mem::take(&mut self.further).into();
             }
             if self.input.is_empty() {
@@ -308,7 +313,7 @@ impl Decoder {
             *remaining -= len;
         } else {
             let (command, headers) = (*command, mem::take(headers));
-            let body = joined(mem::take(body), piece);
+            let body = joined(mem::take(body), piece, self.input_octets);
             self.state = State::End { command, headers, body };
         }
     }
@@ -328,7 +333,7 @@ impl Decoder {
             return Ok(None);
         }
         let (command, headers) = (*command, mem::take(headers));
-        let body = joined(mem::take(body), piece);
+        let body = joined(mem::take(body), piece, self.input_octets);
         self.input.advance(1);
         self.rest();
         Ok(Some(Frame { command, headers, body }))
@@ -446,13 +451,14 @@ fn parse_content_length(text: &str, max: usize) -> Result<usize, DecodeError> {
     len.ok_or(DecodeError::BodyTooLong { max })
 }
 
-/// The pieces of a body in one; without a copy if there is one piece.
-fn joined(mut body: Vec<u8>, last: Bytes) -> Bytes {
-    if body.is_empty() {
-        return last;
+/// The pieces of a body in one. One piece is copied only where it would keep alive an input of more than
+/// twice its size.
+fn joined(mut body: Vec<u8>, last: Bytes, input_octets: usize) -> Bytes {
+    if !body.is_empty() {
+        body.extend_from_slice(&last);
+        return body.into();
     }
-    body.extend_from_slice(&last);
-    body.into()
+    if last.len() < input_octets / 2 { Bytes::copy_from_slice(&last) } else { last }
 }
 
 #[cfg(test)]

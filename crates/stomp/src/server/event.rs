@@ -93,7 +93,7 @@ pub struct Send {
     /// them: `destination`, `message-id`, `subscription`, `ack`, `redelivered`, `receipt`,
     /// `transaction` and `content-length`.
     pub headers: Headers,
-    /// The body. It shares the octets of the input where it can, and keeps that input alive.
+    /// The body, which keeps alive no more than [`Frame::body`](crate::Frame::body) does.
     pub body: Bytes,
     /// The receipt that is due when the server has taken responsibility for the message.
     pub receipt: Option<ReceiptId>,

@@ -529,7 +529,7 @@ fn transactions_are_limited_in_number_frames_and_octets() {
     let limits = Limits {
         transactions_max: 2,
         transaction_frames_max: 3,
-        transaction_octets_max: 40,
+        transaction_octets_max: 3 * 512 + 40,
         ..Limits::default()
     };
     let begin = |id| format!("BEGIN\ntransaction:{id}\n\n\0");

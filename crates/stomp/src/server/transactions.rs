@@ -2,6 +2,9 @@ use super::error::ProtocolError;
 use super::event::{AckTarget, Acknowledge, Send, TransactionAction};
 use crate::{Limits, ReceiptId, TransactionId};
 
+/// What a frame takes beside its text and body: its place among the others, and what holds its headers.
+const FRAME_OCTETS: usize = 512;
+
 /// The open transactions of a session. There are few, so they are searched in turn.
 #[derive(Debug, Default)]
 pub(super) struct Transactions {
@@ -64,17 +67,18 @@ impl Transactions {
     }
 }
 
-/// The octets of text and body that an action holds.
+/// The octets that an action holds.
 fn octets(action: &TransactionAction) -> usize {
-    match action {
+    let octets = match action {
         TransactionAction::Send(Send { destination, headers, body, receipt }) => {
-            destination.len() + headers.octets() + body.len() + receipt_octets(receipt)
+            destination.len() + headers.kept_octets() + body.len() + receipt_octets(receipt)
         }
         TransactionAction::Ack(Acknowledge { target, receipt, .. })
         | TransactionAction::Nack(Acknowledge { target, receipt, .. }) => {
             target_octets(target) + receipt_octets(receipt)
         }
-    }
+    };
+    FRAME_OCTETS + octets
 }
 
 fn target_octets(target: &AckTarget) -> usize {

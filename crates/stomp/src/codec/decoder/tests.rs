@@ -318,13 +318,19 @@ fn input_may_be_handed_in_faster_than_it_is_taken() {
 }
 
 #[test]
-fn a_body_that_is_whole_in_the_input_is_not_copied() {
-    for head in ["SEND\n\n", "SEND\ncontent-length:5\n\n"] {
-        let input = Bytes::from(format!("{head}hello\0"));
-        let mut decoder = Decoder::new(Limits::default());
-        decoder.handle_input(input.clone());
-        let frame = decoder.poll_frame().unwrap().unwrap();
-        assert_eq!(frame.body.as_ptr(), input[head.len()..].as_ptr());
+fn a_body_is_copied_only_where_it_is_little_of_the_input() {
+    let body = "x".repeat(100);
+    for head in ["SEND\n\n", "SEND\ncontent-length:100\n\n"] {
+        for (line_ends, is_shared) in [(0, true), (50, true), (200, false)] {
+            let line_ends = "\n".repeat(line_ends);
+            let input = Bytes::from(format!("{head}{body}\0{line_ends}"));
+            let mut decoder = Decoder::new(Limits::default());
+            decoder.handle_input(input.clone());
+            let frame = decoder.poll_frame().unwrap().unwrap();
+            assert_eq!(decoder.poll_frame(), Ok(None));
+            assert_eq!(frame.body, body);
+            assert_eq!(!input.is_unique(), is_shared, "{head:?} {}", line_ends.len());
+        }
     }
 }
 

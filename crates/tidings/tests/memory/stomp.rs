@@ -1,0 +1,107 @@
+//! What a STOMP session makes the server keep: messages that are little of the input they came with.
+
+use std::io::{Read, Write};
+use std::net::TcpStream;
+
+use tidings_websocket::{FrameStart, MaskingKey, Opcode, encode_frame};
+
+use crate::counted::{Counted, live_octets};
+use crate::{HANDSHAKE, IDLE_SESSION_OCTETS_MAX};
+
+/// Octets of each WebSocket message: a frame that is to be kept, and heart-beats.
+const INPUT_OCTETS: usize = 128 * 1024;
+
+/// Messages that are sent. Together they are far beyond what is kept of them.
+const MESSAGES: usize = 64;
+
+/// What a message takes beside its body.
+const MESSAGE_OCTETS_MAX: usize = 1024;
+
+/// What is kept of a body, in multiples of it.
+const BODY_FACTOR: usize = 2;
+
+/// What a session keeps of a transaction, or of a destination, beside the messages.
+const REST_OCTETS_MAX: usize = IDLE_SESSION_OCTETS_MAX + 16 * 1024;
+
+/// A STOMP client over WebSocket.
+struct Client(TcpStream);
+
+impl Client {
+    fn connect(server: &Counted) -> Self {
+        let handshake = HANDSHAKE.replace("/echo", "/stomp");
+        let mut client = Self(server.ask(&handshake, *b"\r\n\r\n"));
+        client.send(b"CONNECT\naccept-version:1.2\n\n\0");
+        client.read_until(b"version:1.2");
+        client
+    }
+
+    /// Sends one WebSocket message.
+    fn send(&mut self, octets: &[u8]) {
+        let mut frame = Vec::new();
+        let key = Some(MaskingKey([0; 4]));
+        encode_frame(FrameStart::last(Opcode::Binary), octets, key, &mut frame);
+        self.0.write_all(&frame).unwrap();
+    }
+
+    /// Waits for an answer that has these octets.
+    fn read_until<const N: usize>(&mut self, octets: &[u8; N]) {
+        let mut last = [0; N];
+        while last != *octets {
+            last.rotate_left(1);
+            self.0.read_exact(&mut last[N - 1..]).unwrap();
+        }
+    }
+}
+
+/// Octets that the server holds more after `MESSAGES` frames with such a body.
+fn held(headers: &str, body_octets: usize) -> usize {
+    let server = Counted::serve();
+    let mut client = Client::connect(&server);
+    client.send(b"BEGIN\ntransaction:t\nreceipt:begin\n\n\0");
+    client.read_until(b"receipt-id:begin");
+    let mut input = format!("SEND\n{headers}\n\n").into_bytes();
+    input.resize(input.len() + body_octets, b'x');
+    input.push(0);
+    assert!(input.len() <= INPUT_OCTETS);
+    input.resize(INPUT_OCTETS, b'\n');
+    server.settle();
+    let before = live_octets();
+    for _ in 0..MESSAGES {
+        client.send(&input);
+    }
+    client.send(b"BEGIN\ntransaction:u\nreceipt:end\n\n\0");
+    client.read_until(b"receipt-id:end");
+    server.settle();
+    // What this test itself has allocated is gone by now.
+    live_octets().saturating_sub(before)
+}
+
+#[track_caller]
+fn check(what: &str, headers: &str, body_octets: usize) {
+    let message = MESSAGE_OCTETS_MAX + BODY_FACTOR * body_octets;
+    crate::check(what, held(headers, body_octets), REST_OCTETS_MAX + MESSAGES * message);
+}
+
+#[test]
+fn a_transaction_keeps_no_input_alive() {
+    let headers = "destination:/queue/a\ntransaction:t";
+    check("small messages", headers, 1);
+    check("larger messages", headers, 20_000);
+}
+
+#[test]
+fn a_queue_keeps_no_input_alive() {
+    check("small messages", "destination:/queue/a", 1);
+    check("larger messages", "destination:/queue/a", 20_000);
+}
+
+#[test]
+fn a_history_keeps_no_input_alive() {
+    check("small messages", "destination:/topic/history", 1);
+    check("larger messages", "destination:/topic/history", 20_000);
+}
+
+#[test]
+fn a_body_that_is_most_of_its_input_is_not_copied_and_holds_no_more_than_twice_its_octets() {
+    check("large messages", "destination:/topic/history", INPUT_OCTETS * 6 / 10);
+}
