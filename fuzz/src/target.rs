@@ -2,7 +2,7 @@
 
 use crate::random::Random;
 use crate::targets::{
-    deflate, extensions, frames, handshake_client, handshake_server, session_operations,
+    deflate, extensions, frames, handshake_client, handshake_server, selector, session_operations,
     sockjs_body, stomp_frames,
 };
 
@@ -33,6 +33,7 @@ pub(crate) const TARGETS: &[Target] = &[
     session_operations::TARGET,
     stomp_frames::TARGET,
     sockjs_body::TARGET,
+    selector::TARGET,
 ];
 
 #[cfg(test)]

@@ -59,8 +59,11 @@ impl<S> Subscribers<S> {
     /// Those that want the message.
     pub(crate) fn that_want(&self, message: &Message) -> Self {
         let all = self.groups().flat_map(|(_, group)| group);
-        let wanting = all.filter(|subscription| subscription.wants(message));
-        wanting.fold(Self::default(), |some, one| some.with(Arc::clone(one)))
+        let wanting: Vec<_> =
+            all.filter(|subscription| subscription.wants(message)).cloned().collect();
+        let segments =
+            wanting.chunks(SEGMENT_MAX).map(|some| Segment::new(some.to_vec())).collect();
+        Self { segments, len: wanting.len(), confirmed: AtomicBool::new(true) }
     }
 
     /// All, and one more. The snapshot counts as unconfirmed.

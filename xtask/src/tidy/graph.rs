@@ -21,7 +21,7 @@ const EDGES: &[(&str, &[&str])] = &[
     ),
     ("crates/cli", &["tidings"]),
     ("crates/sim", &["tidings-broker", "tidings-sockjs", "tidings-stomp"]),
-    ("fuzz", &["tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
+    ("fuzz", &["tidings-broker", "tidings-sockjs", "tidings-stomp", "tidings-websocket"]),
     ("interop/autobahn", &["tidings"]),
     ("interop/brokers", &["tidings"]),
     ("xtask", &[]),

@@ -1,6 +1,7 @@
 use std::cmp::Ordering;
 
 use super::like::Pattern;
+use super::steps::Steps;
 use super::value::Value;
 
 /// A selector as a tree, no deeper than a selector may be nested: chains of the same operator are
@@ -52,46 +53,65 @@ pub(super) enum Factor {
     Over,
 }
 
+/// What it takes to find a header among others.
+const HEADER_STEPS: usize = 64;
+
 impl Expression {
-    pub(super) fn evaluate<'a>(&'a self, header: &impl Fn(&str) -> Option<&'a str>) -> Value<'a> {
+    /// Unknown, too, once the steps are spent.
+    pub(super) fn evaluate<'a>(
+        &'a self,
+        header: &impl Fn(&str) -> Option<&'a str>,
+        steps: &Steps,
+    ) -> Value<'a> {
+        if !steps.take(1) {
+            return Value::Unknown;
+        }
         match self {
             Self::Truth(truth) => Value::Truth(*truth),
             Self::Integer(number) => Value::Integer(*number),
             Self::Decimal(number) => Value::Decimal(*number),
             Self::Text(text) => Value::Text(text),
-            Self::Header(name) => header(name).map_or(Value::Unknown, Value::Text),
-            Self::Or(terms) => any(terms.iter().map(|term| term.evaluate(header).truth())).into(),
+            Self::Header(name) => {
+                steps.take(HEADER_STEPS);
+                header(name).map_or(Value::Unknown, Value::Text)
+            }
+            Self::Or(terms) => {
+                any(terms.iter().map(|term| term.evaluate(header, steps).truth())).into()
+            }
             Self::And(terms) => {
-                let negated = terms.iter().map(|term| term.evaluate(header).truth().map(|it| !it));
+                let negated =
+                    terms.iter().map(|term| term.evaluate(header, steps).truth().map(|it| !it));
                 any(negated).map(|it| !it).into()
             }
-            Self::Not(term) => term.evaluate(header).truth().map(|it| !it).into(),
+            Self::Not(term) => term.evaluate(header, steps).truth().map(|it| !it).into(),
             Self::Compare(left, comparison, right) => {
-                comparison.apply(left.evaluate(header), right.evaluate(header)).into()
+                comparison.apply(left.evaluate(header, steps), right.evaluate(header, steps)).into()
             }
             Self::Between { value, low, high } => {
-                let value = value.evaluate(header);
-                let is_low = Comparison::Less.apply(value, low.evaluate(header));
-                let is_high = Comparison::Greater.apply(value, high.evaluate(header));
+                let value = value.evaluate(header, steps);
+                let is_low = Comparison::Less.apply(value, low.evaluate(header, steps));
+                let is_high = Comparison::Greater.apply(value, high.evaluate(header, steps));
                 any([is_low, is_high].into_iter()).map(|it| !it).into()
             }
-            Self::In(value, texts) => match value.evaluate(header) {
+            Self::In(value, texts) => match value.evaluate(header, steps) {
                 Value::Unknown => Value::Unknown,
-                value => Value::Truth(
+                value if steps.take(texts.len()) => Value::Truth(
                     texts.iter().any(|text| value.equals(Value::Text(text)) == Some(true)),
                 ),
-            },
-            Self::Like(value, pattern) => match value.evaluate(header) {
-                Value::Text(text) => Value::Truth(pattern.matches(text)),
                 _ => Value::Unknown,
             },
-            Self::IsNull(value) => Value::Truth(value.evaluate(header) == Value::Unknown),
+            Self::Like(value, pattern) => match value.evaluate(header, steps) {
+                Value::Text(text) => Value::Truth(pattern.matches(text, steps)),
+                _ => Value::Unknown,
+            },
+            Self::IsNull(value) => Value::Truth(value.evaluate(header, steps) == Value::Unknown),
             Self::Sum(terms) => {
-                let terms = terms.iter().map(|(sign, term)| (*sign, term.evaluate(header)));
+                let terms = terms.iter().map(|(sign, term)| (*sign, term.evaluate(header, steps)));
                 terms.fold(Value::Integer(0), |sum, (sign, term)| sign.apply(sum, term))
             }
             Self::Product(terms) => {
-                let terms = terms.iter().map(|(factor, term)| (*factor, term.evaluate(header)));
+                let terms =
+                    terms.iter().map(|(factor, term)| (*factor, term.evaluate(header, steps)));
                 terms.fold(Value::Integer(1), |product, (factor, term)| factor.apply(product, term))
             }
         }

@@ -8,6 +8,7 @@ mod expression;
 mod lexer;
 mod like;
 mod parser;
+mod steps;
 mod value;
 
 use std::error::Error;
@@ -16,14 +17,18 @@ use std::sync::Arc;
 
 use self::expression::Expression;
 use self::parser::Parser;
+use self::steps::Steps;
 
 /// Which messages a subscriber wants: the `selector` header of SUBSCRIBE.
 ///
 /// Headers are text. One that is compared with a number is read as a number, one that stands for a
 /// truth value is read as `true` or `false`. A header that is missing, or cannot be read so, is
 /// unknown, and what follows from something unknown is unknown too, unless it does not depend on it;
-/// only what is known to be true is delivered. Evaluating takes time in proportion to the length
-/// of the selector and of the headers that it names.
+/// only what is known to be true is delivered. Text of more than 64 octets is not read as a number.
+///
+/// Evaluating takes time in proportion to the length of the selector and of the headers that it names, with
+/// the exception of `LIKE` with `_` behind `%`. It takes no more than [`STEPS_MAX`](Self::STEPS_MAX) steps:
+/// what has not come to an end by then is unknown as a whole.
 ///
 /// ```
 /// use tidings_broker::Selector;
@@ -92,6 +97,10 @@ impl Selector {
     /// The longest pattern of `LIKE` in octets.
     pub const LIKE_OCTETS_MAX: usize = 256;
 
+    /// What evaluating may take, in steps: comparing or searching one octet is one, finding a header is 64.
+    /// A message for which it takes more is not delivered.
+    pub const STEPS_MAX: usize = 64 * 1024;
+
     /// Takes a selector as a peer wrote it.
     ///
     /// # Errors
@@ -109,7 +118,12 @@ impl Selector {
     /// Whether a message with these headers is wanted. `header` gives the value of a header, if the
     /// message has it.
     pub fn matches<'a>(&self, header: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.0.expression.evaluate(&|name| header(name)).truth() == Some(true)
+        self.matches_within(header, &Steps::default())
+    }
+
+    fn matches_within<'a>(&self, header: impl Fn(&str) -> Option<&'a str>, steps: &Steps) -> bool {
+        let value = self.0.expression.evaluate(&|name| header(name), steps);
+        value.truth() == Some(true) && !steps.are_spent()
     }
 
     /// The selector as it was written.

@@ -119,3 +119,34 @@ fn limits_hold() {
     let chain = vec!["a=1"; 500].join(" OR ");
     assert!(!Selector::parse(&chain).unwrap().matches(header));
 }
+
+#[test]
+fn an_evaluation_has_so_many_steps_and_what_takes_more_is_unknown() {
+    let text = "a".repeat(16_000);
+    let header = |name: &str| (name == "a").then_some(&*text);
+    let check = |selector: &str, expected: bool| {
+        let steps = Steps::default();
+        let selector = Selector::parse(selector).unwrap();
+        assert_eq!(selector.matches_within(header, &steps), expected, "{selector}");
+        steps.taken()
+    };
+    let hopeless = format!("a LIKE '%{}b%'", "a_".repeat(100));
+    // Whatever else there is, and whatever the rest would come to.
+    for selector in [&*hopeless, &format!("({hopeless}) IS NULL"), &format!("NOT {hopeless}")] {
+        let steps = check(selector, false);
+        assert!((Selector::STEPS_MAX..Selector::STEPS_MAX + 2_000).contains(&steps), "{steps}");
+    }
+    let many = vec![format!("a LIKE '%{}b%'", "a".repeat(240)); 15].join(" OR ");
+    assert!(check(&many, false) < Selector::STEPS_MAX + 17_000);
+    let names = vec!["a"; 800].join(" OR ");
+    assert!(check(&names, false) < Selector::STEPS_MAX);
+    assert!(check("a LIKE '%aa%' AND a LIKE 'a%'", true) < 1_000);
+}
+
+#[test]
+fn long_text_is_no_number() {
+    let digits = "1".repeat(100);
+    let selector = Selector::parse("a > 1").unwrap();
+    assert!(selector.matches(|_| Some(&digits[..64])));
+    assert!(!selector.matches(|_| Some(&digits[..65])));
+}

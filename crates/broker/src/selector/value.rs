@@ -1,5 +1,8 @@
 use std::cmp::Ordering;
 
+/// Text that is longer is not read as a number.
+const NUMBER_OCTETS_MAX: usize = 64;
+
 /// What a part of a selector comes to.
 #[derive(Clone, Copy, Debug, PartialEq)]
 pub(super) enum Value<'a> {
@@ -26,6 +29,7 @@ impl Value<'_> {
     pub(super) fn number(self) -> Self {
         match self {
             Self::Integer(_) | Self::Decimal(_) => self,
+            Self::Text(text) if text.len() > NUMBER_OCTETS_MAX => Self::Unknown,
             Self::Text(text) => {
                 let text = text.trim();
                 let integer = text.parse().map(Self::Integer);
