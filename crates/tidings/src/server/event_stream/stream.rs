@@ -1,5 +1,6 @@
 use std::collections::VecDeque;
 use std::convert::Infallible;
+use std::future::poll_fn;
 use std::pin::Pin;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
@@ -170,6 +171,7 @@ impl EventStream {
         match (state.waiting, self.send_timeout()) {
             (Some(since), Some(timeout)) => since.checked_add(timeout),
             (Some(_), None) => None,
+            (None, _) if state.closed.is_some() => None,
             (None, _) => state.last_sent.checked_add(self.terms.heartbeat_delay),
         }
     }
@@ -183,9 +185,7 @@ impl EventStream {
         if state.waiting.is_none() {
             return state.push(Bytes::from_static(HEARTBEAT));
         }
-        // Nobody reads what there is: its memory is of no more use.
-        state.chunks.clear();
-        state.octets = 0;
+        state.give_up();
         drop(state);
         self.close_with(CloseInfo::timed_out());
     }
@@ -204,6 +204,14 @@ impl State {
         if self.waiting.is_none() {
             self.waiting = Some(now);
         }
+        self.wake();
+    }
+
+    /// Nobody reads what there is: its memory is of no more use.
+    fn give_up(&mut self) {
+        self.chunks = VecDeque::new();
+        self.octets = 0;
+        self.waiting = None;
         self.wake();
     }
 
@@ -262,6 +270,7 @@ impl http_body::Body for EventStreamBody {
 
 impl Drop for EventStreamBody {
     fn drop(&mut self) {
+        self.0.lock().give_up();
         self.0.close_with(CloseInfo::abnormal());
     }
 }
@@ -283,7 +292,7 @@ impl EventStreamSource {
                 let mut state = self.stream.lock();
                 // Whoever moves the deadline from now on wakes this task.
                 state.driver = Some(cx.waker().clone());
-                self.stream.next_deadline(&state).filter(|_| state.closed.is_none())
+                self.stream.next_deadline(&state)
             };
             self.alarm.set_no_later_than(deadline);
             if self.alarm.poll(cx).is_pending() {
@@ -315,5 +324,57 @@ impl Source for EventStreamSource {
         self.stream.lock().last_sent
     }
 
-    async fn finish(&mut self) {}
+    /// What is queued may still be read, as long as something of it is read in time. Where that has no
+    /// end, whoever writes the response keeps it.
+    async fn finish(&mut self) {
+        if self.stream.send_timeout().is_none() {
+            return;
+        }
+        poll_fn(|cx| {
+            self.poll_deadline(cx);
+            if self.stream.lock().chunks.is_empty() { Poll::Ready(()) } else { Poll::Pending }
+        })
+        .await;
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use http_body_util::BodyExt;
+
+    use super::*;
+
+    /// A closed stream of which two events were not read yet, and the body of its response.
+    fn closed(send_timeout: Duration) -> (EventStreamSource, EventStreamBody) {
+        let heartbeat_delay = Duration::from_millis(1);
+        let terms = StreamTerms { heartbeat_delay, outbox_octets_max: 1024, send_timeout };
+        let stream = EventStream::new(SessionKey(1), EventFormat::Text, Positions::none(1), terms);
+        stream.push_lines("data: 1\n\n");
+        stream.push_lines("data: 2\n\n");
+        stream.close(CloseReason::from_code(CloseCode::GOING_AWAY));
+        (EventStreamSource::new(Arc::clone(&stream)), EventStreamBody(stream))
+    }
+
+    #[tokio::test]
+    async fn what_nobody_reads_of_a_closed_stream_is_given_up() {
+        let (mut source, body) = closed(Duration::from_millis(1));
+        source.finish().await;
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "");
+    }
+
+    #[tokio::test]
+    async fn what_is_read_of_a_closed_stream_arrives_before_its_end() {
+        let (mut source, body) = closed(Duration::from_secs(3600));
+        let finished = tokio::spawn(async move { source.finish().await });
+        tokio::task::yield_now().await;
+        assert_eq!(body.collect().await.unwrap().to_bytes(), "data: 1\n\ndata: 2\n\n");
+        finished.await.unwrap();
+    }
+
+    #[tokio::test]
+    async fn a_closed_stream_does_not_wait_for_a_client_that_has_gone() {
+        let (mut source, body) = closed(Duration::from_secs(3600));
+        drop(body);
+        source.finish().await;
+    }
 }
