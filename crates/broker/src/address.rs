@@ -123,7 +123,7 @@ impl Addresses {
                 Kind::Presence => Address::Presence(name),
             });
         }
-        if name.strip_prefix(presence::PREFIX).is_some_and(|rest| rest.starts_with('/')) {
+        if presence::is_told_at(text) {
             return Ok(Address::Presence(decoded(text)?));
         }
         if let Some(address) = temporary(text)? {

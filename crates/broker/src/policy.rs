@@ -2,6 +2,7 @@ use std::time::Duration;
 
 use crate::destination::Destination;
 use crate::pattern::DestinationPattern;
+use crate::presence;
 
 /// How destinations of some names behave, where an application wants them to differ.
 ///
@@ -187,11 +188,15 @@ impl DestinationPolicies {
         all.any(DestinationPolicy::keeps_messages)
     }
 
-    /// What happens to subscribers of a topic who read too slowly.
+    /// What happens to subscribers of a topic who read too slowly. Where presence is told, they are
+    /// always closed: whoever missed a change would be wrong about it from then on.
     #[must_use]
     pub fn slow_consumers(&self, topic: &Destination) -> SlowConsumers {
         let close = |policy: &DestinationPolicy| policy.slow_consumers == SlowConsumers::Close;
         if close(&self.rest) && self.policies.iter().all(|(_, policy)| close(policy)) {
+            return SlowConsumers::Close;
+        }
+        if presence::is_told_at(topic) {
             return SlowConsumers::Close;
         }
         self.of(topic).slow_consumers
@@ -248,6 +253,20 @@ mod tests {
         check("/queue/a", 1);
         check("/queue/b", 2);
         check("/queue/b.c", 3);
+    }
+
+    #[test]
+    fn no_change_of_presence_is_dropped() {
+        let mut policies = DestinationPolicies::default();
+        let slow_consumers = SlowConsumers::DropOldest;
+        policies.set_rest(DestinationPolicy { slow_consumers, ..Default::default() });
+        let check = |name: &str, expected| {
+            let topic = Destination::parse(name).unwrap();
+            assert_eq!(policies.slow_consumers(&topic), expected, "{name}");
+        };
+        check("/presence/topic/a", SlowConsumers::Close);
+        check("/topic/presence/a", SlowConsumers::DropOldest);
+        check("/presences/a", SlowConsumers::DropOldest);
     }
 
     #[test]

@@ -51,11 +51,16 @@ pub(crate) enum Turn {
 }
 
 /// What the names of presence begin with, before the whole name of the destination.
-pub(crate) const PREFIX: &str = "/presence";
+const PREFIX: &str = "/presence";
 
 /// Where the presence of a destination is told.
 pub(crate) fn companion_of(destination: &Destination) -> Result<Destination, DestinationError> {
     Destination::parse(&format!("{PREFIX}{destination}"))
+}
+
+/// Whether presence is told there.
+pub(crate) fn is_told_at(name: &Destination) -> bool {
+    name.as_str().strip_prefix(PREFIX).is_some_and(|rest| rest.starts_with('/'))
 }
 
 /// Whose presence is told there.
