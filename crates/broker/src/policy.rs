@@ -56,11 +56,14 @@ pub struct DestinationPolicy {
 pub struct PresencePolicy {
     /// Up to how many members each of them is told. Beyond, only their number is. Default 1,000.
     pub members_max: usize,
+    /// Up to how many octets of the list of all members, as it is told. Beyond, only their number is
+    /// told too. Default 256 KiB.
+    pub octets_max: usize,
 }
 
 impl Default for PresencePolicy {
     fn default() -> Self {
-        Self { members_max: 1000 }
+        Self { members_max: 1000, octets_max: 256 * 1024 }
     }
 }
 

@@ -20,7 +20,7 @@ pub struct Member {
 /// What a subscriber lets others know of it.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct MemberInfo {
-    /// The login.
+    /// Who it is, if that is known. No more than 1 KiB of it is told.
     pub user: Option<Box<str>>,
     /// What the client has said: the header `presence-info`.
     pub info: Option<Box<str>>,
@@ -48,6 +48,28 @@ pub(crate) struct PresenceChange {
 pub(crate) enum Turn {
     Joins(MemberInfo),
     Leaves,
+}
+
+/// Octets of what is told of a member, of its name and of what it says of itself: 1 KiB each.
+pub(crate) const INFO_OCTETS_MAX: usize = 1024;
+
+impl MemberInfo {
+    /// With as much of the name as is told.
+    pub(crate) fn shortened(mut self) -> Self {
+        let short = |user: Box<str>| {
+            let end = user.floor_char_boundary(INFO_OCTETS_MAX);
+            user[..end].into()
+        };
+        self.user = self.user.map(short);
+        self
+    }
+
+    /// Octets in the list of all members.
+    pub(crate) fn octets(&self, session: SessionKey) -> usize {
+        let mut listed = String::new();
+        push_member(&mut listed, session, self);
+        listed.len() + ",".len()
+    }
 }
 
 /// What the names of presence begin with, before the whole name of the destination.

@@ -31,7 +31,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         operation: &mut Operation<'_, S>,
     ) {
         if self.has_presence(pattern) {
-            let turn = Turn::Joins(info.cloned().unwrap_or_default());
+            let turn = Turn::Joins(info.cloned().unwrap_or_default().shortened());
             let destination = pattern.name().clone();
             operation.aftermath.presence.push(PresenceChange { destination, session, turn });
         }
@@ -100,7 +100,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         let policy = policy.filter(|_| self.is_topic(&destination));
         let Some(policy) = policy else { return Ok(None) };
         let ids = &self.message_ids;
-        let make = || Presence::new(name.clone(), policy.members_max, Arc::clone(ids));
+        let make = || Presence::new(name.clone(), policy.clone(), Arc::clone(ids));
         self.routing.open_presence(name, make).map(Some)
     }
 }

@@ -1,14 +1,15 @@
 //! Presence: who is told of whom.
 
-use crate::recording::{Recording, to};
+use crate::recording::{Recording, now, request, to};
 use crate::stomp::AckMode;
 use crate::{
-    Destination, DestinationPattern, DestinationPolicy, PresencePolicy, SendError, SubscribeError,
+    Destination, DestinationPattern, DestinationPolicy, MemberInfo, PresencePolicy, SendError,
+    SubscribeError,
 };
 
 fn recording(members_max: usize) -> Recording {
     Recording::with_options(|options| {
-        let presence = Some(PresencePolicy { members_max });
+        let presence = Some(PresencePolicy { members_max, octets_max: 2000 });
         let policy = DestinationPolicy { presence, ..Default::default() };
         options.policies.push(DestinationPattern::parse("/topic/room.*").unwrap(), policy);
     })
@@ -91,6 +92,38 @@ fn of_many_only_the_number_is_told_and_not_too_often() {
     assert!(told.iter().all(|(_, body)| body.starts_with(r#"{"event":"present","count":3,"#)));
     recording.disconnect(3);
     assert!(recording.bodies()[0].1.starts_with(r#"{"event":"leave","count":2,"#));
+}
+
+#[test]
+fn of_a_long_list_only_the_number_is_told() {
+    let mut recording = recording(100);
+    watch(&mut recording, 99);
+    recording.take();
+    let long = "x".repeat(900);
+    for session in 1..=3 {
+        let info = [("presence-info", long.as_str())];
+        recording.subscribe_to(session, "/topic/room.1", AckMode::Auto, &info).unwrap();
+    }
+    let told = recording.bodies();
+    assert!(told[1].1.starts_with(r#"{"event":"join","count":2,"#), "{told:?}");
+    assert_eq!(told[2].1, r#"{"event":"count","count":3}"#);
+    recording.disconnect(1);
+    assert_eq!(recording.bodies(), [], "more than three quarters");
+    recording.disconnect(2);
+    let told = recording.bodies();
+    assert!(told[0].1.starts_with(r#"{"event":"present","count":1,"#), "{told:?}");
+}
+
+#[test]
+fn a_long_login_is_not_told_to_its_end() {
+    let mut recording = recording(100);
+    let mut request = request(1, "x", "/topic/room.1", AckMode::Auto);
+    let user = Some(format!("x{}", "ä".repeat(600)).into());
+    request.options.member = Some(MemberInfo { user, info: None });
+    recording.broker.subscribe(now(), request, |_| {}, &mut recording.log).unwrap();
+    let room = Destination::parse("/topic/room.1").unwrap();
+    let members = recording.broker.presence(&room).unwrap().members;
+    assert_eq!(members[0].info.user, Some(format!("x{}", "ä".repeat(511)).into()));
 }
 
 #[test]

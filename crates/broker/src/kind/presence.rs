@@ -9,6 +9,7 @@ use crate::destination::Destination;
 use crate::history::Beginning;
 use crate::message::{Message, MessageIds, Properties};
 use crate::operation::Operation;
+use crate::policy::PresencePolicy;
 use crate::presence::{Member, MemberInfo, Members, PresenceEvent, Turn};
 use crate::stats::DestinationStats;
 use crate::stomp;
@@ -24,7 +25,7 @@ const COUNT_INTERVAL: Duration = Duration::from_secs(1);
 #[derive(Debug)]
 pub(crate) struct Presence<S> {
     name: Destination,
-    members_max: usize,
+    policy: PresencePolicy,
     message_ids: Arc<MessageIds>,
     state: Mutex<State<S>>,
 }
@@ -32,6 +33,8 @@ pub(crate) struct Presence<S> {
 #[derive(Debug)]
 struct State<S> {
     members: BTreeMap<SessionKey, Present>,
+    /// Of the list of all members.
+    octets: usize,
     subscribers: Subscribers<S>,
     tells: Tells,
     /// When the count is going to be told.
@@ -50,7 +53,7 @@ struct Present {
 enum Tells {
     /// Who comes and goes.
     Members,
-    /// How many there are: they are too many.
+    /// How many there are: their list is too long.
     Counts,
 }
 
@@ -61,15 +64,20 @@ enum Life {
 }
 
 impl<S> Presence<S> {
-    pub(crate) fn new(name: Destination, members_max: usize, message_ids: Arc<MessageIds>) -> Self {
+    pub(crate) fn new(
+        name: Destination,
+        policy: PresencePolicy,
+        message_ids: Arc<MessageIds>,
+    ) -> Self {
         let state = State {
             members: BTreeMap::new(),
+            octets: 0,
             subscribers: Subscribers::default(),
             tells: Tells::Members,
             count_due: None,
             life: Life::Open,
         };
-        Self { name, members_max, message_ids, state: Mutex::new(state) }
+        Self { name, policy, message_ids, state: Mutex::new(state) }
     }
 
     /// A session comes or goes. The error is that this has retired.
@@ -91,6 +99,7 @@ impl<S> Presence<S> {
                 if present.subscriptions > 1 {
                     return Ok(());
                 }
+                state.octets += info.octets(session);
                 (PresenceEvent::Join, info.clone())
             }
             Turn::Leaves => {
@@ -100,22 +109,24 @@ impl<S> Presence<S> {
                     return Ok(());
                 }
                 let gone = state.members.remove(&session).map(|present| present.info);
-                (PresenceEvent::Leave, gone.unwrap_or_default())
+                let gone = gone.unwrap_or_default();
+                state.octets -= gone.octets(session);
+                (PresenceEvent::Leave, gone)
             }
         };
-        let count = state.members.len();
+        let PresencePolicy { members_max, octets_max } = self.policy;
         match state.tells {
-            Tells::Members if count > self.members_max => {
+            Tells::Members if !state.fits(members_max, octets_max) => {
                 state.tells = Tells::Counts;
                 self.tell(&state, PresenceEvent::Count, operation);
             }
             Tells::Members => {
-                let body = event.body(count, std::iter::once((session, &info)));
+                let body = event.body(state.members.len(), std::iter::once((session, &info)));
                 let message = self.message(event, body, &state.subscribers);
                 self.publish(message.as_ref(), &state.subscribers, operation);
             }
             // With some distance, so that it does not go to and fro.
-            Tells::Counts if count <= self.members_max / 4 * 3 => {
+            Tells::Counts if state.fits(members_max / 4 * 3, octets_max / 4 * 3) => {
                 state.tells = Tells::Members;
                 self.tell(&state, PresenceEvent::Present, operation);
             }
@@ -182,6 +193,11 @@ impl<S> Presence<S> {
 }
 
 impl<S> State<S> {
+    /// Whether the list of all members is no longer than that.
+    fn fits(&self, members_max: usize, octets_max: usize) -> bool {
+        self.members.len() <= members_max && self.octets <= octets_max
+    }
+
     fn body(&self, event: PresenceEvent) -> String {
         let members = self.members.iter().map(|(session, present)| (*session, &present.info));
         event.body(self.members.len(), members)

@@ -2,10 +2,7 @@
 
 use super::{Headers, invalid};
 use crate::error::InvalidHeader;
-use crate::presence::{MemberInfo, PresenceEvent};
-
-/// Octets of what a client says of itself: 1 KiB.
-const INFO_OCTETS_MAX: usize = 1024;
+use crate::presence::{INFO_OCTETS_MAX, MemberInfo, PresenceEvent};
 
 /// What a SUBSCRIBE frame says of its sender.
 pub(super) fn member(headers: &Headers) -> Result<Option<MemberInfo>, InvalidHeader> {

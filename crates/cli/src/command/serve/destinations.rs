@@ -171,6 +171,15 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "presence-octets",
+        value: "SIZE",
+        about: "up to how many octets their list takes",
+        set: |policy, value| {
+            policy.presence.get_or_insert_default().octets_max = size(value)?;
+            Some(())
+        },
+    },
+    Setting {
         name: "retain",
         value: "when-asked|last|never",
         about: "which message a topic keeps for new subscribers",
@@ -319,8 +328,8 @@ mod tests {
                 octets_max: 64 * 1024,
             });
         });
-        check("presence=50", |policy| {
-            policy.presence = Some(PresencePolicy { members_max: 50 });
+        check("presence=50,presence-octets=1MiB", |policy| {
+            policy.presence = Some(PresencePolicy { members_max: 50, octets_max: 1024 * 1024 });
         });
         check("retain=last", |policy| policy.retention = Retention::Last);
         check("retain=never", |policy| policy.retention = Retention::Never);
