@@ -6,6 +6,23 @@ mod support;
 use support::{Raw, Running, serve};
 use tidings::App;
 use tidings::broker::{DestinationPolicy, PresencePolicy};
+use tidings::endpoint::{
+    Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
+};
+use tidings::server::EventSourceOptions;
+
+struct AllAreEve;
+
+impl Configurator for AllAreEve {
+    async fn handshake(
+        &self,
+        _: &Handshake,
+        response: &mut HandshakeResponse,
+    ) -> Result<(), Reject> {
+        response.set_principal(Principal::new("eve"));
+        Ok(())
+    }
+}
 
 async fn client(server: &Running, login: &str) -> Raw {
     let mut client = Raw::connect(server.stomp).await;
@@ -18,9 +35,11 @@ async fn client(server: &Running, login: &str) -> Raw {
 async fn those_who_are_there_are_told_and_a_lost_connection_leaves_once() {
     let policy =
         DestinationPolicy { presence: Some(PresencePolicy::default()), ..Default::default() };
+    let endpoint = EndpointConfig::new().configurator(AllAreEve);
+    let events = EventSourceOptions { endpoint, ..Default::default() };
     let app = App::builder()
         .stomp("/stomp")
-        .event_source("/events")
+        .event_source_with_options("/events", events)
         .destination_policy("/topic/rooms.**", policy)
         .build()
         .unwrap();
@@ -42,7 +61,7 @@ async fn those_who_are_there_are_told_and_a_lost_connection_leaves_once() {
     stream.write(format!("GET /events?{query} HTTP/1.0\r\nHost: x\r\n\r\n")).await;
     let joined = watcher.read_until("\0").await;
     assert!(joined.contains(r#"{"event":"join","count":2,"#), "{joined}");
-    assert!(joined.contains(r#""info":"stream"}]}"#), "{joined}");
+    assert!(joined.contains(r#""user":"eve","info":"stream"}]}"#), "{joined}");
     let members = app.messenger().presence("/topic/rooms.1").unwrap();
     assert_eq!((members.count, members.members[0].info.user.as_deref()), (2, Some("ann")));
     assert_eq!(app.messenger().presence("/topic/other"), None);

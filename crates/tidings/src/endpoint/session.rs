@@ -118,6 +118,11 @@ impl Session {
         own.or_else(|| self.0.handshake.principal())
     }
 
+    /// The name of the principal, as others are told it.
+    pub(crate) fn user_name(&self) -> Option<Box<str>> {
+        self.principal().map(|principal| principal.name().into())
+    }
+
     /// Says who the peer is. The first call holds.
     pub(crate) fn set_principal(&self, principal: Principal) {
         self.seldom().set_principal(principal);

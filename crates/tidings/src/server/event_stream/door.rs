@@ -149,6 +149,8 @@ impl EventStreamDoor {
         let session = Session::new(handshake, Link::Events(Arc::clone(&stream)), deployed);
         for (at, destination) in asked.destinations.iter().enumerate() {
             let id = SubscriptionId::from(at.to_string().as_str());
+            let mut options = asked.options(at);
+            options.member.get_or_insert_default().user = session.user_name();
             let request = broker::Subscribe {
                 session: key,
                 subscriber: session.clone(),
@@ -156,7 +158,7 @@ impl EventStreamDoor {
                 destination,
                 ack: AckMode::Auto,
                 class: EncodingClass::event_stream(),
-                options: asked.options(at),
+                options,
             };
             let on_active = |beginning: Beginning| {
                 let retry = (at == 0).then_some(self.options.retry.as_millis());

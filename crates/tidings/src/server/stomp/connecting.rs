@@ -41,7 +41,6 @@ impl StompSession {
         let user = principal.as_ref().map(|principal| principal.name().to_owned());
         let client_id = connect.headers.get("client-id");
         self.owner = Owner::new(user.as_deref(), client_id);
-        self.user = user.as_deref().map(Into::into);
         self.server.accept(&session.id().to_string(), user.as_deref());
         if let Some(principal) = principal {
             if let Some(at) = principal.expires_at() {

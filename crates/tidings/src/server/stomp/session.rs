@@ -42,8 +42,6 @@ pub(super) struct StompSession {
     pub(super) key: SessionKey,
     /// Whom durable subscriptions belong to.
     pub(super) owner: Owner,
-    /// The login, if there was one.
-    pub(super) user: Option<Box<str>>,
     pub(super) connected: bool,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
@@ -53,15 +51,8 @@ impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        Self {
-            server,
-            shared,
-            key,
-            owner: Owner::default(),
-            user: None,
-            connected: false,
-            held: None,
-        }
+        let owner = Owner::default();
+        Self { server, shared, key, owner, connected: false, held: None }
     }
 
     /// Handles the input as far as nobody has to be waited for, which is most often all of it: the future of what

@@ -27,7 +27,7 @@ impl StompSession {
             Ok(options) => options,
             Err(error) => return self.refuse_subscription(&id, &error, receipt),
         };
-        options.member.get_or_insert_default().user.clone_from(&self.user);
+        options.member.get_or_insert_default().user = session.user_name();
         let class = EncodingClass::stomp(version, id.on_wire());
         let request = broker::Subscribe {
             session: self.key,
