@@ -7,6 +7,7 @@ use std::time::Duration;
 
 use support::{Raw, Running, serve};
 use tidings::broker::{DestinationPolicy, Limits, SlowConsumers};
+use tidings::server::{SockJsOptions, StompOptions};
 use tidings::{App, AppBuilder};
 
 /// An application whose queues hold two messages.
@@ -54,6 +55,42 @@ async fn a_sender_to_a_full_queue_waits_for_its_receipt_until_there_is_room() {
     let receipts = publisher.read_until("receipt-id:r5\n\n\0").await;
     assert!(!receipts.contains("ERROR"), "{receipts}");
     observer.read_until("\nbehind\0").await;
+}
+
+#[tokio::test]
+async fn a_sender_that_waits_gets_heart_beats_and_is_read_no_further() {
+    let interval = Duration::from_millis(20);
+    let options = StompOptions {
+        heart_beat: (interval, interval),
+        heart_beat_min: interval,
+        ..StompOptions::default()
+    };
+    let server = start(narrow().stomp_options(options)).await;
+    let mut publisher = Raw::connect(server.stomp).await;
+    publisher.write("CONNECT\naccept-version:1.2\nhost:x\nheart-beat:0,20\n\n\0").await;
+    publisher.read_until("\0").await;
+    publisher.write((0..3).map(send).collect::<String>()).await;
+    publisher.read_until("receipt-id:r1\n\n\0").await;
+    // One frame after the other: what fits on the way, and no more.
+    let frame = format!("SEND\ndestination:/topic/t\n\n{}\0", "x".repeat(64 * 1024));
+    let (mut at, mut written) = (0, 0);
+    for _ in 0..1000 {
+        while let Ok(octets) = publisher.stream.try_write(&frame.as_bytes()[at..]) {
+            (at, written) = ((at + octets) % frame.len(), written + octets);
+            assert!(written < 64 * 1024 * 1024, "the server goes on reading");
+        }
+        tokio::task::yield_now().await;
+    }
+    for _ in 0..2 {
+        assert_eq!(publisher.read_until("\n").await.trim_start(), "");
+    }
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:c\ndestination:/queue/a\n\n\0").await;
+    let receipt = publisher.read_until("receipt-id:r2\n\n\0").await;
+    assert!(!receipt.contains("ERROR"), "{receipt}");
+    publisher.write(&frame[at..]).await;
+    publisher.write(send(4)).await;
+    publisher.read_until("receipt-id:r4\n\n\0").await;
 }
 
 #[tokio::test]
@@ -197,6 +234,47 @@ async fn over_websocket_a_slow_subscriber_misses_old_messages_too() {
         read += 1;
     }
     assert!((3..MESSAGES).contains(&read), "{read}");
+}
+
+/// One request of a SockJS session; the whole answer.
+async fn request(server: &Running, path: &str, body: &str) -> String {
+    let length = body.len();
+    let head = format!("POST {path} HTTP/1.1\r\nHost: x\r\nConnection: close\r\n");
+    support::http(server.http, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await
+}
+
+#[tokio::test]
+async fn over_sockjs_a_slow_subscriber_misses_old_messages_too() {
+    let connect = r#"["CONNECT\naccept-version:1.2\nhost:x\n\n\u0000"]"#;
+    let subscribe = r#"["SUBSCRIBE\nid:s\ndestination:/topic/fast.*\nreceipt:s\n\n\u0000"]"#;
+    let options = SockJsOptions { disconnect_delay: support::PATIENCE, ..Default::default() };
+    for policy in [SlowConsumers::DropOldest, SlowConsumers::KeepLatest] {
+        let app = slow_consumers(policy).stomp_with_options("/slow", options.clone());
+        let server = start(app).await;
+        let mut socket = server.websocket("/slow/000/socket/websocket").await;
+        socket.text().await;
+        let path = |what| format!("/slow/000/polling/{what}");
+        request(&server, &path("xhr"), "").await;
+        for frame in [connect, subscribe] {
+            socket.send(frame).await;
+            socket.text().await;
+            request(&server, &path("xhr_send"), frame).await;
+            request(&server, &path("xhr"), "").await;
+        }
+        flood(&server).await;
+        let (mut of_socket, mut of_polling) = (Vec::new(), String::new());
+        while of_socket.last().is_none_or(|frame: &String| !frame.contains(r"last\u0000")) {
+            of_socket.push(socket.text().await);
+        }
+        while !of_polling.contains(r"last\u0000") {
+            of_polling += &request(&server, &path("xhr"), "").await;
+        }
+        for read in [of_socket.concat(), of_polling] {
+            let numbers = numbers(&read.replace(r"\n", "\n"));
+            assert!(numbers.starts_with(&[0, 1, 2]), "{policy:?}: {numbers:?}");
+            assert!(numbers.len() < MESSAGES as usize, "{policy:?}: {numbers:?}");
+        }
+    }
 }
 
 #[tokio::test]

@@ -12,6 +12,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Raw, Running, serve};
 use tidings::broker::{DestinationPolicy, HistoryPolicy};
 use tidings::endpoint::EndpointConfig;
+use tidings::messaging::Outgoing;
 use tidings::server::{AllowedOrigins, EventSourceOptions};
 use tidings::{App, AppBuilder};
 use tokio::net::TcpStream;
@@ -120,6 +121,17 @@ async fn a_gap_is_told_and_what_is_kept_follows() {
     let (mut stream, _) = open(&server, "destination=/topic/plain", "Last-Event-ID: -\r\n").await;
     event(&mut stream).await;
     assert!(event(&mut stream).await.contains("\"recovered\":false"));
+}
+
+#[tokio::test]
+async fn a_retained_message_does_not_put_a_stream_back() {
+    let (app, server) = start(EventSourceOptions::default()).await;
+    let retained = Outgoing::to("/topic/kept.a", "retained").unwrap().header("retain", "set");
+    app.messenger().publish(retained).await.unwrap();
+    publish(&app, "/topic/kept.a", &["later"]).await;
+    let (mut stream, _) = open(&server, "destination=/topic/kept.a", "").await;
+    assert!(id(&event(&mut stream).await).ends_with(":2"));
+    assert_eq!(event(&mut stream).await, "data: retained\n\n");
 }
 
 #[tokio::test]
