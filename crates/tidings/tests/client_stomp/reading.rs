@@ -3,7 +3,7 @@ use futures_util::{FutureExt, StreamExt};
 use tidings::client::stomp::{AckMode, DeliveryError, SlowConsumer, StompClient, StompError};
 use tidings::endpoint::Json;
 
-use super::peer::{Peer, once, server, tcp_url, within};
+use super::peer::{Peer, at_once, once, server, tcp_url, within};
 
 #[tokio::test]
 async fn messages_come_as_what_their_bodies_say() {
@@ -224,7 +224,7 @@ async fn an_id_that_is_given_again_waits_for_a_receipt_of_its_own() {
     let receipt = old.header("receipt").unwrap();
     let script = async {
         connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
-        connection.frame("UNSUBSCRIBE").await;
+        connection.confirm("UNSUBSCRIBE").await;
         let subscribe = connection.frame("SUBSCRIBE").await;
         // What comes behind the old receipt has been read once this is answered.
         let (sent, _) = tokio::join!(client.send("/topic/c").receipt(), connection.confirm("SEND"));
@@ -239,4 +239,64 @@ async fn an_id_that_is_given_again_waits_for_a_receipt_of_its_own() {
     let receipt = subscribe.header("receipt").unwrap();
     connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
     within(second).await.unwrap();
+}
+
+#[tokio::test]
+async fn an_id_is_kept_until_the_end_of_its_subscription_is_confirmed() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let (first, old) = connection.subscription(client.subscribe("/topic/a").id("mine")).await;
+    drop(first);
+    let second = client.subscribe::<String>("/topic/b").id("mine").into_future();
+    let script = async {
+        let unsubscribe = connection.frame("UNSUBSCRIBE").await;
+        connection.message(&old, "1", "for the first").await;
+        // Were there another SUBSCRIBE already, it would come before this.
+        let (sent, _) = tokio::join!(client.send("/topic/c").receipt(), connection.confirm("SEND"));
+        sent.unwrap();
+        let receipt = unsubscribe.header("receipt").unwrap();
+        connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+        let subscribe = connection.confirm("SUBSCRIBE").await;
+        connection.message(&subscribe, "2", "for the second").await;
+    };
+    let (second, ()) = tokio::join!(within(second), script);
+    let message = within(second.unwrap().next()).await.unwrap().unwrap();
+    assert_eq!(message.payload, "for the second");
+}
+
+#[tokio::test]
+async fn an_id_is_free_once_the_connection_of_its_subscription_has_ended() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let (first, _) = connection.subscription(client.subscribe("/topic/a").id("mine")).await;
+    drop(first);
+    let second = client.subscribe::<String>("/topic/b").id("mine").into_future();
+    let script = async {
+        connection.frame("UNSUBSCRIBE").await;
+        connection.hang_up().await;
+        let mut connection = peer.session("1.2").await;
+        let subscribe = connection.confirm("SUBSCRIBE").await;
+        assert_eq!(subscribe.header("destination"), Some("/topic/b"));
+        connection
+    };
+    let (second, _connection) = tokio::join!(within(second), script);
+    second.unwrap();
+}
+
+#[tokio::test]
+async fn a_subscription_that_was_refused_does_not_end_the_next_of_its_id() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(at_once()).await;
+    let (mut first, _) = connection.subscription(client.subscribe("/topic/a").id("mine")).await;
+    connection.hang_up().await;
+    let mut connection = peer.session("1.2").await;
+    let receipt = connection.frame("SUBSCRIBE").await.header("receipt").unwrap().to_owned();
+    connection.write(&format!("ERROR\nmessage:no\nreceipt-id:{receipt}\n\n\0")).await;
+    connection.hang_up().await;
+    within(first.next()).await.unwrap().unwrap_err();
+    let mut connection = peer.session("1.2").await;
+    let (_second, _) = connection.subscription(client.subscribe("/topic/a").id("mine")).await;
+    drop(first);
+    client.send("/topic/b").text("next").await.unwrap();
+    assert_eq!(connection.frame("SEND").await.body(), "next");
 }

@@ -12,22 +12,22 @@ use super::subscriptions::{Delivered, Target};
 
 impl Shared {
     pub(super) async fn deliver(&self, connection: &Connection, message: Message) {
-        let target = self.lock().subscriptions.target(&message);
-        let Some((id, target)) = target else {
+        let addressee = self.lock().subscriptions.addressee(&message);
+        let Some(addressee) = addressee else {
             // It crossed with the end of its subscription; the server takes it back.
             return tracing::debug!(destination = message.destination, "nobody reads this");
         };
-        let deliveries = match target {
+        let deliveries = match &addressee.target {
             Target::Inbox(deliveries) => deliveries,
             Target::Requests => return self.reply(message, connection.number),
         };
         let position =
             Position::told_by(&message.headers).map(|at| (message.destination.clone(), at));
         match deliveries.deliver(message, connection.number).await {
-            Delivered::Refused => self.abandon(&id),
+            Delivered::Refused => self.abandon(&addressee.id, &addressee.standing),
             Delivered::Done => {
                 if let Some((destination, position)) = position {
-                    self.lock().subscriptions.reach(&id, &destination, position);
+                    self.lock().subscriptions.reach(&addressee, &destination, position);
                 }
             }
         }
@@ -46,6 +46,7 @@ impl Shared {
         let mut state = self.lock();
         match state.receipts.take(receipt) {
             Some(Awaited::Subscription(id)) => state.subscriptions.confirm(&id, headers),
+            Some(Awaited::Unsubscription(id)) => state.subscriptions.confirm_end(&id),
             Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
             None => {}
         }
@@ -63,6 +64,9 @@ impl Shared {
                 let _ = outcome.send(Err(StompError::Refused(error.clone())));
             }
             Some(Awaited::Subscription(id)) => state.refuse_subscription(&id, error),
+            Some(Awaited::Unsubscription(id)) => {
+                state.subscriptions.fail_end(&id, StompError::Refused(error.clone()));
+            }
             None => {}
         }
     }

@@ -102,6 +102,7 @@ impl Shared {
         {
             state.suspect(&subscriptions, error);
         }
+        state.subscriptions.lose(&StompError::Unconfirmed(end.clone()));
         state.lose_requests(end);
         let after = match state.phase {
             Phase::Open(_) | Phase::Connecting => {

@@ -32,6 +32,8 @@ pub(super) struct Lost {
 pub(super) enum Awaited {
     /// Of SUBSCRIBE, whose outcome is with the subscription.
     Subscription(SubscriptionId),
+    /// Of UNSUBSCRIBE, whose outcome is with the subscriptions that end.
+    Unsubscription(SubscriptionId),
     Operation {
         outcome: Outcome,
         progress: Progress,
@@ -88,6 +90,8 @@ impl Receipts {
         for (number, awaited) in std::mem::take(&mut self.awaited) {
             match awaited {
                 Awaited::Subscription(id) => subscriptions.push(id),
+                // It has ended with its connection.
+                Awaited::Unsubscription(_) => {}
                 Awaited::Operation { outcome, progress: Progress::Sent(None) } => {
                     // Nobody may be waiting any more.
                     let _ = outcome.send(Err(StompError::Unconfirmed(end.clone())));

@@ -10,8 +10,8 @@ use tokio::sync::{Notify, oneshot, watch};
 use super::confirmation::Confirmation;
 use super::connection::Connection;
 use super::operation::{Bound, ConnectionNumber, Entry, Operation};
-use super::state::{NotQueued, Phase, Reply, State};
-use super::subscriptions::{Record, SlowConsumer, Target};
+use super::state::{Ending, NotQueued, Phase, Reply, State};
+use super::subscriptions::{Record, SlowConsumer, Standing, Target};
 use super::{ConnectionEnd, StompError};
 
 /// The destination of replies. Where a RabbitMQ makes their subscription, that is its id too.
@@ -41,7 +41,7 @@ pub(super) struct Shared {
     state: Mutex<State>,
     /// There is something to send, or to stop for.
     pub(super) work: Notify,
-    /// There may be room for more.
+    /// There may be room for more, or an id free again.
     pub(super) room: Notify,
     /// How the client has ended, once it has.
     pub(super) end: watch::Sender<Option<ConnectionEnd>>,
@@ -192,29 +192,45 @@ impl Shared {
     ) -> Result<SubscriptionId, StompError> {
         let (outcome, mut confirmed) = oneshot::channel();
         record.outcome = Some(outcome);
-        let id = {
-            let mut state = self.lock();
-            if state.phase.is_left() {
-                return Err(StompError::Closed);
-            }
-            let id = id.unwrap_or_else(|| state.subscriptions.next_id());
-            state.add_subscription(id.clone(), record)?;
-            id
-        };
+        let standing = Arc::clone(&record.standing);
+        let timeout = self.bounds.receipt_timeout;
+        let adding = tokio::time::timeout(timeout, self.add_subscription(id, record));
+        let id = adding.await.unwrap_or(Err(StompError::ReceiptTimeout(timeout)))?;
         self.work.notify_waiters();
-        let abandoned = AbandonSubscription { shared: self, id: &id };
+        let abandoned = AbandonSubscription { shared: self, id: &id, standing: &standing };
         self.confirmed(&mut confirmed).await?;
         std::mem::forget(abandoned);
         Ok(id)
     }
 
-    /// Ends a subscription that somebody has let go of.
-    pub(super) fn abandon(&self, id: &SubscriptionId) {
-        let mut state = self.lock();
-        if let Ok(Some(entry)) = state.remove_subscription(id, Headers::default()) {
-            state.outgoing.push_back(entry);
+    /// Adds a subscription once its id is free.
+    async fn add_subscription(
+        &self,
+        id: Option<SubscriptionId>,
+        record: Record,
+    ) -> Result<SubscriptionId, StompError> {
+        let id = id.unwrap_or_else(|| self.lock().subscriptions.next_id());
+        loop {
+            let mut freed = pin!(self.room.notified());
+            freed.as_mut().enable();
+            {
+                let mut state = self.lock();
+                if state.phase.is_left() {
+                    return Err(StompError::Closed);
+                }
+                if !state.subscriptions.is_ending(&id) {
+                    state.add_subscription(id.clone(), record)?;
+                    return Ok(id);
+                }
+            }
+            freed.await;
         }
-        drop(state);
+    }
+
+    /// Ends a subscription that somebody has let go of.
+    pub(super) fn abandon(&self, id: &SubscriptionId, standing: &Arc<Standing>) {
+        // Without a connection, there is nothing to end.
+        let _ = self.lock().end_subscription(id, standing, Headers::default(), None);
         self.work.notify_waiters();
         self.room.notify_waiters();
     }
@@ -223,23 +239,16 @@ impl Shared {
     pub(super) async fn unsubscribe(
         &self,
         id: &SubscriptionId,
+        standing: &Arc<Standing>,
         headers: Headers,
     ) -> Result<(), StompError> {
-        let removed = {
-            let mut state = self.lock();
-            // It is queued with the removal, so that a dropped future does not keep it from being sent.
-            state.remove_subscription(id, headers).map(|entry| {
-                let mut entry = entry?;
-                let asked = state.ask(&mut entry);
-                state.outgoing.push_back(entry);
-                Some(asked)
-            })
-        };
+        let (outcome, mut confirmed) = oneshot::channel();
+        let ending = self.lock().end_subscription(id, standing, headers, Some(outcome));
         self.work.notify_waiters();
         self.room.notify_waiters();
-        match removed? {
-            Some(asked) => Confirmation { shared: self, asked }.wait().await,
-            None => Ok(()),
+        match ending? {
+            Ending::Awaited => self.confirmed(&mut confirmed).await,
+            Ending::Over => Ok(()),
         }
     }
 
@@ -280,11 +289,12 @@ impl Shared {
 struct AbandonSubscription<'a> {
     shared: &'a Shared,
     id: &'a SubscriptionId,
+    standing: &'a Arc<Standing>,
 }
 
 impl Drop for AbandonSubscription<'_> {
     fn drop(&mut self) {
-        self.shared.abandon(self.id);
+        self.shared.abandon(self.id, self.standing);
     }
 }
 

@@ -10,9 +10,9 @@ use tokio::sync::oneshot;
 use super::confirmation::Asked;
 use super::connection::Connection;
 use super::operation::{Bound, ConnectionNumber, Entry, Operation, Outgoing};
-use super::receipts::{Awaited, Progress, Receipts};
+use super::receipts::{Awaited, Outcome, Progress, Receipts};
 use super::shared::{REPLIES_ID, Text};
-use super::subscriptions::{Record, Subscriptions, Target};
+use super::subscriptions::{Record, Standing, Subscriptions, Target};
 use super::{ConnectionEnd, DeliveryError, StompError};
 
 /// How often the server may end the connection, without a word why, before a subscription is confirmed that was the
@@ -53,6 +53,14 @@ pub(super) enum NotQueued {
     /// There is no room yet.
     Full(Box<Entry>),
     Refused(StompError),
+}
+
+/// What comes of ending a subscription.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Ending {
+    /// The server has to confirm it.
+    Awaited,
+    Over,
 }
 
 impl State {
@@ -124,6 +132,11 @@ impl State {
                     let awaited = Awaited::Subscription(id.clone());
                     entry.receipt = Some(self.receipts.ask(awaited));
                     Some(record)
+                }
+                Operation::Unsubscribe { id, .. } => {
+                    let awaited = Awaited::Unsubscription(id.clone());
+                    entry.receipt = Some(self.receipts.ask(awaited));
+                    None
                 }
                 _ => None,
             };
@@ -207,26 +220,31 @@ impl State {
         Ok(())
     }
 
-    /// Takes out a subscription, and gives the UNSUBSCRIBE for it if the server may know of it.
-    pub(super) fn remove_subscription(
+    /// Takes out a subscription, and has UNSUBSCRIBE sent if the server may know of it. `outcome` is told what comes
+    /// of that.
+    pub(super) fn end_subscription(
         &mut self,
         id: &SubscriptionId,
+        standing: &Arc<Standing>,
         headers: Headers,
-    ) -> Result<Option<Entry>, StompError> {
+        outcome: Option<Outcome>,
+    ) -> Result<Ending, StompError> {
         // What the server has ended, or lost with a connection, is over already.
-        let Some(record) = self.subscriptions.remove(id) else { return Ok(None) };
+        let Some(record) = self.subscriptions.take(id, standing) else { return Ok(Ending::Over) };
         if let Target::Inbox(deliveries) = &record.target {
             deliveries.close();
         }
-        // An id may be given again; its next owner has receipts of its own.
         self.receipts.forget_subscription(id);
         let subscribe =
             |entry: &Entry| matches!(&entry.operation, Operation::Subscribe(of) if of == id);
         if self.outgoing.remove(subscribe).is_some() {
-            return Ok(None);
+            return Ok(Ending::Over);
         }
         let bound = Bound::Only(self.phase.open_number()?);
-        Ok(Some(Entry::new(Operation::Unsubscribe { id: id.clone(), headers }, bound)))
+        self.subscriptions.await_end(id.clone(), outcome);
+        let unsubscribe = Operation::Unsubscribe { id: id.clone(), headers };
+        self.outgoing.push_back(Entry::new(unsubscribe, bound));
+        Ok(Ending::Awaited)
     }
 
     /// The server has refused a subscription.
@@ -278,6 +296,9 @@ impl State {
 
     /// Tells whoever waits for an operation that it was not sent.
     pub(super) fn fail(&mut self, entry: &Entry, error: StompError) {
+        if let Operation::Unsubscribe { id, .. } = &entry.operation {
+            self.subscriptions.fail_end(id, error.clone());
+        }
         let awaited = entry.receipt.as_ref().and_then(|receipt| self.receipts.take(receipt));
         if let Some(Awaited::Operation { outcome, .. }) = awaited {
             let _ = outcome.send(Err(error));

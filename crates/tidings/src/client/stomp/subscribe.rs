@@ -78,8 +78,9 @@ impl<T: FromPayload> SubscribeRequest<T> {
         self
     }
 
-    /// The id of the subscription. RabbitMQ derives from it which durable subscription it is. Default: one that no other
-    /// subscription of the client has.
+    /// The id of the subscription. RabbitMQ derives from it which durable subscription it is. One that was used before
+    /// is free again once the server has confirmed the end of its subscription, which is waited for. Default: one that
+    /// no other subscription of the client has.
     pub fn id(mut self, id: &str) -> Self {
         self.id = Some(id.into());
         self
@@ -207,9 +208,7 @@ impl<T> Subscription<T> {
     ///
     /// The subscription ends, whether or not it is waited for.
     pub async fn unsubscribe_with(self, headers: impl Into<Headers>) -> Result<(), StompError> {
-        let (shared, id, headers) =
-            (Arc::clone(&self.client.shared), self.id.clone(), headers.into());
-        shared.unsubscribe(&id, headers).await
+        self.client.shared.unsubscribe(&self.id, &self.standing, headers.into()).await
     }
 }
 
@@ -224,7 +223,7 @@ impl<T: FromPayload> Stream for Subscription<T> {
 
 impl<T> Drop for Subscription<T> {
     fn drop(&mut self) {
-        self.client.shared.abandon(&self.id);
+        self.client.shared.abandon(&self.id, &self.standing);
     }
 }
 

@@ -183,11 +183,21 @@ pub(super) enum Target {
     Requests,
 }
 
+/// The subscription that a message is for.
+pub(super) struct Addressee {
+    pub(super) id: SubscriptionId,
+    pub(super) standing: Arc<Standing>,
+    pub(super) target: Target,
+}
+
 /// All subscriptions of a client.
 #[derive(Debug, Default)]
 pub(super) struct Subscriptions {
     last: u64,
     records: BTreeMap<SubscriptionId, Record>,
+    /// The server has not confirmed the end of these, and may have sent messages before it: nobody else is to get
+    /// them, so that the ids are kept. With who waits for the receipt.
+    ending: BTreeMap<SubscriptionId, Option<Outcome>>,
 }
 
 impl Subscriptions {
@@ -196,7 +206,7 @@ impl Subscriptions {
         loop {
             self.last += 1;
             let id = SubscriptionId::from(format!("sub-{}", self.last).as_str());
-            if !self.records.contains_key(&id) {
+            if !self.records.contains_key(&id) && !self.is_ending(&id) {
                 return id;
             }
         }
@@ -226,6 +236,45 @@ impl Subscriptions {
         self.records.remove(id)
     }
 
+    /// Takes out a subscription, but not another one that has got its id since.
+    pub(super) fn take(&mut self, id: &SubscriptionId, standing: &Arc<Standing>) -> Option<Record> {
+        let record = self.records.get(id)?;
+        if !Arc::ptr_eq(&record.standing, standing) {
+            return None;
+        }
+        self.records.remove(id)
+    }
+
+    /// Keeps the id of a subscription until its end is confirmed.
+    pub(super) fn await_end(&mut self, id: SubscriptionId, outcome: Option<Outcome>) {
+        self.ending.insert(id, outcome);
+    }
+
+    pub(super) fn is_ending(&self, id: &SubscriptionId) -> bool {
+        self.ending.contains_key(id)
+    }
+
+    /// The server has confirmed the end of a subscription: its id is free.
+    pub(super) fn confirm_end(&mut self, id: &SubscriptionId) {
+        if let Some(Some(outcome)) = self.ending.remove(id) {
+            let _ = outcome.send(Ok(()));
+        }
+    }
+
+    /// The end of a subscription is not confirmed by this connection any more.
+    pub(super) fn fail_end(&mut self, id: &SubscriptionId, error: StompError) {
+        if let Some(outcome) = self.ending.get_mut(id).and_then(Option::take) {
+            let _ = outcome.send(Err(error));
+        }
+    }
+
+    /// The connection has ended, and with it all subscriptions that were made by it.
+    pub(super) fn lose(&mut self, error: &StompError) {
+        for outcome in std::mem::take(&mut self.ending).into_values().flatten() {
+            let _ = outcome.send(Err(error.clone()));
+        }
+    }
+
     /// The subscription is active at the server.
     pub(super) fn confirm(&mut self, id: &SubscriptionId, headers: &Headers) {
         let Some(record) = self.records.get_mut(id) else { return };
@@ -242,8 +291,9 @@ impl Subscriptions {
     }
 
     /// A message with a position has been delivered. A pattern has none: its topics have a history each.
-    pub(super) fn reach(&mut self, id: &SubscriptionId, destination: &str, position: Position) {
-        if let Some(record) = self.records.get_mut(id)
+    pub(super) fn reach(&mut self, addressee: &Addressee, destination: &str, position: Position) {
+        if let Some(record) = self.records.get_mut(&addressee.id)
+            && Arc::ptr_eq(&record.standing, &addressee.standing)
             && record.destination == destination
         {
             record.position = Some(position);
@@ -252,7 +302,7 @@ impl Subscriptions {
 
     /// Which subscription a message is for. Servers of STOMP 1.0 may name only the destination, and a RabbitMQ names
     /// temporary queues by theirs.
-    pub(super) fn target(&self, message: &Message) -> Option<(SubscriptionId, Target)> {
+    pub(super) fn addressee(&self, message: &Message) -> Option<Addressee> {
         let to = |destination: &str| {
             self.records.iter().find(|(_, record)| record.destination == destination)
         };
@@ -260,7 +310,11 @@ impl Subscriptions {
             Some(id) => self.records.get_key_value(id).or_else(|| to(id.as_str())),
             None => to(&message.destination),
         };
-        found.map(|(id, record)| (id.clone(), record.target.clone()))
+        found.map(|(id, record)| Addressee {
+            id: id.clone(),
+            standing: Arc::clone(&record.standing),
+            target: record.target.clone(),
+        })
     }
 
     /// Lets no more messages in, so that the connection is read to its end.
@@ -274,6 +328,7 @@ impl Subscriptions {
 
     /// Ends all of them, each with its reason.
     pub(super) fn end(&mut self, error: impl Fn() -> (StompError, Option<DeliveryError>)) {
+        self.lose(&error().0);
         for record in std::mem::take(&mut self.records).into_values() {
             let (stomp_error, delivery_error) = error();
             if let Some(outcome) = record.outcome {
