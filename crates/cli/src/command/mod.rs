@@ -1,6 +1,8 @@
 //! One file for each subcommand.
 
+mod client_tls;
 pub(crate) mod lab;
+mod pem;
 pub(crate) mod queues;
 pub(crate) mod serve;
 pub(crate) mod stomp;

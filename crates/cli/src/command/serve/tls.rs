@@ -1,16 +1,15 @@
 //! STOMP over TLS: certificates from files.
 
 use std::error::Error;
-use std::fmt::Display;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use clap::{Args, ValueEnum};
-use rustls::pki_types::pem::PemObject;
-use rustls::pki_types::{CertificateDer, PrivateKeyDer};
+use rustls::ServerConfig;
 use rustls::server::WebPkiClientVerifier;
-use rustls::{RootCertStore, ServerConfig};
+
+use crate::command::pem::{in_file, read_authorities, read_certificates, read_key};
 
 #[derive(Args, Clone, Debug)]
 pub(crate) struct TlsSettings {
@@ -52,24 +51,15 @@ impl TlsSettings {
             return Ok(None);
         };
         let certificates = read_certificates(cert, "--tls-cert")?;
-        let private_key =
-            PrivateKeyDer::from_pem_file(key).map_err(|error| in_file(key, "--tls-key", error))?;
-        let builder = ServerConfig::builder_with_provider(Arc::new(
-            rustls::crypto::aws_lc_rs::default_provider(),
-        ))
-        .with_safe_default_protocol_versions()?;
+        let private_key = read_key(key, "--tls-key")?;
+        let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
+        let builder = ServerConfig::builder_with_provider(Arc::clone(&provider))
+            .with_safe_default_protocol_versions()?;
         let builder = match &self.tls_client_ca {
             None => builder.with_no_client_auth(),
             Some(file) => {
-                let mut roots = RootCertStore::empty();
-                for authority in read_certificates(file, "--tls-client-ca")? {
-                    roots
-                        .add(authority)
-                        .map_err(|error| in_file(file, "--tls-client-ca", error))?;
-                }
-                let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
-                let verifier =
-                    WebPkiClientVerifier::builder_with_provider(Arc::new(roots), provider);
+                let roots = Arc::new(read_authorities(file, "--tls-client-ca")?);
+                let verifier = WebPkiClientVerifier::builder_with_provider(roots, provider);
                 let verifier = match self.tls_client_cert {
                     ClientCertificate::Required => verifier,
                     ClientCertificate::Optional => verifier.allow_unauthenticated(),
@@ -82,20 +72,4 @@ impl TlsSettings {
             .map_err(|error| in_file(key, "--tls-key", error))?;
         Ok(Some((address, config)))
     }
-}
-
-fn read_certificates(
-    file: &Path,
-    flag: &str,
-) -> Result<Vec<CertificateDer<'static>>, Box<dyn Error>> {
-    let certificates = CertificateDer::pem_file_iter(file).and_then(Iterator::collect);
-    let certificates: Vec<_> = certificates.map_err(|error| in_file(file, flag, error))?;
-    if certificates.is_empty() {
-        return Err(in_file(file, flag, "there is no certificate in it"));
-    }
-    Ok(certificates)
-}
-
-fn in_file(file: &Path, flag: &str, error: impl Display) -> Box<dyn Error> {
-    format!("{} ({flag}): {error}", file.display()).into()
 }

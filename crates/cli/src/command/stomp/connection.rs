@@ -3,7 +3,10 @@ use std::fmt;
 use std::time::Duration;
 
 use clap::Args;
+use tidings::client::Client;
 use tidings::client::stomp::{StompClient, StompClientBuilder, Version};
+
+use crate::command::client_tls::ClientTls;
 
 /// How to reach a server, and as whom.
 #[derive(Args, Clone)]
@@ -11,6 +14,8 @@ pub(super) struct Connection {
     /// Server to connect to: `tcp://`, `tls://`, `ws://` or `wss://`; `http://` or `https://` for SockJS.
     #[arg(long, short = 'U', value_name = "URL", default_value = "tcp://127.0.0.1:61613")]
     url: String,
+    #[command(flatten)]
+    tls: ClientTls,
     /// Log in.
     #[arg(long, short = 'u', value_name = "LOGIN:PASSCODE", value_parser = user)]
     user: Option<(String, String)>,
@@ -34,8 +39,12 @@ impl Connection {
         without_secrets(&self.url)
     }
 
-    pub(super) fn builder(&self) -> StompClientBuilder {
-        let mut builder = StompClient::builder().host(&self.host);
+    pub(super) fn builder(&self) -> Result<StompClientBuilder, Box<dyn Error>> {
+        let mut client = Client::builder();
+        if let Some(config) = self.tls.config(&self.url)? {
+            client = client.tls(&config);
+        }
+        let mut builder = client.stomp().host(&self.host);
         builder = builder.connect_timeout(self.timeout).receipt_timeout(self.timeout);
         if let Some((login, passcode)) = &self.user {
             builder = builder.login(login, passcode);
@@ -46,7 +55,7 @@ impl Connection {
         for (name, value) in &self.connect_header {
             builder = builder.header(name, value);
         }
-        builder
+        Ok(builder)
     }
 
     /// Connects; the error is one line that says what is wrong, with its causes.
@@ -72,6 +81,7 @@ impl fmt::Debug for Connection {
         let headers: Vec<_> = self.connect_header.iter().map(|(name, _)| name).collect();
         f.debug_struct("Connection")
             .field("server", &self.server())
+            .field("tls", &self.tls)
             .field("login", &self.user.as_ref().map(|(login, _)| login))
             .field("host", &self.host)
             .field("connect_header", &headers)

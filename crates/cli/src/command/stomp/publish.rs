@@ -60,7 +60,7 @@ async fn publish(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let messages = Messages::new(arguments)?;
     let connection = &arguments.connection;
     // Whoever waits in front of a terminal wants to know rather than to wait.
-    let client = connection.connect(connection.builder().reconnect(None)).await?;
+    let client = connection.connect(connection.builder()?.reconnect(None)).await?;
     let mut sender =
         Sender { arguments, client: client.clone(), sent: 0, unconfirmed: JoinSet::new() };
     let outcome = tokio::select! {

@@ -58,7 +58,7 @@ async fn subscribe(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let mut interrupt = signal(SignalKind::interrupt())?;
     let mut terminate = signal(SignalKind::terminate())?;
     let connection = &arguments.connection;
-    let client = connection.connect(connection.builder().on_change(report::change)).await?;
+    let client = connection.connect(connection.builder()?.on_change(report::change)).await?;
     let mut messages = arguments.subscribe(&client).await?;
     if !arguments.json {
         eprintln!("Subscribed to {} at {}", arguments.destinations.join(", "), connection.server());

@@ -7,6 +7,7 @@ use tidings::client::Credentials;
 
 use super::Wait;
 use super::report::Format;
+use crate::command::client_tls::ClientTls;
 
 /// Connect to a WebSocket server, send each line of the input as a text message, and show what comes
 /// back.
@@ -36,9 +37,8 @@ pub(crate) struct Arguments {
     /// Connect to this Unix socket, whatever host the URL names.
     #[arg(long, value_name = "PATH")]
     pub(super) unix_socket: Option<PathBuf>,
-    /// Accept any certificate; only for a wss:// server on this machine.
-    #[arg(long)]
-    pub(super) insecure: bool,
+    #[command(flatten)]
+    pub(super) tls: ClientTls,
     /// Print one JSON object for each event, for other programs to read.
     #[arg(long)]
     json: bool,

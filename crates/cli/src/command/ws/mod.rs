@@ -2,7 +2,6 @@
 
 mod arguments;
 mod input;
-mod loopback;
 mod report;
 
 use std::error::Error;
@@ -86,8 +85,8 @@ fn client(arguments: &Arguments) -> Result<ClientBuilder, Box<dyn Error>> {
     if arguments.deflate {
         builder = builder.deflate(Some(DeflateOptions::default()));
     }
-    if arguments.insecure {
-        builder = builder.tls(&loopback::tls_without_checks(&arguments.url)?);
+    if let Some(config) = arguments.tls.config(&arguments.url)? {
+        builder = builder.tls(&config);
     }
     Ok(builder)
 }

@@ -1,14 +1,15 @@
-//! `tidings pub` and `tidings sub`, as a person and as a program use them, against our server.
-#![allow(clippy::unwrap_used, reason = "a test may panic")]
+//! Against our server, by every door.
 
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
-use std::process::{Child, Command, Output, Stdio};
+use std::process::{Child, Command};
 
 use serde_json::Value;
 use tidings::App;
 use tidings::server::Server;
 use tokio::runtime::Runtime;
+
+use super::program::{publish, run, start, text};
 
 /// A server, and its URLs: TCP, WebSocket, SockJS.
 fn server() -> (Runtime, [String; 3]) {
@@ -23,29 +24,6 @@ fn server() -> (Runtime, [String; 3]) {
     let urls =
         [format!("tcp://{stomp}"), format!("ws://{http}/stomp"), format!("http://{http}/stomp")];
     (runtime, urls)
-}
-
-fn start(command: &str, arguments: &[&str]) -> Child {
-    let mut tidings = Command::new(env!("CARGO_BIN_EXE_tidings"));
-    let tidings = tidings.arg(command).args(arguments);
-    tidings.stdin(Stdio::piped()).stdout(Stdio::piped()).stderr(Stdio::piped()).spawn().unwrap()
-}
-
-fn run(command: &str, arguments: &[&str], input: &[u8]) -> Output {
-    let mut child = start(command, arguments);
-    child.stdin.take().unwrap().write_all(input).unwrap();
-    child.wait_with_output().unwrap()
-}
-
-fn text(octets: &[u8]) -> String {
-    String::from_utf8(octets.to_vec()).unwrap()
-}
-
-/// Publishes, which has to succeed.
-fn publish(arguments: &[&str]) -> String {
-    let output = run("pub", arguments, b"");
-    assert!(output.status.success(), "{output:?}");
-    text(&output.stdout)
 }
 
 /// Bodies of a queue, which are taken from it.
