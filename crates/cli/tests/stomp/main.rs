@@ -3,5 +3,6 @@
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "each file is a module of a test")]
 
 mod commands;
+mod log;
 mod program;
 mod tls;
