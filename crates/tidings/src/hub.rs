@@ -403,7 +403,7 @@ impl Deliveries<'_> {
             Ok(()) => return Delivered::Ready,
             Err(PushError::Full) => Delivered::Refused,
             // Its end takes it out of the queue.
-            Err(PushError::Closed(_)) => return Delivered::Refused,
+            Err(PushError::Closed(_) | PushError::NotText) => return Delivered::Refused,
         };
         self.backlogged.push((subscription.session, subscription.subscriber.clone()));
         delivered
@@ -427,7 +427,7 @@ fn push_event(
 fn shared_frame(parts: &MessageParts<'_>, version: Version) -> SharedMessage {
     let mut frame = Vec::new();
     encode_message(parts, version, &mut frame);
-    SharedMessage::text_or_binary(frame.into()).told_as(text_of)
+    SharedMessage::text_or_binary(frame.into()).told_as(|frame| Some(text_of(frame)))
 }
 
 /// Encodes a frame that nobody else gets where it waits to be written. Whether it did: only over TCP, and where

@@ -191,6 +191,9 @@ pub enum SendError {
     Dropped,
     /// The message that is written in parts has ended already.
     MessageEnded,
+    /// The message is binary and not UTF-8, and the session is one of SockJS, which carries only text. Encode it, as
+    /// Base64 for example.
+    NotText,
 }
 
 impl fmt::Display for SendError {
@@ -201,6 +204,9 @@ impl fmt::Display for SendError {
             Self::Full => f.write_str("outbox is full"),
             Self::Dropped => f.write_str("message was dropped for later ones"),
             Self::MessageEnded => f.write_str("message has ended; start another one"),
+            Self::NotText => f.write_str(
+                "message is not UTF-8, and SockJS carries only text; encode it, as Base64 for example",
+            ),
         }
     }
 }
@@ -216,6 +222,7 @@ impl From<SendError> for io::Error {
             SendError::Full => io::ErrorKind::WouldBlock,
             SendError::Dropped => io::ErrorKind::Other,
             SendError::MessageEnded => io::ErrorKind::BrokenPipe,
+            SendError::NotText => io::ErrorKind::InvalidData,
         };
         Self::new(kind, error)
     }

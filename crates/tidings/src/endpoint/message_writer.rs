@@ -71,8 +71,8 @@ impl Session {
             Some(outbox) => {
                 while let Err(error) = outbox.begin_message() {
                     match error {
-                        PushError::Closed(reason) => return Err(SendError::Closed(reason)),
                         PushError::Full => outbox.message_ended().await,
+                        error => return Err(error.into()),
                     }
                 }
                 None
@@ -184,14 +184,12 @@ impl MessageWriter {
                 Err(PushError::Closed(_)) if outbox.is_given_up() => {
                     return Poll::Ready(Err(SendError::Timeout));
                 }
-                Err(PushError::Closed(reason)) => {
-                    return Poll::Ready(Err(SendError::Closed(reason)));
-                }
                 Err(PushError::Full) => {
                     let (session, outbox) = (self.session.clone(), outbox.clone());
                     let drained = async move { session.in_time(outbox.fragment_drained()).await };
                     self.waiting = Some(Box::pin(drained));
                 }
+                Err(error) => return Poll::Ready(Err(error.into())),
             }
         }
     }

@@ -94,12 +94,12 @@ impl Session {
     fn push_or_wait(&self, payload: Payload) -> Result<(), SendOrWait> {
         match self.link().push(&payload) {
             Ok(()) => Ok(()),
-            Err(PushError::Closed(reason)) => Err(SendOrWait::Refused(SendError::Closed(reason))),
             Err(PushError::Full) => {
                 let session = self.clone();
                 let wait = async move { session.wait_and_send(payload).await };
                 Err(SendOrWait::Wait(Box::pin(wait)))
             }
+            Err(error) => Err(SendOrWait::Refused(error.into())),
         }
     }
 
@@ -244,6 +244,7 @@ impl From<PushError> for SendError {
         match error {
             PushError::Full => Self::Full,
             PushError::Closed(reason) => Self::Closed(reason),
+            PushError::NotText => Self::NotText,
         }
     }
 }

@@ -36,13 +36,13 @@ impl Framing {
             }
             Self::SockJs => {
                 let mut array = Vec::new();
-                tidings_sockjs::encode_array([&*payload.text()], &mut array);
+                tidings_sockjs::encode_array([payload.text()?], &mut array);
                 let message = Outgoing::Message { opcode: Opcode::Text, payload: &array.into() };
                 outbox.push_with_ticket(message, ticket)
             }
             Self::SockJsClient => {
                 let mut frame = Vec::new();
-                tidings_sockjs::encode_array([&*payload.text()], &mut frame);
+                tidings_sockjs::encode_array([payload.text()?], &mut frame);
                 let array = Bytes::from(frame).slice(1..);
                 let message = Outgoing::Message { opcode: Opcode::Text, payload: &array };
                 outbox.push_with_ticket(message, ticket)
@@ -59,7 +59,7 @@ impl Framing {
         match self {
             Self::WebSocket if outbox.wants_binary() => outbox.push(message.binary_websocket()),
             Self::WebSocket => outbox.push(message.websocket()),
-            Self::SockJs => outbox.push(message.sockjs_websocket()),
+            Self::SockJs => outbox.push(message.sockjs_websocket()?),
             // Clients mask, so that no two can be sent the same octets.
             Self::SockJsClient => self.push(outbox, &message.payload(), None),
             Self::Octets => outbox.push(message.bare()),
@@ -71,7 +71,8 @@ impl Framing {
         if self != Self::SockJs {
             return Ok(vec![message]);
         }
-        let decoded = tidings_sockjs::decode_websocket_text(&Payload::from(message).text());
+        let text = String::from_utf8_lossy(message.as_octets());
+        let decoded = tidings_sockjs::decode_websocket_text(&text);
         let broken = |_| application_reason(3000, "Broken framing.");
         Ok(decoded.map_err(broken)?.into_iter().map(Message::Text).collect())
     }

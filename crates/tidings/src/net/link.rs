@@ -115,7 +115,7 @@ impl Link {
     pub(crate) fn push_shared(&self, message: &SharedMessage) -> Result<(), PushError> {
         match self {
             Self::Stream { outbox, framing } => framing.push_shared(outbox, message),
-            Self::Http(session) => session.push_element(message.sockjs_element()),
+            Self::Http(session) => session.push_element(message.sockjs_element()?),
             Self::Requests(requests) => requests.push(&message.payload(), None),
             Self::Events(stream) => Err(no_messages(stream)),
         }

@@ -1,7 +1,7 @@
-use std::borrow::Cow;
-
 use bytes::Bytes;
 use tidings_websocket::{Message, Opcode};
+
+use super::PushError;
 
 /// A message on its way out: its octets, cheap to share, and which kind of WebSocket message it is.
 #[derive(Debug)]
@@ -15,9 +15,9 @@ impl Payload {
         Self { opcode, octets }
     }
 
-    /// As text; SockJS carries nothing else, so what is not UTF-8 becomes U+FFFD.
-    pub(crate) fn text(&self) -> Cow<'_, str> {
-        String::from_utf8_lossy(&self.octets)
+    /// As text, for SockJS, which carries nothing else.
+    pub(crate) fn text(&self) -> Result<&str, PushError> {
+        str::from_utf8(&self.octets).map_err(|_| PushError::NotText)
     }
 }
 

@@ -5,7 +5,7 @@ use bytes::Bytes;
 use tidings_websocket::{Message, Opcode, SharedEncoding, encode_frame};
 
 use super::Payload;
-use super::outbox::Outgoing;
+use super::outbox::{Outgoing, PushError};
 use super::shared_batch::Stretch;
 
 /// A message for many sessions: encoded at most once for each kind of door.
@@ -20,7 +20,8 @@ pub(crate) struct SharedMessage {
     frames: SharedFrames,
     /// Those of the same octets as a binary message.
     binary_frames: OnceLock<Box<SharedFrames>>,
-    element: OnceLock<Bytes>,
+    /// `None` if it cannot be told as text.
+    element: OnceLock<Option<Bytes>>,
     array: OnceLock<Bytes>,
     array_frames: SharedFrames,
 }
@@ -37,8 +38,8 @@ impl SharedOctets {
     }
 }
 
-/// Makes text of a message that is none.
-pub(crate) type AsText = fn(&[u8]) -> Cow<'_, str>;
+/// Makes text of a message that is none, if it can be told as text.
+pub(crate) type AsText = fn(&[u8]) -> Option<Cow<'_, str>>;
 
 /// The frames of one message: the same octets for all clients that are sent to in the same way.
 #[derive(Debug, Default)]
@@ -85,7 +86,7 @@ impl SharedMessage {
             octets,
             opcode: OnceLock::new(),
             bare: SharedOctets::default(),
-            as_text: String::from_utf8_lossy,
+            as_text: |octets| str::from_utf8(octets).ok().map(Cow::Borrowed),
             frames: SharedFrames::default(),
             binary_frames: OnceLock::new(),
             element: OnceLock::new(),
@@ -132,24 +133,25 @@ impl SharedMessage {
     }
 
     /// The message as a JSON string, ready to be an element of a SockJS array.
-    pub(crate) fn sockjs_element(&self) -> &Bytes {
-        self.element.get_or_init(|| {
+    pub(crate) fn sockjs_element(&self) -> Result<&Bytes, PushError> {
+        let element = self.element.get_or_init(|| {
             let mut element = Vec::new();
-            tidings_sockjs::encode_message(&(self.as_text)(&self.octets), &mut element);
-            element.into()
-        })
+            tidings_sockjs::encode_message(&(self.as_text)(&self.octets)?, &mut element);
+            Some(element.into())
+        });
+        element.as_ref().ok_or(PushError::NotText)
     }
 
-    pub(super) fn sockjs_websocket(&self) -> Outgoing<'_> {
+    pub(super) fn sockjs_websocket(&self) -> Result<Outgoing<'_>, PushError> {
+        let element = self.sockjs_element()?;
         let payload = self.array.get_or_init(|| {
-            let element = self.sockjs_element();
             let mut array = Vec::with_capacity(element.len() + 3);
             array.extend_from_slice(b"a[");
             array.extend_from_slice(element);
             array.push(b']');
             array.into()
         });
-        Outgoing::Shared { opcode: Opcode::Text, payload, frames: &self.array_frames }
+        Ok(Outgoing::Shared { opcode: Opcode::Text, payload, frames: &self.array_frames })
     }
 }
 

@@ -2,6 +2,7 @@
 
 use std::time::Duration;
 
+use bytes::Bytes;
 use tidings::client::Client;
 use tidings::client::sockjs::ClientTransport;
 use tidings::endpoint::{ConnectionOptions, SendError};
@@ -25,6 +26,15 @@ async fn one_request_is_under_way_and_the_next_takes_all_that_waits() {
     assert_eq!(sent[..100], expected);
     assert_eq!(sent[100], "last");
     assert!(bodies.len() < 50, "{} requests", bodies.len());
+}
+
+#[tokio::test]
+async fn octets_that_are_no_text_are_refused_and_what_follows_is_sent() {
+    let peer = Peer::start(polling).await;
+    let socket = only(ClientTransport::XhrPolling).open(&peer.url()).await.unwrap();
+    assert_eq!(socket.session().send(Bytes::from_static(b"\xff")).await, Err(SendError::NotText));
+    socket.session().send(Bytes::from_static(b"a")).await.unwrap();
+    assert_eq!(peer.was_asked("xhr_send", 1).await.remove(0).body, "[\"a\"]");
 }
 
 #[tokio::test]

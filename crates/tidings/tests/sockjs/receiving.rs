@@ -1,8 +1,12 @@
 //! How frames travel to clients.
 
+use bytes::Bytes;
+use tidings::App;
+use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+
 use super::answer::{get, post, request};
 use super::services::{open_by_polling, poll, send, services, stream};
-use super::support::Raw;
+use super::support::{Raw, serve};
 
 #[tokio::test]
 async fn polling_opens_delivers_and_closes() {
@@ -205,4 +209,33 @@ async fn every_transport_ends_with_the_close_frame() {
         let call = format!("/**/cb({quoted});\r\n");
         get("/close/0/s/jsonp?c=cb").send(&server).await.expect(200, &call);
     }
+}
+
+/// Tries to send what is no text, to its client and to all, and says what came of that.
+struct NoText;
+
+impl Endpoint for NoText {
+    async fn on_message(&mut self, session: &Session, _: Message) -> Result<(), EndpointError> {
+        let octets = Bytes::from_static(b"\xff");
+        let sent = session.send(octets.clone()).await;
+        let took = session.peers().broadcast(octets);
+        session.send(format!("{sent:?} {took}")).await?;
+        Ok(session.send(Bytes::from("größe")).await?)
+    }
+}
+
+#[tokio::test]
+async fn octets_that_are_no_text_are_refused() {
+    let server = serve(App::builder().sockjs("/s", || NoText).build().unwrap()).await;
+    let mut client = server.websocket("/s/0/a/websocket").await;
+    assert_eq!(client.text().await, "o");
+    client.send(r#"["x"]"#).await;
+    assert_eq!(client.text().await, r#"a["Err(NotText) 0"]"#);
+    assert_eq!(client.text().await, r#"a["größe"]"#);
+
+    post("/s/0/b/xhr").send(&server).await.expect(200, "o\n");
+    let sent = post("/s/0/b/xhr_send").body(r#"["x"]"#).send(&server).await;
+    assert_eq!(sent.status, 204);
+    let answer = post("/s/0/b/xhr").send(&server).await;
+    answer.expect(200, "a[\"Err(NotText) 0\",\"größe\"]\n");
 }

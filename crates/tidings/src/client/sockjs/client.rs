@@ -82,7 +82,8 @@ impl SockJsClient {
     ///
     /// Of the session's [`Handshake`](crate::endpoint::Handshake), the URI is that of the transport's first
     /// request, and the headers are those of its answer. Its peers are the open sessions of this client.
-    /// Messages are texts; of a binary message, what is not UTF-8 arrives as U+FFFD.
+    /// Messages are texts; a binary message that is not UTF-8 is refused with
+    /// [`SendError::NotText`](crate::endpoint::SendError::NotText).
     /// Closing sends what is left to be sent; over HTTP the server is not told of code and reason.
     ///
     /// # Errors

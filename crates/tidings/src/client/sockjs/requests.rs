@@ -74,6 +74,7 @@ impl Requests {
 
     /// Queues a message, and completes `ticket` once the server has it.
     pub(crate) fn push(&self, payload: &Payload, ticket: Option<Written>) -> Result<(), PushError> {
+        let text = payload.text()?.to_owned();
         let mut state = self.lock();
         if let Some(info) = state.phase.end() {
             return Err(PushError::Closed(info.reason.clone()));
@@ -81,7 +82,7 @@ impl Requests {
         if state.outgoing.octets() >= self.limits.outgoing_octets_max {
             return Err(PushError::Full);
         }
-        state.outgoing.push(payload.text().into_owned());
+        state.outgoing.push(text);
         state.tickets.extend(ticket);
         state.wake_driver();
         Ok(())

@@ -100,6 +100,8 @@ enum Flush {
 pub(crate) enum PushError {
     Full,
     Closed(CloseReason),
+    /// The message is not UTF-8, and the door carries only text.
+    NotText,
 }
 
 /// Whoever waits for a message to be written. Dropped if it never is.

@@ -256,7 +256,7 @@ impl HttpSession {
 
     pub(crate) fn push(&self, payload: &Payload) -> Result<(), PushError> {
         let mut element = Vec::new();
-        tidings_sockjs::encode_message(&payload.text(), &mut element);
+        tidings_sockjs::encode_message(payload.text()?, &mut element);
         self.push_element(&element.into())
     }
 
