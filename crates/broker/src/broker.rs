@@ -1,5 +1,6 @@
 mod administration;
 mod attendance;
+mod dead_letters;
 #[cfg(test)]
 mod destinations;
 mod durable;
@@ -230,12 +231,18 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> T {
         let mut operation = Operation::new(now, sink);
         let result = act(&mut operation);
+        let mut moves = 0;
         while !operation.aftermath.is_empty() {
-            let Aftermath { dead_letters, presence, alarms } =
+            let Aftermath { dead_letters: letters, presence, alarms } =
                 std::mem::take(&mut operation.aftermath);
-            for letter in dead_letters {
-                self.send_dead_letter(&letter, &mut operation);
+            for letter in letters {
+                if moves < dead_letters::MOVES_MAX {
+                    self.send_dead_letter(&letter, &mut operation);
+                } else {
+                    operation.sink.discard(&letter);
+                }
             }
+            moves += 1;
             for change in presence {
                 self.tell_presence(&change, &mut operation);
             }

@@ -7,9 +7,9 @@ use bytes::Bytes;
 
 use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
-    AckError, AckTarget, Broker, BrokerOptions, Change, Delivered, Delivery, Destination,
-    DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction, Owner,
-    SendError, Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError,
+    AckError, AckTarget, Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery,
+    Destination, DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction,
+    Owner, SendError, Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError,
     SubscribeOptions, Subscribers, Subscription, Timestamp,
 };
 
@@ -37,6 +37,8 @@ pub(crate) struct Log {
     pub(crate) overtaken: Vec<u64>,
     /// Sessions whose subscriptions the broker has ended.
     pub(crate) cancelled: Vec<u64>,
+    /// How many messages were given up for good.
+    pub(crate) discarded: usize,
 }
 
 /// One message for one subscription.
@@ -271,6 +273,10 @@ impl Sink<u64> for Log {
 
     fn cancelled(&mut self, subscription: &Arc<Subscription<u64>>) {
         self.cancelled.push(subscription.subscriber);
+    }
+
+    fn discard(&mut self, _: &DeadLetter) {
+        self.discarded += 1;
     }
 
     fn record(&mut self, change: Change) {

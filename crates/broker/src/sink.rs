@@ -66,7 +66,8 @@ pub trait Sink<S> {
         let _ = queue;
     }
 
-    /// A message is given up for good: a dead letter for which there is no place.
+    /// A message is given up for good: a dead letter for which there is no place, or one that queues
+    /// would hand round for ever.
     fn discard(&mut self, letter: &DeadLetter) {
         let _ = letter;
     }

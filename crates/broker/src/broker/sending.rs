@@ -5,11 +5,10 @@ use bytes::Bytes;
 use super::{Broker, Sent};
 use crate::address::Address;
 use crate::arguments::QueueArguments;
-use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::{Admission, DestinationKind, Kind, Queue, Refusal, Role};
-use crate::message::{Message, Properties, Retain};
+use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::{Sink, Storage};
@@ -314,29 +313,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             Ok(subscribers) => Ok(subscribers),
             Err(Refusal::Retired) => Ok(0),
             Err(refusal) => Err(refused(destination, refusal)),
-        }
-    }
-
-    pub(super) fn send_dead_letter(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) {
-        let sent = letter.target.as_ref().and_then(|target| {
-            let address = self.routing.addresses().resolve(target, || None).ok()?;
-            let (kind, destination, missing) = self.reach(None, address).ok()?;
-            let retain = Retain::Unsaid;
-            let properties = Properties { expires_at: None, retain, ..letter.message.properties };
-            let message = Arc::new(Message {
-                destination,
-                message_id: letter.message.message_id.clone(),
-                headers: stomp::dead_letter_headers(letter),
-                body: letter.message.body.clone(),
-                properties,
-                sender: letter.message.sender,
-            });
-            let arguments = QueueArguments::default();
-            let routed = Routed { kind, missing, message, arguments };
-            self.route(&routed, Admission::IfThereIsRoom, operation).ok()
-        });
-        if sent.is_none() {
-            operation.sink.discard(letter);
         }
     }
 }

@@ -71,6 +71,12 @@ impl Backlog {
         self.make_ready(queued);
     }
 
+    /// Adds a message that was not there before, and will be ready later.
+    pub(super) fn insert_later(&mut self, queued: Queued, at: Timestamp) {
+        self.octets = self.octets.saturating_add(queued.message.octets());
+        self.delayed.insert((at, queued.place), queued);
+    }
+
     /// The first message that is ready, at or behind a place.
     pub(super) fn first_from(&self, place: Place) -> Option<Queued> {
         let (place, ready) = self.ready.range((Bound::Included(place), Bound::Unbounded)).next()?;

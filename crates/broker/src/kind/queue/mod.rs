@@ -22,7 +22,7 @@ use super::{
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
 use crate::broker::Selection;
-use crate::dead_letter::DeathReason;
+use crate::dead_letter::{DeadLetter, DeathReason};
 use crate::destination::Destination;
 use crate::history::Beginning;
 use crate::message::Message;
@@ -343,6 +343,34 @@ impl<S> Queue<S> {
         let is_handed_over = !state.backlog.is_ready(place);
         state.finish(operation);
         Ok(usize::from(is_handed_over))
+    }
+
+    /// Takes a message back that it has given up, until it is given up once more.
+    pub(crate) fn take_back(
+        &self,
+        letter: &DeadLetter,
+        at: Timestamp,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), Refusal> {
+        let mut state = lock(&self.state);
+        if state.life == Life::Retired {
+            return Err(Refusal::Retired);
+        }
+        let mut queued = state.next_queued(&letter.message, operation.now);
+        queued.deliveries = letter.deliveries;
+        if letter.reason == DeathReason::Expired {
+            queued.expires_at = Some(operation.now);
+        }
+        if state.journal.keeps(&queued) {
+            if !state.journal.is_stored() {
+                self.define(&mut state, operation);
+            }
+            state.journal.mark(queued.place.position, operation);
+            state.journal.put(&queued, operation);
+        }
+        state.backlog.insert_later(queued, at);
+        state.finish(operation);
+        Ok(())
     }
 
     /// Ends the queue, whatever it holds, unless someone uses it.
