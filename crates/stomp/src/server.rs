@@ -286,10 +286,9 @@ impl Server {
         matches!(self.state, State::Closed { .. })
     }
 
-    fn handle_frame(&mut self, frame: Frame) -> Option<Event> {
-        let (command, headers) = (frame.command, frame.headers.clone());
+    fn handle_frame(&mut self, mut frame: Frame) -> Option<Event> {
         let outcome = match &mut self.state {
-            State::Open(session) => session.handle_frame(frame, &self.options),
+            State::Open(session) => session.handle_frame(&mut frame, &self.options),
             _ => self.connect(&frame).map(Outcome::Event),
         };
         match outcome {
@@ -307,13 +306,13 @@ impl Server {
             }
             Ok(Outcome::Enlisted) => None,
             Err(error) => {
-                let receipt = session::receipt(&headers, self.version());
+                let receipt = session::receipt(&frame.headers, self.version());
                 if let State::Open(session) = &mut self.state
                     && !error.severity().ends_session(&self.options)
                 {
                     let mut error = Error::from(error).with_receipt(receipt);
                     // A transaction that lacks a frame would not be what the client meant.
-                    if session.abandon_transaction(command, &headers) {
+                    if session.abandon_transaction(frame.command, &frame.headers) {
                         error.body.push_str(" Its transaction was aborted.");
                     }
                     let version = session.version;

@@ -406,20 +406,27 @@ fn push_header(
 ) -> Result<(), DecodeError> {
     // Further colons belong to the value, although STOMP 1.2 wants them escaped: many peers do not.
     let colon = memchr::memchr(b':', line).ok_or(DecodeError::HeaderWithoutColon)?;
-    let (name, value) = (&line[..colon], &line[colon + 1..]);
-    if name.is_empty() {
+    if colon == 0 {
         return Err(DecodeError::HeaderWithoutName);
     }
-    let value = match version {
+    let value_start = match version {
         // The examples of STOMP 1.0 have a blank after the colon.
         Some(Version::V1_0) => {
+            let value = &line[colon + 1..];
             let blanks = value.iter().take_while(|octet| matches!(octet, b' ' | b'\t')).count();
-            &value[blanks..]
+            colon + 1 + blanks
         }
-        _ => value,
+        _ => colon + 1,
     };
     let escaping = Escaping::of(command, version);
-    headers.push_octets(&escaping.unescape(name)?, &escaping.unescape(value)?);
+    // Most lines are text and have nothing escaped, which is seen at one look.
+    match str::from_utf8(line) {
+        Ok(text) if !escaping.may_be_in(line) => headers.push(&text[..colon], &text[value_start..]),
+        _ => {
+            let (name, value) = (&line[..colon], &line[value_start..]);
+            headers.push_octets(&escaping.unescape(name)?, &escaping.unescape(value)?);
+        }
+    }
     Ok(())
 }
 

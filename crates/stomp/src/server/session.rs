@@ -1,3 +1,5 @@
+use std::mem;
+
 use super::ServerOptions;
 use super::error::ProtocolError;
 use super::event::{AckTarget, Acknowledge, Event, Requeue, Send, Subscribe, TransactionAction};
@@ -40,27 +42,20 @@ impl Session {
         }
     }
 
+    /// Handles a frame. One that is refused keeps its headers.
     pub(super) fn handle_frame(
         &mut self,
-        frame: Frame,
+        frame: &mut Frame,
         options: &ServerOptions,
     ) -> Result<Outcome, ProtocolError> {
         let limits = &options.limits;
-        let fields = Fields { frame: &frame, version: self.version };
+        let fields = Fields { frame, version: self.version };
         fields.check_text()?;
         if options.strict && self.version >= Version::V1_1 {
             fields.check_body()?;
         }
         match frame.command {
-            Command::Send => {
-                let destination = fields.required("destination")?.to_owned();
-                let receipt = fields.receipt();
-                let transaction = fields.get("transaction").map(str::to_owned);
-                let Frame { mut headers, body, .. } = frame;
-                headers.retain(|name, _| !is_reserved(name.as_bytes()));
-                let send = Send { destination, headers, body, receipt };
-                self.enlist(transaction.as_deref(), TransactionAction::Send(send), limits)
-            }
+            Command::Send => self.send(frame, limits),
             Command::Subscribe => self.subscribe(&fields, limits),
             Command::Unsubscribe => Ok(Outcome::Event(self.unsubscribe(&fields))),
             Command::Ack => {
@@ -92,6 +87,41 @@ impl Session {
                 Err(ProtocolError::NotForClients(frame.command))
             }
         }
+    }
+
+    /// SEND is what there is most of: its headers are looked at once, and taken as they are if that will do.
+    fn send(&mut self, frame: &mut Frame, limits: &Limits) -> Result<Outcome, ProtocolError> {
+        let (mut destination, mut receipt, mut transaction) = (None, None, None);
+        let mut passed_on = 0;
+        for (name, value) in frame.headers.iter() {
+            match name {
+                "destination" => destination = destination.or(Some(value)),
+                "receipt" => receipt = receipt.or(Some(value)),
+                "transaction" => transaction = transaction.or(Some(value)),
+                _ if is_reserved(name.as_bytes()) => {}
+                _ => passed_on += 1,
+            }
+        }
+        let value = |value| trimmed(self.version, value);
+        let destination = destination.map(value).filter(|name| !name.is_empty());
+        let destination = destination
+            .ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?
+            .to_owned();
+        let receipt = receipt.map(value).map(ReceiptId::from);
+        let transaction = transaction.map(value).map(str::to_owned);
+        let body = mem::take(&mut frame.body);
+        // It may yet be refused.
+        let mut headers = match transaction {
+            Some(_) => frame.headers.clone(),
+            None => mem::take(&mut frame.headers),
+        };
+        match passed_on {
+            0 => headers = Headers::default(),
+            passed_on if passed_on == headers.len() => {}
+            _ => headers.retain(|name, _| !is_reserved(name.as_bytes())),
+        }
+        let send = Send { destination, headers, body, receipt };
+        self.enlist(transaction.as_deref(), TransactionAction::Send(send), limits)
     }
 
     fn enlist(
@@ -251,6 +281,10 @@ pub(super) fn receipt(headers: &Headers, version: Option<Version>) -> Option<Rec
 }
 
 fn get<'a>(headers: &'a Headers, version: Version, name: &str) -> Option<&'a str> {
-    let value = headers.get(name)?;
-    Some(if version == Version::V1_0 { value.trim_matches([' ', '\t']) } else { value })
+    Some(trimmed(version, headers.get(name)?))
+}
+
+/// Blanks around a value count for nothing in STOMP 1.0.
+fn trimmed(version: Version, value: &str) -> &str {
+    if version == Version::V1_0 { value.trim_matches([' ', '\t']) } else { value }
 }
