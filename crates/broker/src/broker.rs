@@ -16,6 +16,7 @@ mod subscribing;
 mod temporary;
 #[cfg(test)]
 mod tests;
+mod together;
 #[cfg(test)]
 mod who;
 

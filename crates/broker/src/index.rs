@@ -1,3 +1,4 @@
+use std::convert::Infallible;
 use std::fmt;
 use std::hash::{BuildHasher, RandomState};
 use std::ptr;
@@ -51,13 +52,36 @@ impl<T: ?Sized> Index<T> {
         name: &Destination,
         make: impl FnOnce() -> Arc<T>,
     ) -> Result<Arc<T>, QuotaSpent> {
+        self.find_or_insert_at(name, Quota::take, make)
+    }
+
+    /// The same, beyond the quota if need be.
+    pub(crate) fn find_or_insert_in_any_case(
+        &self,
+        name: &Destination,
+        make: impl FnOnce() -> Arc<T>,
+    ) -> Arc<T> {
+        let place = |quota: &Quota| {
+            quota.take_in_any_case();
+            Ok::<_, Infallible>(())
+        };
+        let Ok(found) = self.find_or_insert_at(name, place, make);
+        found
+    }
+
+    fn find_or_insert_at<E>(
+        &self,
+        name: &Destination,
+        place: impl FnOnce(&Quota) -> Result<(), E>,
+        make: impl FnOnce() -> Arc<T>,
+    ) -> Result<Arc<T>, E> {
         let (hash, shard) = self.shard_of(name);
         let _writer = lock(&shard.writer);
         let entries = shard.entries.load();
         match position(&entries, hash, name) {
             Ok(at) => Ok(Arc::clone(&entries[at].value)),
             Err(at) => {
-                self.quota.take()?;
+                place(&self.quota)?;
                 let value = make();
                 let entry = Entry { hash, name: name.clone(), value: Arc::clone(&value) };
                 let mut next = Vec::with_capacity(entries.len() + 1);

@@ -75,6 +75,17 @@ impl Quota {
         }
     }
 
+    /// Whether so many places are left.
+    pub(crate) fn check(&self, count: usize) -> Result<(), QuotaSpent> {
+        let fits = self.used().checked_add(count).is_some_and(|used| used <= self.max);
+        if fits { Ok(()) } else { Err(QuotaSpent { max: self.max }) }
+    }
+
+    /// Takes a place even if none is left.
+    pub(crate) fn take_in_any_case(&self) {
+        self.used.fetch_add(1, Ordering::Relaxed);
+    }
+
     pub(crate) fn give_back(&self) {
         self.used.fetch_sub(1, Ordering::Relaxed);
     }

@@ -94,10 +94,9 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         self.queues.find(name)
     }
 
-    /// A queue, or one like what it would be if it were created.
-    pub(crate) fn queue_or_empty(&self, name: &Destination) -> Arc<Queue<S>> {
-        let empty = || Queue::new(name.clone(), Role::Named, QueueId(0), &self.options);
-        self.queue(name).unwrap_or_else(|| Arc::new(empty()))
+    /// A queue like what it would be if it were created.
+    pub(crate) fn empty_queue(&self, name: &Destination) -> Arc<Queue<S>> {
+        Arc::new(Queue::new(name.clone(), Role::Named, QueueId(0), &self.options))
     }
 
     /// Finds the topic or the topics that a pattern stands for, or creates it.
@@ -141,6 +140,11 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         self.kept_octets.used()
     }
 
+    /// Whether topics together can keep so many octets more.
+    pub(crate) fn has_room_to_keep(&self, octets: usize) -> bool {
+        self.kept_octets.has_room(octets)
+    }
+
     pub(crate) fn retained(&self) -> &RetainedTopics<S> {
         &self.retained
     }
@@ -179,11 +183,22 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         if let Some(found) = self.queues.find(name) {
             return Ok(found);
         }
-        let create = || {
-            let id = QueueId(self.next_queue.fetch_add(1, Ordering::Relaxed));
-            Arc::new(Queue::new(name.clone(), role.clone(), id, &self.options))
-        };
-        self.queues.find_or_insert(name, create)
+        self.queues.find_or_insert(name, || self.new_queue(name, role))
+    }
+
+    /// The same, even if there are too many destinations: that was asked before.
+    pub(crate) fn open_queue_in_any_case(&self, name: &Destination, role: &Role) -> Arc<Queue<S>> {
+        self.queues.find_or_insert_in_any_case(name, || self.new_queue(name, role))
+    }
+
+    fn new_queue(&self, name: &Destination, role: &Role) -> Arc<Queue<S>> {
+        let id = QueueId(self.next_queue.fetch_add(1, Ordering::Relaxed));
+        Arc::new(Queue::new(name.clone(), role.clone(), id, &self.options))
+    }
+
+    /// Whether so many destinations can be made.
+    pub(crate) fn check_places(&self, count: usize) -> Result<(), QuotaSpent> {
+        self.quota.check(count)
     }
 
     /// Adds a queue that was found in the store. No other may have its name.

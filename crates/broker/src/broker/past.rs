@@ -4,10 +4,10 @@ use std::time::Duration;
 
 use crate::policy::{HistoryPolicy, Retention};
 use crate::recording::{Recording, request, to};
-use crate::stomp::{AckMode, Version};
+use crate::stomp::AckMode;
 use crate::{
-    Action, Beginning, Delivered, Destination, DestinationPattern, DestinationPolicy, Limits,
-    Recovery, Rewind, SendError, Sender, SessionKey, Timestamp,
+    Beginning, Delivered, DestinationPattern, DestinationPolicy, Limits, Recovery, Rewind,
+    SendError, SessionKey, Timestamp,
 };
 
 /// A broker whose topics keep three messages for ten seconds.
@@ -391,21 +391,4 @@ fn whoever_asks_for_history_gets_no_retained_message_twice() {
     assert_eq!(begin(&mut recording, 0, 1, "/topic/kept.a", None).1, ["1"]);
     assert_eq!(begin(&mut recording, 0, 2, "/topic/kept.a", Some(Rewind::Everything)).1, ["1"]);
     assert_eq!(begin(&mut recording, 0, 3, "/topic/kept.a", after("e-1:1")).1, [""; 0]);
-}
-
-#[test]
-fn a_transaction_that_is_under_way_is_not_stopped_for_want_of_room_to_retain() {
-    let mut recording = recording_with(|limits| limits.kept_octets_max = 0);
-    begin(&mut recording, 0, 1, "/topic/a", None);
-    let action = Action::Send {
-        destination: Destination::parse("/topic/a").unwrap(),
-        headers: [("retain", "set")].into(),
-        body: "1".into(),
-    };
-    let Recording { broker, log } = &mut recording;
-    let (session, version) = (SessionKey(1), Version::V1_2);
-    let sender = Sender { session, subscriber: &1, version };
-    broker.commit(Timestamp(0), sender, vec![action], log).unwrap();
-    assert_eq!(recording.bodies(), to(&[(1, "1")]), "it is delivered, and not retained");
-    assert_eq!(begin(&mut recording, 0, 2, "/topic/a", None).1, [""; 0]);
 }

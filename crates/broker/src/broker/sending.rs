@@ -7,7 +7,7 @@ use crate::address::Address;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
-use crate::kind::{Admission, DestinationKind, Kind, Queue, Refusal, Role};
+use crate::kind::{Admission, Amount, DestinationKind, Kind, Queue, Refusal, Role};
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
@@ -204,7 +204,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             Kind::Presence => {
                 Err(SendError::ReadOnly { destination: routed.message.destination.clone() })
             }
-            Kind::TemporaryQueue => self.send_to_temporary(&routed.message, operation),
+            Kind::TemporaryQueue => self.send_to_temporary(&routed.message, admission, operation),
             Kind::TemporaryTopic => {
                 let topic = self.routing.topic(&routed.message.destination);
                 Ok(topic.map_or(0, |topic| topic.on_send(&routed.message, operation).unwrap_or(0)))
@@ -249,7 +249,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<(), SendError> {
         if admission == Admission::IfThereIsRoom {
             for queue in bound {
-                let room = queue.check_room(std::iter::once(&**message));
+                let amount = Amount::default().with(message);
+                let room = queue.check_room(amount, &QueueArguments::NONE);
                 room.map_err(|refusal| refused(queue.name(), refusal))?;
             }
         }
@@ -275,18 +276,20 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 (MissingQueue::Refuse, Admission::IfThereIsRoom) => {
                     self.routing.queue(destination).ok_or_else(missing)?
                 }
-                // It was there when the transaction was checked.
-                (MissingQueue::Refuse, Admission::InAnyCase) | (MissingQueue::Create, _) => {
+                (MissingQueue::Create, Admission::IfThereIsRoom) => {
                     self.routing.open_queue(destination, &Role::Named)?
+                }
+                (_, Admission::InAnyCase) => {
+                    self.routing.open_queue_in_any_case(destination, &Role::Named)
                 }
             };
             if !routed.arguments.is_empty() {
                 let declared = queue.declare(&routed.arguments, operation);
-                let queue = destination;
-                declared.map_err(|argument| SendError::ArgumentDiffers {
-                    queue: queue.clone(),
-                    argument,
-                })?;
+                let differs = |argument| refused(destination, Refusal::ArgumentDiffers(argument));
+                match declared.map_err(differs) {
+                    Err(error) if admission == Admission::IfThereIsRoom => return Err(error),
+                    _ => {}
+                }
             }
             let sent = queue.send(message, admission, operation);
             if sent == Err(Refusal::Retired) {
@@ -305,11 +308,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     fn send_to_temporary(
         &self,
         message: &Arc<Message>,
+        admission: Admission,
         operation: &mut Operation<'_, S>,
     ) -> Result<usize, SendError> {
         let destination = &message.destination;
         let Some(queue) = self.routing.queue(destination) else { return Ok(0) };
-        match queue.on_send(message, operation) {
+        match queue.send(message, admission, operation) {
             Ok(subscribers) => Ok(subscribers),
             Err(Refusal::Retired) => Ok(0),
             Err(refusal) => Err(refused(destination, refusal)),
@@ -329,6 +333,9 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
     match refusal {
         Refusal::Full(limit) => SendError::QueueFull { destination, limit },
         Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
+        Refusal::ArgumentDiffers(argument) => {
+            SendError::ArgumentDiffers { queue: destination, argument }
+        }
         Refusal::NoRoomToKeep | Refusal::ReadOnly => unreachable!("it is a queue"),
         Refusal::Retired => unreachable!("whoever meets a retired destination looks for another"),
     }

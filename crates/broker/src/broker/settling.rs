@@ -1,17 +1,15 @@
-use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
 
 use bytes::Bytes;
 
 use super::Broker;
-use super::sending::{Routed, Sender, queue_name, refused};
+use super::sending::{Routed, Sender};
+use super::together::Together;
 use crate::acknowledgement::{AckId, AckTarget, NackAction, Settlement};
 use crate::destination::Destination;
 use crate::error::{AckError, SendError};
-use crate::kind::{Admission, Answer, DeliveryName, Kind, Settled};
-use crate::message::Message;
+use crate::kind::{Answer, DeliveryName, Settled};
 use crate::operation::Operation;
 use crate::session::{Route, Routes};
 use crate::sink::Sink;
@@ -101,7 +99,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     /// Does what a transaction has gathered, in order: all of it or, if something of it cannot be
     /// done, nothing. What others do at the same time may make queues a little fuller than their
-    /// limits.
+    /// limits, and destinations a few more.
     ///
     /// # Errors
     ///
@@ -118,11 +116,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             let checked = self.check(sender, actions, operation)?;
             for action in checked {
                 match action {
-                    // Whatever could go wrong was looked at before; a queue that has vanished since
-                    // then is opened again.
                     Checked::Send(routed) => {
                         for message in &routed {
-                            let _ = self.route(message, Admission::InAnyCase, operation);
+                            self.send_checked(message, operation);
                         }
                     }
                     // An earlier action of the transaction may have covered it.
@@ -141,7 +137,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         actions: Vec<Action<'a>>,
         operation: &mut Operation<'_, S>,
     ) -> Result<Vec<Checked<'a>>, CommitError> {
-        let mut queued: HashMap<Destination, Vec<Arc<Message>>> = HashMap::new();
+        let mut together = Together::default();
         let mut checked = Vec::with_capacity(actions.len());
         for (at, action) in actions.into_iter().enumerate() {
             let failed = |cause| CommitError { at, cause };
@@ -149,8 +145,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Action::Send { destination, headers, body } => {
                     let routed = self
                         .address(Some(sender), destination, headers, body, operation)
-                        .and_then(|routed| self.check_storage(&routed, operation).map(|()| routed))
-                        .and_then(|routed| self.check_room(&routed, &mut queued).map(|()| routed));
+                        .and_then(|routed| {
+                            self.check_storage(&routed, operation)?;
+                            routed.iter().try_for_each(|it| self.check_room(it, &mut together))?;
+                            Ok(routed)
+                        });
                     Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
                 }
                 Action::Ack(target) => {
@@ -168,35 +167,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             });
         }
         Ok(checked)
-    }
-
-    /// Whether the queues have room for these messages, beside the `queued` ones of the transaction.
-    fn check_room(
-        &self,
-        routed: &[Routed],
-        queued: &mut HashMap<Destination, Vec<Arc<Message>>>,
-    ) -> Result<(), SendError> {
-        for Routed { kind, message, .. } in routed {
-            let destination = &message.destination;
-            let queues = match kind {
-                Kind::Topic => self.bindings.of(message),
-                Kind::Queue => {
-                    queue_name(destination)?;
-                    vec![self.routing.queue_or_empty(destination)]
-                }
-                Kind::TemporaryQueue | Kind::TemporaryTopic => Vec::new(),
-                Kind::Presence => {
-                    return Err(SendError::ReadOnly { destination: destination.clone() });
-                }
-            };
-            for queue in queues {
-                let messages = queued.entry(queue.name().clone()).or_default();
-                messages.push(Arc::clone(message));
-                let room = queue.check_room(messages.iter().map(|message| &**message));
-                room.map_err(|refusal| refused(queue.name(), refusal))?;
-            }
-        }
-        Ok(())
     }
 
     fn check_delivery(&self, session: SessionKey, target: AckTarget<'_>) -> Result<(), AckError> {

@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::presence::Presence;
-pub(crate) use self::queue::{Admission, Queue, Role};
+pub(crate) use self::queue::{Admission, Amount, Queue, Role};
 pub(crate) use self::topic::{Archive, KeptOctets, Topic};
 use crate::acknowledgement::{DeliveryTag, Settlement};
 use crate::error::QueueLimit;
@@ -119,6 +119,8 @@ pub(crate) enum Refusal {
     NoRoomToKeep,
     /// It would not even fit if there were no others.
     TooLarge(QueueLimit),
+    /// Others have asked the queue for something else than its sender, by this header.
+    ArgumentDiffers(&'static str),
 }
 
 /// Why a subscription was not attached.

@@ -48,6 +48,13 @@ pub(super) struct Queued {
     pub(super) expires_at: Option<Timestamp>,
 }
 
+/// A number of messages, and the octets that they count.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Amount {
+    pub(crate) messages: usize,
+    pub(crate) octets: usize,
+}
+
 impl Backlog {
     /// A place at the end of those of its rank.
     pub(super) fn next_place(&mut self, rank: u8) -> Place {
@@ -194,8 +201,9 @@ impl Backlog {
         self.unsettled
     }
 
-    pub(super) fn octets(&self) -> usize {
-        self.octets
+    /// All messages, ready or not.
+    pub(super) fn amount(&self) -> Amount {
+        Amount { messages: self.len(), octets: self.octets }
     }
 
     fn make_ready(&mut self, queued: Queued) {
@@ -212,6 +220,18 @@ impl Backlog {
             self.expiring.remove(&(at, place));
         }
         true
+    }
+}
+
+impl Amount {
+    /// This and one more message.
+    pub(crate) fn with(self, message: &Message) -> Self {
+        self.and(Self { messages: 1, octets: message.octets() })
+    }
+
+    pub(super) fn and(self, other: Self) -> Self {
+        let messages = self.messages.saturating_add(other.messages);
+        Self { messages, octets: self.octets.saturating_add(other.octets) }
     }
 }
 

@@ -9,6 +9,7 @@ mod turns;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use self::backlog::Amount;
 use self::backlog::{Backlog, Place, Queued};
 use self::browser::Browser;
 use self::consumer::Consumer;
@@ -72,7 +73,7 @@ impl Lifted {
     }
 }
 
-/// Whether a message is taken beyond the limits of a queue.
+/// Whether a message is taken beyond the limits of a queue that lets its senders wait.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Admission {
     IfThereIsRoom,
@@ -212,31 +213,26 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Whether there is room for all these messages.
-    pub(crate) fn check_room<'m>(
-        &self,
-        messages: impl Iterator<Item = &'m Message>,
-    ) -> Result<(), Refusal> {
+    /// Whether there is room for so much, where this is asked of the queue too.
+    pub(crate) fn check_room(&self, amount: Amount, asked: &QueueArguments) -> Result<(), Refusal> {
         let mut state = lock(&self.state);
-        if state.settings.overflow != QueueOverflow::Wait {
+        let merged = state.arguments.merged(asked).map_err(Refusal::ArgumentDiffers)?;
+        let settings = match merged == state.arguments {
+            true => &state.settings,
+            false => &Settings::new(&self.name, &merged, &self.options),
+        };
+        if settings.overflow != QueueOverflow::Wait {
             return Ok(());
         }
-        let (mut count, mut octets) = (state.backlog.len(), state.backlog.octets());
-        let (mut together, mut octets_together) = (0, 0);
-        for message in messages {
-            if let Err(limit) = state.settings.check_room(count, octets, message) {
-                // An empty queue would not have room for all of them either.
-                if state.settings.check_room(together, octets_together, message).is_err() {
-                    return Err(Refusal::TooLarge(limit));
-                }
-                state.refused = Refused::Something;
-                return Err(Refusal::Full(limit));
-            }
-            let more = message.octets();
-            (count, octets) = (count + 1, octets + more);
-            (together, octets_together) = (together + 1, octets_together + more);
+        let Err(limit) = settings.check(state.backlog.amount().and(amount)) else {
+            return Ok(());
+        };
+        // An empty queue would not have room for all of them either.
+        if settings.check(amount).is_err() {
+            return Err(Refusal::TooLarge(limit));
         }
-        Ok(())
+        state.refused = Refused::Something;
+        Err(Refusal::Full(limit))
     }
 
     /// The messages that are ready, the first of them.
@@ -312,19 +308,18 @@ impl<S> Queue<S> {
         if state.life == Life::Retired {
             return Err(Refusal::Retired);
         }
-        if admission == Admission::IfThereIsRoom {
-            match make_room(&mut state, message, operation) {
-                Ok(Room::ForTheMessage) => {}
-                Ok(Room::ForNone(queued)) => {
-                    state.bury(&queued, DeathReason::MaxLength, operation);
-                    return Ok(0);
+        match make_room(&mut state, message, operation) {
+            Ok(Room::ForTheMessage) => {}
+            Ok(Room::ForNone(queued)) => {
+                state.bury(&queued, DeathReason::MaxLength, operation);
+                return Ok(0);
+            }
+            Err(_) if admission == Admission::InAnyCase => {}
+            Err(refusal) => {
+                if matches!(refusal, Refusal::Full(_)) {
+                    state.refused = Refused::Something;
                 }
-                Err(refusal) => {
-                    if matches!(refusal, Refusal::Full(_)) {
-                        state.refused = Refused::Something;
-                    }
-                    return Err(refusal);
-                }
+                return Err(refusal);
             }
         }
         let queued = state.next_queued(message, operation.now);
@@ -432,8 +427,7 @@ fn make_room<S>(
     operation: &mut Operation<'_, S>,
 ) -> Result<Room, Refusal> {
     loop {
-        let (messages, octets) = (state.backlog.len(), state.backlog.octets());
-        let Err(limit) = state.settings.check_room(messages, octets, message) else {
+        let Err(limit) = state.settings.check(state.backlog.amount().with(message)) else {
             return Ok(Room::ForTheMessage);
         };
         let oldest = match state.settings.overflow {
@@ -603,7 +597,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             delayed: state.backlog.delayed(),
             unsettled: state.backlog.unsettled(),
             kept: 0,
-            octets: state.backlog.octets(),
+            octets: state.backlog.amount().octets,
         }
     }
 }

@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use super::backlog::Amount;
 use crate::address::OWN_QUEUE;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
@@ -74,17 +75,12 @@ impl Settings {
         least([message.properties.expires_at, self.message_ttl.map(|ttl| now.after(ttl))])
     }
 
-    /// Whether there is room for one more message beside so many messages and octets.
-    pub(super) fn check_room(
-        &self,
-        messages: usize,
-        octets: usize,
-        message: &Message,
-    ) -> Result<(), QueueLimit> {
-        if messages >= self.messages_max {
+    /// Whether the queue may hold so much.
+    pub(super) fn check(&self, amount: Amount) -> Result<(), QueueLimit> {
+        if amount.messages > self.messages_max {
             return Err(QueueLimit::Messages(self.messages_max));
         }
-        if octets.saturating_add(message.octets()) > self.octets_max {
+        if amount.octets > self.octets_max {
             return Err(QueueLimit::Octets(self.octets_max));
         }
         Ok(())
@@ -92,12 +88,12 @@ impl Settings {
 
     /// Whether an empty queue would have room for the message.
     pub(super) fn ever_fits(&self, message: &Message) -> bool {
-        self.messages_max > 0 && message.octets() <= self.octets_max
+        self.check(Amount::default().with(message)).is_ok()
     }
 
     /// Whether a queue with so much may take more.
-    pub(super) fn has_room(&self, messages: usize, octets: usize) -> bool {
-        messages < self.messages_max && octets < self.octets_max
+    pub(super) fn has_room(&self, amount: Amount) -> bool {
+        amount.messages < self.messages_max && amount.octets < self.octets_max
     }
 }
 

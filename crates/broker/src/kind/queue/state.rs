@@ -179,9 +179,7 @@ impl<S> State<S> {
     /// To be called at the end of every operation: tells senders that there is room again, and asks
     /// to be called when it is time.
     pub(super) fn finish(&mut self, operation: &mut Operation<'_, S>) {
-        if self.refused == Refused::Something
-            && self.settings.has_room(self.backlog.len(), self.backlog.octets())
-        {
+        if self.refused == Refused::Something && self.settings.has_room(self.backlog.amount()) {
             self.refused = Refused::Nothing;
             operation.sink.has_room(&self.name);
         }

@@ -23,7 +23,7 @@ impl KeptOctets {
     }
 
     /// What a message counts.
-    pub(super) fn of(message: &Message) -> usize {
+    pub(crate) fn of(message: &Message) -> usize {
         message.octets() + OVERHEAD_OCTETS
     }
 
@@ -31,6 +31,11 @@ impl KeptOctets {
     pub(super) fn take(&self, octets: usize) -> bool {
         let take = |used: usize| used.checked_add(octets).filter(|used| *used <= self.max);
         self.used.fetch_update(Ordering::Relaxed, Ordering::Relaxed, take).is_ok()
+    }
+
+    /// Whether there is room, which is not taken.
+    pub(crate) fn has_room(&self, octets: usize) -> bool {
+        self.used().checked_add(octets).is_some_and(|used| used <= self.max)
     }
 
     pub(super) fn give_back(&self, octets: usize) {
