@@ -154,6 +154,23 @@ async fn a_transaction_waits_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_message_to_several_destinations_waits_as_a_whole() {
+    let server = start(narrow()).await;
+    let mut publisher = client(&server).await;
+    publisher.write((0..2).map(send).collect::<String>()).await;
+    publisher.read_until("receipt-id:r1").await;
+    publisher.write("SEND\ndestination:/queue/b,/queue/a\nreceipt:both\n\nboth\0").await;
+    let mut consumer = client(&server).await;
+    consumer.write("SUBSCRIBE\nid:a\ndestination:/queue/a\n\n\0").await;
+    consumer.read_until("\nboth\0").await;
+    assert!(!publisher.read_until("receipt-id:both").await.contains("ERROR"));
+    consumer.write("SUBSCRIBE\nid:b\ndestination:/queue/b\n\n\0").await;
+    consumer.write(format!("{}SEND\ndestination:/queue/b\n\nlast\0", send(7))).await;
+    let messages = consumer.read_until("\nlast\0").await;
+    assert_eq!(messages.matches("\nboth\0").count(), 1, "{messages}");
+}
+
+#[tokio::test]
 async fn a_messenger_waits_or_is_refused_at_once() {
     let app = narrow().build().unwrap();
     let messenger = app.messenger().clone();

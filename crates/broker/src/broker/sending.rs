@@ -2,6 +2,7 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 
+use super::together::Together;
 use super::{Broker, Sent};
 use crate::address::Address;
 use crate::arguments::QueueArguments;
@@ -57,8 +58,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// [`SendError`] if the destination is of no kind that the broker knows, or is full, or a
     /// persistent message [cannot be stored](Sink::storage) at the moment. Of several
-    /// destinations, those before it may have the message already; a transaction is for those who
-    /// mind.
+    /// destinations none has got the message then.
     pub fn send(
         &self,
         now: Timestamp,
@@ -102,10 +102,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         self.operate(now, sink, |operation| {
             let routed = self.address(sender, destination, headers, body, operation)?;
             self.check_storage(&routed, operation)?;
-            let mut subscribers = 0;
-            for message in &routed {
-                subscribers += self.route(message, Admission::IfThereIsRoom, operation)?;
-            }
+            let subscribers = match &routed[..] {
+                [one] => self.route(one, Admission::IfThereIsRoom, operation)?,
+                several => {
+                    let mut together = Together::default();
+                    several.iter().try_for_each(|it| self.check_room(it, &mut together))?;
+                    several.iter().map(|it| self.send_checked(it, operation)).sum()
+                }
+            };
             let last = routed.last().expect("a message has a destination");
             Ok(Sent { message_id: last.message.message_id.clone(), subscribers })
         })

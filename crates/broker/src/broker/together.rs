@@ -145,6 +145,25 @@ mod tests {
     }
 
     #[test]
+    fn none_of_several_destinations_gets_what_one_has_no_room_for() {
+        let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
+        recording.subscribe(1, "t", "/topic/t", AckMode::Auto).unwrap();
+        recording.send("/queue/b", "1").unwrap();
+        for _ in 0..3 {
+            let refused = recording.send("/topic/t,/queue/a,/queue/b", "2").unwrap_err();
+            assert_eq!(refused.full_queue().map(Destination::as_str), Some("/queue/b"));
+        }
+        assert_eq!((ready(&recording, "/queue/a"), recording.bodies()), (None, to(&[])));
+        recording.subscribe(2, "b", "/queue/b", AckMode::Auto).unwrap();
+        assert_eq!(recording.log.rooms, 1);
+        recording.send("/topic/t,/queue/a,/queue/b", "2").unwrap();
+        assert_eq!(recording.bodies(), to(&[(2, "1"), (1, "2"), (2, "2")]));
+        assert_eq!(ready(&recording, "/queue/a"), Some(1));
+        let twice = recording.send("/queue/c,/queue/c", "3").unwrap_err();
+        assert!(matches!(twice, SendError::MessageTooLarge { .. }), "{twice:?}");
+    }
+
+    #[test]
     fn a_transaction_fails_for_want_of_a_place_for_a_queue() {
         let mut recording = Recording::with_limits(|limits| limits.destinations_max = 2);
         let sends = ["/queue/a", "/queue/b", "/queue/a", "/queue/c"].map(|name| send(name, &[]));
