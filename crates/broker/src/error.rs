@@ -78,6 +78,15 @@ pub enum SendError {
         /// The limit that it reached.
         limit: QueueLimit,
     },
+    /// The temporary queue, or all of its session together, would hold more than
+    /// [`Limits::session_temporary_octets_max`](crate::Limits::session_temporary_octets_max) or the
+    /// limits of any queue: the session does not read what it gets. Nobody should wait for that.
+    TemporaryQueueFull {
+        /// The queue.
+        destination: Destination,
+        /// The limit that was reached.
+        limit: QueueLimit,
+    },
     /// Nobody sends to it but the broker.
     ReadOnly {
         /// The destination.
@@ -152,6 +161,12 @@ impl SendError {
             _ => None,
         }
     }
+
+    /// Whether it is for want of a receiver that reads, and the sender has done nothing wrong.
+    #[must_use]
+    pub fn is_receivers_fault(&self) -> bool {
+        matches!(self, Self::TemporaryQueueFull { .. })
+    }
 }
 
 fn differs(f: &mut fmt::Formatter<'_>, queue: &Destination, argument: &str) -> fmt::Result {
@@ -179,6 +194,10 @@ impl fmt::Display for SendError {
             Self::QueueFull { destination, limit } => {
                 write!(f, "queue {destination} is full: it holds at most {limit}")
             }
+            Self::TemporaryQueueFull { destination, limit } => write!(
+                f,
+                "temporary queue {destination} is full: its session does not read, and has {limit} at most"
+            ),
             Self::ReadOnly { destination } => {
                 write!(f, "{destination} can be subscribed to, and only the broker sends to it")
             }

@@ -10,6 +10,9 @@ pub struct Limits {
     pub session_subscriptions_max: usize,
     /// Temporary queues and topics of one session. Default 256.
     pub session_temporary_max: usize,
+    /// Octets of the messages in all temporary queues of one session, 256 for each message included; one
+    /// message may always wait. Default 8 MiB.
+    pub session_temporary_octets_max: usize,
     /// Messages in one queue, those included that wait for their ACK. Default 100,000.
     pub queue_messages_max: usize,
     /// Octets of the headers and bodies of the messages in one queue, those included that wait for
@@ -38,6 +41,7 @@ impl Default for Limits {
             destinations_max: 100_000,
             session_subscriptions_max: 1024,
             session_temporary_max: 256,
+            session_temporary_octets_max: 8 * 1024 * 1024,
             queue_messages_max: 100_000,
             queue_octets_max: 64 * 1024 * 1024,
             kept_octets_max: 256 * 1024 * 1024,

@@ -8,7 +8,7 @@ use crate::destination::Destination;
 use crate::history::epoch;
 use crate::index::Index;
 use crate::kind::{
-    Archive, DestinationKind, KeptOctets, Kind, Occupancy, Presence, Queue, Role, Topic,
+    Allowance, Archive, DestinationKind, KeptOctets, Kind, Occupancy, Presence, Queue, Role, Topic,
 };
 use crate::limits::{Quota, QuotaSpent};
 use crate::operation::Operation;
@@ -189,6 +189,16 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
     /// The same, even if there are too many destinations: that was asked before.
     pub(crate) fn open_queue_in_any_case(&self, name: &Destination, role: &Role) -> Arc<Queue<S>> {
         self.queues.find_or_insert_in_any_case(name, || self.new_queue(name, role))
+    }
+
+    /// Finds a temporary queue, or creates it.
+    pub(crate) fn open_temporary(
+        &self,
+        name: &Destination,
+        allowance: &Arc<Allowance>,
+    ) -> Result<Arc<Queue<S>>, QuotaSpent> {
+        let create = || Queue::temporary(name.clone(), Arc::clone(allowance), &self.options);
+        self.queues.find_or_insert(name, || Arc::new(create()))
     }
 
     fn new_queue(&self, name: &Destination, role: &Role) -> Arc<Queue<S>> {

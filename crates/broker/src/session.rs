@@ -3,7 +3,8 @@ use std::fmt;
 use std::sync::{Arc, Mutex};
 
 use crate::destination::Destination;
-use crate::kind::DestinationKind;
+use crate::kind::{Allowance, DestinationKind};
+use crate::limits::Limits;
 use crate::pattern::DestinationPattern;
 use crate::subscription::{Flow, SessionKey, Subscription};
 use crate::sync::lock;
@@ -34,9 +35,17 @@ pub(crate) struct Routes<S> {
     /// In the order of their numbers. Several of one id, where it has subscribed to several destinations.
     routes: Vec<Route<S>>,
     next_number: u64,
-    /// The temporary destinations of the session: what it calls them, and their names.
-    own: Vec<(Destination, Destination)>,
+    /// Its temporary destinations, if it has any.
+    own: Option<Box<Own>>,
     life: Life,
+}
+
+/// The temporary destinations of a session.
+#[derive(Debug)]
+struct Own {
+    /// What it calls them, and their names.
+    names: Vec<(Destination, Destination)>,
+    allowance: Arc<Allowance>,
 }
 
 /// What a session leaves behind.
@@ -97,7 +106,7 @@ impl<S> SessionTable<S> {
 impl<S> Default for Session<S> {
     fn default() -> Self {
         let routes =
-            Routes { routes: Vec::new(), next_number: 1, own: Vec::new(), life: Life::Connected };
+            Routes { routes: Vec::new(), next_number: 1, own: None, life: Life::Connected };
         Self { flow: Arc::default(), routes: Mutex::new(routes) }
     }
 }
@@ -166,15 +175,29 @@ impl<S> Routes<S> {
 
     /// The temporary destination that the session calls so.
     pub(crate) fn own(&self, called: &Destination) -> Option<&Destination> {
-        self.own.iter().find(|(known, _)| known == called).map(|(_, name)| name)
+        let names = &self.own.as_ref()?.names;
+        names.iter().find(|(known, _)| known == called).map(|(_, name)| name)
     }
 
     pub(crate) fn own_len(&self) -> usize {
-        self.own.len()
+        self.own.as_ref().map_or(0, |own| own.names.len())
     }
 
-    pub(crate) fn insert_own(&mut self, called: Destination, name: Destination) {
-        self.own.push((called, name));
+    pub(crate) fn insert_own(&mut self, called: Destination, name: Destination, limits: &Limits) {
+        self.own_or_none_yet(limits).names.push((called, name));
+    }
+
+    /// How much the temporary queues of the session may hold.
+    pub(crate) fn allowance(&mut self, limits: &Limits) -> &Arc<Allowance> {
+        &self.own_or_none_yet(limits).allowance
+    }
+
+    fn own_or_none_yet(&mut self, limits: &Limits) -> &mut Own {
+        let none = || {
+            let allowance = Arc::new(Allowance::new(limits.session_temporary_octets_max));
+            Box::new(Own { names: Vec::new(), allowance })
+        };
+        self.own.get_or_insert_with(none)
     }
 
     /// Takes everything. Nothing more is wanted.
@@ -182,7 +205,8 @@ impl<S> Routes<S> {
         self.life = Life::Disconnected;
         let mut routes = std::mem::take(&mut self.routes);
         routes.sort_by_key(Route::place);
-        let own = std::mem::take(&mut self.own).into_iter().map(|(_, name)| name).collect();
+        let own = self.own.take().map(|own| own.names).unwrap_or_default();
+        let own = own.into_iter().map(|(_, name)| name).collect();
         Remains { routes, own }
     }
 }

@@ -17,7 +17,7 @@ use tidings_broker::{
     Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
     TokenSource,
 };
-use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
+use tidings_stomp::{Error, Headers, MessageParts, Severity, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -476,6 +476,11 @@ impl PublishError {
     /// What a client is told whose message it was.
     pub(crate) fn to_stomp(&self) -> tidings_stomp::Error {
         (&self.0).into()
+    }
+
+    /// What is over with it.
+    pub(crate) fn severity(&self) -> Severity {
+        if self.0.is_receivers_fault() { Severity::Notice } else { Severity::Frame }
     }
 }
 

@@ -171,6 +171,31 @@ async fn a_message_to_several_destinations_waits_as_a_whole() {
 }
 
 #[tokio::test]
+async fn a_requester_that_reads_no_replies_does_not_hold_up_who_replies() {
+    let server = start(narrow().publish_wait_max(Duration::MAX)).await;
+    let mut requester = client(&server).await;
+    let replies = "SUBSCRIBE\nid:r\ndestination:/temp-queue/r\nack:client\n\n\0";
+    requester.write(replies).await;
+    requester.write("SEND\ndestination:/queue/work\nreply-to:/temp-queue/r\n\nask\0").await;
+    let mut responder = client(&server).await;
+    responder.write("SUBSCRIBE\nid:w\ndestination:/queue/work\n\n\0").await;
+    let request = responder.read_until("\nask\0").await;
+    let reply_to = request.lines().find_map(|line| line.strip_prefix("reply-to:")).unwrap();
+    for number in 0..3 {
+        let reply = format!("SEND\ndestination:{reply_to}\nreceipt:r{number}\n\nreply\0");
+        responder.write(reply).await;
+    }
+    let refused = responder.read_until("message:temporary queue is full").await;
+    assert!(refused.contains("receipt-id:r1\n"), "{refused}");
+    responder.write("BEGIN\ntransaction:t\n\n\0").await;
+    responder.write(format!("SEND\ndestination:{reply_to}\ntransaction:t\n\nreply\0")).await;
+    responder.write("COMMIT\ntransaction:t\nreceipt:t\n\n\0").await;
+    responder.read_until("message:temporary queue is full in a transaction").await;
+    responder.write(send(9)).await;
+    responder.read_until("receipt-id:r9\n").await;
+}
+
+#[tokio::test]
 async fn a_messenger_waits_or_is_refused_at_once() {
     let app = narrow().build().unwrap();
     let messenger = app.messenger().clone();

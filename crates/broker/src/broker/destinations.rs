@@ -1,6 +1,6 @@
 //! Names of RabbitMQ, ActiveMQ and Artemis, and destinations that end with their session.
 
-use crate::error::{SendError, SubscribeError};
+use crate::error::{QueueLimit, SendError, SubscribeError};
 use crate::pattern::DestinationPattern;
 use crate::recording::{Got, Recording, now, to};
 use crate::stomp::AckMode::{Auto as AUTO, ClientIndividual as INDIVIDUAL};
@@ -249,6 +249,35 @@ fn temporary_destinations_of_a_session_are_limited() {
     assert!(matches!(refused, Err(SendError::Temporary(_))), "{refused:?}");
     recording.send_from(1, "/queue/a", &[("reply-to", "/temp-queue/1")], "m").unwrap();
     recording.subscribe(2, "b", "/temp-queue/3", AUTO).unwrap();
+}
+
+#[test]
+fn what_waits_for_a_session_that_does_not_read_is_limited_over_all_its_queues() {
+    let mut recording =
+        Recording::with_limits(|limits| limits.session_temporary_octets_max = 2 * (256 + 1));
+    recording.subscribe(2, "work", "/queue/work", AUTO).unwrap();
+    let [one, other] = ["/temp-queue/1", "/temp-queue/2"].map(|name| {
+        let reply_to = request(&mut recording, name);
+        recording.unsubscribe(1, name);
+        reply_to
+    });
+    recording.send_all(&one, &["1"]);
+    recording.send_all(&other, &["2"]);
+    for queue in [&one, &other] {
+        let refused = recording.send_from(2, queue, &[], "3").unwrap_err();
+        let limit = QueueLimit::Octets(2 * (256 + 1));
+        assert!(
+            matches!(&refused, SendError::TemporaryQueueFull { limit: it, .. } if *it == limit)
+        );
+        assert_eq!(refused.full_queue(), None, "nobody waits for it");
+    }
+    recording.send_from(3, "/temp-queue/1", &[], "of another session").unwrap();
+    recording.subscribe(1, "1", "/temp-queue/1", AUTO).unwrap();
+    recording.send_all(&other, &["3"]);
+    recording.subscribe(1, "2", "/temp-queue/2", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2"), (1, "3")]));
+    recording.send_all(&one, &[&"x".repeat(10_000)]);
+    assert_eq!(recording.take().len(), 1, "one message of any size");
 }
 
 #[test]

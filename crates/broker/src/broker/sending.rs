@@ -308,7 +308,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
     }
 
-    /// To a session that waits for a reply. If it is gone, the reply is not wanted.
+    /// To a session that waits for a reply. If it is gone, the reply is not wanted. If it does not read,
+    /// others that wait for replies of the same sender should not have to wait for it.
     fn send_to_temporary(
         &self,
         message: &Arc<Message>,
@@ -320,7 +321,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         match queue.send(message, admission, operation) {
             Ok(subscribers) => Ok(subscribers),
             Err(Refusal::Retired) => Ok(0),
-            Err(refusal) => Err(refused(destination, refusal)),
+            Err(refusal) => Err(temporary_refused(destination, refusal)),
         }
     }
 }
@@ -330,6 +331,15 @@ pub(super) fn queue_name(destination: &Destination) -> Result<DestinationPattern
     let wildcard = || SendError::WildcardInQueueName { destination: destination.clone() };
     let name = DestinationPattern::of(destination.clone()).map_err(|_| wildcard())?;
     if name.is_exact() { Ok(name) } else { Err(wildcard()) }
+}
+
+pub(super) fn temporary_refused(destination: &Destination, refusal: Refusal) -> SendError {
+    match refusal {
+        Refusal::Full(limit) | Refusal::TooLarge(limit) => {
+            SendError::TemporaryQueueFull { destination: destination.clone(), limit }
+        }
+        refusal => refused(destination, refusal),
+    }
 }
 
 pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError {

@@ -256,6 +256,12 @@ impl CommitError {
             CommitFailure::Ack(_) => None,
         }
     }
+
+    /// As [`SendError::is_receivers_fault`].
+    #[must_use]
+    pub fn is_receivers_fault(&self) -> bool {
+        matches!(&self.cause, CommitFailure::Send(error) if error.is_receivers_fault())
+    }
 }
 
 impl fmt::Display for CommitError {

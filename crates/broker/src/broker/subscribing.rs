@@ -335,7 +335,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Kind::Queue => self.open_queue(place, subscription.options(), operation)?,
                 Kind::Presence => self.presence_to_subscribe(pattern.name())?,
                 Kind::TemporaryQueue => {
-                    self.routing.open_queue(pattern.name(), &Role::Temporary)?
+                    let allowance = routes.allowance(self.limits());
+                    self.routing.open_temporary(pattern.name(), allowance)?
                 }
             };
             let attached = attach_route(

@@ -5,7 +5,6 @@ use super::{Broker, Sender};
 use crate::address::{Address, Manner, OWN_QUEUE, TemporaryKind};
 use crate::destination::Destination;
 use crate::error::{SendError, SubscribeError};
-use crate::kind::Role;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::session::{Route, Routes};
@@ -51,9 +50,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }
         let name = kind.name(&self.options.tokens.next());
         if kind == TemporaryKind::Queue {
-            self.routing.open_queue(&name, &Role::Temporary)?;
+            self.routing.open_temporary(&name, routes.allowance(self.limits()))?;
         }
-        routes.insert_own(called.clone(), name.clone());
+        routes.insert_own(called.clone(), name.clone(), self.limits());
         Ok(name)
     }
 

@@ -1,11 +1,11 @@
 use std::collections::{HashMap, HashSet};
 
 use super::Broker;
-use super::sending::{Routed, queue_name, refused};
+use super::sending::{Routed, queue_name, refused, temporary_refused};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
-use crate::kind::{Admission, Amount, KeptOctets, Kind, Queue};
+use crate::kind::{Admission, Amount, KeptOctets, Kind, Queue, Refusal};
 use crate::message::{Message, Retain};
 use crate::operation::Operation;
 use crate::policy::Retention;
@@ -41,7 +41,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         match kind {
             Kind::Topic => {
                 for queue in self.bindings.of(message) {
-                    check_queue(&queue, &QueueArguments::NONE, message, together)?;
+                    check_queue(&queue, &QueueArguments::NONE, message, together)
+                        .map_err(|refusal| refused(queue.name(), refusal))?;
                 }
                 self.check_retained(message, together)
             }
@@ -55,9 +56,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     }
                 };
                 check_queue(&queue, arguments, message, together)
+                    .map_err(|refusal| refused(name, refusal))
             }
             Kind::TemporaryQueue => match self.routing.queue(name) {
-                Some(queue) => check_queue(&queue, &QueueArguments::NONE, message, together),
+                Some(queue) => check_queue(&queue, &QueueArguments::NONE, message, together)
+                    .map_err(|refusal| temporary_refused(name, refusal)),
                 None => Ok(()),
             },
             Kind::TemporaryTopic => Ok(()),
@@ -101,14 +104,11 @@ fn check_queue<S>(
     arguments: &QueueArguments,
     message: &Message,
     together: &mut Together,
-) -> Result<(), SendError> {
-    let name = queue.name();
-    let share = together.queues.entry(name.clone()).or_default();
-    let differs = |argument| SendError::ArgumentDiffers { queue: name.clone(), argument };
-    share.asked = share.asked.merged(arguments).map_err(differs)?;
+) -> Result<(), Refusal> {
+    let share = together.queues.entry(queue.name().clone()).or_default();
+    share.asked = share.asked.merged(arguments).map_err(Refusal::ArgumentDiffers)?;
     share.amount = share.amount.with(message);
-    let room = queue.check_room(share.amount, &share.asked);
-    room.map_err(|refusal| refused(name, refusal))
+    queue.check_room(share.amount, &share.asked)
 }
 
 #[cfg(test)]
@@ -234,5 +234,23 @@ mod tests {
         for topic in ["/topic/a", "/topic/b"] {
             assert_eq!(recording.stats(topic).map(|stats| stats.kept), Some(1), "{topic}");
         }
+    }
+    #[test]
+    fn a_transaction_fails_whose_reply_finds_no_room() {
+        let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
+        recording.send_from(2, "/queue/work", &[("reply-to", "/temp-queue/r")], "request").unwrap();
+        recording.unsubscribe(2, "/temp-queue/r");
+        recording.subscribe(1, "w", "/queue/work", AckMode::Auto).unwrap();
+        let reply_to = recording.take().remove(0).reply_to.unwrap();
+        recording.send(&reply_to, "1").unwrap();
+        let actions = [send("/queue/log", &[]), send(&reply_to, &[])];
+        let failed = commit(&mut recording, 1, &actions).unwrap_err();
+        assert_eq!(failed.full_queue(), None, "nobody waits for it");
+        let (at, error) = failure(Err(failed));
+        assert!(at == 1 && matches!(error, SendError::TemporaryQueueFull { .. }), "{at} {error:?}");
+        assert_eq!(recording.stats("/queue/log"), None);
+        recording.disconnect(2);
+        commit(&mut recording, 1, &actions).unwrap();
+        assert_eq!(ready(&recording, "/queue/log"), Some(1));
     }
 }

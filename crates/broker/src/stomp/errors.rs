@@ -14,6 +14,7 @@ impl From<&SendError> for Error {
             SendError::MessageTooLarge { .. } => "message is too large",
             SendError::WildcardInQueueName { .. } => "wildcard in SEND",
             SendError::QueueFull { .. } => "queue is full",
+            SendError::TemporaryQueueFull { .. } => "temporary queue is full",
             SendError::ReadOnly { .. } => "read only",
             SendError::NoRoomToRetain { .. } => "no room to retain",
             SendError::NoSuchQueue { .. } => "no such queue",

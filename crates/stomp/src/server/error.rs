@@ -6,8 +6,8 @@ use crate::{Command, DecodeError, Error};
 /// How far an error goes: what is over with its ERROR frame.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Severity {
-    /// What the client named does not exist, and nothing is amiss otherwise. Ends the session only if it
-    /// is [strict](ServerOptions::strict).
+    /// What the client named does not exist, or takes nothing more, and nothing is amiss otherwise. Ends
+    /// the session only if it is [strict](ServerOptions::strict).
     Notice,
     /// A frame was not done. Ends the session, unless
     /// [errors keep it](ServerOptions::error_keeps_connection).

@@ -1,3 +1,4 @@
+mod allowance;
 mod backlog;
 mod browser;
 mod consumer;
@@ -9,6 +10,8 @@ mod turns;
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
+pub(crate) use self::allowance::Allowance;
+use self::allowance::Share;
 pub(crate) use self::backlog::Amount;
 use self::backlog::{Backlog, Place, Queued};
 use self::browser::Browser;
@@ -33,7 +36,7 @@ use crate::policy::QueueOverflow;
 use crate::record::{Position, QueueId};
 use crate::stats::DestinationStats;
 use crate::subscription::{Access, Exclusivity, Subscription};
-use crate::sync::lock;
+use crate::sync::{get_mut, lock};
 use crate::timestamp::Timestamp;
 
 /// A queue: every message is for one of its consumers, who take turns.
@@ -88,8 +91,19 @@ impl<S> Queue<S> {
         id: QueueId,
         options: &Arc<BrokerOptions>,
     ) -> Self {
-        let journal = if role == Role::Temporary { Journal::never() } else { Journal::new(id) };
-        Self::with_journal(name, role, QueueArguments::default(), journal, options)
+        Self::with_journal(name, role, QueueArguments::default(), Journal::new(id), options)
+    }
+
+    /// A temporary queue of a session, whose temporary queues may hold so much.
+    pub(crate) fn temporary(
+        name: Destination,
+        allowance: Arc<Allowance>,
+        options: &Arc<BrokerOptions>,
+    ) -> Self {
+        let (role, journal) = (Role::Temporary, Journal::never());
+        let mut queue = Self::with_journal(name, role, QueueArguments::default(), journal, options);
+        get_mut(&mut queue.state).share = Some(Share::of(allowance));
+        queue
     }
 
     /// A queue as it was found in the store, without its messages.
@@ -128,6 +142,7 @@ impl<S> Queue<S> {
             idle_since: Timestamp(0),
             alarm: None,
             refused: Refused::Nothing,
+            share: None,
         };
         Self { name, role, options: Arc::clone(options), state: Mutex::new(state) }
     }
@@ -224,7 +239,7 @@ impl<S> Queue<S> {
         if settings.overflow != QueueOverflow::Wait {
             return Ok(());
         }
-        let Err(limit) = settings.check(state.backlog.amount().and(amount)) else {
+        let Err(limit) = state.check(settings, state.backlog.amount().and(amount)) else {
             return Ok(());
         };
         // An empty queue would not have room for all of them either.
@@ -427,7 +442,8 @@ fn make_room<S>(
     operation: &mut Operation<'_, S>,
 ) -> Result<Room, Refusal> {
     loop {
-        let Err(limit) = state.settings.check(state.backlog.amount().with(message)) else {
+        let amount = state.backlog.amount().with(message);
+        let Err(limit) = state.check(&state.settings, amount) else {
             return Ok(Room::ForTheMessage);
         };
         let oldest = match state.settings.overflow {
@@ -606,6 +622,7 @@ impl<S> State<S> {
     fn end(&mut self, operation: &mut Operation<'_, S>) {
         self.life = Life::Retired;
         self.backlog.drain();
+        self.share = None;
         self.journal.close(operation);
         // Whoever waits for room finds another queue of the name, or none.
         if std::mem::replace(&mut self.refused, Refused::Nothing) == Refused::Something {

@@ -1,6 +1,7 @@
 use std::collections::BTreeMap;
 
-use super::backlog::{Backlog, Place, Queued};
+use super::allowance::Share;
+use super::backlog::{Amount, Backlog, Place, Queued};
 use super::browser::Browser;
 use super::consumer::Consumer;
 use super::journal::Journal;
@@ -10,6 +11,7 @@ use crate::acknowledgement::{AckId, Settlement};
 use crate::arguments::QueueArguments;
 use crate::dead_letter::{DeadLetter, DeathReason};
 use crate::destination::Destination;
+use crate::error::QueueLimit;
 use crate::operation::Operation;
 use crate::sink::{Delivered, Delivery};
 use crate::timestamp::Timestamp;
@@ -40,6 +42,8 @@ pub(super) struct State<S> {
     pub(super) alarm: Option<Timestamp>,
     /// Whether a sender waits for room.
     pub(super) refused: Refused,
+    /// What a temporary queue uses of what its session may have.
+    pub(super) share: Option<Share>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -176,9 +180,19 @@ impl<S> State<S> {
         });
     }
 
+    /// Whether the queue may hold so much, by these settings.
+    pub(super) fn check(&self, settings: &Settings, amount: Amount) -> Result<(), QueueLimit> {
+        settings.check(amount)?;
+        let checked = self.share.as_ref().map_or(Ok(()), |share| share.check(amount));
+        checked.map_err(QueueLimit::Octets)
+    }
+
     /// To be called at the end of every operation: tells senders that there is room again, and asks
     /// to be called when it is time.
     pub(super) fn finish(&mut self, operation: &mut Operation<'_, S>) {
+        if let Some(share) = &mut self.share {
+            share.set(self.backlog.amount());
+        }
         if self.refused == Refused::Something && self.settings.has_room(self.backlog.amount()) {
             self.refused = Refused::Nothing;
             operation.sink.has_room(&self.name);

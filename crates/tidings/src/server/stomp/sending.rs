@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use tidings_broker::Sender;
-use tidings_stomp::{Send, Severity};
+use tidings_stomp::Send;
 
 use super::session::StompSession;
 use crate::endpoint::Session;
@@ -21,7 +21,7 @@ impl StompSession {
         match self.shared.hub.try_publish(sender, destination, headers.clone(), body.clone()) {
             Ok(Published { batch, .. }) => self.sent(session, batch, send.receipt),
             Err(error) if error.full_queue().is_some() => return Some(send),
-            Err(error) => self.fail(error.to_stomp(), Severity::Frame, receipt.clone()),
+            Err(error) => self.fail(error.to_stomp(), error.severity(), receipt.clone()),
         }
         None
     }
@@ -33,7 +33,7 @@ impl StompSession {
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
             let headers = match self.shared.hub.with_replies(self.sender(session), headers) {
                 Ok(headers) => headers,
-                Err(error) => return self.fail(error.to_stomp(), Severity::Frame, receipt),
+                Err(error) => return self.fail(error.to_stomp(), error.severity(), receipt),
             };
             let message = InboundMessage {
                 destination: path.to_owned(),
@@ -49,7 +49,7 @@ impl StompSession {
         let hub = Arc::clone(&self.shared.hub);
         match hub.publish(sender, &destination, headers, body).await {
             Ok(Published { batch, .. }) => self.sent(session, batch, receipt),
-            Err(error) => self.fail(error.to_stomp(), Severity::Frame, receipt),
+            Err(error) => self.fail(error.to_stomp(), error.severity(), receipt),
         }
     }
 

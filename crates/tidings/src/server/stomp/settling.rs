@@ -91,6 +91,9 @@ impl StompSession {
         let committed = self.shared.hub.commit(sender, for_broker).await;
         let batch = match committed {
             Ok(batch) => batch,
+            Err(error) if error.is_receivers_fault() => {
+                return self.fail(&error, Severity::Notice, receipt);
+            }
             Err(error) => return self.fail(&error, Severity::Frame, receipt),
         };
         self.sent(session, batch, None);
