@@ -157,11 +157,10 @@ impl<S> Routes<S> {
         self.routes.extract_if(.., |route| route.subscription.id.as_str() == id).collect()
     }
 
-    /// Removes one part of a subscription.
-    pub(crate) fn remove_part(&mut self, subscription: &Subscription<S>) {
-        if let Some(at) = self.place_of(subscription.number) {
-            self.routes.remove(at);
-        }
+    /// Removes one part of a subscription; returns whether it was there.
+    pub(crate) fn remove_part(&mut self, subscription: &Subscription<S>) -> bool {
+        let place = self.place_of(subscription.number);
+        place.map(|at| self.routes.remove(at)).is_some()
     }
 
     /// The routes, the oldest first.

@@ -39,7 +39,8 @@ pub trait Sink<S> {
         let _ = subscription;
     }
 
-    /// Tells a subscriber that the broker has ended its subscription: its queue was deleted.
+    /// Tells a subscriber that the broker has ended its subscription: its queue was deleted. The id is
+    /// free again.
     fn cancelled(&mut self, subscription: &Arc<Subscription<S>>) {
         let _ = subscription;
     }

@@ -164,10 +164,15 @@ impl Server {
 
     /// Answers [`Event::Subscribe`] with ERROR: there is no such subscription, and its id is free.
     pub fn refuse_subscription(&mut self, id: &SubscriptionId, error: &Error) {
+        self.cancel_subscription(id);
+        self.error(error, Severity::Frame);
+    }
+
+    /// Takes note that the driver has ended a subscription and told the client so: its id is free.
+    pub fn cancel_subscription(&mut self, id: &SubscriptionId) {
         if let State::Open(session) = &mut self.state {
             session.forget_subscription(id);
         }
-        self.error(error, Severity::Frame);
     }
 
     /// Answers [`Event::UnsubscribeUnknown`] with ERROR.

@@ -5,7 +5,9 @@ use std::fmt;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_broker::{Destination, DurableName, Kind, MoveError, MoveFailure, Selection};
+use tidings_broker::{
+    Consumers, Destination, DurableName, Kind, MoveError, MoveFailure, Selection,
+};
 
 use crate::clock;
 use crate::hub::Hub;
@@ -204,6 +206,25 @@ impl Queues {
                 }
             }
         }
+    }
+
+    /// Deletes a queue with its messages, once that is stored. The subscriptions of its consumers end,
+    /// and they are told so.
+    ///
+    /// # Errors
+    ///
+    /// [`QueueError`] if there is no such queue, or it cannot be stored that it is gone.
+    ///
+    /// # Cancel safety
+    ///
+    /// A future that was polled has deleted it.
+    pub async fn delete(&self, queue: &str) -> Result<(), QueueError> {
+        let name = destination(queue)?;
+        let (deleted, batch) = self.0.deliver_recorded(|broker, sink| {
+            broker.delete_queue(clock::now(), &name, Consumers::Cancel, sink)
+        });
+        deleted.map_err(|_| self.missing(queue))?;
+        self.stored(batch).await
     }
 
     /// Waits until a batch is stored.

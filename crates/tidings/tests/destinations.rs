@@ -50,6 +50,23 @@ async fn a_request_with_a_reply_queue_is_answered_in_every_version() {
 }
 
 #[tokio::test]
+async fn the_id_of_a_subscription_whose_queue_was_deleted_can_be_used_again() {
+    let app = App::builder().build().unwrap();
+    let queues = app.queues();
+    let server = serve(app).await;
+    let mut client = connect(&server, "1.2").await;
+    for _ in 0..2 {
+        subscribe(&mut client, "a", "/queue/jobs").await;
+        queues.delete("/queue/jobs").await.unwrap();
+        let told = client.read_until("created again.\n\0").await;
+        assert!(told.contains("message:Server cancelled subscription\n"), "{told}");
+        assert_eq!(header(&told, "subscription"), "a");
+    }
+    let missing = queues.delete("/queue/jobs").await.unwrap_err();
+    assert!(missing.to_string().contains("there is no queue /queue/jobs"), "{missing}");
+}
+
+#[tokio::test]
 async fn a_temporary_queue_of_activemq_is_its_connections_own() {
     let server = start().await;
     let mut worker = connect(&server, "1.1").await;

@@ -10,6 +10,7 @@ use crate::message::Message;
 use crate::operation::Operation;
 use crate::sink::Sink;
 use crate::stomp::Headers;
+use crate::subscription::Subscription;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
 
@@ -84,10 +85,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Consumers::Cancel => found.cancel(operation),
             };
             for subscription in cancelled {
-                if let Some(session) = self.sessions.find(subscription.session) {
-                    lock(&session.routes).remove_part(&subscription);
-                }
-                operation.sink.cancelled(&subscription);
+                self.cancel(&subscription, operation);
             }
             if let Some(binding) = found.binding() {
                 self.bindings.remove(&binding.pattern, &found);
@@ -140,6 +138,18 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             Ok(moved)
         })
+    }
+
+    /// Ends a subscription whose queue is gone, with what it has of other destinations, unless its
+    /// session has ended it before.
+    fn cancel(&self, subscription: &Arc<Subscription<S>>, operation: &mut Operation<'_, S>) {
+        let Some(session) = self.sessions.find(subscription.session) else { return };
+        let mut routes = lock(&session.routes);
+        if routes.remove_part(subscription) {
+            let other_parts = routes.remove(subscription.id.as_str());
+            self.detach_all(other_parts, operation);
+            operation.sink.cancelled(subscription);
+        }
     }
 
     fn send_elsewhere(

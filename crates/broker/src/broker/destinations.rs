@@ -95,6 +95,21 @@ fn consumers_are_told_when_their_queue_is_deleted() {
     assert_eq!(recording.bodies(), to(&[(1, "2")]));
 }
 
+#[test]
+fn a_subscription_ends_as_a_whole_when_one_of_its_queues_is_deleted() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/queue/x,/queue/y,/queue/x", INDIVIDUAL).unwrap();
+    recording.subscribe(1, "b", "/queue/x", INDIVIDUAL).unwrap();
+    let x = Destination::parse("/queue/x").unwrap();
+    recording.broker.delete_queue(now(), &x, Consumers::Cancel, &mut recording.log).unwrap();
+    assert_eq!(recording.log.cancelled, [1, 1], "once for each id");
+    assert_eq!(recording.broker.stats().subscriptions, 0);
+    recording.send_all("/queue/y", &["1"]);
+    assert_eq!(recording.bodies(), []);
+    recording.subscribe(1, "a", "/queue/y", AUTO).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "1")]));
+}
+
 /// What a responder was sent, and by which name it can reply.
 fn request(recording: &mut Recording, reply_to: &str) -> String {
     recording.send_from(1, "/queue/work", &[("reply-to", reply_to)], "request").unwrap();

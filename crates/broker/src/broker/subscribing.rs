@@ -378,7 +378,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         Ok(queue)
     }
 
-    fn detach_all(&self, parts: Vec<Route<S>>, operation: &mut Operation<'_, S>) {
+    pub(super) fn detach_all(&self, parts: Vec<Route<S>>, operation: &mut Operation<'_, S>) {
         for part in parts {
             self.detach(&[part], operation);
         }

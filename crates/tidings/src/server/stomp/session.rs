@@ -66,6 +66,9 @@ impl StompSession {
             if !self.has_room_to_hold() {
                 return Ok(Some(Waiting::Store));
             }
+            for id in self.shared.hub.take_cancelled(self.key) {
+                self.server.cancel_subscription(&id);
+            }
             let event = self.server.poll_event();
             if let Some(room) = self.transmit_at_once(session)? {
                 return Ok(Some(Waiting::Room(room, event)));
