@@ -39,6 +39,8 @@ pub struct Properties {
     pub priority: Option<u8>,
     /// When nobody wants it any more.
     pub expires_at: Option<Timestamp>,
+    /// Before when no queue delivers it.
+    pub deliver_at: Option<Timestamp>,
     /// Whether a topic keeps it for new subscribers.
     pub retain: Retain,
 }

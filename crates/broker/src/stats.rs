@@ -27,7 +27,8 @@ pub struct DestinationStats {
     pub subscriptions: usize,
     /// Messages that wait for a consumer.
     pub ready: usize,
-    /// Messages that wait for their next delivery, after one that failed.
+    /// Messages that wait for the time of their next delivery, after one that failed, or of their first,
+    /// which their sender has said.
     pub delayed: usize,
     /// Messages that wait for the ACK of their consumer.
     pub unsettled: usize,

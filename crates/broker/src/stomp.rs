@@ -34,6 +34,7 @@ const ARGUMENTS: &[&str] = &[
     "x-dead-letter-routing-key",
     "x-queue-type",
     "x-queue-name",
+    DELAY,
     history::EPOCH,
     history::OFFSET,
     history::RETAINED,
@@ -43,6 +44,9 @@ const ARGUMENTS: &[&str] = &[
 const REASON: &str = "x-death-reason";
 const COUNT: &str = "x-delivery-count";
 const ORIGIN: &str = "original-destination";
+
+/// ActiveMQ: after how many milliseconds a queue delivers the message at first.
+const DELAY: &str = "AMQ_SCHEDULED_DELAY";
 
 const REPLY_TO: &str = "reply-to";
 
@@ -72,6 +76,10 @@ pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties
             // RabbitMQ: after so long.
             "expiration" => {
                 expiration = expiration.or(Some(whole_number("expiration", value)?));
+            }
+            DELAY => {
+                let delay = Duration::from_millis(whole_number(DELAY, value)?);
+                properties.deliver_at = properties.deliver_at.or(Some(now.after(delay)));
             }
             "retain" => properties.retain = history::retain(value),
             _ => {}

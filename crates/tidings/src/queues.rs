@@ -35,7 +35,8 @@ pub struct QueueStats {
     pub ready: usize,
     /// Messages that a consumer has and has not settled.
     pub unsettled: usize,
-    /// Messages that wait for their next delivery, after one that failed.
+    /// Messages that wait for the time of their next delivery, after one that failed, or of their first,
+    /// which their sender has said.
     pub delayed: usize,
     /// Octets of the headers and bodies of all these messages.
     pub octets: usize,

@@ -9,7 +9,7 @@ use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::{Admission, Refusal, Role};
-use crate::message::{Message, Properties, Retain};
+use crate::message::{Message, Properties};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::stomp;
@@ -45,8 +45,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<usize, SendError> {
         let address = self.routing.addresses().resolve(target, || None)?;
         let (kind, destination, missing) = self.reach(None, address)?;
-        let retain = Retain::Unsaid;
-        let properties = Properties { expires_at: None, retain, ..letter.message.properties };
+        let Properties { durability, priority, .. } = letter.message.properties;
+        let properties = Properties { durability, priority, ..Properties::default() };
         let message = Arc::new(Message {
             destination,
             message_id: letter.message.message_id.clone(),

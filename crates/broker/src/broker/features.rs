@@ -11,6 +11,7 @@ use crate::recording::{Recording, now, owner, request, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
 use crate::subscription::{Subscribe, SubscribeOptions};
+use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -222,6 +223,60 @@ fn a_message_is_delivered_again_after_a_delay_that_grows() {
         recording.at(wait);
     }
     assert_eq!(recording.take().remove(0).delivery_count, 4);
+}
+
+#[test]
+fn a_message_waits_until_the_time_that_its_sender_has_said() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    let delay = |milliseconds| [("AMQ_SCHEDULED_DELAY", milliseconds)];
+    assert_eq!(recording.send_with(7, "/queue/x", &delay("100"), "1").unwrap().subscribers, 0);
+    recording.send_with(7, "/queue/x", &delay("0"), "2").unwrap();
+    recording.send_with(7, "/queue/x", &delay("50"), "3").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "2")]));
+    assert_eq!(recording.stats("/queue/x").unwrap().delayed, 2);
+    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(57)));
+    recording.at(57);
+    assert_eq!(recording.bodies(), to(&[(1, "3")]));
+    recording.at(106);
+    assert_eq!(recording.bodies(), to(&[]));
+    recording.at(107);
+    assert_eq!(recording.bodies(), to(&[(1, "1")]));
+    assert_eq!(recording.log.headers.last().unwrap().get("AMQ_SCHEDULED_DELAY"), None);
+    let refused = recording.send_with(0, "/queue/x", &delay("soon"), "m").unwrap_err();
+    assert!(refused.to_string().contains("AMQ_SCHEDULED_DELAY"), "{refused}");
+}
+
+#[test]
+fn a_message_that_expires_before_its_time_is_a_dead_letter_then_and_waits_no_more() {
+    let mut recording = Recording::new();
+    let headers = [("AMQ_SCHEDULED_DELAY", "100"), ("expiration", "50")];
+    recording.send_with(0, "/queue/x", &headers, "m").unwrap();
+    recording.subscribe(1, "a", "/queue/DLQ.x", AUTO).unwrap();
+    recording.at(100);
+    assert_eq!(recording.bodies(), to(&[(1, "m")]));
+    assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
+fn the_time_of_a_message_is_stored() {
+    let name = Destination::parse("/queue/x").unwrap();
+    let mut stored = StoredQueue::new(QueueId(7), QueueDefinition::new(name), Position(0));
+    let mut sender = Recording::new();
+    let headers = [("AMQ_SCHEDULED_DELAY", "100"), ("persistent", "true")];
+    sender.send_with(0, "/queue/x", &headers, "m").unwrap();
+    let Some(Change::Put { message, .. }) = sender.log.changes.pop() else { panic!("no put") };
+    let mut record = Vec::new();
+    message.write_record(&mut record);
+    stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
+    let mut recording = Recording::new();
+    recording.broker.recover(Timestamp(60), vec![stored], &mut recording.log).unwrap();
+    recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
+    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(100)));
+    recording.at(99);
+    assert_eq!(recording.bodies(), to(&[]));
+    recording.at(100);
+    assert_eq!(recording.bodies(), to(&[(1, "m")]));
 }
 
 #[test]

@@ -124,8 +124,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         body: Bytes,
         operation: &mut Operation<'_, S>,
     ) -> Result<Vec<Routed>, SendError> {
-        let (arguments, headers) = stomp::take_arguments(headers)?;
         let properties = stomp::properties(operation.now, &headers)?;
+        let (arguments, headers) = stomp::take_arguments(headers)?;
         let headers = self.with_replies(sender, headers, operation)?;
         let session = sender.map(|sender| sender.session);
         let to = |destination: Destination| {

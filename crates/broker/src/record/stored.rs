@@ -9,7 +9,7 @@ use super::octets::{Reader, Writer};
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
 use crate::destination::Destination;
-use crate::message::{Durability, Message, Properties};
+use crate::message::{Durability, Message, Properties, Retain};
 use crate::pattern::DestinationPattern;
 use crate::policy::QueueOverflow;
 use crate::stomp::Headers;
@@ -17,6 +17,9 @@ use crate::timestamp::Timestamp;
 
 /// The first octet of every record, so that a later version can tell its own from these.
 const FORM: u8 = 1;
+
+/// That of a message that is not to be delivered at once, which says when.
+const DELAYED_FORM: u8 = 2;
 
 /// A message as it was found in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -52,7 +55,13 @@ impl Message {
     /// The record of the message, appended to `record`.
     pub fn write_record(&self, record: &mut Vec<u8>) {
         let mut writer = Writer(std::mem::take(record));
-        writer.u8(FORM);
+        match self.properties.deliver_at {
+            None => writer.u8(FORM),
+            Some(at) => {
+                writer.u8(DELAYED_FORM);
+                writer.u64(at.0);
+            }
+        }
         writer.u64(self.message_id.serial());
         writer.option(self.properties.priority.map(u64::from));
         writer.option(self.properties.expires_at.map(|at| at.0));
@@ -75,7 +84,11 @@ impl StoredMessage {
     /// [`RecordError`]; nothing in a record can make it panic.
     pub fn read_record(record: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader(record);
-        expect_form(&mut reader)?;
+        let deliver_at = match reader.u8()? {
+            FORM => None,
+            DELAYED_FORM => Some(Timestamp(reader.u64()?)),
+            _ => return Err(RecordError::UnknownForm),
+        };
         let serial = reader.u64()?;
         let priority = reader.option()?.map(u8::try_from).transpose();
         let priority = priority.map_err(|_| RecordError::UnknownForm)?;
@@ -90,7 +103,8 @@ impl StoredMessage {
         }
         let body = Bytes::copy_from_slice(reader.rest());
         let durability = Durability::Persistent;
-        let properties = Properties { durability, priority, expires_at, ..Properties::default() };
+        let retain = Retain::Unsaid;
+        let properties = Properties { durability, priority, expires_at, deliver_at, retain };
         Ok(Self { destination, serial, headers, body, properties })
     }
 }
@@ -222,15 +236,18 @@ mod tests {
 
     #[test]
     fn a_message_reads_back() {
-        let message = message();
-        let mut record = Vec::new();
-        message.write_record(&mut record);
-        let read = StoredMessage::read_record(&record).unwrap();
-        assert_eq!(read.serial, 77);
-        assert_eq!(read.destination, message.destination);
-        assert_eq!(read.headers, message.headers);
-        assert_eq!(read.body, message.body);
-        assert_eq!(read.properties, message.properties);
+        for deliver_at in [None, Some(Timestamp(7))] {
+            let mut message = message();
+            message.properties.deliver_at = deliver_at;
+            let mut record = Vec::new();
+            message.write_record(&mut record);
+            let read = StoredMessage::read_record(&record).unwrap();
+            assert_eq!(read.serial, 77);
+            assert_eq!(read.destination, message.destination);
+            assert_eq!(read.headers, message.headers);
+            assert_eq!(read.body, message.body);
+            assert_eq!(read.properties, message.properties);
+        }
     }
 
     #[test]
@@ -272,7 +289,7 @@ mod tests {
                 let _ = QueueDefinition::read_record(&changed);
             }
         }
-        record[0] = 2;
+        record[0] = 3;
         assert_eq!(StoredMessage::read_record(&record), Err(RecordError::UnknownForm));
     }
 }

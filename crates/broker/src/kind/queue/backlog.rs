@@ -6,12 +6,12 @@ use crate::message::Message;
 use crate::record::Position;
 use crate::timestamp::Timestamp;
 
-/// The messages of a queue: those that are ready, in order, those that wait for their next
-/// delivery, and a count of those that a consumer has but did not settle.
+/// The messages of a queue: those that are ready, in order, those that wait for the time of their
+/// first or next delivery, and a count of those that a consumer has but did not settle.
 #[derive(Debug, Default)]
 pub(super) struct Backlog {
     ready: BTreeMap<Place, Ready>,
-    /// By when they are ready again.
+    /// By when they are ready.
     delayed: BTreeMap<(Timestamp, Place), Queued>,
     /// Those of the ready ones that expire.
     expiring: BTreeSet<(Timestamp, Place)>,
@@ -72,8 +72,11 @@ impl Backlog {
         self.next_position
     }
 
-    /// Adds a message that was not there before.
-    pub(super) fn insert(&mut self, queued: Queued) {
+    /// Adds a message that was not there before. It may have to wait for its time.
+    pub(super) fn insert(&mut self, queued: Queued, now: Timestamp) {
+        if let Some(at) = queued.message.properties.deliver_at.filter(|at| *at > now) {
+            return self.insert_later(queued, at);
+        }
         self.octets = self.octets.saturating_add(queued.message.octets());
         self.make_ready(queued);
     }
@@ -168,7 +171,7 @@ impl Backlog {
         Some(place)
     }
 
-    /// When a message expires or is ready again, whichever is first.
+    /// When a message expires or is ready, whichever is first.
     pub(super) fn next_deadline(&self) -> Option<Timestamp> {
         let expires = self.expiring.first().map(|(at, _)| *at);
         let ready = self.delayed.first_key_value().map(|((at, _), _)| *at);

@@ -167,7 +167,7 @@ impl<S> Queue<S> {
         state.backlog.skip_to(Position(position.0 + 1));
         state.idle_since = now;
         let place = Place { rank, position };
-        state.backlog.insert(Queued { place, message, deliveries, expires_at });
+        state.backlog.insert(Queued { place, message, deliveries, expires_at }, now);
     }
 
     /// Stores what is known of the queue once more.
@@ -188,7 +188,7 @@ impl<S> Queue<S> {
             state.journal.mark(queued.place.position, operation);
         }
         state.journal.put(&queued, operation);
-        state.backlog.insert(queued);
+        state.backlog.insert(queued, operation.now);
     }
 
     /// Takes what a client asks of the queue, if nobody has asked for something else.
@@ -348,9 +348,10 @@ impl<S> Queue<S> {
             state.journal.put(&queued, operation);
         }
         let place = queued.place;
-        state.backlog.insert(queued);
+        state.backlog.insert(queued, operation.now);
+        let is_ready = state.backlog.is_ready(place);
         state.offer(place, operation);
-        let is_handed_over = !state.backlog.is_ready(place);
+        let is_handed_over = is_ready && !state.backlog.is_ready(place);
         state.finish(operation);
         Ok(usize::from(is_handed_over))
     }
