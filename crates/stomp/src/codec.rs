@@ -5,7 +5,7 @@ mod encode;
 mod error;
 mod escaping;
 
-pub use decoder::{Decoder, LineEnds};
+pub use decoder::{Decoder, LineEnds, UnknownCommands};
 pub use encode::{MessageParts, encode, encode_message};
 pub use error::DecodeError;
 

@@ -51,7 +51,9 @@ mod version;
 
 pub use ack_mode::{AckMode, UnknownAckMode};
 pub use client::{Client, ClientError, ClientEvent, ClientOptions, Message, NotSent};
-pub use codec::{DecodeError, Decoder, LineEnds, MessageParts, encode, encode_message};
+pub use codec::{
+    DecodeError, Decoder, LineEnds, MessageParts, UnknownCommands, encode, encode_message,
+};
 pub use command::Command;
 pub use error::Error;
 pub use frame::Frame;

@@ -24,7 +24,7 @@ use self::session::{Fields, Outcome, Session};
 use crate::heart_beat::parse_heart_beat;
 use crate::{
     Command, Decoder, Error, Frame, Headers, HeartBeat, MessageParts, ReceiptId, SubscriptionId,
-    Version, encode, encode_message,
+    UnknownCommands, Version, encode, encode_message,
 };
 
 /// The server side of one STOMP session, from the first octet to DISCONNECT or ERROR.
@@ -113,10 +113,10 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    let headers = self.decoder.unfinished_headers();
-                    let receipt =
-                        headers.and_then(|headers| session::receipt(headers, self.version()));
-                    self.fail(error.into(), receipt);
+                    let headers = self.decoder.unfinished_headers().cloned().unwrap_or_default();
+                    if let Some(event) = self.refuse_frame(error.into(), None, &headers) {
+                        return Some(event);
+                    }
                 }
             }
         }
@@ -310,24 +310,33 @@ impl Server {
                 None
             }
             Ok(Outcome::Enlisted) => None,
-            Err(error) => {
-                let receipt = session::receipt(&frame.headers, self.version());
-                if let State::Open(session) = &mut self.state
-                    && !error.severity().ends_session(&self.options)
-                {
-                    let mut error = Error::from(error).with_receipt(receipt);
-                    // A transaction that lacks a frame would not be what the client meant.
-                    if session.abandon_transaction(frame.command, &frame.headers) {
-                        error.body.push_str(" Its transaction was aborted.");
-                    }
-                    let version = session.version;
-                    self.transmit_frame(&error.to_frame(), version);
-                    return Some(Event::Failed(error));
-                }
-                self.fail(error, receipt);
-                None
-            }
+            Err(error) => self.refuse_frame(error, Some(frame.command), &frame.headers),
         }
+    }
+
+    /// Answers a frame that cannot be done with ERROR. Returns the event that tells of it if the
+    /// session goes on; otherwise that comes last.
+    fn refuse_frame(
+        &mut self,
+        error: ProtocolError,
+        command: Option<Command>,
+        headers: &Headers,
+    ) -> Option<Event> {
+        let receipt = session::receipt(headers, self.version());
+        if let State::Open(session) = &mut self.state
+            && !error.severity().ends_session(&self.options)
+        {
+            let mut error = Error::from(error).with_receipt(receipt);
+            // A transaction that lacks a frame would not be what the client meant.
+            if session.abandon_transaction(command, headers) {
+                error.body.push_str(" Its transaction was aborted.");
+            }
+            let version = session.version;
+            self.transmit_frame(&error.to_frame(), version);
+            return Some(Event::Failed(error));
+        }
+        self.fail(error, receipt);
+        None
     }
 
     /// Handles the first frame.
@@ -404,7 +413,9 @@ impl Server {
 }
 
 fn decoder(options: &ServerOptions) -> Decoder {
-    Decoder::new(options.limits).line_ends(options.line_ends)
+    let unknown_commands =
+        if options.error_keeps_connection { UnknownCommands::Skip } else { UnknownCommands::End };
+    Decoder::new(options.limits).line_ends(options.line_ends).unknown_commands(unknown_commands)
 }
 
 fn encoded(frame: &Frame, version: Version) -> Bytes {

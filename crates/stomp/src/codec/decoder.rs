@@ -37,6 +37,7 @@ pub struct Decoder {
     limits: Limits,
     version: Option<Version>,
     line_ends: LineEnds,
+    unknown_commands: UnknownCommands,
     /// What is decoded next.
     input: Bytes,
     /// How many octets `input` had when it came, all of which a body that shares them keeps alive.
@@ -63,17 +64,34 @@ pub enum LineEnds {
     Telnet,
 }
 
+/// What becomes of a frame whose command is unknown, once the session is open.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum UnknownCommands {
+    /// It ends the stream, as any error.
+    #[default]
+    End,
+    /// It is read to its end, and what follows is decoded.
+    Skip,
+}
+
+/// The command of a frame, or why it is none of a frame that is skipped.
+type Named = Result<Command, DecodeError>;
+
 #[derive(Debug)]
 enum State {
     /// Between frames, or within a command line.
     Command,
+    /// Between frames, behind one that was skipped.
+    Skipped {
+        headers: Headers,
+    },
     Headers {
-        command: Command,
+        command: Named,
         headers: Headers,
     },
     /// The body is as long as `content-length` says.
     CountedBody {
-        command: Command,
+        command: Named,
         headers: Headers,
         body: Vec<u8>,
         /// At least one.
@@ -81,13 +99,13 @@ enum State {
     },
     /// The body ends at the first NUL.
     OpenBody {
-        command: Command,
+        command: Named,
         headers: Headers,
         body: Vec<u8>,
     },
     /// The next octet must be NUL.
     End {
-        command: Command,
+        command: Named,
         headers: Headers,
         body: Bytes,
     },
@@ -104,6 +122,7 @@ impl Decoder {
             limits,
             version: None,
             line_ends: LineEnds::Standard,
+            unknown_commands: UnknownCommands::End,
             input: Bytes::new(),
             input_octets: 0,
             further: Vec::new(),
@@ -128,6 +147,13 @@ impl Decoder {
         self
     }
 
+    /// Sets what becomes of frames whose command is unknown.
+    #[must_use]
+    pub fn unknown_commands(mut self, unknown_commands: UnknownCommands) -> Self {
+        self.unknown_commands = unknown_commands;
+        self
+    }
+
     /// Takes in what came from the peer. Call [`poll_frame`](Self::poll_frame) afterwards until it
     /// has nothing more. A body that is at least half of `input` shares its memory.
     pub fn handle_input(&mut self, input: Bytes) {
@@ -147,10 +173,13 @@ impl Decoder {
     /// # Errors
     ///
     /// When the stream is malformed or exceeds a limit. It is not decoded any further then: all
-    /// further calls return the same error.
+    /// further calls return the same error. Only an [unknown command](UnknownCommands) may be told
+    /// once, and skipped.
     pub fn poll_frame(&mut self) -> Result<Option<Frame>, DecodeError> {
-        if let State::Failed { error, .. } = &self.state {
-            return Err(*error);
+        match &self.state {
+            State::Failed { error, .. } => return Err(*error),
+            State::Skipped { .. } => self.state = State::Command,
+            _ => {}
         }
         loop {
             if self.input.is_empty() {
@@ -163,6 +192,7 @@ impl Decoder {
             match self.advance() {
                 Ok(None) => {}
                 Ok(Some(frame)) => return Ok(Some(frame)),
+                Err(error) if matches!(self.state, State::Skipped { .. }) => return Err(error),
                 Err(error) => {
                     self.fail(error);
                     return Err(error);
@@ -177,7 +207,7 @@ impl Decoder {
     }
 
     /// The headers of an unfinished frame, as far as they have been decoded. After an error, those
-    /// of the malformed frame.
+    /// of the malformed or skipped frame.
     pub(crate) fn unfinished_headers(&self) -> Option<&Headers> {
         match &self.state {
             State::Command => None,
@@ -185,6 +215,7 @@ impl Decoder {
             | State::CountedBody { headers, .. }
             | State::OpenBody { headers, .. }
             | State::End { headers, .. }
+            | State::Skipped { headers }
             | State::Failed { headers, .. } => Some(headers),
         }
     }
@@ -193,7 +224,7 @@ impl Decoder {
     fn advance(&mut self) -> Result<Option<Frame>, DecodeError> {
         let available = self.available()?;
         match &self.state {
-            State::Command => self.read_command(available).map(|()| None),
+            State::Command | State::Skipped { .. } => self.read_command(available).map(|()| None),
             State::Headers { .. } => self.read_header(available).map(|()| None),
             State::CountedBody { .. } => {
                 self.read_counted_body(available);
@@ -241,12 +272,15 @@ impl Decoder {
             self.rest();
             return Ok(());
         }
-        let command =
-            Command::from_octets(line).ok_or_else(|| match Command::in_any_case(line) {
-                Some(command) => DecodeError::CommandNotInUpperCase(command),
-                None if too_long == DecodeError::HttpRequest => too_long,
-                None => DecodeError::UnknownCommand,
-            })?;
+        let command = Command::from_octets(line).ok_or_else(|| match Command::in_any_case(line) {
+            Some(command) => DecodeError::CommandNotInUpperCase(command),
+            None if too_long == DecodeError::HttpRequest => too_long,
+            None => DecodeError::UnknownCommand,
+        });
+        let skips = self.version.is_some() && self.unknown_commands == UnknownCommands::Skip;
+        if !skips {
+            command?;
+        }
         self.use_up(end + 1);
         self.line.clear();
         let headers = Headers::with_capacity(HEADERS_OCTETS_USUAL);
@@ -336,7 +370,7 @@ impl Decoder {
         let body = joined(mem::take(body), piece, self.input_octets);
         self.input.advance(1);
         self.rest();
-        Ok(Some(Frame { command, headers, body }))
+        self.finish(command, headers, body).map(Some)
     }
 
     fn read_end(&mut self) -> Result<Frame, DecodeError> {
@@ -349,7 +383,22 @@ impl Decoder {
         let (command, headers, body) = (*command, mem::take(headers), mem::take(body));
         self.input.advance(1);
         self.rest();
-        Ok(Frame { command, headers, body })
+        self.finish(command, headers, body)
+    }
+
+    fn finish(
+        &mut self,
+        command: Named,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Frame, DecodeError> {
+        match command {
+            Ok(command) => Ok(Frame { command, headers, body }),
+            Err(error) => {
+                self.state = State::Skipped { headers };
+                Err(error)
+            }
+        }
     }
 
     fn use_up(&mut self, octets: usize) {
@@ -400,7 +449,7 @@ fn line_text<'a>(line: &'a mut Vec<u8>, rest: &'a [u8]) -> Result<&'a [u8], Deco
 
 fn push_header(
     line: &[u8],
-    command: Command,
+    command: Named,
     version: Option<Version>,
     headers: &mut Headers,
 ) -> Result<(), DecodeError> {
@@ -418,7 +467,8 @@ fn push_header(
         }
         _ => colon + 1,
     };
-    let escaping = Escaping::of(command, version);
+    // A frame that is skipped opens no session, no more than SEND does.
+    let escaping = Escaping::of(command.unwrap_or(Command::Send), version);
     // Most lines are text and have nothing escaped, which is seen at one look.
     match str::from_utf8(line) {
         Ok(text) if !escaping.may_be_in(line) => headers.push(&text[..colon], &text[value_start..]),
@@ -432,7 +482,7 @@ fn push_header(
 
 /// What follows the headers.
 fn body_state(
-    command: Command,
+    command: Named,
     headers: &mut Headers,
     limits: &Limits,
 ) -> Result<State, DecodeError> {

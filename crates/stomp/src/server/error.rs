@@ -70,6 +70,9 @@ impl ProtocolError {
     pub(super) fn severity(self) -> Severity {
         match self {
             Self::UnknownSubscription => Severity::Notice,
+            Self::Malformed(
+                DecodeError::UnknownCommand | DecodeError::CommandNotInUpperCase(_),
+            ) => Severity::Frame,
             Self::Malformed(_)
             | Self::ExpectedConnect(_)
             | Self::AlreadyConnected

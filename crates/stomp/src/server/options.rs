@@ -39,8 +39,8 @@ pub struct ServerOptions {
     /// UNSUBSCRIBE, then ends the session instead of being answered with ERROR only. Default: false.
     pub strict: bool,
 
-    /// Whether a session goes on after ERROR, where a frame was understood and could not be done, as it
-    /// does with RabbitMQ and ActiveMQ. By default ERROR ends the session, as STOMP 1.2 wants it.
+    /// Whether a session goes on after ERROR, where a frame was understood and could not be done, or has
+    /// an unknown command, as it does with RabbitMQ and ActiveMQ. By default ERROR ends the session, as STOMP 1.2 wants it.
     pub error_keeps_connection: bool,
 
     /// What ends a line outside of bodies. Default: LF, or CR and LF.

@@ -195,8 +195,13 @@ impl Session {
     }
 
     /// A frame was refused: if it was one of a transaction, that is over. Returns whether it was.
-    pub(super) fn abandon_transaction(&mut self, command: Command, headers: &Headers) -> bool {
-        let enlists = matches!(command, Command::Send | Command::Ack | Command::Nack);
+    pub(super) fn abandon_transaction(
+        &mut self,
+        command: Option<Command>,
+        headers: &Headers,
+    ) -> bool {
+        let enlists = |command| matches!(command, Command::Send | Command::Ack | Command::Nack);
+        let enlists = command.is_none_or(enlists);
         let transaction = get(headers, self.version, "transaction").filter(|_| enlists);
         transaction.is_some_and(|id| self.transactions.end(id).is_ok())
     }

@@ -60,7 +60,30 @@ fn errors_that_keep_the_session_let_it_go_on() {
         let send = "SEND\ndestination:/queue/a\n\n\0";
         assert!(matches!(event(&mut server, send), Event::Send(_)));
         check_failure(server, "CONNECT\n\n\0", "already connected");
-        check_failure(keeping(version), "NONSENSE\n", "unknown command");
+        check_failure(keeping(version), "SEND\nno colon\n\n\0", "header line has no colon");
+    }
+}
+
+#[test]
+fn an_unknown_command_is_answered_and_skipped_where_errors_keep_the_session() {
+    for version in Version::ALL {
+        let mut server = keeping(version);
+        let frame = "NONSENSE\nreceipt:r\ncontent-length:3\n\na\0b\0";
+        let refused = event(&mut server, frame);
+        assert!(
+            matches!(&refused, Event::Failed(error) if error.message == "unknown command"),
+            "{refused:?}"
+        );
+        let sent = transmitted(&mut server);
+        assert!(sent.starts_with("ERROR\nmessage:unknown command\n"), "{sent}");
+        assert!(sent.contains("\nreceipt-id:r\n"), "{sent}");
+        let refused = event(&mut server, "send\ndestination:/queue/a\n\nlow\0");
+        let Event::Failed(error) = refused else { panic!("{refused:?}") };
+        assert_eq!(error.message, "command is not in upper case");
+        let send = "SEND\ndestination:/queue/a\n\n\0";
+        assert!(matches!(event(&mut server, send), Event::Send(_)));
+        let options = ServerOptions { error_keeps_connection: true, ..ServerOptions::default() };
+        check_failure(Server::new(now(), options), "NONSENSE\n\n\0", "unknown command");
     }
 }
 
@@ -82,6 +105,10 @@ fn a_transaction_that_lacks_a_frame_is_aborted() {
     let Event::Failed(error) = event(&mut server, "SEND\ntransaction:t\n\n\0") else {
         panic!("accepted")
     };
+    assert!(error.body.ends_with("Its transaction was aborted."), "{}", error.body);
+    assert_eq!(events(&mut server, &format!("{begin}{good}")), []);
+    let low = event(&mut server, "send\ntransaction:t\n\n\0");
+    let Event::Failed(error) = low else { panic!("accepted") };
     assert!(error.body.ends_with("Its transaction was aborted."), "{}", error.body);
     let commit = event(&mut server, "COMMIT\ntransaction:t\n\n\0");
     assert!(matches!(&commit, Event::Failed(error) if error.message == "unknown transaction"));
