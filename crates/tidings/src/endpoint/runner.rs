@@ -1,5 +1,8 @@
 //! Drives one endpoint over one session, from open to close.
 
+#[cfg(test)]
+mod tests;
+
 use std::any::Any;
 use std::collections::VecDeque;
 use std::future::{Future, poll_fn};
@@ -19,7 +22,7 @@ use super::{
 };
 use crate::net::{Alarm, Incoming, Source};
 
-/// The shortest time between two heart-beats of ours.
+/// The shortest time between two heart-beats of ours, unless more of them were promised.
 const HEART_BEAT_RETRY: Duration = Duration::from_millis(500);
 
 /// Serves `session` with `endpoint` until it ends, and says how it did.
@@ -82,10 +85,20 @@ struct Rare {
     alarm: Alarm,
     /// When the next heart-beat may be sent at the earliest.
     not_before: Option<Instant>,
+    silence: Silence,
     /// Who gets the rest of a message that has begun.
     rest: Option<Rest>,
     /// Pongs that came between the parts of a message that is read while it arrives.
     pongs: VecDeque<Pong>,
+}
+
+/// What is made of it that nothing came in time. A connection whose turn was over has not been asked for what came.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum Silence {
+    #[default]
+    Unsuspected,
+    /// It is asked once more.
+    Suspected,
 }
 
 /// How many pongs wait for the end of a message that is read while it arrives: the first ones.
@@ -321,8 +334,12 @@ impl<S: Source> Driver<S> {
             self.change_delivery(session);
         }
         let next = self.source.poll_next(cx);
-        if next.is_pending() && session.existing_vitals().is_some() {
-            self.poll_vitals(cx, session, self.source.last_received());
+        if session.existing_vitals().is_some() {
+            if next.is_pending() {
+                self.poll_vitals(cx, session, self.source.last_received());
+            } else if let Some(rare) = &mut self.rare {
+                rare.silence = Silence::Unsuspected;
+            }
         }
         next
     }
@@ -467,11 +484,16 @@ impl<S: Source> Driver<S> {
                     // If the stream takes nothing now, what it holds back is no silence either.
                     let _ = session.try_send("\n");
                     session.link().flush();
-                    self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    let retry = vitals.heart_beat_retry().min(HEART_BEAT_RETRY);
+                    self.rare().not_before = Some(Instant::now() + retry);
                 }
                 Due::SendHeartbeat => {
                     session.link().push_heartbeat();
                     self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                }
+                Due::PeerSilent if self.rare().silence == Silence::Unsuspected => {
+                    self.rare().silence = Silence::Suspected;
+                    return cx.waker().wake_by_ref();
                 }
                 Due::PeerSilent => {
                     let reason = "no heart-beat from the other end";

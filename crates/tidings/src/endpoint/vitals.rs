@@ -75,6 +75,12 @@ impl Vitals {
         }
     }
 
+    /// How soon a heart-beat of STOMP's may be sent after another, so that what was promised is kept.
+    pub(crate) fn heart_beat_retry(&self) -> Duration {
+        let promised = self.lock().heart_beat.as_ref().and_then(HeartBeat::outgoing);
+        promised.map_or(Duration::MAX, |interval| interval / 2)
+    }
+
     fn lock(&self) -> MutexGuard<'_, State> {
         self.0.lock().unwrap_or_else(PoisonError::into_inner)
     }
