@@ -1,14 +1,36 @@
+use std::fmt;
+
 use crate::destination::{Destination, DestinationError};
 
 /// Names a durable subscription.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
-pub struct DurableName {
-    /// Whose it is.
-    pub owner: Owner,
-    /// Which one of theirs.
-    pub name: Box<str>,
-    /// Whether several consumers may share it.
-    pub sharing: Sharing,
+pub enum DurableName {
+    /// By a name that its owner gives it, as for JMS. Asked for with another topic or selector it is another
+    /// subscription, in place of the former one.
+    Given {
+        /// Whose it is.
+        owner: Owner,
+        /// Which one of theirs.
+        name: Box<str>,
+        /// Whether several consumers may share it.
+        sharing: Sharing,
+    },
+    /// By the id of the subscription and its destination, as for RabbitMQ.
+    Derived {
+        /// Whose it is.
+        owner: Owner,
+        /// The `id` of SUBSCRIBE.
+        id: Box<str>,
+        /// The `destination` of SUBSCRIBE, as it was written.
+        destination: Box<str>,
+        /// Whether several consumers may share it.
+        sharing: Sharing,
+    },
+    /// By the name of its queue, as for RabbitMQ: whoever knows that shares it.
+    Queue {
+        /// The `x-queue-name` of SUBSCRIBE.
+        name: Box<str>,
+    },
 }
 
 /// Whom durable subscriptions belong to: a user, and which of the user's clients, if they tell themselves
@@ -49,14 +71,40 @@ impl DurableName {
     /// What all names of the queues of durable subscriptions begin with.
     pub const PREFIX: &'static str = "/dsub/";
 
-    /// The name of the queue that keeps the messages of the subscription.
+    /// The name of the queue that keeps the messages of the subscription. No two subscriptions have the same.
     ///
     /// # Errors
     ///
-    /// [`DestinationError`] if the owner or the name could not be part of a destination.
+    /// [`DestinationError`] if the parts of the name could not be in a destination.
     pub fn queue_name(&self) -> Result<Destination, DestinationError> {
-        let Self { owner: Owner { segment }, name, .. } = self;
-        Destination::parse(&format!("{}{segment}/{}", Self::PREFIX, escape(name)))
+        let name = match self {
+            Self::Given { owner, name, .. } => format!("{}/{}", owner.segment, escape(name)),
+            Self::Derived { owner, id, destination, .. } => {
+                format!("{}/{}+{destination}", owner.segment, escape(id))
+            }
+            // No owner is called that.
+            Self::Queue { name } => format!("+/{}", escape(name)),
+        };
+        Destination::parse(&format!("{}{name}", Self::PREFIX))
+    }
+
+    /// Whether it may have several consumers.
+    #[must_use]
+    pub fn sharing(&self) -> Sharing {
+        match self {
+            Self::Given { sharing, .. } | Self::Derived { sharing, .. } => *sharing,
+            Self::Queue { .. } => Sharing::Several,
+        }
+    }
+}
+
+/// As its owner knows it.
+impl fmt::Display for DurableName {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Given { name, .. } | Self::Queue { name } => f.write_str(name),
+            Self::Derived { id, destination, .. } => write!(f, "{id} to {destination}"),
+        }
     }
 }
 
@@ -87,5 +135,33 @@ mod tests {
             assert!(!owner.segment.contains('/'), "{owner:?}");
         }
         assert_eq!(Owner::new(Some(""), Some("")), Owner::default());
+    }
+
+    #[test]
+    fn no_queue_is_that_of_another_subscription() {
+        let sharing = Sharing::One;
+        let nobody = Owner::default;
+        let given = |owner, name: &str| DurableName::Given { owner, name: name.into(), sharing };
+        let derived = |id: &str, destination: &str| {
+            let (id, destination) = (id.into(), destination.into());
+            DurableName::Derived { owner: nobody(), id, destination, sharing }
+        };
+        let queue = |name: &str| DurableName::Queue { name: name.into() };
+        let names = [
+            given(nobody(), "n"),
+            given(nobody(), "n+/topic/a"),
+            given(nobody(), "+/n"),
+            given(Owner::new(Some("+"), None), "n"),
+            derived("n", "/topic/a"),
+            derived("n", "/topic/b"),
+            derived("n+", "/topic/b"),
+            derived("n", "+/topic/b"),
+            queue("n"),
+            queue("n+/topic/a"),
+        ];
+        let queues = names.map(|name| name.queue_name().unwrap());
+        for (at, queue) in queues.iter().enumerate() {
+            assert!(!queues[at + 1..].contains(queue), "{queue}");
+        }
     }
 }

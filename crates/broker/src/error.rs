@@ -316,6 +316,11 @@ pub enum SubscribeError {
         /// Its name.
         name: Box<str>,
     },
+    /// The durable subscription is one to another topic, or with another selector.
+    DurableDiffers {
+        /// Its name.
+        name: Box<str>,
+    },
     /// The temporary destination is that of a session, which alone may subscribe to it, and knows it by
     /// another name.
     NotOwn {
@@ -379,6 +384,10 @@ impl fmt::Display for SubscribeError {
             Self::DurableInUse { name } => {
                 write!(f, "the durable subscription {name} is in use by another session")
             }
+            Self::DurableDiffers { name } => write!(
+                f,
+                "the durable subscription {name} has another topic or selector: end it first, or name this one otherwise"
+            ),
             Self::NotOwn { destination } => {
                 write!(
                     f,

@@ -123,7 +123,7 @@ impl Recording {
         let id = format!("s{session}");
         let mut request = request(session, &id, destination, ack);
         let headers = headers.iter().copied().collect();
-        request.options = SubscribeOptions::from_headers(&headers, &id, &owner())?;
+        request.options = SubscribeOptions::from_headers(&headers, &id, destination, &owner())?;
         self.broker.subscribe(now(), request, |_| {}, &mut self.log)
     }
 

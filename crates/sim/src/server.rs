@@ -211,13 +211,14 @@ impl Server {
     ) -> Option<broker::Subscribe<'a, u64>> {
         let session = self.sessions.get(&key)?;
         let Subscribe { id, headers, .. } = subscribe;
-        let options = SubscribeOptions::from_headers(headers, id.as_str(), &session.owner);
+        let (destination, owner) = (&subscribe.destination, &session.owner);
+        let options = SubscribeOptions::from_headers(headers, id.as_str(), destination, owner);
         Some(broker::Subscribe {
             session: SessionKey(key),
             subscriber: key,
             class: EncodingClass::stomp(session.stomp.version()?, id.on_wire()),
             id: id.clone(),
-            destination: &subscribe.destination,
+            destination,
             ack: subscribe.ack,
             options: options.expect("clients ask for what there is"),
         })

@@ -28,12 +28,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         durable: &DurableName,
         sink: &mut dyn Sink<S>,
     ) -> Result<(), DeleteError> {
-        let missing = || DeleteError::NoSuchSubscription { name: durable.name.clone() };
+        let shown = || durable.to_string().into();
+        let missing = || DeleteError::NoSuchSubscription { name: shown() };
         let name = durable.queue_name().map_err(|_| missing())?;
         let _durable = lock(&self.durable);
         let queue = self.routing.queue(&name).ok_or_else(missing)?;
         self.operate(now, sink, |operation| self.end_durable(&name, &queue, operation))
-            .map_err(|_| DeleteError::SubscriptionInUse { name: durable.name.clone() })
+            .map_err(|_| DeleteError::SubscriptionInUse { name: shown() })
     }
 
     pub(super) fn attach_durable(
@@ -45,7 +46,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         on_active: &mut dyn FnMut(Beginning),
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SubscribeError> {
-        let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
+        let in_use = || SubscribeError::DurableInUse { name: durable.to_string().into() };
         let _durable = lock(&self.durable);
         let queue = self.open_durable(durable, pattern, subscription.options(), operation)?;
         let name = queue.name().clone();
@@ -78,12 +79,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         operation: &mut Operation<'_, S>,
     ) -> Result<Arc<Queue<S>>, SubscribeError> {
         let name = durable.queue_name().map_err(SubscribeError::InvalidDestination)?;
-        let in_use = || SubscribeError::DurableInUse { name: durable.name.clone() };
+        let in_use = || SubscribeError::DurableInUse { name: durable.to_string().into() };
         let binding = Binding::new(pattern.clone(), options.selector.clone());
         if let Some(queue) = self.routing.queue(&name)
             && queue.binding() != Some(&binding)
         {
-            // As for JMS: under another topic or selector it is another subscription.
+            if !matches!(durable, DurableName::Given { .. }) {
+                return Err(SubscribeError::DurableDiffers { name: durable.to_string().into() });
+            }
             self.end_durable(&name, &queue, operation).map_err(|_| in_use())?;
         }
         let is_new = self.routing.queue(&name).is_none();
@@ -122,7 +125,7 @@ fn consumer_of<S>(
         Arc::into_inner(subscription).expect("nobody else has seen the subscription yet");
     let mut options = subscription.options().clone();
     options.selector = None;
-    if durable.sharing == Sharing::One {
+    if durable.sharing() == Sharing::One {
         options.exclusivity = Exclusivity::Alone;
     }
     subscription.set_options(options);

@@ -340,16 +340,21 @@ fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
     assert!(matches!(refused, Err(SubscribeError::DurableInUse { .. })));
     recording.disconnect(2);
     recording.disconnect(3);
-    let name = DurableName { owner: owner(), name: "news".into(), sharing: Sharing::One };
+    let name = given("news");
     recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     assert!(recording.broker.delete_durable(now(), &name, &mut recording.log).is_err());
     assert_eq!(recording.broker.stats(), Default::default());
 }
 
+/// The durable subscription that its owner calls `name`.
+fn given(name: &str) -> DurableName {
+    DurableName::Given { owner: owner(), name: name.into(), sharing: Sharing::One }
+}
+
 /// A request for the durable subscription `news` of somebody.
 fn news(session: u64, id: &str, destination: &'static str) -> Subscribe<'static, u64> {
     let headers = Headers::from([("activemq.subscriptionName", "news")]);
-    let options = SubscribeOptions::from_headers(&headers, id, &owner()).unwrap();
+    let options = SubscribeOptions::from_headers(&headers, id, destination, &owner()).unwrap();
     Subscribe { options, ..request(session, id, destination, AUTO) }
 }
 
@@ -406,6 +411,36 @@ fn a_durable_subscription_to_something_else_begins_anew() {
     recording.send_all("/topic/a", &["other"]);
     recording.send_all("/topic/b", &["new"]);
     assert_eq!(recording.bodies(), to(&[(2, "new")]));
+}
+
+#[test]
+fn a_durable_subscription_of_rabbitmq_is_not_ended_by_another_one() {
+    let mut recording = Recording::new();
+    let durable = [("durable", "true"), ("auto-delete", "false")];
+    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    recording.send_all("/topic/a", &["kept"]);
+    // The same id, to another topic.
+    recording.subscribe_to(1, "/topic/b", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    let selective = [("durable", "true"), ("selector", "n = 1")];
+    let refused = recording.subscribe_to(1, "/topic/a", AUTO, &selective);
+    assert!(matches!(refused, Err(SubscribeError::DurableDiffers { .. })), "{refused:?}");
+    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "kept")]));
+}
+
+#[test]
+fn a_queue_that_is_known_by_its_name_keeps_its_topic_and_its_messages() {
+    let mut recording = Recording::new();
+    let durable = [("durable", "true"), ("x-queue-name", "orders")];
+    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    recording.send_all("/topic/a", &["kept"]);
+    let refused = recording.subscribe_to(2, "/topic/b", AUTO, &durable);
+    assert!(matches!(refused, Err(SubscribeError::DurableDiffers { .. })), "{refused:?}");
+    recording.subscribe_to(2, "/topic/a", AUTO, &durable).unwrap();
+    assert_eq!(recording.bodies(), to(&[(2, "kept")]));
 }
 
 #[test]
@@ -537,7 +572,7 @@ fn who_waits_for_room_is_told_when_the_queue_ends() {
     recording.disconnect(1);
     recording.send("/topic/t", "1").unwrap();
     recording.send("/topic/t", "2").unwrap_err();
-    let name = DurableName { owner: owner(), name: "one".into(), sharing: Sharing::One };
+    let name = given("one");
     recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     assert_eq!(recording.log.rooms, 2);
     recording.send("/topic/t", "2").unwrap();

@@ -166,6 +166,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         self.operate(now, sink, |operation| self.detach_all(parts, operation));
     }
 
+    /// The destination of a subscription, as it was written; of several the first.
+    pub fn destination_of(&self, session: SessionKey, id: &str) -> Option<Destination> {
+        let session = self.sessions.find(session)?;
+        let routes = lock(&session.routes);
+        routes.by_id(id).next().map(|route| route.subscription.destination.clone())
+    }
+
     /// Ends all subscriptions of a session, whose key must not be used again. What it has not
     /// settled goes back to the queues and to other sessions.
     pub fn disconnect(&self, now: Timestamp, session: SessionKey, sink: &mut dyn Sink<S>) {

@@ -40,6 +40,7 @@ impl From<&SubscribeError> for Error {
             SubscribeError::Exclusive { .. } => "queue is exclusive",
             SubscribeError::NoPresence { .. } => "no presence",
             SubscribeError::DurableInUse { .. } => "durable subscription is in use",
+            SubscribeError::DurableDiffers { .. } => "durable subscription differs",
             SubscribeError::NotOwn { .. } => "not your temporary destination",
             SubscribeError::ReservedId { .. } => "reserved subscription id",
             SubscribeError::TooManyTemporary { .. } => "too many temporary destinations",

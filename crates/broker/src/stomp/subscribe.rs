@@ -11,7 +11,7 @@ const DURABLE_NAMES: &[&str] =
 impl SubscribeOptions {
     /// What a SUBSCRIBE frame asks for: the headers of RabbitMQ, ActiveMQ, Artemis and Apollo.
     ///
-    /// `id` is that of the subscription, `owner` whom a durable subscription belongs to.
+    /// `id` and `destination` are those of the frame, `owner` is whom a durable subscription belongs to.
     ///
     /// # Errors
     ///
@@ -19,6 +19,7 @@ impl SubscribeOptions {
     pub fn from_headers(
         headers: &Headers,
         id: &str,
+        destination: &str,
         owner: &Owner,
     ) -> Result<Self, SubscribeError> {
         let selector = headers.get("selector").filter(|text| !text.trim().is_empty());
@@ -30,7 +31,7 @@ impl SubscribeOptions {
             priority: priority(headers)?,
             exclusivity: exclusivity(headers),
             access: if is_true(headers, "browser") { Access::Browse } else { Access::Consume },
-            durable: DurableName::from_headers(headers, id, owner),
+            durable: DurableName::from_headers(headers, id, Some(destination), owner),
             arguments: super::arguments(headers)?,
             missing: MissingQueue::Create,
             rewind: history::rewind(headers)?,
@@ -43,25 +44,29 @@ impl SubscribeOptions {
 
 impl DurableName {
     /// The name of the durable subscription that a SUBSCRIBE or UNSUBSCRIBE frame is about, if it is
-    /// about one.
+    /// about one. Without a destination it is not known which one of RabbitMQ's.
     #[must_use]
-    pub fn from_headers(headers: &Headers, id: &str, owner: &Owner) -> Option<Self> {
+    pub fn from_headers(
+        headers: &Headers,
+        id: &str,
+        destination: Option<&str>,
+        owner: &Owner,
+    ) -> Option<Self> {
         let given = DURABLE_NAMES.iter().find_map(|name| headers.get(name));
         let given = given.filter(|name| !name.is_empty());
         let sharing = if is_true(headers, "shared") { Sharing::Several } else { Sharing::One };
+        let owner = owner.clone();
         if let Some(name) = given {
-            return Some(Self { owner: owner.clone(), name: name.into(), sharing });
+            return Some(Self::Given { owner, name: name.into(), sharing });
         }
         if !is_true(headers, "durable") && !is_true(headers, "persistent") {
             return None;
         }
-        // RabbitMQ: whoever knows the name of the queue shares it.
-        match headers.get("x-queue-name").filter(|name| !name.is_empty()) {
-            Some(name) => {
-                Some(Self { owner: Owner::default(), name: name.into(), sharing: Sharing::Several })
-            }
-            None => Some(Self { owner: owner.clone(), name: id.into(), sharing }),
+        if let Some(name) = headers.get("x-queue-name").filter(|name| !name.is_empty()) {
+            return Some(Self::Queue { name: name.into() });
         }
+        let (id, destination) = (id.into(), destination?.into());
+        Some(Self::Derived { owner, id, destination, sharing })
     }
 }
 

@@ -70,7 +70,7 @@ impl StreamRequest {
         let reconnected = headers.get("last-event-id").and_then(|it| it.to_str().ok());
         let last = reconnected.map(str::to_owned).or(last);
         let last = last.map(|it| Positions::parse(&it, destinations.len()));
-        let options = SubscribeOptions::from_headers(&wishes, "", &Owner::default());
+        let options = SubscribeOptions::from_headers(&wishes, "", "", &Owner::default());
         let options = options.map_err(|error| Problem::bad_request(format!("{error}.")))?;
         Ok(Self { destinations, format, last, options })
     }

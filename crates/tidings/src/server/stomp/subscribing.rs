@@ -2,7 +2,8 @@
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, Beginning, DurableName, EncodingClass, SubscribeError, SubscribeOptions,
+    self as broker, Beginning, Destination, DurableName, EncodingClass, SubscribeError,
+    SubscribeOptions,
 };
 use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, SubscriptionId};
 use tidings_websocket::{CloseCode, CloseReason};
@@ -22,7 +23,8 @@ impl StompSession {
         }
         let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
         let Some(version) = self.server.version() else { return };
-        let options = SubscribeOptions::from_headers(&headers, id.as_str(), &self.owner);
+        let options =
+            SubscribeOptions::from_headers(&headers, id.as_str(), &destination, &self.owner);
         let mut options = match options {
             Ok(options) => options,
             Err(error) => return self.refuse_subscription(&id, &error, receipt),
@@ -134,10 +136,13 @@ impl StompSession {
         receipt: Option<ReceiptId>,
     ) {
         let key = self.key;
-        let durable = DurableName::from_headers(headers, id.as_str(), &self.owner);
+        let owner = &self.owner;
         let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+            let destination = broker.destination_of(key, id.as_str());
+            let destination = destination.as_ref().map(Destination::as_str);
             broker.unsubscribe(clock::now(), key, id.as_str(), sink);
             // Whoever names a durable subscription here wants no more of it.
+            let durable = DurableName::from_headers(headers, id.as_str(), destination, owner);
             if let Some(durable) = durable
                 && let Err(error) = broker.delete_durable(clock::now(), &durable, sink)
             {
@@ -159,10 +164,9 @@ impl StompSession {
         receipt: Option<ReceiptId>,
     ) {
         let id = id.map_or("", SubscriptionId::as_str);
-        let durable = DurableName::from_headers(headers, id, &self.owner);
-        let Some(durable) = durable.filter(|durable| !durable.name.is_empty()) else {
-            return self.server.unknown_subscription(receipt);
-        };
+        let destination = headers.get("destination");
+        let durable = DurableName::from_headers(headers, id, destination, &self.owner);
+        let Some(durable) = durable else { return self.server.unknown_subscription(receipt) };
         let (deleted, batch) = self
             .shared
             .hub
