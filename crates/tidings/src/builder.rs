@@ -16,7 +16,8 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, Recovery};
 use crate::messaging::{
-    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, SessionListener,
+    AnyAuthenticator, AnySessionListener, Authentication, Authenticator, Controller, Controllers,
+    SessionListener,
 };
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
@@ -319,8 +320,8 @@ impl AppBuilder {
         self
     }
 
-    /// Sets who may open STOMP sessions, whichever door they come through. Default: anybody, and everybody
-    /// is who they say they are.
+    /// Sets who may open STOMP sessions, whichever door they come through, and event streams. Default:
+    /// anybody, and everybody is who they say they are.
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
         self.authenticator = Some(Box::new(authenticator));
@@ -478,18 +479,24 @@ impl AppBuilder {
             Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
                 .map_err(BuildError::of)?,
         };
+        let options = &self.stomp_options;
+        let (timeout, turns) = (options.authentication_timeout, options.authentications_max);
+        let authentication = self
+            .authenticator
+            .map(|authenticator| Arc::new(Authentication::new(authenticator, timeout, turns)));
         let service = Service {
             hub,
             dispatcher: controllers,
             listeners: self.listeners.into(),
             application_prefix: self.application_prefix.into(),
-            authenticator: self.authenticator,
+            authentication: authentication.clone(),
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         let event_streams = event_sources.into_iter().map(|(path, options)| {
-            EventStreamDoor::new(&path, options, &ground, Arc::clone(stomp.hub()))
+            let hub = Arc::clone(stomp.hub());
+            EventStreamDoor::new(&path, options, &ground, hub, authentication.clone())
         });
         let event_streams = event_streams.collect();
         Ok(App::new(Inner {

@@ -5,15 +5,18 @@ mod support;
 
 use std::time::Duration;
 
+use base64::Engine;
+use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use http::HeaderValue;
 use http_body_util::{BodyExt, Empty};
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Raw, Running, serve};
 use tidings::broker::{DestinationPolicy, HistoryPolicy};
-use tidings::endpoint::EndpointConfig;
-use tidings::messaging::Outgoing;
-use tidings::server::{AllowedOrigins, EventSourceOptions};
+use tidings::endpoint::{EndpointConfig, Principal};
+use tidings::messaging::{AccessDenied, Login, Outgoing};
+use tidings::server::{AllowedOrigins, EventSourceOptions, StompOptions};
 use tidings::{App, AppBuilder};
 use tokio::net::TcpStream;
 
@@ -313,4 +316,46 @@ async fn a_client_that_reads_nothing_loses_its_stream_and_not_its_messages() {
     let (mut back, _) = open(&server, "destination=/topic/kept.a", &last).await;
     event(&mut back).await;
     assert!(event(&mut back).await.starts_with("event: recovered\n"));
+}
+
+async fn only_ann(login: Login) -> Result<Principal, AccessDenied> {
+    match (login.login.as_deref(), login.passcode.as_deref()) {
+        (Some("ann"), Some("secret")) => Ok(Principal::new("ann")),
+        (Some("slow"), _) => std::future::pending().await,
+        _ => Err(AccessDenied::new("Log in as ann.")),
+    }
+}
+
+#[tokio::test]
+async fn the_authenticator_of_stomp_says_who_may_have_a_stream() {
+    let stomp = StompOptions {
+        authentication_timeout: Duration::from_millis(20),
+        ..StompOptions::default()
+    };
+    let endpoint = EndpointConfig::new().challenge(HeaderValue::from_static("Basic realm=\"x\""));
+    let options = EventSourceOptions { endpoint, ..EventSourceOptions::default() };
+    let app = builder().authenticator(only_ann).stomp_options(stomp);
+    let app = app.event_source_with_options("/events", options).build().unwrap();
+    let server = serve(app.clone()).await;
+    let basic = |credentials: &str| {
+        format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode(credentials))
+    };
+    for destination in ["/topic/a", "/topic/**"] {
+        for method in ["GET", "HEAD"] {
+            let request = format!("{method} /events?destination={destination}");
+            for headers in ["".to_owned(), basic("bob:secret"), basic("ann:wrong")] {
+                let refusal = ask(&server, &request, &headers).await;
+                assert!(refusal.starts_with("HTTP/1.0 401"), "{headers:?}: {refusal}");
+                assert!(refusal.to_lowercase().contains("www-authenticate: basic"), "{refusal}");
+                assert_eq!(refusal.contains("Log in as ann."), method == "GET", "{refusal}");
+            }
+        }
+    }
+    let refusal = ask(&server, "GET /events?destination=/topic/a", &basic("slow:x")).await;
+    assert!(refusal.starts_with("HTTP/1.0 503"), "{refusal}");
+    let (mut stream, head) = open(&server, "destination=/topic/a", &basic("ann:secret")).await;
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    event(&mut stream).await;
+    publish(&app, "/topic/a", &["for ann"]).await;
+    assert!(event(&mut stream).await.ends_with("data: for ann\n\n"));
 }

@@ -9,9 +9,10 @@ use tidings_stomp::{Connect, Headers};
 
 use crate::endpoint::{Handshake, Principal};
 
-/// Decides who may open a STOMP session, and who they are.
+/// Decides who may come to the broker, and who they are.
 ///
-/// It is asked for every CONNECT, whichever door it came through. Without one, any login is accepted.
+/// It is asked for every CONNECT of STOMP, whichever door it came through, and for every
+/// [event stream](crate::AppBuilder::event_source). Without one, any login is accepted.
 /// What it answers is the session's [principal](crate::endpoint::Session::principal), named by the
 /// `user-name` header of CONNECTED; when a [login expires](Principal::expiring_at), so does the session.
 ///
@@ -38,7 +39,8 @@ pub trait Authenticator: Send + Sync + 'static {
     ///
     /// # Errors
     ///
-    /// [`AccessDenied`]: the client gets an ERROR frame, and is disconnected at once.
+    /// [`AccessDenied`]: the client gets an ERROR frame, and is disconnected at once. An event stream is
+    /// answered with status 401.
     fn authenticate(
         &self,
         login: Login,
@@ -68,7 +70,7 @@ pub struct Login {
     /// The `passcode` header of CONNECT, or the password that came with the login otherwise. Never to be
     /// logged; `Debug` does not show it.
     pub passcode: Option<String>,
-    /// All headers of CONNECT, where a client may put a token for example.
+    /// All headers of CONNECT, where a client may put a token for example. An event stream has none.
     pub headers: Headers,
     /// How the connection came about: headers such as `authorization` and `cookie`, the address of the
     /// peer, the certificates that it has shown, and the principal, if somebody knows that already. Over
@@ -88,6 +90,13 @@ impl Login {
         };
         let (headers, handshake) = (connect.headers.clone(), handshake.clone());
         Self { login, passcode, headers, handshake }
+    }
+
+    /// That of a client that has nothing but its handshake.
+    pub(crate) fn of_handshake(handshake: &Handshake) -> Self {
+        let credentials = handshake.header("authorization").and_then(basic_credentials);
+        let (login, passcode) = credentials.unzip();
+        Self { login, passcode, headers: Headers::default(), handshake: handshake.clone() }
     }
 
     /// Whom the opening handshake has made known: its principal, or the common name of the certificate

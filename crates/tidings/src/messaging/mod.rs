@@ -1,6 +1,7 @@
 //! Spring's programming model for messages: controllers, their arguments and replies, and a handle
 //! that sends from anywhere.
 
+mod authentication;
 mod authenticator;
 mod controller;
 mod dispatcher;
@@ -24,6 +25,7 @@ pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 
+pub(crate) use authentication::{Authentication, NotAuthenticated};
 pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage};
 pub(crate) use session_event::AnySessionListener;

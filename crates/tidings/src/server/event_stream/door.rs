@@ -16,6 +16,7 @@ use crate::clock;
 use crate::endpoint::{CloseInfo, Endpoint, Handshake, PathParams, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
+use crate::messaging::{Authentication, Login, NotAuthenticated};
 use crate::net::Link;
 use crate::server::deployment::Door;
 use crate::server::websocket::{WebSocketDoor, add_headers, forbidden_origin, name_host};
@@ -28,6 +29,8 @@ pub(crate) struct EventStreamDoor {
     hub: Arc<Hub>,
     /// Lets clients in.
     door: WebSocketDoor,
+    /// Says who they are; they are whoever the door says without it.
+    authentication: Option<Arc<Authentication>>,
 }
 
 /// The endpoint of an event stream, which has nothing to do but to end.
@@ -48,11 +51,12 @@ impl EventStreamDoor {
         options: EventSourceOptions,
         ground: &Ground,
         hub: Arc<Hub>,
+        authentication: Option<Arc<Authentication>>,
     ) -> Self {
         let of_endpoint = Arc::clone(&hub);
         let factory = move |_: &Handshake| Subscriber(Arc::clone(&of_endpoint));
         let door = ground.door(options.endpoint.clone(), Admission::default(), factory);
-        Self { path: path.into(), options, hub, door }
+        Self { path: path.into(), options, hub, door, authentication }
     }
 
     /// Whether a path is the one.
@@ -112,6 +116,8 @@ impl EventStreamDoor {
         let admitted = self.door.admit(&mut handshake).await;
         let (added, user_properties) =
             admitted.map_err(|refusal| Box::new(self.door.refuse(parts, *refusal)))?;
+        let authenticated = self.authenticate(&mut handshake).await;
+        authenticated.map_err(|refusal| Box::new(self.door.refuse(parts, *refuse(refusal))))?;
         let body = if request::begins_stream(&parts.method) {
             let (session, stream) = self.subscribe(handshake, &asked).map_err(refuse)?;
             if !user_properties.is_empty() {
@@ -128,6 +134,21 @@ impl EventStreamDoor {
         let content_type = HeaderValue::from_static("text/event-stream; charset=utf-8");
         response.headers_mut().insert(CONTENT_TYPE, content_type);
         Ok(response)
+    }
+
+    /// Asks who the client is, as CONNECT does for STOMP.
+    async fn authenticate(&self, handshake: &mut Handshake) -> Result<(), Problem> {
+        let Some(authentication) = &self.authentication else { return Ok(()) };
+        let answer = authentication.authenticate(Login::of_handshake(handshake)).await;
+        let principal = answer.map_err(|error| {
+            let status = match &error {
+                NotAuthenticated::Denied(_) => StatusCode::UNAUTHORIZED,
+                NotAuthenticated::TookTooLong => StatusCode::SERVICE_UNAVAILABLE,
+            };
+            Problem { status, text: format!("The stream was refused: {error}") }
+        })?;
+        handshake.set_principal(principal);
+        Ok(())
     }
 
     /// Subscribes to all destinations, or to none.

@@ -1,7 +1,5 @@
 //! CONNECT: who the client is, and how its session begins.
 
-use std::future::Future;
-
 use tidings_broker::Owner;
 use tidings_stomp::{Connect, Error};
 
@@ -25,16 +23,11 @@ impl StompSession {
 
     /// Without an authenticator everybody is who they say they are, unless the handshake knows better.
     async fn authenticate(&self, login: Login) -> Result<Option<Principal>, Error> {
-        let Some(authenticator) = &self.shared.authenticator else {
+        let Some(authentication) = &self.shared.authentication else {
             return Ok(login.claimed());
         };
-        let turn = self.shared.authentications.acquire();
-        let authenticated = async {
-            let _turn = turn.await;
-            authenticator.authenticate_boxed(login).await
-        };
-        let answer = in_time(self.shared.authentication_timeout, authenticated).await?;
-        answer.map(Some).map_err(|denied| Error::from(&denied))
+        let answer = authentication.authenticate(login).await;
+        answer.map(Some).map_err(|error| Error::from(&error))
     }
 
     async fn accept(&mut self, session: &Session, connect: &Connect, principal: Option<Principal>) {
@@ -55,13 +48,4 @@ impl StompSession {
         self.connected = true;
         self.shared.tell(SessionEvent::Connected { session: session.clone(), user }).await;
     }
-}
-
-async fn in_time<T>(
-    timeout: std::time::Duration,
-    authenticated: impl Future<Output = T>,
-) -> Result<T, Error> {
-    tokio::time::timeout(timeout, authenticated)
-        .await
-        .map_err(|_| Error::new("login took too long", "Try again later."))
 }

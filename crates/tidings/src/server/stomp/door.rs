@@ -1,5 +1,4 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_stomp::{Error, ServerOptions, Version, encode};
@@ -7,14 +6,13 @@ use tidings_websocket::{CloseCode, CloseReason};
 #[cfg(feature = "tls")]
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
-use tokio::sync::Semaphore;
 
 use super::options::StompOptions;
 use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{AnyAuthenticator, AnySessionListener, Dispatcher, Messenger, SessionEvent};
+use crate::messaging::{AnySessionListener, Authentication, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door};
 
@@ -35,7 +33,7 @@ pub(crate) struct Service {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(crate) application_prefix: Box<str>,
-    pub(crate) authenticator: Option<Box<dyn AnyAuthenticator>>,
+    pub(crate) authentication: Option<Arc<Authentication>>,
     pub(crate) options: StompOptions,
 }
 
@@ -47,19 +45,15 @@ pub(super) struct Shared {
     pub(super) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
-    pub(super) authenticator: Option<Box<dyn AnyAuthenticator>>,
-    pub(super) authentication_timeout: Duration,
+    pub(super) authentication: Option<Arc<Authentication>>,
     pub(super) held_octets_max: usize,
-    /// The turns at the authenticator.
-    pub(super) authentications: Semaphore,
 }
 
 impl StompDoor {
     pub(crate) fn new(ground: &Ground, service: Service) -> Self {
-        let Service { hub, dispatcher, listeners, application_prefix, authenticator, options } =
+        let Service { hub, dispatcher, listeners, application_prefix, authentication, options } =
             service;
         let messenger = Messenger::new(Arc::clone(&hub));
-        let turns = options.authentications_max.clamp(1, Semaphore::MAX_PERMITS);
         let shared = Arc::new(Shared {
             hub: Arc::clone(&hub),
             messenger: messenger.clone(),
@@ -67,10 +61,8 @@ impl StompDoor {
             listeners,
             application_prefix,
             options: Arc::new(options.session_options()),
-            authenticator,
-            authentication_timeout: options.authentication_timeout,
+            authentication,
             held_octets_max: options.held_octets_max,
-            authentications: Semaphore::new(turns),
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let deployment = ground.deployment(EndpointConfig::new(), factory);
