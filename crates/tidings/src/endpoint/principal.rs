@@ -38,6 +38,14 @@ impl Principal {
         self
     }
 
+    /// Its login is over at that moment, unless it is before.
+    pub(crate) fn expiring_by(self, at: Option<Instant>) -> Self {
+        match (at, self.expires_at()) {
+            (Some(at), own) if own.is_none_or(|own| own > at) => self.expiring_at(at),
+            _ => self,
+        }
+    }
+
     /// When the login is over, if ever.
     pub fn expires_at(&self) -> Option<Instant> {
         self.0.expires_at
@@ -63,3 +71,25 @@ pub struct User<P>(
     /// What the application knows of the user.
     pub P,
 );
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::time::Duration;
+
+    #[test]
+    fn of_two_ends_of_a_login_the_earlier_one_holds() {
+        let early = Instant::now();
+        let late = early + Duration::from_secs(1);
+        let check = |own: Option<Instant>, by, expected| {
+            let principal = Principal::new("ann");
+            let principal = own.into_iter().fold(principal, Principal::expiring_at);
+            assert_eq!(principal.expiring_by(by).expires_at(), expected);
+        };
+        check(None, None, None);
+        check(None, Some(early), Some(early));
+        check(Some(early), None, Some(early));
+        check(Some(early), Some(late), Some(early));
+        check(Some(late), Some(early), Some(early));
+    }
+}

@@ -30,14 +30,17 @@ impl Authentication {
         Self { authenticator, timeout, turns }
     }
 
-    /// Says who a client is.
+    /// Says who a client is. The login lasts no longer than that of the handshake.
     pub(crate) async fn authenticate(&self, login: Login) -> Result<Principal, NotAuthenticated> {
+        let expires_at = login.handshake.principal().and_then(Principal::expires_at);
         let authenticated = async {
             let _turn = self.turns.acquire().await;
             self.authenticator.authenticate_boxed(login).await
         };
         let answer = tokio::time::timeout(self.timeout, authenticated).await;
-        answer.map_err(|_| NotAuthenticated::TookTooLong)?.map_err(NotAuthenticated::Denied)
+        let answer = answer.map_err(|_| NotAuthenticated::TookTooLong)?;
+        let principal = answer.map_err(NotAuthenticated::Denied)?;
+        Ok(principal.expiring_by(expires_at))
     }
 }
 

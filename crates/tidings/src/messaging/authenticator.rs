@@ -14,7 +14,8 @@ use crate::endpoint::{Handshake, Principal};
 /// It is asked for every CONNECT of STOMP, whichever door it came through, and for every
 /// [event stream](crate::AppBuilder::event_source). Without one, any login is accepted.
 /// What it answers is the session's [principal](crate::endpoint::Session::principal), named by the
-/// `user-name` header of CONNECTED; when a [login expires](Principal::expiring_at), so does the session.
+/// `user-name` header of CONNECTED; when a [login expires](Principal::expiring_at), so does the session, and so it
+/// does when the login of the handshake expires before.
 ///
 /// It has [so much time](crate::server::StompOptions::authentication_timeout), and
 /// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait. It may

@@ -1,14 +1,16 @@
 //! Who may open a session.
 
 use std::future::pending;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, DOORS, Door, header};
 use crate::support::{WebSocket, serve};
 use tidings::App;
-use tidings::endpoint::Principal;
+use tidings::endpoint::{
+    Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
+};
 use tidings::messaging::{AccessDenied, Login};
-use tidings::server::StompOptions;
+use tidings::server::{SockJsOptions, StompOptions};
 
 async fn only_ann(login: Login) -> Result<Principal, AccessDenied> {
     match (login.login.as_deref(), login.passcode.as_deref()) {
@@ -108,6 +110,39 @@ async fn a_client_id_opens_no_durable_subscription_of_somebody_else() {
     let mut laptop = connect("login:ann\nclient-id:laptop\n").await;
     let receipt = laptop.ask(subscribe).await;
     assert_eq!(header(&receipt, "receipt-id"), Some("s"), "her clients have names of their own");
+}
+
+/// Says who comes, and for how long.
+struct Expiring(Duration);
+
+impl Configurator for Expiring {
+    async fn handshake(
+        &self,
+        _: &Handshake,
+        response: &mut HandshakeResponse,
+    ) -> Result<(), Reject> {
+        let principal = Principal::new("ann").expiring_at(Instant::now() + self.0);
+        response.set_principal(principal);
+        Ok(())
+    }
+}
+
+#[tokio::test]
+async fn a_login_of_the_handshake_ends_the_session_when_it_expires() {
+    for (lasts, connect) in [
+        (Duration::from_millis(200), Some("CONNECT\naccept-version:1.2\nlogin:ann\n\n\0")),
+        (Duration::from_millis(1), None),
+    ] {
+        let endpoint = Some(EndpointConfig::new().configurator(Expiring(lasts)));
+        let options = SockJsOptions { endpoint, ..SockJsOptions::default() };
+        let app = App::builder().stomp_with_options("/stomp", options).authenticator(anybody);
+        let server = serve(app.build().unwrap()).await;
+        let mut socket = WebSocket::connect(server.http, "/stomp", "").await.unwrap();
+        if let Some(connect) = connect {
+            socket.send(connect).await;
+        }
+        assert_eq!(socket.closed().await.reason(), "login has expired");
+    }
 }
 
 #[tokio::test]

@@ -10,7 +10,10 @@ use crate::messaging::{Login, SessionEvent};
 impl StompSession {
     pub(super) async fn connect(&mut self, session: &Session, connect: Connect) {
         // The client was in time. How long the rest takes is up to us.
-        session.vitals().set_expiry(None);
+        match session.principal().and_then(Principal::expires_at) {
+            None => session.vitals().set_expiry(None),
+            Some(at) => session.expire_at(at),
+        }
         let login = Login::new(&connect, session.handshake());
         match self.authenticate(login).await {
             Ok(principal) => self.accept(session, &connect, principal).await,

@@ -11,7 +11,7 @@ use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use crate::endpoint::{
-    CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
+    CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending, Session,
 };
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
@@ -208,9 +208,14 @@ impl StompSession {
 
 impl Endpoint for StompSession {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
-        let timeout = self.shared.options.connect_timeout;
+        let at = Instant::now() + self.shared.options.connect_timeout;
+        let login_ends = session.principal().and_then(Principal::expires_at);
+        if login_ends.is_some_and(|login_ends| login_ends <= at) {
+            // The session ends then, which has been seen to.
+            return Ok(());
+        }
         session.vitals().set_expiry(Some(Expiry {
-            at: Instant::now() + timeout,
+            at,
             farewell: Some(stomp_message(self.server.connect_timeout_error())),
             reason: CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "no CONNECT in time"),
         }));
