@@ -12,7 +12,7 @@ pub(crate) struct Vitals(Mutex<State>);
 struct State {
     /// STOMP's, both ways.
     heart_beat: Option<HeartBeat>,
-    /// SockJS's, from the server only; those of STOMP make them needless.
+    /// SockJS's, from the server only; those that STOMP sends make them needless.
     heartbeat_delay: Option<Duration>,
     /// Boxed, since most sessions have none for long.
     expiry: Option<Box<Expiry>>,
@@ -40,8 +40,10 @@ pub(crate) enum Due {
 impl Vitals {
     pub(crate) fn set_heart_beat(&self, heart_beat: HeartBeat) {
         let mut state = self.lock();
+        if heart_beat.outgoing().is_some() {
+            state.heartbeat_delay = None;
+        }
         state.heart_beat = Some(heart_beat);
-        state.heartbeat_delay = None;
     }
 
     pub(crate) fn set_heartbeat_delay(&self, delay: Duration) {
@@ -106,6 +108,18 @@ mod tests {
         assert_eq!(vitals.next_deadline(start, start), Some(at));
         assert!(matches!(vitals.poll(at, start, start), Due::Expired(_)));
         assert!(matches!(vitals.poll(at, start, start), Due::Nothing), "it expires once");
+    }
+
+    #[test]
+    fn heart_beats_of_the_client_alone_leave_sockjs_heartbeats() {
+        let (vitals, start) = (Vitals::default(), Instant::now());
+        let (second, none) = (Duration::from_secs(1), Duration::ZERO);
+        vitals.set_heartbeat_delay(second * 25);
+        let negotiated = HeartBeat::negotiate((second, second), (second, none));
+        vitals.set_heart_beat(negotiated.unwrap());
+        let later = start + second * 25;
+        assert!(matches!(vitals.poll(later, start, later), Due::SendHeartbeat));
+        assert!(matches!(vitals.poll(later, later, start), Due::PeerSilent));
     }
 
     #[test]

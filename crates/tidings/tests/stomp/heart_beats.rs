@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, DOORS, Door, header};
-use crate::support::{Raw, serve};
-use tidings::server::StompOptions;
+use crate::support::{Raw, Running, http, serve};
+use tidings::server::{SockJsOptions, StompOptions};
 use tidings::{App, controller};
 use tokio::sync::Notify;
 
@@ -67,6 +67,44 @@ async fn heart_beats_come_by_every_door() {
     sockjs.send(r#"["CONNECT\naccept-version:1.2\nheart-beat:0,20\n\n\u0000"]"#).await;
     assert!(sockjs.text().await.starts_with(r#"a["CONNECTED\n"#));
     assert_eq!(sockjs.text().await, r#"a["\n"]"#);
+}
+
+/// The body of the answer to a request of a SockJS session.
+async fn request(server: &Running, transport: &str, body: &str) -> String {
+    let head = format!("POST /stomp/000/beats/{transport} HTTP/1.0\r\nHost: {}\r\n", server.http);
+    let length = body.len();
+    let answer = http(server.http, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await;
+    answer.split_once("\r\n\r\n").map_or(answer.clone(), |(_, body)| body.to_owned())
+}
+
+#[tokio::test]
+async fn over_sockjs_somebody_sends_something_from_time_to_time() {
+    let delay = Duration::from_millis(10);
+    let sockjs = SockJsOptions { heartbeat_delay: delay, ..SockJsOptions::default() };
+    // Who promises beats and wants none still needs those of SockJS, for the proxies on the way.
+    for (heart_beat, options, expected) in [
+        ("10000,0", StompOptions::default(), "h"),
+        ("0,20", fast(), r#"a["\n"]"#),
+        ("0,0", fast(), "h"),
+    ] {
+        let app = App::builder().stomp_with_options("/stomp", sockjs.clone());
+        let server = serve(app.stomp_options(options).build().unwrap()).await;
+        let connect =
+            format!(r#"["CONNECT\naccept-version:1.2\nheart-beat:{heart_beat}\n\n\u0000"]"#);
+        let mut socket = server.websocket("/stomp/000/beats/websocket").await;
+        socket.send(connect.clone()).await;
+        while !socket.text().await.contains("CONNECTED") {}
+        for _ in 0..2 {
+            assert_eq!(socket.text().await, expected, "{heart_beat}, websocket");
+        }
+        assert_eq!(request(&server, "xhr", "").await, "o\n");
+        request(&server, "xhr_send", &connect).await;
+        while !request(&server, "xhr", "").await.contains("CONNECTED") {}
+        for _ in 0..2 {
+            let beat = request(&server, "xhr", "").await;
+            assert_eq!(beat, format!("{expected}\n"), "{heart_beat}, xhr");
+        }
+    }
 }
 
 #[tokio::test]

@@ -45,8 +45,10 @@ impl StompSession {
             session.set_principal(principal);
         }
         if let Some(heart_beat) = self.server.heart_beat() {
+            if heart_beat.outgoing().is_some() {
+                session.link().stop_heartbeats();
+            }
             session.vitals().set_heart_beat(heart_beat);
-            session.link().stop_heartbeats();
         }
         self.connected = true;
         self.shared.tell(SessionEvent::Connected { session: session.clone(), user }).await;
