@@ -24,7 +24,8 @@ pub struct Limits {
     /// The longest body, in octets. Default: 16 MiB.
     pub body_octets_max: usize,
 
-    /// The longest frame before the session is open, in octets over all its parts. Default: 8 KiB.
+    /// The longest frame before the session is open, in octets over all its parts, and how much may wait
+    /// behind CONNECT while that is decided on. Default: 8 KiB.
     pub before_login_octets_max: usize,
 
     /// The most subscriptions that a session may have at a time. Default: 1024.

@@ -132,6 +132,14 @@ impl Server {
         frame
     }
 
+    /// What [`Event::Connect`] is to be [refused](Self::refuse) with if the answer takes time: too much waits
+    /// behind it. See [`before_login_octets_max`](crate::Limits::before_login_octets_max).
+    pub fn too_much_before_login(&self) -> Option<Error> {
+        let max = self.options.limits.before_login_octets_max;
+        (self.decoder.pending_octets() > max)
+            .then(|| ProtocolError::TooMuchBeforeLogin { max }.into())
+    }
+
     /// Answers [`Event::Connect`] with CONNECTED, which opens the session.
     ///
     /// `session_id` becomes the `session` header, so it must not be something that proves who the

@@ -123,6 +123,19 @@ fn while_connect_is_decided_on_everything_waits() {
 }
 
 #[test]
+fn a_client_that_waits_for_its_login_may_have_sent_so_much() {
+    let limits = Limits { before_login_octets_max: 100, ..Limits::default() };
+    for (further, is_too_much) in [(100, false), (101, true)] {
+        let mut server = server_with(limits);
+        let input = format!("{}{}", FRAMES[0], "\n".repeat(further));
+        assert!(matches!(event(&mut server, &input), Event::Connect(_)));
+        let error = server.too_much_before_login();
+        let message = error.map(|error| error.message);
+        assert_eq!(message.is_some(), is_too_much, "{message:?}");
+    }
+}
+
+#[test]
 fn every_command_has_its_effect_in_an_open_session() {
     for (command, frame) in Command::ALL.into_iter().zip(FRAMES) {
         assert!(frame.starts_with(command.as_str()));

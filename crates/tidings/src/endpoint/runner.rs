@@ -354,12 +354,17 @@ impl<S: Source> Driver<S> {
 
     /// Tells the source how messages are wanted now.
     fn change_delivery(&mut self, session: &Session) {
+        let octets_max = session.link().message_octets_max();
+        let of_stranger = session.stranger_octets_max().map(|max| max.min(octets_max));
         for kind in [MessageKind::Text, MessageKind::Binary] {
             let delivery = session.delivery(kind, &self.receptions());
-            let octets_max = session.link().message_octets_max();
-            let reception = delivery.reception().unwrap_or(Reception::Whole { octets_max });
+            let reception = match of_stranger {
+                Some(octets_max) => Reception::Whole { octets_max },
+                None => delivery.reception().unwrap_or(Reception::Whole { octets_max }),
+            };
             self.source.set_reception(kind, reception);
         }
+        self.source.set_stranger_octets_max(of_stranger);
     }
 
     /// Runs a handler that was added to the session.

@@ -1,3 +1,4 @@
+use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
@@ -26,6 +27,8 @@ pub(crate) struct Seldom {
 pub(super) struct Receiving {
     text_octets_max: Option<usize>,
     binary_octets_max: Option<usize>,
+    /// Of one message of any kind, while it is not known who the peer is.
+    stranger_octets_max: Option<NonZeroU32>,
     pub(super) handlers: Handlers,
     /// Whether the session has ended.
     pub(super) is_over: bool,
@@ -75,6 +78,18 @@ impl Seldom {
             MessageKind::Text => receiving.text_octets_max = Some(octets_max),
             MessageKind::Binary => receiving.binary_octets_max = Some(octets_max),
         });
+    }
+
+    pub(super) fn stranger_octets_max(&self) -> Option<usize> {
+        let octets_max = self.lock().stranger_octets_max?;
+        usize::try_from(octets_max.get()).ok()
+    }
+
+    pub(super) fn set_stranger_octets_max(&self, octets_max: Option<usize>) {
+        let counted = |octets_max| u32::try_from(octets_max).unwrap_or(u32::MAX).max(1);
+        let octets_max = octets_max.map(counted).and_then(NonZeroU32::new);
+        self.lock().stranger_octets_max = octets_max;
+        self.changed.store(true, Ordering::Release);
     }
 
     /// Changes how messages are received, from the next ones on.

@@ -198,6 +198,16 @@ impl Session {
         self.seldom().set_octets_max(MessageKind::Binary, octets_max);
     }
 
+    /// Limits what a peer can make its door hold that is not known yet: octets of a message, whatever else
+    /// says how long messages may be. `None` once it is known.
+    pub(crate) fn set_stranger_octets_max(&self, octets_max: Option<usize>) {
+        self.seldom().set_stranger_octets_max(octets_max);
+    }
+
+    pub(super) fn stranger_octets_max(&self) -> Option<usize> {
+        self.existing_seldom()?.stranger_octets_max()
+    }
+
     fn octets_max(&self, kind: MessageKind) -> usize {
         let own = self.existing_seldom().and_then(|seldom| seldom.octets_max(kind));
         own.or(self.config().octets_max(kind)).unwrap_or_else(|| self.0.link.message_octets_max())

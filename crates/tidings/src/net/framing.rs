@@ -102,3 +102,10 @@ pub(crate) fn application_reason(code: u16, reason: &str) -> CloseReason {
     let code = CloseCode::new(code).unwrap_or(CloseCode::NORMAL_CLOSURE);
     CloseReason::truncated(code, reason)
 }
+
+/// How long a SockJS array of one message may be, if the message may have so many octets: in JSON each of
+/// them takes up to six.
+pub(crate) fn sockjs_octets_max(message_octets_max: usize) -> usize {
+    let around = r#"[""]"#.len();
+    message_octets_max.saturating_mul(r"\u0000".len()).saturating_add(around)
+}

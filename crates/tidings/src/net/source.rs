@@ -18,6 +18,13 @@ pub(crate) trait Source: Send {
         let _ = (kind, reception);
     }
 
+    /// Says how many octets a message may have while it is not known who the peer is; `None` once it is. For
+    /// doors at which several messages come as one piece, which
+    /// [`set_reception`](Self::set_reception) says nothing about.
+    fn set_stranger_octets_max(&mut self, octets_max: Option<usize>) {
+        let _ = octets_max;
+    }
+
     /// The next message, if it is here and is the next thing to happen: what happens most of the time, and
     /// so made to cost little. If it is `None`, [`poll_next`](Self::poll_next) tells what is next.
     #[inline]

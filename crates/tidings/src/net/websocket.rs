@@ -16,7 +16,7 @@ use super::input::Input;
 use super::moment::Moment;
 use super::outbox::{Driven, Phase, Reading};
 use super::source::{Alarm, Incoming, Source, close_deadline, linger};
-use super::{Framing, Outbox, Stream, turn};
+use super::{Framing, Outbox, Stream, sockjs_octets_max, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
 
@@ -392,6 +392,16 @@ impl Source for WebSocketSource {
         // In SockJS, a message of the application is an element of an array.
         if self.framing == Framing::WebSocket {
             self.connection.set_reception(kind, reception);
+        }
+    }
+
+    fn set_stranger_octets_max(&mut self, octets_max: Option<usize>) {
+        if self.framing == Framing::SockJs {
+            let usual = self.outbox.terms().limits.message_octets_max;
+            let octets_max = octets_max.map_or(usual, |max| usual.min(sockjs_octets_max(max)));
+            for kind in [MessageKind::Text, MessageKind::Binary] {
+                self.connection.set_reception(kind, Reception::Whole { octets_max });
+            }
         }
     }
 

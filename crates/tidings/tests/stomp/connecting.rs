@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use crate::client::{Client, DOORS, Door, header, in_every_version};
-use crate::support::{Raw, serve};
+use crate::support::{Raw, http, serve};
 use tidings::App;
+use tidings::endpoint::CloseCode;
 use tidings::server::StompOptions;
 
 fn app() -> App {
@@ -124,11 +125,48 @@ async fn a_client_has_so_much_time_and_room_for_connect() {
         client.ends().await;
     }
     let server = serve(app()).await;
-    for door in DOORS {
-        let mut client = Client::open(&server, door).await;
-        let error = client.ask(format!("CONNECT\nx:{}\n\n\0", "a".repeat(9000))).await;
-        assert_eq!(header(&error, "message"), Some("frame is too long before login"));
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let error = client.ask(format!("CONNECT\nx:{}\n\n\0", "a".repeat(9000))).await;
+    assert_eq!(header(&error, "message"), Some("frame is too long before login"));
+    client.ends().await;
+}
+
+/// A SockJS array of one message.
+fn array(message: &str) -> String {
+    format!("[\"{}\"]", message.replace('\n', "\\n").replace('\0', "\\u0000"))
+}
+
+#[tokio::test]
+async fn before_login_no_door_takes_long_messages() {
+    let server = serve(app()).await;
+    let connect = "CONNECT\naccept-version:1.2\n\n\0";
+    let long = format!("SEND\ndestination:/topic/a\nreceipt:r\n\n{}\0", "a".repeat(100_000));
+    for (path, framed) in [
+        ("/stomp", str::to_owned as fn(&str) -> String),
+        ("/stomp/websocket", str::to_owned),
+        ("/stomp/000/long/websocket", array),
+    ] {
+        let mut socket = server.websocket(path).await;
+        socket.send(framed(&long)).await;
+        assert_eq!(socket.closed().await.code(), CloseCode::MESSAGE_TOO_BIG, "{path}");
+        let mut socket = server.websocket(path).await;
+        socket.send(framed(connect)).await;
+        while !socket.text().await.contains("CONNECTED") {}
+        socket.send(framed(&long)).await;
+        assert!(socket.text().await.contains("receipt-id:r"), "{path}");
     }
+    let request = async |transport: &str, body: &str| {
+        let length = body.len();
+        let head = format!("POST /stomp/000/long/{transport} HTTP/1.0\r\nHost: x\r\n");
+        http(server.http, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await
+    };
+    assert!(request("xhr_send", &array(&long)).await.starts_with("HTTP/1.0 413"));
+    assert!(request("xhr", "").await.ends_with("o\n"));
+    assert!(request("xhr_send", &array(&long)).await.starts_with("HTTP/1.0 413"));
+    assert!(request("xhr_send", &array(connect)).await.starts_with("HTTP/1.0 204"));
+    assert!(request("xhr", "").await.contains("CONNECTED"));
+    assert!(request("xhr_send", &array(&long)).await.starts_with("HTTP/1.0 204"));
+    assert!(request("xhr", "").await.contains("receipt-id:r"));
 }
 
 #[tokio::test]

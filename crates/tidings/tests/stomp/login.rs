@@ -112,6 +112,16 @@ async fn a_client_id_opens_no_durable_subscription_of_somebody_else() {
     assert_eq!(header(&receipt, "receipt-id"), Some("s"), "her clients have names of their own");
 }
 
+#[tokio::test]
+async fn whoever_is_not_logged_in_yet_does_not_make_the_server_hold_much() {
+    let server = serve(app()).await;
+    let mut client = Client::open(&server, Door::Tcp).await;
+    let connect = "CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0";
+    let error = client.ask(format!("{connect}{}", "\n".repeat(9000))).await;
+    assert_eq!(header(&error, "message"), Some("too much sent before login"));
+    client.ends().await;
+}
+
 /// Says who comes, and for how long.
 struct Expiring(Duration);
 

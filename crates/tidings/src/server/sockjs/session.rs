@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -13,9 +14,9 @@ use super::binding::Owner;
 use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
-use crate::net::application_reason;
 use crate::net::{
     Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms, TurnGuard,
+    application_reason, sockjs_octets_max,
 };
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
@@ -49,6 +50,8 @@ pub(crate) struct HttpSession {
     owner: Owner,
     /// Of a message that a request brings.
     octets_max: usize,
+    /// Of a request that brings messages, at the moment.
+    body_octets_max: AtomicUsize,
     terms: Arc<Terms>,
     /// Somebody may push or deliver again.
     room: Notify,
@@ -110,8 +113,9 @@ impl HttpSession {
             last_sent: now,
         };
         let octets_max = options.body_octets_max;
+        let body_octets_max = AtomicUsize::new(octets_max);
         let (state, room) = (Mutex::new(state), Notify::new());
-        Arc::new(Self { state, owner, octets_max, terms, room })
+        Arc::new(Self { state, owner, octets_max, body_octets_max, terms, room })
     }
 
     /// How long a client may read nothing of what there is for it; `None` for ever.
@@ -127,6 +131,11 @@ impl HttpSession {
     /// How long a message may be that the client sends.
     pub(crate) fn octets_max(&self) -> usize {
         self.octets_max
+    }
+
+    /// How long a request may be that brings messages.
+    pub(super) fn body_octets_max(&self) -> usize {
+        self.body_octets_max.load(Ordering::Relaxed)
     }
 
     /// Of the latest receive request.
@@ -432,6 +441,12 @@ impl HttpSource {
 }
 
 impl Source for HttpSource {
+    fn set_stranger_octets_max(&mut self, octets_max: Option<usize>) {
+        let usual = self.session.octets_max;
+        let octets_max = octets_max.map_or(usual, |max| usual.min(sockjs_octets_max(max)));
+        self.session.body_octets_max.store(octets_max, Ordering::Relaxed);
+    }
+
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         self.poll_deadlines(cx);
         let mut state = self.session.lock();

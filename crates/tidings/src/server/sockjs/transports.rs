@@ -43,6 +43,9 @@ const BODY_READ_TIMEOUT: Duration = Duration::from_secs(20);
 /// told that there is another: a client that reconnects at once must not be refused.
 const RECONNECT_GRACE: Duration = Duration::from_millis(100);
 
+/// Octets of a body that is read for a session that there is not: 8 KiB.
+const UNKNOWN_SESSION_OCTETS_MAX: usize = 8 * 1024;
+
 impl SockJsService {
     /// Opens or continues a session, whose frames are the body of the response. The error is any other one.
     pub(super) async fn receive(
@@ -141,7 +144,14 @@ impl SockJsService {
         B::Data: Buf + Send,
         B::Error: Into<BoxError>,
     {
-        let body = match read_body(body, self.options.body_octets_max).await {
+        let owner = Owner::of_request(parts, self.options.session_binding);
+        let session = self.sessions.find(session_id);
+        let session = session.filter(|session| session.belongs_to(&owner));
+        let octets_max = match &session {
+            Some(session) => session.body_octets_max(),
+            None => self.options.body_octets_max.min(UNKNOWN_SESSION_OCTETS_MAX),
+        };
+        let body = match read_body(body, octets_max).await {
             Ok(body) => body,
             Err(refusal) => return refusal,
         };
@@ -150,11 +160,7 @@ impl SockJsService {
             Ok(messages) => messages,
             Err(error) => return refusal::send_body(&error).map(Body::from),
         };
-        let owner = Owner::of_request(parts, self.options.session_binding);
-        let session = self.sessions.find(session_id);
-        let Some(session) = session.filter(|session| session.belongs_to(&owner)) else {
-            return refusal::not_found().map(Body::from);
-        };
+        let Some(session) = session else { return refusal::not_found().map(Body::from) };
         session.deliver(messages).await;
         plain(send.status, send.answer)
     }

@@ -29,6 +29,9 @@ impl StompSession {
         let Some(authentication) = &self.shared.authentication else {
             return Ok(login.claimed());
         };
+        if let Some(error) = self.server.too_much_before_login() {
+            return Err(error);
+        }
         let answer = authentication.authenticate(login).await;
         answer.map(Some).map_err(|error| Error::from(&error))
     }
@@ -50,6 +53,7 @@ impl StompSession {
             }
             session.vitals().set_heart_beat(heart_beat);
         }
+        session.set_stranger_octets_max(None);
         self.connected = true;
         self.shared.tell(SessionEvent::Connected { session: session.clone(), user }).await;
     }

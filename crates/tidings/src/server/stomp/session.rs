@@ -11,7 +11,8 @@ use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use crate::endpoint::{
-    CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending, Session,
+    CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending,
+    Session,
 };
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
@@ -208,6 +209,8 @@ impl StompSession {
 
 impl Endpoint for StompSession {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
+        let octets_max = self.shared.options.limits.before_login_octets_max;
+        session.set_stranger_octets_max(Some(octets_max));
         let at = Instant::now() + self.shared.options.connect_timeout;
         let login_ends = session.principal().and_then(Principal::expires_at);
         if login_ends.is_some_and(|login_ends| login_ends <= at) {
