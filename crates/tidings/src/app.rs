@@ -22,7 +22,7 @@ use crate::routes::{Matched, Routes};
 use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
-use crate::server::{AllowedOrigins, Body, Caller, plain};
+use crate::server::{AllowedOrigins, Body, Caller, KnownHosts, plain};
 
 /// A messaging application: its endpoints, its SockJS services, its STOMP broker and handlers.
 ///
@@ -94,7 +94,13 @@ impl App {
         B::Error: Into<BoxError>,
     {
         let origins = &self.0.origins;
-        match self.route(request.uri().path()) {
+        let route = self.route(request.uri().path());
+        if route.is_some()
+            && let Some(refusal) = KnownHosts::refusal(&request)
+        {
+            return Ok(refusal);
+        }
+        match route {
             None => Err(request),
             Some(Route::Endpoint(Matched::InvalidPathParam)) => {
                 let text = "A path parameter is not UTF-8.\n";

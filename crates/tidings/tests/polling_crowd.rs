@@ -87,7 +87,7 @@ async fn ask_for_all(
                 for session in (first..SESSIONS).step_by(CONNECTIONS) {
                     let length = body.len();
                     let request = format!(
-                        "POST /square/000/s{session}/{what} HTTP/1.1\r\nHost: here\r\n\
+                        "POST /square/000/s{session}/{what} HTTP/1.1\r\nHost: localhost\r\n\
                          Content-Length: {length}\r\n\r\n{body}"
                     );
                     stream.write_all(request.as_bytes()).await.unwrap();

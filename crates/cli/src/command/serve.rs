@@ -10,7 +10,7 @@ use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
 use clap::Args;
-use tidings::server::{Server, raise_open_file_limit};
+use tidings::server::{Server, ServerOptions, raise_open_file_limit};
 use tidings::store::RedbStore;
 use tidings::{App, Recovery};
 use tokio::signal::unix::{SignalKind, signal};
@@ -32,6 +32,10 @@ pub(crate) struct Arguments {
     /// Address for STOMP over TCP, or `off`.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
     stomp_listen: StompListen,
+    /// Let clients call a server on loopback by this name too, such as that of a proxy in front; may be
+    /// repeated.
+    #[arg(long, value_name = "NAME")]
+    allow_host: Vec<String>,
     #[command(flatten)]
     tls: TlsSettings,
     #[command(flatten)]
@@ -172,7 +176,8 @@ fn control_socket(arguments: &Arguments) -> Result<Option<ControlSocket>, String
 }
 
 async fn listen(arguments: &Arguments, app: App) -> Result<Server, Box<dyn Error>> {
-    let http = Server::new(app).listen(arguments.listen).await;
+    let options = ServerOptions { hosts: arguments.allow_host.clone(), ..ServerOptions::default() };
+    let http = Server::new(app).options(options).listen(arguments.listen).await;
     let server = http.map_err(|error| Taken::new(arguments.listen, "--listen", error))?;
     let server = match arguments.stomp_listen {
         StompListen::Off => server,

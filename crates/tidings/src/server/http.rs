@@ -2,6 +2,7 @@
 
 use std::convert::Infallible;
 use std::io;
+use std::net::SocketAddr;
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -19,7 +20,7 @@ use super::handover::{Handover, MaybeSocket};
 use super::options::ServerOptions;
 use super::patient_stream::PatientStream;
 use super::per_addr::Counted;
-use super::{Body, ClientCertificates, LocalAddr, RemoteAddr, Secure};
+use super::{Body, ClientCertificates, KnownHosts, LocalAddr, RemoteAddr, Secure};
 use crate::App;
 
 /// What begins a connection of HTTP/2 that was not agreed on before: RFC 9113, section 3.4. No method of
@@ -35,16 +36,19 @@ pub(super) struct HttpService<F> {
     pub(super) fallback: F,
     pub(super) options: Arc<ServerOptions>,
     pub(super) stop: CancellationToken,
+    /// Of the listener, where not every name will do.
+    pub(super) known_hosts: Option<KnownHosts>,
 }
 
 impl<F: Clone> Clone for HttpService<F> {
     fn clone(&self) -> Self {
-        let Self { app, fallback, options, stop } = self;
+        let Self { app, fallback, options, stop, known_hosts } = self;
         Self {
             app: app.clone(),
             fallback: fallback.clone(),
             options: Arc::clone(options),
             stop: stop.clone(),
+            known_hosts: known_hosts.clone(),
         }
     }
 }
@@ -81,6 +85,14 @@ impl Caller {
 pub(super) enum Version {
     Http1,
     Http2,
+}
+
+impl<F> HttpService<F> {
+    /// As it is for connections to a listener.
+    pub(super) fn at(self, addr: io::Result<SocketAddr>) -> Self {
+        let known_hosts = KnownHosts::at(addr, &self.options.hosts);
+        Self { known_hosts, ..self }
+    }
 }
 
 impl<F> HttpService<F>
@@ -156,6 +168,9 @@ where
         handover: Option<Handover>,
     ) -> Result<Response<Body>, Infallible> {
         caller.tell(request.extensions_mut());
+        if let Some(known_hosts) = &self.known_hosts {
+            request.extensions_mut().insert(known_hosts.clone());
+        }
         if let Some(handover) = handover {
             request.extensions_mut().insert(handover);
         }

@@ -228,6 +228,7 @@ where
             fallback,
             options: Arc::clone(&options),
             stop: stop.clone(),
+            known_hosts: None,
         };
         for listener in listeners {
             spawn_listener(listener, &acceptor, &http);
@@ -273,6 +274,7 @@ where
     let (acceptor, http, tasks) = (acceptor.clone(), http.clone(), acceptor.tasks.clone());
     match listener {
         Listener::Http(listener) => {
+            let http = http.at(listener.local_addr());
             tasks
                 .spawn(acceptor.accept_tcp(listener, move |stream, caller| {
                     http.clone().serve(stream, caller)
@@ -280,6 +282,7 @@ where
         }
         #[cfg(feature = "tls")]
         Listener::Tls(listener) => {
+            let http = http.at(listener.local_addr());
             tasks.spawn(listener.accept(acceptor, http));
         }
         #[cfg(unix)]

@@ -37,6 +37,12 @@ pub struct ServerOptions {
     /// as soon as they are accepted. Default: `None`, any number, since many users may share an address.
     pub connections_per_addr_max: Option<usize>,
 
+    /// Further names by which clients may call a server that listens on a loopback address, in `Host`, without
+    /// a port: that of a proxy in front, for example. `localhost` and addresses always will do; by any
+    /// other name the doors of the application answer with status 421, because whoever owns a name can have it mean
+    /// this machine, and their page would be of the same origin. Default: none.
+    pub hosts: Vec<String>,
+
     /// How long [`Server::run_until`](super::Server::run_until) waits for open sessions to end.
     /// Default: 3 s.
     pub shutdown_timeout: Duration,
@@ -51,6 +57,7 @@ impl Default for ServerOptions {
             send_timeout: Duration::from_secs(20),
             http2_streams_max: 100,
             connections_per_addr_max: None,
+            hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(3),
         }
     }

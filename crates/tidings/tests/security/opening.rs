@@ -2,11 +2,12 @@
 
 use std::collections::HashSet;
 
+use tidings::App;
 use tidings::endpoint::{CloseCode, CloseReason, ConnectionOptions};
 use tidings_websocket::Opcode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
-use crate::support::{PATIENCE, Raw, WebSocket, http};
+use crate::support::{PATIENCE, Raw, WebSocket, http, serve};
 use crate::{UPGRADE, handshake, masked, served};
 
 #[tokio::test]
@@ -80,6 +81,39 @@ async fn row_05_any_octet_in_any_header_is_answered() {
     }
     bystander.send("well?").await;
     assert_eq!(bystander.text().await, "well?");
+}
+
+#[tokio::test]
+async fn row_09_a_name_that_was_made_to_mean_this_machine_is_not_its_own() {
+    let app = App::builder().stomp("/stomp").event_source("/events").build().unwrap();
+    let server = serve(app).await;
+    let port = server.http.port();
+    for request in [
+        "GET /stomp",
+        "GET /stomp/info",
+        "GET /stomp/websocket",
+        "POST /stomp/000/s/xhr",
+        "POST /stomp/000/s/xhr_send",
+        "GET /events?destination=/topic/a",
+    ] {
+        for (host, is_known) in [
+            ("evil.example", false),
+            ("localhost.evil.example", false),
+            ("localhost", true),
+            ("127.0.0.1", true),
+        ] {
+            let mut raw = Raw::connect(server.http).await;
+            let host = format!("{host}:{port}");
+            let head = format!("{request} HTTP/1.1\r\nHost: {host}\r\nOrigin: http://{host}\r\n");
+            raw.write(format!("{head}Content-Length: 0\r\n\r\n")).await;
+            let status = raw.read_until("\r\n").await;
+            assert_eq!(
+                !status.starts_with("HTTP/1.1 421 "),
+                is_known,
+                "{request}, {host}: {status}"
+            );
+        }
+    }
 }
 
 #[tokio::test]

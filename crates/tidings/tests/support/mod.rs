@@ -12,7 +12,7 @@ use std::time::Duration;
 use http::{Method, Version};
 use tidings::App;
 use tidings::endpoint::{Endpoint, ServerEndpoint};
-use tidings::server::Server;
+use tidings::server::{Server, ServerOptions};
 use tidings_websocket::handshake::server;
 use tidings_websocket::{CloseReason, Connection, Encoder, Event, Limits, MaskingKey, Message};
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
@@ -33,7 +33,9 @@ pub struct Running {
 }
 
 pub async fn serve(app: App) -> Running {
-    let server = Server::new(app);
+    // What tests write into `Host`.
+    let hosts = ["here", "x"].map(str::to_owned).into();
+    let server = Server::new(app).options(ServerOptions { hosts, ..ServerOptions::default() });
     let server = server.listen("127.0.0.1:0").await.unwrap();
     let server = server.stomp_listen("127.0.0.1:0").await.unwrap();
     let (http, stomp) = (server.http_addrs()[0], server.stomp_addrs()[0]);

@@ -19,7 +19,7 @@ export async function explain(transport, seen, tally, url) {
   }
   if (seen.echoed > 0 || seen.sent > 0) return lost(seen);
   const status = failure?.status ?? tally?.last_error;
-  if (status === 403) {
+  if (status === 403 || status === 421) {
     const said = failure?.text ? ` It says: ${failure.text}` : '';
     return verdict('origin', `The server takes this page for one of another origin, which the same-origin policy (CORS) does not let in: a proxy has to pass the Host on.${said}`);
   }

@@ -358,7 +358,7 @@ async fn the_tally_is_what_the_socket_sent_and_received() {
 
     let stream = TcpStream::connect(address).await.unwrap();
     let mut wire = Wire { stream, sent: 0, received: 0 };
-    let head = "Host: here\r\nUser-Agent: a test\r\nAccept: */*\r\n";
+    let head = "Host: localhost\r\nUser-Agent: a test\r\nAccept: */*\r\n";
     let exchanges = [
         ("GET", "poll?t=1", "", "\r\n\r\n"),
         ("POST", "messages", "a message", "\r\n\r\n"),
@@ -415,7 +415,7 @@ async fn the_handshake_of_a_websocket_is_counted() {
     let stream = TcpStream::connect(address).await.unwrap();
     let mut wire = Wire { stream, sent: 0, received: 0 };
     wire.send(&format!(
-        "GET {}/websocket HTTP/1.1\r\nHost: here\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
+        "GET {}/websocket HTTP/1.1\r\nHost: localhost\r\nConnection: Upgrade\r\nUpgrade: websocket\r\n\
          Sec-WebSocket-Version: 13\r\nSec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==\r\n\r\n",
         visitor.row
     ))

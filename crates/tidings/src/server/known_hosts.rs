@@ -1,0 +1,98 @@
+//! How a server on loopback may be called.
+
+use std::io;
+use std::net::{IpAddr, SocketAddr};
+use std::sync::Arc;
+
+use http::header::HOST;
+use http::uri::Authority;
+use http::{Request, Response, StatusCode};
+
+use super::{Body, plain};
+
+/// The names by which a server that listens on loopback is called. Anybody can have a name of their own mean
+/// this machine ("DNS rebinding"): a page of that name would be of the same origin as the server.
+#[derive(Clone, Debug)]
+pub(crate) struct KnownHosts(Arc<[String]>);
+
+impl KnownHosts {
+    /// Those of a listener at `addr`; none if it is not for this machine alone. `further` are names beside
+    /// those that always mean this machine.
+    pub(super) fn at(addr: io::Result<SocketAddr>, further: &[String]) -> Option<Self> {
+        let is_local = addr.is_ok_and(|addr| addr.ip().is_loopback());
+        is_local.then(|| Self(further.into()))
+    }
+
+    /// The answer to a request that is meant for another host; none to any other.
+    pub(crate) fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
+        let known = request.extensions().get::<Self>()?;
+        let host = match request.headers().get(HOST) {
+            Some(host) => host.to_str().ok().and_then(|host| host.parse().ok()),
+            None => match request.uri().authority() {
+                Some(authority) => Some(authority.clone()),
+                // No browser leaves it out.
+                None => return None,
+            },
+        };
+        if host.is_some_and(|host: Authority| known.has(host.host())) {
+            return None;
+        }
+        let text = "This server is for programs of its own machine and is not known by this Host; \
+                    name it in ServerOptions::hosts, or with --allow-host.\n";
+        tracing::info!(host = ?request.headers().get(HOST), "request for an unknown host");
+        Some(plain(StatusCode::MISDIRECTED_REQUEST, text))
+    }
+
+    fn has(&self, host: &str) -> bool {
+        let host = host.strip_suffix('.').unwrap_or(host);
+        // An address means what it says, and only names can be made to mean another one.
+        let is_address = host.trim_matches(['[', ']']).parse::<IpAddr>().is_ok();
+        let is = |name: &str| host.eq_ignore_ascii_case(name);
+        is_address || is("localhost") || self.0.iter().any(|name| is(name))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn at(addr: &str) -> Option<KnownHosts> {
+        KnownHosts::at(Ok(addr.parse().unwrap()), &["tidings.example".to_owned()])
+    }
+
+    #[test]
+    fn only_names_of_this_machine_are_known_on_loopback() {
+        for addr in ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80"] {
+            let known = at(addr).unwrap();
+            let check = |host: Option<&str>, is_known| {
+                let mut request = Request::new(());
+                request.extensions_mut().insert(known.clone());
+                if let Some(host) = host {
+                    request.headers_mut().insert(HOST, host.parse().unwrap());
+                }
+                assert_eq!(KnownHosts::refusal(&request).is_none(), is_known, "{host:?}");
+            };
+            for host in
+                ["localhost", "LOCALHOST:8080", "localhost.", "127.0.0.1:8080", "[::1]:80", "[::1]"]
+            {
+                check(Some(host), true);
+            }
+            check(Some("Tidings.Example:8080"), true);
+            check(None, true);
+            for host in ["evil.example", "evil.example:8080", "localhost.evil.example", "", "a b"] {
+                check(Some(host), false);
+            }
+            check(Some("127.0.0.1.evil.example"), false);
+        }
+        assert!(at("0.0.0.0:80").is_none() && at("192.0.2.1:80").is_none());
+    }
+
+    #[test]
+    fn over_http_2_the_host_is_in_the_uri() {
+        for (uri, is_known) in [("http://localhost:80/", true), ("http://evil.example/", false)] {
+            let mut request = Request::get(uri).body(()).unwrap();
+            request.extensions_mut().insert(at("127.0.0.1:80").unwrap());
+            assert_eq!(KnownHosts::refusal(&request).is_none(), is_known, "{uri}");
+        }
+    }
+}
