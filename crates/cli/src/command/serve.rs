@@ -1,21 +1,23 @@
+mod announcement;
 mod destinations;
 mod stomp;
 mod tls;
 
 use std::error::Error;
 use std::fmt;
-use std::io::{self, IsTerminal, Write, stdout};
+use std::io;
 use std::net::SocketAddr;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
+use tidings::App;
 use tidings::server::{Server, ServerOptions, raise_open_file_limit};
 use tidings::store::RedbStore;
-use tidings::{App, Recovery};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
+use self::announcement::Announcement;
 use self::destinations::DestinationSettings;
 use self::stomp::StompSettings;
 use self::tls::TlsSettings;
@@ -26,12 +28,13 @@ use crate::{demo, site};
 #[derive(Args, Clone, Debug)]
 #[group(id = "serve")]
 pub(crate) struct Arguments {
-    /// Address for HTTP: WebSocket, SockJS, STOMP over both, and the site. Port 0 takes a free one.
-    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080", value_parser = address)]
-    listen: SocketAddr,
-    /// Address for STOMP over TCP, or `off`.
+    /// Address for HTTP: WebSocket, SockJS, STOMP over both, event streams, and the site; or `off`. Port 0
+    /// takes a free one. Whoever reaches it may log in as anybody.
+    #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:8080")]
+    listen: Listen,
+    /// Address for STOMP over TCP, or `off`. Whoever reaches it may log in as anybody.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
-    stomp_listen: StompListen,
+    stomp_listen: Listen,
     /// Let clients call a server on loopback by this name too, such as that of a proxy in front; may be
     /// repeated.
     #[arg(long, value_name = "NAME")]
@@ -64,12 +67,12 @@ pub(crate) struct Arguments {
 }
 
 #[derive(Clone, Copy, Debug)]
-enum StompListen {
+enum Listen {
     Off,
     At(SocketAddr),
 }
 
-impl FromStr for StompListen {
+impl FromStr for Listen {
     type Err = String;
 
     fn from_str(text: &str) -> Result<Self, String> {
@@ -78,7 +81,7 @@ impl FromStr for StompListen {
             address => address
                 .parse()
                 .map(Self::At)
-                .map_err(|_| "expected an address such as 127.0.0.1:61613, or `off`".to_owned()),
+                .map_err(|_| "expected an address such as 127.0.0.1:8080, or `off`".to_owned()),
         }
     }
 }
@@ -122,12 +125,14 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     let queues = app.queues();
     let control = control_socket(arguments)?;
     let server = listen(arguments, app).await?.fallback(lab.clone().before(site));
-    announce(server.http_addrs().first(), server.stomp_addrs().first(), |out| {
-        if let Some(address) = server.stomp_tls_addrs().first() {
-            writeln!(out, "  STOMPS {address}   STOMP over TLS")?;
-        }
-        tell_recovery(out, &arguments.data_dir, recovery)
-    })?;
+    let announcement = Announcement {
+        http: server.http_addrs().first().copied(),
+        stomp: server.stomp_addrs().first().copied(),
+        stomp_tls: server.stomp_tls_addrs().first().copied(),
+        data_dir: &arguments.data_dir,
+        recovery,
+    };
+    announcement.print()?;
     let (stop, stopping) = oneshot::channel();
     let stopped = async {
         tokio::select! {
@@ -177,60 +182,33 @@ fn control_socket(arguments: &Arguments) -> Result<Option<ControlSocket>, String
 
 async fn listen(arguments: &Arguments, app: App) -> Result<Server, Box<dyn Error>> {
     let options = ServerOptions { hosts: arguments.allow_host.clone(), ..ServerOptions::default() };
-    let http = Server::new(app).options(options).listen(arguments.listen).await;
-    let server = http.map_err(|error| Taken::new(arguments.listen, "--listen", error))?;
+    let server = Server::new(app).options(options);
+    let tls = arguments.tls.listener()?;
+    if let (Listen::Off, Listen::Off, None) = (arguments.listen, arguments.stomp_listen, &tls) {
+        let flags = "--listen, --stomp-listen and --stomp-tls-listen";
+        return Err(format!("nothing to listen at: give one of {flags} an address").into());
+    }
+    let server = match arguments.listen {
+        Listen::Off => server,
+        Listen::At(address) => {
+            let http = server.listen(address).await;
+            http.map_err(|error| Taken::new(address, "--listen", error))?
+        }
+    };
     let server = match arguments.stomp_listen {
-        StompListen::Off => server,
-        StompListen::At(address) => {
+        Listen::Off => server,
+        Listen::At(address) => {
             let stomp = server.stomp_listen(address).await;
             stomp.map_err(|error| Taken::new(address, "--stomp-listen", error))?
         }
     };
-    match arguments.tls.listener()? {
+    match tls {
         None => Ok(server),
         Some((address, config)) => {
             let stomp = server.stomp_listen_tls(address, config).await;
             Ok(stomp.map_err(|error| Taken::new(address, "--stomp-tls-listen", error))?)
         }
     }
-}
-
-/// Tells what listens where, the page to open, and how to stop.
-fn announce(
-    http: Option<&SocketAddr>,
-    stomp: Option<&SocketAddr>,
-    tell_store: impl FnOnce(&mut dyn Write) -> io::Result<()>,
-) -> io::Result<()> {
-    let is_public = http.into_iter().chain(stomp).any(|address| !address.ip().is_loopback());
-    let bold = |text: String| {
-        if stdout().is_terminal() { format!("\x1b[1m{text}\x1b[0m") } else { text }
-    };
-    let http = http.map(|address| format!("http://{address}/")).unwrap_or_default();
-    let stomp = stomp.map_or("off".to_owned(), SocketAddr::to_string);
-    let width = http.len().max(stomp.len());
-    let mut out = stdout().lock();
-    writeln!(out, "tidings {}\n", env!("CARGO_PKG_VERSION"))?;
-    writeln!(out, "  HTTP   {http:width$}   WebSocket, SockJS, STOMP over WebSocket, site")?;
-    let what = if stomp == "off" { "" } else { "   STOMP over TCP, for clients and for telnet" };
-    writeln!(out, "  STOMP  {stomp:width$}{what}")?;
-    tell_store(&mut out)?;
-    writeln!(out)?;
-    writeln!(out, "  Open   {} in a browser", bold(http))?;
-    writeln!(out, "  Stop   Ctrl-C\n")?;
-    if is_public {
-        writeln!(out, "  Anyone who can reach this address may connect: any login is accepted.\n")?;
-    }
-    out.flush()
-}
-
-/// Tells where durable queues are kept, and what was found there.
-fn tell_recovery(out: &mut dyn Write, directory: &Path, recovery: Recovery) -> io::Result<()> {
-    let Recovery { queues, messages, .. } = recovery;
-    let found = match (queues, messages) {
-        (0, _) => "nothing there yet".to_owned(),
-        (queues, messages) => format!("recovered {messages} messages in {queues} queues"),
-    };
-    writeln!(out, "  Queues {}   {found}", directory.display())
 }
 
 /// An address that cannot be listened at, and the flag that chooses another.

@@ -3,6 +3,7 @@ use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use hyper::service::service_fn;
 use hyper_util::rt::TokioIo;
@@ -10,6 +11,9 @@ use tidings::queues::Queues;
 use tokio::net::UnixListener;
 
 use super::api;
+
+/// How long nothing is accepted after a failure: there may be no more files for a while.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// The socket at which the server takes commands. Only its user may open it. Removed with it.
 pub(crate) struct ControlSocket {
@@ -50,7 +54,7 @@ impl ControlSocket {
                 Ok((stream, _)) => stream,
                 Err(error) => {
                     tracing::warn!(%error, "a command was not taken");
-                    tokio::task::yield_now().await;
+                    tokio::time::sleep(ACCEPT_PAUSE).await;
                     continue;
                 }
             };

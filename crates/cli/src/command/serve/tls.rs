@@ -28,10 +28,12 @@ pub(crate) struct TlsSettings {
     /// The private key of the certificate, in PEM.
     #[arg(long, value_name = "FILE", requires = "stomp_tls_listen")]
     tls_key: Option<PathBuf>,
-    /// Ask clients for certificates of these authorities, in PEM. The common name is the login.
+    /// Ask clients of this address for certificates of these authorities, in PEM. The common name is the
+    /// login. The other addresses go on accepting any login: turn them off, or leave them on loopback.
     #[arg(long, value_name = "FILE", requires = "stomp_tls_listen")]
     tls_client_ca: Option<PathBuf>,
-    /// Whether clients must show a certificate.
+    /// Whether clients must show a certificate. One that needs not and does not may log in as anybody, also
+    /// by the common name of somebody else.
     #[arg(long, value_enum, default_value = "required", requires = "tls_client_ca")]
     tls_client_cert: ClientCertificate,
 }
