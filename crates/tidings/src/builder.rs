@@ -25,8 +25,8 @@ use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, Service, StompDoor};
 use crate::server::{
-    Admission, AllowedOrigins, Deployment, EventSourceOptions, SockJsOptions, StompOptions,
-    WebSocketDoor,
+    Admission, AllowedOrigins, Deployment, EventSourceOptions, SessionBinding, SockJsOptions,
+    StompOptions, WebSocketDoor,
 };
 use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
@@ -493,12 +493,16 @@ impl AppBuilder {
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
-        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         let event_streams = event_sources.into_iter().map(|(path, options)| {
             let hub = Arc::clone(stomp.hub());
             EventStreamDoor::new(&path, options, &ground, hub, authentication.clone())
         });
         let event_streams = event_streams.collect();
+        let stomp_paths = match authentication {
+            None => stomp_paths,
+            Some(_) => bound_to_clients(stomp_paths),
+        };
+        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
             prefixes,
@@ -512,6 +516,16 @@ impl AppBuilder {
             recovery,
         }))
     }
+}
+
+/// A login by CONNECT is that of a session, and not of whoever learns its id.
+fn bound_to_clients(mut stomp_paths: Vec<(String, SockJsOptions)>) -> Vec<(String, SockJsOptions)> {
+    for (_, options) in &mut stomp_paths {
+        if options.session_binding == SessionBinding::Principal {
+            options.session_binding = SessionBinding::PrincipalOrAddress;
+        }
+    }
+    stomp_paths
 }
 
 fn sockjs_services(

@@ -7,6 +7,7 @@ use tidings::endpoint::{
     CloseCode, CloseInfo, Configurator, Endpoint, EndpointConfig, EndpointError, Handshake,
     HandshakeResponse, Message, Principal, Reject, Session, User,
 };
+use tidings::messaging::{AccessDenied, Login};
 use tidings::server::{Body, RemoteAddr, SessionBinding, SockJsOptions};
 use tidings::{App, server_endpoint};
 use tokio::sync::mpsc;
@@ -161,14 +162,18 @@ async fn nothing_is_delivered_to_an_endpoint_that_has_closed_its_session() {
 
 /// A request to the application itself, from somebody at some address.
 async fn ask(app: &App, path: &str, body: &str, addr: &str, user: Option<&str>) -> (u16, String) {
-    use http_body_util::BodyExt;
-
     let mut request =
         http::Request::post(path).header("host", "here").body(body.to_owned()).unwrap();
     request.extensions_mut().insert(RemoteAddr(addr.parse::<SocketAddr>().unwrap()));
     if let Some(user) = user {
         request.extensions_mut().insert(Principal::new(user));
     }
+    answer(app, request).await
+}
+
+async fn answer(app: &App, request: http::Request<String>) -> (u16, String) {
+    use http_body_util::BodyExt;
+
     let mut app = app.clone();
     let service = ServiceExt::<http::Request<String>>::ready(&mut app).await.unwrap();
     let response: http::Response<Body> = service.call(request).await.unwrap();
@@ -207,6 +212,56 @@ async fn a_session_belongs_to_whom_the_options_say() {
         } else {
             let (polled, _) = ask(&app, "/echo/0/s/xhr", "", other.0, other.1).await;
             assert_eq!(polled, 404, "{seen:?}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn basic_authentication_says_whose_a_session_is() {
+    let app = App::builder().sockjs("/echo", || Echo).build().unwrap();
+    let ask = async |path: &str, body: &str, authorization: Option<&str>| {
+        let mut request = http::Request::post(path).header("host", "here");
+        if let Some(authorization) = authorization {
+            request = request.header("authorization", authorization);
+        }
+        answer(&app, request.body(body.to_owned()).unwrap()).await.0
+    };
+    let ann = Some("Basic YW5uOnNlY3JldA==");
+    assert_eq!(ask("/echo/0/s/xhr", "", ann).await, 200);
+    for other in [None, Some("Basic Ym9iOnNlY3JldA=="), Some("Bearer YW5uOnNlY3JldA==")] {
+        assert_eq!(ask("/echo/0/s/xhr_send", r#"["a"]"#, other).await, 404, "{other:?}");
+    }
+    assert_eq!(ask("/echo/0/s/xhr_send", r#"["a"]"#, ann).await, 204);
+    // Tokens are renewed while a session goes on.
+    assert_eq!(ask("/echo/0/t/xhr", "", Some("Bearer 1")).await, 200);
+    assert_eq!(ask("/echo/0/t/xhr_send", r#"["a"]"#, Some("Bearer 2")).await, 204);
+}
+
+#[tokio::test]
+async fn row_14_a_login_of_stomp_is_not_that_of_whoever_knows_the_session_id() {
+    let anybody = |login: Login| async move {
+        login.login.map(Principal::new).ok_or_else(|| AccessDenied::new("Log in."))
+    };
+    let (here, there) = ("10.0.0.1:1", "10.0.0.2:1");
+    let unbound =
+        SockJsOptions { session_binding: SessionBinding::Unbound, ..SockJsOptions::default() };
+    for (app, is_allowed) in [
+        (App::builder().stomp("/stomp"), true),
+        (App::builder().stomp("/stomp").authenticator(anybody), false),
+        (App::builder().stomp_with_options("/stomp", unbound).authenticator(anybody), true),
+    ] {
+        let app = app.build().unwrap();
+        let connect = r#"["CONNECT\nlogin:ann\n\n\u0000"]"#;
+        assert_eq!(ask(&app, "/stomp/0/s/xhr", "", here, None).await.1, "o\n");
+        assert_eq!(ask(&app, "/stomp/0/s/xhr_send", connect, here, None).await.0, 204);
+        let forged = r#"["SEND\ndestination:/topic/a\n\nnot of ann\u0000"]"#;
+        let (status, _) = ask(&app, "/stomp/0/s/xhr_send", forged, there, None).await;
+        assert_eq!(status, if is_allowed { 204 } else { 404 });
+        let (status, _) = ask(&app, "/stomp/0/s/xhr", "", there, None).await;
+        assert_eq!(status, if is_allowed { 200 } else { 404 });
+        if !is_allowed {
+            let (_, frames) = ask(&app, "/stomp/0/s/xhr", "", here, None).await;
+            assert!(frames.contains("user-name:ann"), "{frames}");
         }
     }
 }

@@ -1,5 +1,7 @@
 use std::net::IpAddr;
 
+use http::HeaderValue;
+use http::header::AUTHORIZATION;
 use http::request::Parts;
 
 use crate::endpoint::Principal;
@@ -9,11 +11,14 @@ use crate::server::RemoteAddr;
 /// URLs.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, Hash)]
 pub enum SessionBinding {
-    /// Those of the [`Principal`] who opened it, if a layer around the application says who that is. The
-    /// default.
+    /// Those of the [`Principal`] who opened it, if a layer around the application says who that is; else those
+    /// with the same Basic authentication (RFC 7617), if it was opened with that. The default.
+    ///
+    /// Where STOMP has an [`authenticator`](crate::AppBuilder::authenticator), this stands for
+    /// [`PrincipalOrAddress`](Self::PrincipalOrAddress): who has logged in by CONNECT shows that with no request.
     #[default]
     Principal,
-    /// The same, and if nobody says who it is, those from the address that opened it. Not for clients whose
+    /// The same, and if neither says who it is, those from the address that opened it. Not for clients whose
     /// address changes, or behind a proxy that is not told of by
     /// [`RemoteAddr`].
     PrincipalOrAddress,
@@ -26,6 +31,8 @@ pub enum SessionBinding {
 pub(super) enum Owner {
     Anybody,
     Principal(Box<str>),
+    /// The `Authorization` field, if that is a user and a password.
+    Basic(HeaderValue),
     Addr(IpAddr),
 }
 
@@ -37,8 +44,17 @@ impl Owner {
         if let Some(principal) = parts.extensions.get::<Principal>() {
             return Self::Principal(principal.name().into());
         }
+        let authorization = parts.headers.get(AUTHORIZATION);
+        if let Some(basic) = authorization.filter(|field| is_basic(field)) {
+            return Self::Basic(basic.clone());
+        }
         let addr = parts.extensions.get().map(|RemoteAddr(addr)| addr.ip());
         let addr = addr.filter(|_| binding == SessionBinding::PrincipalOrAddress);
         addr.map_or(Self::Anybody, Self::Addr)
     }
+}
+
+fn is_basic(field: &HeaderValue) -> bool {
+    let scheme = field.as_bytes().split(|octet| *octet == b' ').next();
+    scheme.is_some_and(|scheme| scheme.eq_ignore_ascii_case(b"basic"))
 }
