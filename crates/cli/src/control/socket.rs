@@ -1,4 +1,5 @@
 use std::fs::{self, Permissions};
+use std::future::Future;
 use std::io;
 use std::os::unix::fs::{FileTypeExt, PermissionsExt};
 use std::os::unix::net::UnixStream;
@@ -50,14 +51,7 @@ impl ControlSocket {
     /// Answers commands, as long as it is polled.
     pub(crate) async fn serve(self, queues: Queues) {
         loop {
-            let stream = match self.listener.accept().await {
-                Ok((stream, _)) => stream,
-                Err(error) => {
-                    tracing::warn!(%error, "a command was not taken");
-                    tokio::time::sleep(ACCEPT_PAUSE).await;
-                    continue;
-                }
-            };
+            let (stream, _) = accepted(|| self.listener.accept()).await;
             let queues = queues.clone();
             tokio::spawn(async move {
                 let answer = service_fn(move |request| {
@@ -74,8 +68,43 @@ impl ControlSocket {
     }
 }
 
+/// What is accepted next, after as many failures as there may be.
+async fn accepted<T, Accepted>(accept: impl Fn() -> Accepted) -> T
+where
+    Accepted: Future<Output = io::Result<T>>,
+{
+    loop {
+        match accept().await {
+            Ok(accepted) => return accepted,
+            Err(error) => {
+                tracing::warn!(%error, "a command was not taken");
+                tokio::time::sleep(ACCEPT_PAUSE).await;
+            }
+        }
+    }
+}
+
 impl Drop for ControlSocket {
     fn drop(&mut self) {
         let _ = fs::remove_file(&self.path);
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use std::cell::Cell;
+    use tokio::time::Instant;
+
+    #[tokio::test(start_paused = true)]
+    async fn nothing_is_accepted_for_a_while_after_a_failure() {
+        let (began, failures) = (Instant::now(), Cell::new(0));
+        let accept = || async {
+            failures.set(failures.get() + 1);
+            if failures.get() > 3 { Ok("stream") } else { Err(io::Error::other("too many files")) }
+        };
+        assert_eq!(accepted(accept).await, "stream");
+        // The clock stands still but for what is waited for.
+        assert_eq!(began.elapsed(), 3 * ACCEPT_PAUSE);
     }
 }
