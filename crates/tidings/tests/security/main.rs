@@ -1,4 +1,4 @@
-//! What broke other servers of WebSockets: one test for each kind of vulnerability, numbered as in
+//! What broke other servers of WebSockets, SockJS and STOMP: one test for each kind of vulnerability, numbered as in
 //! SECURITY.md. `rows.md` says which.
 #![allow(clippy::unwrap_used, unreachable_pub, reason = "each file is a module of a test")]
 
@@ -6,6 +6,7 @@ mod compression;
 mod frames;
 mod logs;
 mod opening;
+mod stomp;
 #[path = "../support/mod.rs"]
 mod support;
 mod waiting;
