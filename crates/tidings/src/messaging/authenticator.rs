@@ -27,14 +27,18 @@ use crate::endpoint::{Handshake, Principal};
 /// use tidings::endpoint::Principal;
 /// use tidings::messaging::{AccessDenied, Login};
 ///
+/// # fn is_right(_: &str, _: &str) -> bool { true }
 /// let app = App::builder().stomp("/stomp").authenticator(|login: Login| async move {
-///     match (login.login.as_deref(), login.passcode.as_deref()) {
-///         (Some("ann"), Some("secret")) => Ok(Principal::new("ann")),
-///         _ => Err(AccessDenied::new("Log in as ann.")),
+///     match login.login.zip(login.passcode) {
+///         Some((name, passcode)) if is_right(&name, &passcode) => Ok(Principal::new(name)),
+///         _ => Err(AccessDenied::new("Log in with your name and your password.")),
 ///     }
 /// });
 /// # app.build().unwrap();
 /// ```
+///
+/// Whatever `is_right` does, it must take the same time for all that is wrong: have it verify a hash of the
+/// password, and compare tokens in constant time, not by `==`. `docs/stomp.md` has an example.
 pub trait Authenticator: Send + Sync + 'static {
     /// Says who a client is.
     ///
