@@ -479,11 +479,7 @@ impl AppBuilder {
             Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
                 .map_err(BuildError::of)?,
         };
-        let options = &self.stomp_options;
-        let (timeout, turns) = (options.authentication_timeout, options.authentications_max);
-        let authentication = self
-            .authenticator
-            .map(|authenticator| Arc::new(Authentication::new(authenticator, timeout, turns)));
+        let authentication = authentication(self.authenticator, &self.stomp_options);
         let service = Service {
             hub,
             dispatcher: controllers,
@@ -493,15 +489,8 @@ impl AppBuilder {
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
-        let event_streams = event_sources.into_iter().map(|(path, options)| {
-            let hub = Arc::clone(stomp.hub());
-            EventStreamDoor::new(&path, options, &ground, hub, authentication.clone())
-        });
-        let event_streams = event_streams.collect();
-        let stomp_paths = match authentication {
-            None => stomp_paths,
-            Some(_) => bound_to_clients(stomp_paths),
-        };
+        let stomp_paths = bound_to_clients(stomp_paths, authentication.as_deref());
+        let event_streams = event_streams(event_sources, &ground, &stomp, authentication.as_ref());
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
@@ -518,10 +507,34 @@ impl AppBuilder {
     }
 }
 
+fn authentication(
+    authenticator: Option<Box<dyn AnyAuthenticator>>,
+    options: &StompOptions,
+) -> Option<Arc<Authentication>> {
+    let (timeout, turns) = (options.authentication_timeout, options.authentications_max);
+    authenticator.map(|it| Arc::new(Authentication::new(it, timeout, turns)))
+}
+
+fn event_streams(
+    event_sources: Vec<(String, EventSourceOptions)>,
+    ground: &Ground,
+    stomp: &StompDoor,
+    authentication: Option<&Arc<Authentication>>,
+) -> Vec<EventStreamDoor> {
+    let event_streams = event_sources.into_iter().map(|(path, options)| {
+        let hub = Arc::clone(stomp.hub());
+        EventStreamDoor::new(&path, options, ground, hub, authentication.cloned())
+    });
+    event_streams.collect()
+}
+
 /// A login by CONNECT is that of a session, and not of whoever learns its id.
-fn bound_to_clients(mut stomp_paths: Vec<(String, SockJsOptions)>) -> Vec<(String, SockJsOptions)> {
+fn bound_to_clients(
+    mut stomp_paths: Vec<(String, SockJsOptions)>,
+    authentication: Option<&Authentication>,
+) -> Vec<(String, SockJsOptions)> {
     for (_, options) in &mut stomp_paths {
-        if options.session_binding == SessionBinding::Principal {
+        if authentication.is_some() && options.session_binding == SessionBinding::Principal {
             options.session_binding = SessionBinding::PrincipalOrAddress;
         }
     }
