@@ -306,6 +306,13 @@ pub enum SubscribeError {
         /// The queue.
         destination: Destination,
     },
+    /// It is not known to the store that messages of the queue may have been delivered: somebody has to
+    /// [prepare](crate::Broker::prepare_subscribe) the subscription, perhaps once more. Only where
+    /// [`BrokerOptions::unprepared`](crate::BrokerOptions::unprepared) says so.
+    Unprepared {
+        /// The queue.
+        queue: Destination,
+    },
     /// Nobody is told who is subscribed to this topic, or it is no topic, or a pattern.
     NoPresence {
         /// The destination that was subscribed to.
@@ -376,6 +383,12 @@ impl fmt::Display for SubscribeError {
             Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
             Self::Exclusive { destination } => {
                 write!(f, "{destination} has a consumer that excludes others, or this one would")
+            }
+            Self::Unprepared { queue } => {
+                write!(
+                    f,
+                    "{queue} has messages that are not known to be delivered: subscribe again"
+                )
             }
             Self::NoPresence { destination } => write!(
                 f,

@@ -70,7 +70,7 @@ pub use history::{Beginning, HistoryPosition, NoHistoryPosition, Recovery, Rewin
 pub use kind::Kind;
 pub use limits::Limits;
 pub use message::{Durability, Message, MessageId, Properties, Retain};
-pub use options::BrokerOptions;
+pub use options::{BrokerOptions, Unprepared};
 pub use pattern::DestinationPattern;
 pub use policy::{
     DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, PresencePolicy,

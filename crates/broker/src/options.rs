@@ -27,8 +27,22 @@ pub struct BrokerOptions {
     pub tokens: TokenSource,
     /// How destinations of some names behave.
     pub policies: DestinationPolicies,
+    /// What becomes of a subscription to a queue whose messages nobody would know to have been delivered,
+    /// should the server end. A shell that stores changes wants it refused. Default: it gets them.
+    pub unprepared: Unprepared,
     /// How much the broker holds.
     pub limits: Limits,
+}
+
+/// What becomes of a subscription that was not [prepared](crate::Broker::prepare_subscribe), or before
+/// there was something to prepare.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Unprepared {
+    /// It gets the messages that there are.
+    #[default]
+    Deliver,
+    /// It is refused with [`SubscribeError::Unprepared`](crate::SubscribeError::Unprepared).
+    Refuse,
 }
 
 impl Default for BrokerOptions {
@@ -41,6 +55,7 @@ impl Default for BrokerOptions {
             queue_prefixes: vec!["/queue/".to_owned()],
             tokens: TokenSource::default(),
             policies: DestinationPolicies::default(),
+            unprepared: Unprepared::default(),
             limits: Limits::default(),
         }
     }

@@ -2,7 +2,7 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tidings_broker::{
-    Batch, BatchNumber, BrokerOptions, Change, Position, QueueId, Snapshot, StoredQueue,
+    Batch, BatchNumber, BrokerOptions, Change, Position, QueueId, Snapshot, StoredQueue, Unprepared,
 };
 
 use crate::plan::Plant;
@@ -29,6 +29,7 @@ impl Disk {
         let options = BrokerOptions {
             message_id_prefix: "sim".to_owned(),
             message_serial_first: self.starts << 40 | 1,
+            unprepared: Unprepared::Refuse,
             ..BrokerOptions::default()
         };
         let queues = self.snapshot.queues().expect("what was written as a record reads as one");

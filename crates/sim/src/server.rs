@@ -6,7 +6,7 @@ use bytes::Bytes;
 use tidings_broker::{
     self as broker, AckTarget, Action, BatchCollector, BatchNumber, Broker, Change, Delivered,
     Delivery, Destination, EncodingClass, Message, NackAction, Owner, Sender, SessionKey, Sink,
-    Storage, SubscribeOptions, Subscribers, Timestamp,
+    Storage, SubscribeError, SubscribeOptions, Subscribers, Timestamp,
 };
 use tidings_stomp::{
     self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Severity,
@@ -194,13 +194,23 @@ impl Server {
         let Some(subscribe) = session.subscribing.take() else { return };
         if let Some(receipt) = subscribe.receipt.clone() {
             session.stomp.receipt(receipt);
-            session.transmit(now.instant);
+            session.confirm_later();
         }
         let Some(request) = self.subscribe_request(key, &subscribe) else { return };
         let (subscribed, _) = self
             .operate(now, |broker, sink| broker.subscribe(now.timestamp, request, |_| {}, sink));
-        if let Err(error) = subscribed {
-            self.refuse(key, &error, None);
+        let Some(session) = self.sessions.get_mut(&key) else { return };
+        match subscribed {
+            Ok(()) => session.confirm(now.instant),
+            Err(error) => {
+                session.forget_confirmation();
+                match error {
+                    SubscribeError::Unprepared { .. } => {
+                        self.prepare_subscribe(now, key, subscribe)
+                    }
+                    error => self.refuse(key, &error, None),
+                }
+            }
         }
     }
 

@@ -25,6 +25,8 @@ pub(crate) struct ServerSession {
     pub(crate) held: HeldBack<Bytes>,
     /// A subscription that waits until nothing is held back.
     pub(crate) subscribing: Option<Subscribe>,
+    /// Says that it is active, and comes before its first message.
+    confirmation: Vec<Bytes>,
     /// Whom durable subscriptions belong to.
     pub(crate) owner: Owner,
     pub(crate) life: Life,
@@ -48,6 +50,7 @@ impl ServerSession {
             door: ServerDoor::new(kind),
             held: HeldBack::default(),
             subscribing: None,
+            confirmation: Vec::new(),
             owner: Owner::default(),
             life: Life::Open,
             is_paused: false,
@@ -57,8 +60,26 @@ impl ServerSession {
         }
     }
 
+    /// What the session says now confirms a subscription that is not active yet.
+    pub(crate) fn confirm_later(&mut self) {
+        self.confirmation.extend(std::iter::from_fn(|| self.stomp.poll_transmit()));
+    }
+
+    /// The subscription is active.
+    pub(crate) fn confirm(&mut self, now: Instant) {
+        for frame in std::mem::take(&mut self.confirmation) {
+            self.send(now, frame);
+        }
+    }
+
+    /// The subscription is not active.
+    pub(crate) fn forget_confirmation(&mut self) {
+        self.confirmation.clear();
+    }
+
     /// Sends a frame that waits for nothing.
     pub(crate) fn send(&mut self, now: Instant, frame: Bytes) {
+        self.confirm(now);
         // Somebody waits for a batch, and has nothing to say.
         if self.life == Life::Ending || frame.is_empty() {
             return;

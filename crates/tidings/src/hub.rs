@@ -16,7 +16,7 @@ use tidings_broker::{
     Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination,
     DestinationPolicies, EncodingClass, Format, Kind, Members, Message, SendError, SessionKey,
     Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
-    TokenSource,
+    TokenSource, Unprepared,
 };
 use tidings_stomp::{
     Error, Headers, MessageParts, Severity, SubscriptionId, Version, encode, encode_message,
@@ -86,6 +86,7 @@ impl Hub {
         let options = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
             message_id_prefix: recovered.message_id_prefix,
+            unprepared: Unprepared::Refuse,
             // Histories are in memory only.
             history_epoch: random_text(),
             tokens: TOKENS,

@@ -55,7 +55,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let subscription = consumer_of(durable, subscription);
         let attached =
             attach_route(&place, &destination, &subscription, routes, on_active, operation);
-        attached.map_err(|_| in_use())
+        attached.map_err(|error| match error {
+            NotAttached::Unprepared => SubscribeError::Unprepared { queue: place.name().clone() },
+            NotAttached::Exclusive | NotAttached::Retired => in_use(),
+        })
     }
 
     /// Makes a durable subscription, should nobody have it.

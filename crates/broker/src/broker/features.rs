@@ -5,6 +5,7 @@ use crate::broker::{Action, CommitFailure, Consumers, Selection};
 use crate::destination::Destination;
 use crate::durable_name::{DurableName, Sharing};
 use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
+use crate::options::Unprepared;
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
 use crate::recording::{Recording, now, owner, request, sender, to};
@@ -654,6 +655,32 @@ fn what_comes_while_a_subscription_waits_for_the_store_is_covered_by_its_mark() 
     recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
     assert_eq!(recording.take().len(), 2);
     assert!(recording.log.changes.is_empty(), "a mark would come after what it covers has left");
+}
+
+#[test]
+fn a_subscription_is_prepared_again_where_something_came_after_the_first_time() {
+    let mut recording = Recording::with_options(|options| options.unprepared = Unprepared::Refuse);
+    let persistent = [("persistent", "true")];
+    let subscribe = request(1, "a", "/queue/x", INDIVIDUAL);
+    let unprepared = |recording: &mut Recording| {
+        let refused = recording.subscribe(1, "a", "/queue/x", INDIVIDUAL);
+        assert!(matches!(refused, Err(SubscribeError::Unprepared { .. })), "{refused:?}");
+        recording.log.changes.clear();
+        recording.broker.prepare_subscribe(now(), &subscribe, &mut recording.log);
+        let changes = std::mem::take(&mut recording.log.changes);
+        assert_eq!(changes.iter().map(kind).collect::<Vec<_>>(), ["mark"]);
+    };
+    recording.broker.prepare_subscribe(now(), &subscribe, &mut recording.log);
+    assert!(recording.log.changes.is_empty(), "there is no such queue yet");
+    recording.send_with(0, "/queue/x", &persistent, "first").unwrap();
+    unprepared(&mut recording);
+    // More than a mark is set ahead for.
+    for _ in 0..5000 {
+        recording.send_with(0, "/queue/x", &persistent, "more").unwrap();
+    }
+    unprepared(&mut recording);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    assert!(!recording.take().is_empty());
 }
 
 #[test]

@@ -359,6 +359,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Err(NotAttached::Exclusive) => {
                     return Err(SubscribeError::Exclusive { destination: place.called.clone() });
                 }
+                Err(NotAttached::Unprepared) => {
+                    return Err(SubscribeError::Unprepared { queue: pattern.name().clone() });
+                }
                 Err(NotAttached::Retired) => self.routing.close(pattern, &destination),
             }
         }

@@ -130,6 +130,8 @@ pub(crate) enum NotAttached {
     Retired,
     /// One of its subscribers wants to be the only one.
     Exclusive,
+    /// It is not known to the store that what it would get may have been delivered.
+    Unprepared,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]

@@ -38,6 +38,7 @@ impl From<&SubscribeError> for Error {
             SubscribeError::ArgumentDiffers { .. } => "queue argument differs",
             SubscribeError::NoSuchQueue { .. } => "no such queue",
             SubscribeError::Exclusive { .. } => "queue is exclusive",
+            SubscribeError::Unprepared { .. } => "queue is not prepared",
             SubscribeError::NoPresence { .. } => "no presence",
             SubscribeError::DurableInUse { .. } => "durable subscription is in use",
             SubscribeError::DurableDiffers { .. } => "durable subscription differs",

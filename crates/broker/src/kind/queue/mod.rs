@@ -31,7 +31,7 @@ use crate::destination::Destination;
 use crate::history::Beginning;
 use crate::message::Message;
 use crate::operation::Operation;
-use crate::options::BrokerOptions;
+use crate::options::{BrokerOptions, Unprepared};
 use crate::policy::QueueOverflow;
 use crate::record::{Position, QueueId};
 use crate::stats::DestinationStats;
@@ -498,8 +498,11 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         if is_taken || (alone(subscription) && !state.consumers.is_empty()) {
             return Err(NotAttached::Exclusive);
         }
-        on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
         let next = state.backlog.next_position();
+        if self.options.unprepared == Unprepared::Refuse && !state.journal.is_marked(next) {
+            return Err(NotAttached::Unprepared);
+        }
+        on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
         if !state.journal.is_marked(next) {
             state.journal.mark(next, operation);
         }

@@ -40,26 +40,30 @@ impl StompSession {
             class,
             options,
         };
-        if self.prepare_subscribe(session, &request).await.is_err() {
-            return;
-        }
-        // The receipt goes out while the subscription becomes active, before any of its messages.
-        let server = &mut self.server;
-        let mut confirm = |receipt: Option<ReceiptId>, beginning: &Beginning| {
-            let Some(receipt) = receipt else { return };
-            server.receipt_with(receipt, &beginning.headers());
-            while let Some(frame) = server.poll_transmit() {
-                if session.try_send(message_for(session, frame)).is_err() {
-                    let reason = "no room for a receipt";
-                    session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+        let mut to_confirm = receipt.clone();
+        let subscribed = loop {
+            if self.prepare_subscribe(session, &request).await.is_err() {
+                return;
+            }
+            // The receipt goes out while the subscription becomes active, before any of its messages.
+            let on_active = |beginning: Beginning| {
+                let Some(receipt) = to_confirm.take() else { return };
+                self.server.receipt_with(receipt, &beginning.headers());
+                while let Some(frame) = self.server.poll_transmit() {
+                    if session.try_send(message_for(session, frame)).is_err() {
+                        let reason = "no room for a receipt";
+                        session.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, reason));
+                    }
                 }
+            };
+            let subscribed = self.shared.hub.deliver(|broker, sink| {
+                broker.subscribe(clock::now(), request.clone(), on_active, sink)
+            });
+            // Something came to the queue after it was prepared.
+            if !matches!(subscribed, Err(SubscribeError::Unprepared { .. })) {
+                break subscribed;
             }
         };
-        let confirmed = receipt.clone();
-        let subscribed = self.shared.hub.deliver(|broker, sink| {
-            let on_active = |beginning: Beginning| confirm(confirmed, &beginning);
-            broker.subscribe(clock::now(), request, on_active, sink)
-        });
         match subscribed {
             Ok(()) => {
                 let session = session.clone();
