@@ -9,7 +9,7 @@ use tidings_stomp::{
 
 use crate::disk::{self, Disk};
 use crate::door::{ClientDoor, DoorKind, Packet};
-use crate::model::{DURABLE, Mark, Model, Persistence, Place, Verdict};
+use crate::model::{DURABLE, Manner, Mark, Model, Persistence, Place, Verdict};
 use crate::random::Random;
 use crate::role::{MOVED_FROM, MOVED_TO, PLACES, Role, TOPIC};
 
@@ -205,12 +205,21 @@ impl Connection {
         let is_persistent = transaction.is_some() || world.random.percent(85);
         let persistence =
             if is_persistent { Persistence::Persistent } else { Persistence::Transient };
+        let is_plain = transaction.is_some() || destination == TOPIC;
+        let priority = (!is_plain && world.random.percent(20)).then(|| *world.random.pick(&[0, 9]));
+        let manner = Manner { persistence, priority };
         // Messages of a transaction come when it is committed, and not when they are sent.
         let producer = transaction.map_or(self.key, |transaction| transaction | 1 << 63);
-        let message = world.model.send(producer, destination, persistence, transaction);
+        let message = world.model.send(producer, destination, manner, transaction);
         let mut headers = Headers::default();
         if is_persistent {
             headers.push("persistent", "true");
+        }
+        if let Some(priority) = priority {
+            headers.push("priority", &priority.to_string());
+        }
+        if !is_plain && world.random.percent(15) {
+            headers.push("expiration", &world.random.between(1, 300).to_string());
         }
         let wants_receipt = transaction.is_none() && world.random.percent(75);
         let send = Send {
@@ -238,7 +247,7 @@ impl Connection {
         }
         let (place, message, ack) = self.unsettled.remove(0);
         let transaction = self.begin();
-        world.model.settle_in(transaction, place, message);
+        world.model.settle_in(transaction, self.key, &ack, (place, message));
         let ack = Acknowledge { target: ack, requeue: Requeue::Allow, receipt: None };
         let id = transaction_id(transaction);
         self.stomp.ack(&ack, Some(&id)).expect("the session is open");
@@ -286,9 +295,7 @@ impl Connection {
                 self.stomp.nack(&nack, None).expect("the session is open");
                 continue;
             }
-            for (place, message) in &covered {
-                world.model.settle(place, *message);
-            }
+            world.model.settle(self.key, &target, &covered);
             let wants_receipt = world.random.percent(60);
             let receipt = wants_receipt.then(|| self.await_receipt(Awaited::Settled(covered)));
             let ack = Acknowledge { target, requeue: Requeue::Allow, receipt };

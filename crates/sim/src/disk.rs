@@ -2,7 +2,8 @@ use std::collections::{BTreeMap, HashMap};
 use std::sync::Arc;
 
 use tidings_broker::{
-    Batch, BatchNumber, BrokerOptions, Change, Position, QueueId, Snapshot, StoredQueue, Unprepared,
+    Batch, BatchNumber, BrokerOptions, Change, DestinationPattern, DestinationPolicies,
+    DestinationPolicy, Position, QueueId, QueueOverflow, Snapshot, StoredQueue, Unprepared,
 };
 
 use crate::plan::Plant;
@@ -14,8 +15,10 @@ pub(crate) struct Disk {
     snapshot: Snapshot,
     /// The messages that are in the snapshot, by what their bodies say.
     messages: BTreeMap<(QueueId, Position), u64>,
-    /// In how many queues each of them is.
-    copies: HashMap<u64, usize>,
+    /// How many times each of them is in a queue.
+    copies: HashMap<(QueueId, u64), usize>,
+    /// The names of the queues in the snapshot.
+    names: BTreeMap<QueueId, String>,
     starts: u64,
     committing: Option<(BatchNumber, Batch)>,
     /// What is found to fail when a commit ends.
@@ -30,6 +33,7 @@ impl Disk {
             message_id_prefix: "sim".to_owned(),
             message_serial_first: self.starts << 40 | 1,
             unprepared: Unprepared::Refuse,
+            policies: policies(),
             ..BrokerOptions::default()
         };
         let queues = self.snapshot.queues().expect("what was written as a record reads as one");
@@ -70,9 +74,19 @@ impl Disk {
         }
     }
 
-    /// Whether a message is stored in any queue.
-    pub(crate) fn holds(&self, message: u64) -> bool {
-        self.copies.contains_key(&message)
+    /// Whether a message is stored in a queue of this name.
+    pub(crate) fn holds(&self, queue: &str, message: u64) -> bool {
+        let named = self.names.iter().filter(|(_, name)| *name == queue);
+        named.into_iter().any(|(id, _)| self.copies.contains_key(&(*id, message)))
+    }
+
+    /// As a planted defect: something is gone without any commit.
+    pub(crate) fn forget(&mut self, gone: Vec<(QueueId, Position)>) {
+        let mut batch = Batch::default();
+        for (queue, position) in gone {
+            batch.apply(Change::Remove { queue, position });
+        }
+        self.store(&batch);
     }
 
     fn store(&mut self, batch: &Batch) {
@@ -81,26 +95,44 @@ impl Disk {
             let all = (closed, Position(0))..=(closed, Position(u64::MAX));
             let gone: Vec<_> = self.messages.range(all).map(|(key, _)| *key).collect();
             gone.into_iter().for_each(|key| self.remove(key));
+            self.names.remove(&closed);
+        }
+        for (queue, definition) in batch.opened() {
+            self.names.insert(queue, definition.name.as_str().to_owned());
         }
         batch.removes().for_each(|key| self.remove(key));
         for (queue, position, message) in batch.puts() {
             self.remove((queue, position));
             if let Some(number) = number(&message.body) {
                 self.messages.insert((queue, position), number);
-                *self.copies.entry(number).or_default() += 1;
+                *self.copies.entry((queue, number)).or_default() += 1;
             }
         }
     }
 
     fn remove(&mut self, key: (QueueId, Position)) {
         let Some(number) = self.messages.remove(&key) else { return };
-        if let Some(copies) = self.copies.get_mut(&number) {
+        let copy = (key.0, number);
+        if let Some(copies) = self.copies.get_mut(&copy) {
             *copies -= 1;
             if *copies == 0 {
-                self.copies.remove(&number);
+                self.copies.remove(&copy);
             }
         }
     }
+}
+
+/// Queues that are soon full: one gives up its oldest messages, the other takes no more.
+fn policies() -> DestinationPolicies {
+    let mut policies = DestinationPolicies::default();
+    for (queue, messages_max, overflow) in
+        [("/queue/b", 12, QueueOverflow::DropHead), ("/queue/in", 40, QueueOverflow::Wait)]
+    {
+        let pattern = DestinationPattern::parse(queue).expect("it is one");
+        let messages_max = Some(messages_max);
+        policies.push(pattern, DestinationPolicy { messages_max, overflow, ..Default::default() });
+    }
+    policies
 }
 
 /// The number of a message, which is its body.

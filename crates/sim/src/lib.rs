@@ -2,14 +2,17 @@
 //!
 //! Everything that happens in a [run] follows from its seed: what clients send and acknowledge, how
 //! long octets are on their way and in which pieces they arrive, which connections are cut, when
-//! commits fail and when the server crashes, with a commit under way or not. The broker, both sides
+//! commits fail and when the server crashes, with a commit under way or not, how long operations take, and
+//! in the middle of which of them the next batch begins. Messages have priorities, expire, and are given up by
+//! queues that are full; an operator sends dead letters back. The broker, both sides
 //! of STOMP and the sessions of SockJS are those that servers run; network, disk and what little is
 //! around them are simulated. A plain model knows what a server owes its clients, and checks every
 //! delivery:
 //!
 //! - Nothing is lost that has a receipt, and what a receipt is for is stored by then.
-//! - Nothing comes twice without a mark, and nothing again that was settled with a receipt.
-//! - What one producer sends to one destination comes in its order.
+//! - Nothing comes twice without a mark, nothing again that was settled with a receipt, and nothing is in two
+//!   places.
+//! - What one producer sends to one destination with one priority comes in its order.
 //! - Transactions take effect as a whole, or not at all.
 //! - Subscribers of topics miss nothing as long as they last.
 //!

@@ -1,4 +1,6 @@
-use std::collections::{BTreeMap, HashMap, HashSet};
+use std::collections::{BTreeMap, HashMap};
+
+use tidings_stomp::AckTarget;
 
 use crate::disk::Disk;
 
@@ -12,18 +14,18 @@ pub(crate) struct Model {
     transactions: BTreeMap<u64, Transaction>,
     /// By place and message.
     deliveries: HashMap<(Place, u64), Fate>,
-    /// What each consumer got last of each producer, unmarked.
-    consumed: HashMap<(u64, Place, u64), u64>,
+    /// What an ACK of a connection is for, until the server takes it.
+    acks: Vec<Said>,
+    /// What each consumer got last of each producer and each priority, unmarked.
+    consumed: HashMap<(u64, Place, u64, Option<u8>), u64>,
     /// What each subscriber of a topic got last of each producer, and where it had to begin.
     topics: HashMap<(u64, u64), Progress>,
     /// How far each producer is.
     produced: BTreeMap<u64, u64>,
     /// Messages that came to anybody, each with the last server that they came from.
     came: HashMap<u64, u64>,
-    /// Messages that came as dead letters.
-    dead: HashSet<u64>,
-    /// What was left at the end.
-    drained: HashSet<(Place, u64)>,
+    /// What was left at the end, and where.
+    drained: HashMap<u64, Place>,
     /// When the durable subscription was made: messages from this one on are its.
     durable_since: Option<u64>,
     pub(crate) counts: Counts,
@@ -41,8 +43,23 @@ struct Sent {
     producer: u64,
     /// Counts up for each producer.
     ordinal: u64,
-    persistence: Persistence,
+    manner: Manner,
     receipt: Told,
+}
+
+/// What a client has said that it has consumed.
+#[derive(Clone, Debug)]
+struct Said {
+    client: u64,
+    ack: AckTarget,
+    messages: Vec<(Place, u64)>,
+}
+
+/// How a message is sent.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Manner {
+    pub(crate) persistence: Persistence,
+    pub(crate) priority: Option<u8>,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,8 +86,17 @@ pub(crate) enum Mark {
 struct Fate {
     deliveries: u32,
     unmarked: u32,
-    /// A consumer has said that it has consumed it, or that nobody wants it.
+    /// A consumer has said that it has consumed it.
     settled: Settled,
+    history: History,
+}
+
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+enum History {
+    #[default]
+    Plain,
+    /// It was a dead letter, and has come back: it may look as if it were new.
+    Revived,
 }
 
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
@@ -78,7 +104,9 @@ enum Settled {
     #[default]
     Not,
     Said,
-    /// And the server has confirmed it.
+    /// And the server has taken note of it.
+    Taken,
+    /// And has confirmed it.
     Confirmed,
 }
 
@@ -138,6 +166,8 @@ pub struct Counts {
     pub cuts: u64,
     /// Commits that failed.
     pub failures: u64,
+    /// Dead letters that were sent back to where they came from.
+    pub revived: u64,
     /// Messages that were left at the end.
     pub drained: u64,
 }
@@ -151,7 +181,7 @@ impl Model {
         &mut self,
         producer: u64,
         destination: Place,
-        persistence: Persistence,
+        manner: Manner,
         transaction: Option<u64>,
     ) -> u64 {
         self.next += 1;
@@ -159,7 +189,7 @@ impl Model {
         let ordinal = self.produced.entry(producer).or_default();
         *ordinal += 1;
         let (ordinal, receipt) = (*ordinal, Told::Nothing);
-        let sent = Sent { destination, producer, ordinal, persistence, receipt };
+        let sent = Sent { destination, producer, ordinal, manner, receipt };
         self.sent.insert(message, sent);
         if let Some(transaction) = transaction {
             self.transactions.entry(transaction).or_default().sends.push(message);
@@ -177,7 +207,10 @@ impl Model {
         self.counts.receipts += 1;
         let sent = *sent;
         for place in self.places(message, sent) {
-            if !disk.holds(message) && self.settled(place, message) == Settled::Not {
+            let is_stored = [place, dead_letters_of(place)]
+                .iter()
+                .any(|place| disk.holds(queue_of(place), message));
+            if !is_stored && self.settled(place, message) < Settled::Taken {
                 return Err(format!(
                     "message {message} has its receipt, and is not stored for {place}"
                 ));
@@ -198,20 +231,22 @@ impl Model {
         self.counts.redeliveries += u64::from(mark == Mark::Redelivered);
         let sent = *self.expected(place, message)?;
         self.came.insert(message, self.counts.crashes);
-        if place.starts_with(DEAD_LETTERS) {
-            self.dead.insert(message);
+        let is_dead = place.starts_with(DEAD_LETTERS);
+        if is_dead && self.settled(origin(place), message) == Settled::Confirmed {
+            return Err(format!("message {message} is a dead letter after it was settled"));
         }
         let fate = self.deliveries.entry((place, message)).or_default();
         fate.deliveries += 1;
         // A first delivery may be overtaken, on its way, by the second one to another client.
         fate.unmarked += u32::from(mark == Mark::New);
-        if fate.unmarked > 1 {
+        let is_plain = fate.history == History::Plain;
+        if fate.unmarked > 1 && is_plain {
             return Err(format!("message {message} comes from {place} again without a mark"));
         }
         if fate.settled == Settled::Confirmed {
             return Err(format!("message {message} comes from {place} after it was settled"));
         }
-        if mark == Mark::Redelivered || place.starts_with(DEAD_LETTERS) {
+        if mark == Mark::Redelivered || is_dead || !is_plain {
             return Ok(());
         }
         self.in_order(consumer, sent, place, message)
@@ -222,20 +257,44 @@ impl Model {
         let consumer = u64::MAX;
         self.deliver(consumer, place, message, mark)?;
         self.counts.drained += 1;
-        if !self.drained.insert((place, message)) {
-            return Err(format!("message {message} is in {place} twice"));
+        if let Some(other) = self.drained.insert(message, place) {
+            return Err(format!("message {message} is in {other} and in {place}"));
         }
         let sent = *self.expected(place, message)?;
-        if mark == Mark::Redelivered && !place.starts_with(DEAD_LETTERS) {
+        let is_plain = self.deliveries[&(place, message)].history == History::Plain;
+        if mark == Mark::Redelivered && !place.starts_with(DEAD_LETTERS) && is_plain {
             self.in_order(consumer, sent, place, message)?;
         }
         Ok(())
     }
 
-    /// A consumer says what it makes of messages.
-    pub(crate) fn settle(&mut self, place: Place, message: u64) {
-        let fate = self.deliveries.entry((place, message)).or_default();
-        fate.settled = fate.settled.max(Settled::Said);
+    /// A consumer says that it has consumed messages.
+    pub(crate) fn settle(&mut self, client: u64, ack: &AckTarget, messages: &[(Place, u64)]) {
+        self.say(messages);
+        self.acks.push(Said { client, ack: ack.clone(), messages: messages.to_vec() });
+    }
+
+    /// The server has taken note of what a consumer said.
+    pub(crate) fn taken(&mut self, client: u64, ack: &AckTarget) {
+        let is_it = |said: &Said| said.client == client && said.ack == *ack;
+        let Some(at) = self.acks.iter().position(is_it) else { return };
+        for (place, message) in self.acks.swap_remove(at).messages {
+            let fate = self.deliveries.entry((place, message)).or_default();
+            fate.settled = fate.settled.max(Settled::Taken);
+        }
+    }
+
+    /// An operator has sent a dead letter back to where it came from.
+    pub(crate) fn revive(&mut self, place: Place, message: u64) {
+        self.counts.revived += 1;
+        self.deliveries.entry((place, message)).or_default().history = History::Revived;
+    }
+
+    fn say(&mut self, messages: &[(Place, u64)]) {
+        for (place, message) in messages {
+            let fate = self.deliveries.entry((place, *message)).or_default();
+            fate.settled = fate.settled.max(Settled::Said);
+        }
     }
 
     /// The server confirms it.
@@ -244,8 +303,15 @@ impl Model {
     }
 
     /// A transaction settles a message too.
-    pub(crate) fn settle_in(&mut self, transaction: u64, place: Place, message: u64) {
+    pub(crate) fn settle_in(
+        &mut self,
+        transaction: u64,
+        client: u64,
+        ack: &AckTarget,
+        (place, message): (Place, u64),
+    ) {
         self.transactions.entry(transaction).or_default().acks.push((place, message));
+        self.acks.push(Said { client, ack: ack.clone(), messages: vec![(place, message)] });
     }
 
     pub(crate) fn abort(&mut self, transaction: u64) {
@@ -255,9 +321,8 @@ impl Model {
     pub(crate) fn commit(&mut self, transaction: u64) {
         let transaction = self.transactions.entry(transaction).or_default();
         transaction.end = End::CommitSent { crashes: self.counts.crashes };
-        for (place, message) in transaction.acks.clone() {
-            self.settle(place, message);
-        }
+        let acks = transaction.acks.clone();
+        self.say(&acks);
     }
 
     pub(crate) fn committed(&mut self, transaction: u64, disk: &Disk) -> Verdict {
@@ -342,11 +407,11 @@ impl Model {
     /// A message that transactions have settled is gone with one of them, or is still there.
     fn check_moved(&self, (place, message): (Place, u64), takers: &[Effect]) -> Verdict {
         let is_promised = self.sent.get(&message).is_some_and(|sent| {
-            sent.receipt == Told::Receipt && sent.persistence == Persistence::Persistent
+            sent.receipt == Told::Receipt && sent.manner.persistence == Persistence::Persistent
         });
         let known = takers.iter().filter(|effect| **effect == Effect::Known).count();
         let is_gone_for_nothing = takers.iter().all(|effect| *effect == Effect::None);
-        match (known, self.drained.contains(&(place, message))) {
+        match (known, self.drained.contains_key(&message)) {
             (0, false) if is_promised && is_gone_for_nothing => Err(format!(
                 "message {message} is not in {place}, and no transaction that took it was committed"
             )),
@@ -361,12 +426,7 @@ impl Model {
     /// A message that has its receipt was settled by a consumer, or was there at the end, in its place
     /// or among the dead letters.
     fn check_is_somewhere(&self, message: u64, place: Place) -> Verdict {
-        let at_the_end =
-            self.deliveries.get(&(place, message)).is_some_and(|fate| fate.deliveries > 0);
-        if self.settled(place, message) >= Settled::Said
-            || self.dead.contains(&message)
-            || at_the_end
-        {
+        if self.settled(place, message) >= Settled::Taken || self.drained.contains_key(&message) {
             return Ok(());
         }
         Err(format!("message {message} for {place} has its receipt, and is lost"))
@@ -399,7 +459,7 @@ impl Model {
     /// Where a persistent message must be kept.
     fn places(&self, message: u64, sent: Sent) -> Vec<Place> {
         let is_topic = sent.destination.starts_with("/topic/");
-        match sent.persistence {
+        match sent.manner.persistence {
             Persistence::Transient => Vec::new(),
             Persistence::Persistent if !is_topic => vec![sent.destination],
             Persistence::Persistent => {
@@ -417,15 +477,17 @@ impl Model {
         let unexpected = || format!("{place} has message {message}, which was not sent there");
         let sent = self.sent.get(&message).ok_or_else(unexpected)?;
         let fits = match place {
-            DURABLE => sent.destination.starts_with("/topic/"),
-            dead if dead.starts_with(DEAD_LETTERS) => dead.ends_with(&sent.destination[7..]),
-            place => place == sent.destination,
+            DURABLE | DEAD_DURABLE => sent.destination.starts_with("/topic/"),
+            place => origin(place) == sent.destination,
         };
         if fits { Ok(sent) } else { Err(unexpected()) }
     }
 
     fn in_order(&mut self, consumer: u64, sent: Sent, place: Place, message: u64) -> Verdict {
-        let last = self.consumed.entry((consumer, place, sent.producer)).or_default();
+        let last = self
+            .consumed
+            .entry((consumer, place, sent.producer, sent.manner.priority))
+            .or_default();
         if sent.ordinal <= *last {
             let (last, ordinal) = (*last, sent.ordinal);
             return Err(format!(
@@ -439,3 +501,29 @@ impl Model {
 
 /// What the names of the queues of dead letters begin with.
 const DEAD_LETTERS: &str = "/queue/DLQ.";
+
+/// Where the dead letters of the durable subscription are.
+pub(crate) const DEAD_DURABLE: Place = "/queue/DLQ.+d/news";
+
+/// What is somewhere, and where its dead letters go.
+const PAIRS: &[(Place, Place)] = &[
+    ("/queue/a", "/queue/DLQ.a"),
+    ("/queue/b", "/queue/DLQ.b"),
+    ("/queue/in", "/queue/DLQ.in"),
+    ("/queue/out", "/queue/DLQ.out"),
+    (DURABLE, DEAD_DURABLE),
+];
+
+fn dead_letters_of(place: Place) -> Place {
+    PAIRS.iter().find(|(of, _)| *of == place).map_or(place, |(_, dead)| dead)
+}
+
+/// Where dead letters were before, and everything else is.
+fn origin(place: Place) -> Place {
+    PAIRS.iter().find(|(_, dead)| *dead == place).map_or(place, |(of, _)| of)
+}
+
+/// The queue in which a place keeps its messages.
+fn queue_of(place: Place) -> &'static str {
+    if place == DURABLE { "/dsub/+d/news" } else { place }
+}

@@ -29,6 +29,10 @@ pub enum Plant {
     LostMarks,
     /// A message that a session leaves behind is not in the queue any more.
     ForgottenUnsettled,
+    /// Part of an operation is stored with one batch, and the rest with the next.
+    SplitOperations,
+    /// What an operation removes is gone from the store before its batch is stored.
+    EarlyRemoves,
 }
 
 impl Plant {
@@ -39,5 +43,7 @@ impl Plant {
         Self::TornCommits,
         Self::LostMarks,
         Self::ForgottenUnsettled,
+        Self::SplitOperations,
+        Self::EarlyRemoves,
     ];
 }

@@ -1,6 +1,6 @@
 use tidings_stomp::AckMode;
 
-use crate::model::{DURABLE, Place};
+use crate::model::{DEAD_DURABLE, DURABLE, Place};
 
 /// What a client does, as long as it is connected.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -25,8 +25,18 @@ pub(crate) const MOVED_TO: Place = "/queue/out";
 
 /// Everything in which something may be left at the end, dead letters first: nothing comes to them
 /// any more by then.
-pub(crate) const PLACES: &[Place] =
-    &["/queue/DLQ.a", "/queue/DLQ.b", "/queue/a", "/queue/b", MOVED_FROM, MOVED_TO, DURABLE];
+pub(crate) const PLACES: &[Place] = &[
+    "/queue/DLQ.a",
+    "/queue/DLQ.b",
+    "/queue/DLQ.in",
+    "/queue/DLQ.out",
+    DEAD_DURABLE,
+    "/queue/a",
+    "/queue/b",
+    MOVED_FROM,
+    MOVED_TO,
+    DURABLE,
+];
 
 /// The clients of a run.
 pub(crate) const CLIENTS: &[Role] = &[

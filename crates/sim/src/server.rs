@@ -4,17 +4,19 @@ use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, AckTarget, Action, BatchCollector, BatchNumber, Broker, Change, Delivered,
-    Delivery, Destination, EncodingClass, Message, NackAction, Owner, Sender, SessionKey, Sink,
-    Storage, SubscribeError, SubscribeOptions, Subscribers, Timestamp,
+    self as broker, AckTarget, Action, Batch, BatchCollector, BatchNumber, Broker, Change,
+    Delivered, Delivery, Destination, EncodingClass, Message, NackAction, Owner, Position, QueueId,
+    Selection, Sender, SessionKey, Sink, Storage, SubscribeError, SubscribeOptions, Subscribers,
+    Timestamp,
 };
 use tidings_stomp::{
     self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Severity,
     Subscribe, SubscriptionId, TransactionAction, Version, encode_message,
 };
 
-use crate::disk::Disk;
+use crate::disk::{Disk, number};
 use crate::plan::Plant;
+use crate::random::Random;
 use crate::session::{Life, ServerSession};
 
 /// A server between two crashes: the broker and its sessions, with as little around them as they can
@@ -23,12 +25,32 @@ pub(crate) struct Server {
     broker: Broker<u64>,
     pub(crate) sessions: BTreeMap<u64, ServerSession>,
     pub(crate) collector: BatchCollector,
+    /// The disk has nothing to do, and would take a batch.
+    pub(crate) disk: DiskIs,
+    /// A batch that it is going to get.
+    due: Option<(BatchNumber, Batch)>,
+    /// Operations that have not ended, as far as their batches know.
+    open: Vec<BatchNumber>,
+    /// How many of these are new.
+    pub(crate) opened: usize,
+    /// What clients have settled, and the broker has taken note of.
+    pub(crate) taken: Vec<(u64, stomp::AckTarget)>,
+    /// What the disk forgets too early, as a planted defect.
+    pub(crate) forgotten: Vec<(QueueId, Position)>,
+    random: Random,
     /// All batches up to this one are stored.
     pub(crate) stored: BatchNumber,
     pub(crate) storage: Storage,
     plant: Plant,
     /// When the broker wants to be told the time.
     pub(crate) wake_at: Option<Timestamp>,
+}
+
+/// Whether the disk waits for the next batch.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum DiskIs {
+    Busy,
+    Waiting,
 }
 
 /// What time it is, in both ways that matter.
@@ -40,12 +62,19 @@ pub(crate) struct Now {
 
 impl Server {
     /// Starts with what is on disk.
-    pub(crate) fn start(now: Now, disk: &mut Disk, plant: Plant) -> Self {
+    pub(crate) fn start(now: Now, disk: &mut Disk, plant: Plant, random: Random) -> Self {
         let (options, queues) = disk.recover();
         let mut server = Self {
             broker: Broker::new(options),
             sessions: BTreeMap::new(),
             collector: BatchCollector::default(),
+            disk: DiskIs::Busy,
+            due: None,
+            open: Vec::new(),
+            opened: 0,
+            taken: Vec::new(),
+            forgotten: Vec::new(),
+            random,
             stored: BatchNumber(0),
             storage: Storage::Available,
             plant,
@@ -107,6 +136,34 @@ impl Server {
     pub(crate) fn handle_timeout(&mut self, now: Now) {
         self.operate(now, |broker, sink| broker.handle_timeout(now.timestamp, sink));
         self.wake_at = self.broker.next_deadline();
+    }
+
+    /// What the disk is to store next.
+    pub(crate) fn next_batch(&mut self) -> Option<(BatchNumber, Batch)> {
+        let due = self.due.take().or_else(|| self.collector.next_batch());
+        self.disk = if due.is_some() { DiskIs::Busy } else { DiskIs::Waiting };
+        due
+    }
+
+    /// An operation has ended that has taken its time.
+    pub(crate) fn end_operation(&mut self) {
+        if !self.open.is_empty() {
+            let ticket = self.open.remove(0);
+            self.collector.finish(ticket);
+        }
+    }
+
+    /// An operator sends dead letters back to where they came from, all of those that nobody has.
+    /// Returns which of them.
+    pub(crate) fn revive(&mut self, now: Now, queue: &str) -> Vec<u64> {
+        let queue = Destination::parse(queue).expect("it is one");
+        let all = Selection::First(usize::MAX);
+        let letters = self.broker.peek(&queue, usize::MAX).unwrap_or_default();
+        let (moved, _) = self.operate(now, |broker, sink| {
+            broker.move_messages(now.timestamp, &queue, None, all, sink)
+        });
+        let moved = moved.unwrap_or_else(|error| error.moved);
+        letters.iter().take(moved).filter_map(|(message, _)| number(&message.body)).collect()
     }
 
     /// All batches up to this one are stored.
@@ -241,7 +298,12 @@ impl Server {
             Some(action) => broker.nack(now.timestamp, session, target, action, sink),
         });
         match settled {
-            Ok(()) => self.receipt_after(now, key, batch, ack.receipt.clone()),
+            Ok(()) => {
+                if nack.is_none() {
+                    self.taken.push((key, ack.target.clone()));
+                }
+                self.receipt_after(now, key, batch, ack.receipt.clone());
+            }
             Err(error) => self.refuse(key, &error, ack.receipt.clone()),
         }
     }
@@ -254,11 +316,18 @@ impl Server {
         receipt: Option<ReceiptId>,
     ) {
         let Some(sender) = self.sender(&key) else { return };
-        let actions = actions.iter().map(action).collect();
-        let (committed, batch) =
-            self.operate(now, |broker, sink| broker.commit(now.timestamp, sender, actions, sink));
+        let for_broker = actions.iter().map(action).collect();
+        let (committed, batch) = self
+            .operate(now, |broker, sink| broker.commit(now.timestamp, sender, for_broker, sink));
         match committed {
-            Ok(()) => self.receipt_after(now, key, batch, receipt),
+            Ok(()) => {
+                let acks = actions.iter().filter_map(|action| match action {
+                    TransactionAction::Ack(ack) => Some((key, ack.target.clone())),
+                    TransactionAction::Send(_) | TransactionAction::Nack(_) => None,
+                });
+                self.taken.extend(acks);
+                self.receipt_after(now, key, batch, receipt);
+            }
             Err(error) => self.refuse(key, &error, receipt),
         }
     }
@@ -309,6 +378,10 @@ impl Server {
             now,
             sessions: &mut self.sessions,
             collector: &mut self.collector,
+            disk: &mut self.disk,
+            due: &mut self.due,
+            forgotten: &mut self.forgotten,
+            random: &mut self.random,
             storage: self.storage,
             plant: self.plant,
             batch: None,
@@ -318,7 +391,13 @@ impl Server {
         let Deliveries { batch, wake_at, .. } = deliveries;
         self.wake_at = wake_at;
         if let Some(batch) = batch {
-            self.collector.finish(batch);
+            // Others may come before it ends, as far as its batch knows.
+            if self.random.percent(20) {
+                self.open.push(batch);
+                self.opened += 1;
+            } else {
+                self.collector.finish(batch);
+            }
         }
         (result, batch)
     }
@@ -329,6 +408,10 @@ struct Deliveries<'a> {
     now: Now,
     sessions: &'a mut BTreeMap<u64, ServerSession>,
     collector: &'a mut BatchCollector,
+    disk: &'a mut DiskIs,
+    due: &'a mut Option<(BatchNumber, Batch)>,
+    forgotten: &'a mut Vec<(QueueId, Position)>,
+    random: &'a mut Random,
     storage: Storage,
     plant: Plant,
     batch: Option<BatchNumber>,
@@ -369,6 +452,20 @@ impl Sink<u64> for Deliveries<'_> {
         if self.plant == Plant::LostMarks && matches!(change, Change::Mark { .. }) {
             return;
         }
+        if let Some(batch) = self.batch
+            && self.random.percent(30)
+        {
+            self.begin_batch();
+            if self.plant == Plant::SplitOperations {
+                self.collector.finish(batch);
+                self.batch = None;
+            }
+        }
+        if let Change::Remove { queue, position } = change
+            && self.plant == Plant::EarlyRemoves
+        {
+            self.forgotten.push((queue, position));
+        }
         self.collector.record(&mut self.batch, change);
     }
 
@@ -378,6 +475,18 @@ impl Sink<u64> for Deliveries<'_> {
 
     fn wake_at(&mut self, at: Timestamp) {
         self.wake_at = self.wake_at.into_iter().chain([at]).min();
+    }
+}
+
+impl Deliveries<'_> {
+    /// The next batch begins in the middle of an operation.
+    fn begin_batch(&mut self) {
+        if *self.disk == DiskIs::Waiting
+            && let Some(due) = self.collector.next_batch()
+        {
+            *self.due = Some(due);
+            *self.disk = DiskIs::Busy;
+        }
     }
 }
 

@@ -102,6 +102,12 @@ enum Event {
     Alarm {
         generation: u64,
     },
+    /// An operation ends that has taken its time.
+    OperationEnds {
+        generation: u64,
+    },
+    /// An operator looks after dead letters.
+    Revive,
     DiskIsFull,
     DiskHasRoom,
     Crash,
@@ -114,7 +120,7 @@ impl World {
         let schedule = Schedule::new();
         let mut disk = Disk::default();
         let now = Now { instant: schedule.instant(), timestamp: schedule.timestamp() };
-        let server = Some(Server::start(now, &mut disk, plan.plant));
+        let server = Server::start(now, &mut disk, plan.plant, Random::new(random.next()));
         // Every run has other clients, so that each of them is sometimes alone.
         let roles: Vec<Role> = CLIENTS.iter().copied().filter(|_| random.percent(85)).collect();
         let clients = roles.into_iter().map(|role| Client { role, connection: None }).collect();
@@ -125,7 +131,7 @@ impl World {
             trace: Trace::default(),
             model: Model::default(),
             disk,
-            server,
+            server: Some(server),
             generation: 1,
             committing: Committing::GoesOn,
             clients,
@@ -200,6 +206,10 @@ impl World {
             let at = self.random.below(storm);
             self.schedule.at(at, Event::Cut);
         }
+        for _ in 0..self.random.below(10) {
+            let at = self.random.below(storm);
+            self.schedule.at(at, Event::Revive);
+        }
         for _ in 0..self.random.below(3) {
             let at = self.random.below(storm);
             let lasts = self.random.between(5 * MILLISECOND, 600 * MILLISECOND);
@@ -240,7 +250,16 @@ impl World {
                     server.handle_timeout(now);
                 }
             }
-            Event::CommitEnds { .. } | Event::CommitAgain { .. } | Event::Alarm { .. } => {}
+            Event::OperationEnds { generation } if generation == self.generation => {
+                if let Some(server) = &mut self.server {
+                    server.end_operation();
+                }
+            }
+            Event::CommitEnds { .. }
+            | Event::CommitAgain { .. }
+            | Event::OperationEnds { .. }
+            | Event::Alarm { .. } => {}
+            Event::Revive => self.revive(),
             Event::DiskIsFull => {
                 self.note(format_args!("the disk is full"));
                 self.disk.is_full = self.mood == Mood::Stormy;
@@ -419,9 +438,21 @@ impl World {
         self.schedule.after(delay, Event::Restart);
     }
 
+    fn revive(&mut self) {
+        let now = self.now();
+        let (queue, place) =
+            *self.random.pick(&[("/queue/DLQ.a", "/queue/a"), ("/queue/DLQ.b", "/queue/b")]);
+        if let Some(server) = &mut self.server {
+            for message in server.revive(now, queue) {
+                self.model.revive(place, message);
+            }
+        }
+    }
+
     fn restart(&mut self) {
         let now = self.now();
-        self.server = Some(Server::start(now, &mut self.disk, self.plan.plant));
+        let random = Random::new(self.random.next());
+        self.server = Some(Server::start(now, &mut self.disk, self.plan.plant, random));
         self.note(format_args!("the server starts"));
     }
 
@@ -448,9 +479,17 @@ impl World {
         let now = self.now();
         let generation = self.generation;
         let Some(server) = &mut self.server else { return };
+        for (key, target) in std::mem::take(&mut server.taken) {
+            self.model.taken(key, &target);
+        }
+        self.disk.forget(std::mem::take(&mut server.forgotten));
+        for _ in 0..std::mem::take(&mut server.opened) {
+            let delay = self.random.below(10 * MILLISECOND);
+            self.schedule.after(delay, Event::OperationEnds { generation });
+        }
         if self.disk.is_idle()
             && self.committing == Committing::GoesOn
-            && let Some((number, batch)) = server.collector.next_batch()
+            && let Some((number, batch)) = server.next_batch()
         {
             let delay = if batch.is_empty() { 0 } else { self.random.between(200, 20_000) };
             self.disk.begin(number, batch);
