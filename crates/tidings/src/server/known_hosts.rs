@@ -4,11 +4,15 @@ use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
-use http::header::HOST;
+use http::header::{HOST, ORIGIN};
 use http::uri::Authority;
 use http::{Request, Response, StatusCode};
 
 use super::{Body, plain};
+
+/// Where a page's request comes from: W3C Fetch Metadata. Browsers send it also with the GET of an `EventSource`
+/// of the same origin, which has no `Origin`.
+const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
 /// The names by which a server that listens on loopback is called. Anybody can have a name of their own mean
 /// this machine ("DNS rebinding"): a page of that name would be of the same origin as the server.
@@ -23,9 +27,14 @@ impl KnownHosts {
         is_local.then(|| Self(further.into()))
     }
 
-    /// The answer to a request that is meant for another host; none to any other.
+    /// The answer to a page's request that is meant for another host; none to any other. Programs that are no
+    /// browsers may call the server as they like: they are not led by a page.
     pub(crate) fn refusal<B>(request: &Request<B>) -> Option<Response<Body>> {
         let known = request.extensions().get::<Self>()?;
+        let headers = request.headers();
+        if !headers.contains_key(ORIGIN) && !headers.contains_key(SEC_FETCH_SITE) {
+            return None;
+        }
         let host = match request.headers().get(HOST) {
             Some(host) => host.to_str().ok().and_then(|host| host.parse().ok()),
             None => match request.uri().authority() {
@@ -67,6 +76,7 @@ mod tests {
             let check = |host: Option<&str>, is_known| {
                 let mut request = Request::new(());
                 request.extensions_mut().insert(known.clone());
+                request.headers_mut().insert(SEC_FETCH_SITE, "same-origin".parse().unwrap());
                 if let Some(host) = host {
                     request.headers_mut().insert(HOST, host.parse().unwrap());
                 }
@@ -88,9 +98,19 @@ mod tests {
     }
 
     #[test]
+    fn programs_that_are_no_browsers_may_call_it_as_they_like() {
+        let mut request = Request::get("/").header(HOST, "broker.example").body(()).unwrap();
+        request.extensions_mut().insert(at("127.0.0.1:80").unwrap());
+        assert!(KnownHosts::refusal(&request).is_none());
+        request.headers_mut().insert(ORIGIN, "http://broker.example".parse().unwrap());
+        assert!(KnownHosts::refusal(&request).is_some());
+    }
+
+    #[test]
     fn over_http_2_the_host_is_in_the_uri() {
         for (uri, is_known) in [("http://localhost:80/", true), ("http://evil.example/", false)] {
-            let mut request = Request::get(uri).body(()).unwrap();
+            let request = Request::get(uri).header(ORIGIN, "http://evil.example");
+            let mut request = request.body(()).unwrap();
             request.extensions_mut().insert(at("127.0.0.1:80").unwrap());
             assert_eq!(KnownHosts::refusal(&request).is_none(), is_known, "{uri}");
         }

@@ -37,7 +37,7 @@ pub struct ServerOptions {
     /// as soon as they are accepted. Default: `None`, any number, since many users may share an address.
     pub connections_per_addr_max: Option<usize>,
 
-    /// Further names by which clients may call a server that listens on a loopback address, in `Host`, without
+    /// Further names by which pages may call a server that listens on a loopback address, in `Host`, without
     /// a port: that of a proxy in front, for example. `localhost` and addresses always will do; by any
     /// other name the doors of the application answer with status 421, because whoever owns a name can have it mean
     /// this machine, and their page would be of the same origin. Default: none.
