@@ -1,4 +1,4 @@
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fmt;
 use std::sync::{Arc, Mutex};
 
@@ -6,10 +6,14 @@ use crate::destination::Destination;
 use crate::kind::{Allowance, DestinationKind};
 use crate::limits::Limits;
 use crate::pattern::DestinationPattern;
+use crate::stomp::SubscriptionId;
 use crate::subscription::{Flow, SessionKey, Subscription};
 use crate::sync::lock;
 
 const SHARDS: u64 = 16;
+
+/// Ids of ended subscriptions that a session remembers. An ACK may cross the end of its subscription.
+pub(crate) const ENDED_MAX: usize = 64;
 
 /// Finds what a session has subscribed to.
 #[derive(Debug)]
@@ -37,6 +41,8 @@ pub(crate) struct Routes<S> {
     next_number: u64,
     /// Its temporary destinations, if it has any.
     own: Option<Box<Own>>,
+    /// The ids of the latest subscriptions that have ended, the oldest first.
+    ended: VecDeque<SubscriptionId>,
     life: Life,
 }
 
@@ -105,8 +111,13 @@ impl<S> SessionTable<S> {
 
 impl<S> Default for Session<S> {
     fn default() -> Self {
-        let routes =
-            Routes { routes: Vec::new(), next_number: 1, own: None, life: Life::Connected };
+        let routes = Routes {
+            routes: Vec::new(),
+            next_number: 1,
+            own: None,
+            ended: VecDeque::new(),
+            life: Life::Connected,
+        };
         Self { flow: Arc::default(), routes: Mutex::new(routes) }
     }
 }
@@ -154,13 +165,35 @@ impl<S> Routes<S> {
     }
 
     pub(crate) fn remove(&mut self, id: &str) -> Vec<Route<S>> {
-        self.routes.extract_if(.., |route| route.subscription.id.as_str() == id).collect()
+        let removed: Vec<_> =
+            self.routes.extract_if(.., |route| route.subscription.id.as_str() == id).collect();
+        if let Some(route) = removed.first() {
+            self.remember_ended(route.subscription.id.clone());
+        }
+        removed
+    }
+
+    fn remember_ended(&mut self, id: SubscriptionId) {
+        if self.has_ended(Some(id.as_str())) {
+            return;
+        }
+        if self.ended.len() == ENDED_MAX {
+            self.ended.pop_front();
+        }
+        self.ended.push_back(id);
+    }
+
+    /// Whether a subscription of this id, or any, has ended, and not too many after it.
+    pub(crate) fn has_ended(&self, id: Option<&str>) -> bool {
+        self.ended.iter().any(|ended| id.is_none_or(|id| ended.as_str() == id))
     }
 
     /// Removes one part of a subscription; returns whether it was there.
     pub(crate) fn remove_part(&mut self, subscription: &Subscription<S>) -> bool {
-        let place = self.place_of(subscription.number);
-        place.map(|at| self.routes.remove(at)).is_some()
+        let Some(at) = self.place_of(subscription.number) else { return false };
+        let route = self.routes.remove(at);
+        self.remember_ended(route.subscription.id.clone());
+        true
     }
 
     /// The routes, the oldest first.

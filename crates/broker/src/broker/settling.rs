@@ -210,8 +210,18 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             AckTarget::Ack(_) | AckTarget::Message { .. } => {
                 let serial = self.message_ids.parse(id).ok_or_else(unknown)?;
                 let name = DeliveryName::Message(serial);
-                first_settled(candidates(&routes, target).map(|route| ask(route, name)))
-                    .unwrap_or(Answer::NothingToSettle)
+                let answer =
+                    first_settled(candidates(&routes, target).map(|route| ask(route, name)));
+                match (answer, target) {
+                    (Some(answer), _) => answer,
+                    (None, AckTarget::Message { subscription, .. })
+                        if routes.has_ended(subscription) =>
+                    {
+                        Answer::NothingToSettle
+                    }
+                    (None, AckTarget::Ack(_)) if routes.has_ended(None) => Answer::NothingToSettle,
+                    (None, _) => Answer::Unknown,
+                }
             }
         };
         match answer {

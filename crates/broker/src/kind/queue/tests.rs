@@ -1,6 +1,7 @@
 use crate::acknowledgement::NackAction;
 use crate::error::{AckError, QueueLimit, SendError};
 use crate::recording::{Got, Recording, to};
+use crate::session::ENDED_MAX;
 use crate::sink::Delivered;
 use crate::stomp::AckMode;
 
@@ -147,6 +148,21 @@ fn an_unknown_or_repeated_ack_is_refused() {
     assert!(recording.ack_message(1, Some("a"), "m-1").is_err());
     assert!(recording.ack(2, &acks[1]).is_err(), "another session");
     assert_eq!(counts(&recording), (0, 2));
+}
+
+#[test]
+fn an_ack_that_names_a_subscription_that_never_was_is_unknown() {
+    let (mut recording, _) = three_unsettled(INDIVIDUAL);
+    assert!(recording.ack_message(1, Some("typo"), "m-1").is_err());
+    recording.unsubscribe(1, "a");
+    assert_eq!(recording.ack_message(1, Some("a"), "m-1"), Ok(()), "it crossed the end");
+    assert_eq!(recording.ack_message(1, None, "m-1"), Ok(()), "it crossed the end");
+    assert!(recording.ack_message(1, Some("typo"), "m-1").is_err());
+    for id in 0..ENDED_MAX {
+        recording.subscribe(1, &id.to_string(), "/topic/t", AUTO).unwrap();
+        recording.unsubscribe(1, &id.to_string());
+    }
+    assert!(recording.ack_message(1, Some("a"), "m-1").is_err(), "so many are not remembered");
 }
 
 #[test]
