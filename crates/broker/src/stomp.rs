@@ -17,7 +17,7 @@ use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::InvalidHeader;
-use crate::message::{Durability, Message, Properties};
+use crate::message::{Durability, Message, Properties, Retain};
 use crate::policy::QueueOverflow;
 use crate::timestamp::Timestamp;
 
@@ -55,39 +55,49 @@ pub(crate) fn expects_ack(mode: AckMode) -> bool {
     !matches!(mode, AckMode::Auto)
 }
 
-/// What the headers of SEND ask of the broker for the message.
+/// What the headers of SEND ask of the broker for the message. Of a repeated one the first holds, and blanks
+/// around a value do not count.
 pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties, InvalidHeader> {
-    let mut properties = Properties::default();
-    let mut expiration = None;
+    let mut first = First::default();
     for (name, value) in headers.iter() {
-        match name {
-            "persistent" if value.eq_ignore_ascii_case("true") => {
-                properties.durability = Durability::Persistent;
-            }
-            "priority" if properties.priority.is_none() => {
-                properties.priority =
-                    number(value).map(|number: u64| u8::try_from(number).unwrap_or(u8::MAX));
-            }
-            // ActiveMQ: at this time, or never.
-            "expires" => match whole_number("expires", value)? {
-                0 => {}
-                at => properties.expires_at = properties.expires_at.or(Some(Timestamp(at))),
-            },
-            // RabbitMQ: after so long.
-            "expiration" => {
-                expiration = expiration.or(Some(whole_number("expiration", value)?));
-            }
-            DELAY => {
-                let delay = Duration::from_millis(whole_number(DELAY, value)?);
-                properties.deliver_at = properties.deliver_at.or(Some(now.after(delay)));
-            }
-            "retain" => properties.retain = history::retain(value),
-            _ => {}
-        }
+        let place = match name {
+            "persistent" => &mut first.persistent,
+            "priority" => &mut first.priority,
+            "expires" => &mut first.expires,
+            "expiration" => &mut first.expiration,
+            DELAY => &mut first.delay,
+            "retain" => &mut first.retain,
+            _ => continue,
+        };
+        place.get_or_insert(value.trim());
     }
+    let persistent = first.persistent.is_some_and(|value| value.eq_ignore_ascii_case("true"));
+    let priority = first.priority.and_then(number::<u64>);
+    // ActiveMQ: at this time, or never.
+    let expires = first.expires.map(|value| whole_number("expires", value)).transpose()?;
+    // RabbitMQ: after so long.
+    let expiration = first.expiration.map(|value| whole_number("expiration", value)).transpose()?;
+    let delay = first.delay.map(|value| whole_number(DELAY, value)).transpose()?;
+    let expires = expires.filter(|at| *at > 0).map(Timestamp);
     let expiration = expiration.map(|after| now.after(Duration::from_millis(after)));
-    properties.expires_at = properties.expires_at.into_iter().chain(expiration).min();
-    Ok(properties)
+    Ok(Properties {
+        durability: if persistent { Durability::Persistent } else { Durability::Transient },
+        priority: priority.map(|number| u8::try_from(number).unwrap_or(u8::MAX)),
+        expires_at: expires.into_iter().chain(expiration).min(),
+        deliver_at: delay.map(|delay| now.after(Duration::from_millis(delay))),
+        retain: first.retain.map_or(Retain::Unsaid, history::retain),
+    })
+}
+
+/// The first values of the headers that say something about a message.
+#[derive(Default)]
+struct First<'a> {
+    persistent: Option<&'a str>,
+    priority: Option<&'a str>,
+    expires: Option<&'a str>,
+    expiration: Option<&'a str>,
+    delay: Option<&'a str>,
+    retain: Option<&'a str>,
 }
 
 /// Takes what a frame asks of the queue out of its headers.
@@ -101,29 +111,23 @@ pub(crate) fn take_arguments(
     Ok((arguments, headers))
 }
 
-/// What a frame asks of the queue.
+/// What a frame asks of the queue. Of a repeated header the first holds.
 pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHeader> {
     let mut arguments = QueueArguments::default();
-    let (mut exchange, mut routing_key) = (None, None);
-    for (name, value) in headers.iter().filter(|(name, _)| name.starts_with("x-")) {
-        let duration = |name| whole_number(name, value).map(Duration::from_millis).map(Some);
-        match name {
-            "x-message-ttl" => arguments.message_ttl = duration("x-message-ttl")?,
-            "x-expires" => arguments.expires = duration("x-expires")?,
-            "x-max-length" => arguments.messages_max = Some(whole_number("x-max-length", value)?),
-            "x-max-length-bytes" => {
-                arguments.octets_max = Some(whole_number("x-max-length-bytes", value)?);
-            }
-            "x-overflow" => arguments.overflow = Some(overflow(value)?),
-            "x-max-priority" => {
-                let priority = whole_number("x-max-priority", value)?;
-                arguments.priority_max = Some(u8::try_from(priority).unwrap_or(u8::MAX));
-            }
-            "x-dead-letter-exchange" => exchange = Some(value.trim()),
-            "x-dead-letter-routing-key" => routing_key = Some(value.trim()),
-            _ => {}
-        }
+    if !headers.iter().any(|(name, _)| name.starts_with("x-")) {
+        return Ok(arguments);
     }
+    let first = |name| headers.get(name).map(str::trim);
+    let whole = |name| first(name).map(|value| whole_number(name, value)).transpose();
+    let duration = |name| whole(name).map(|it| it.map(Duration::from_millis));
+    arguments.message_ttl = duration("x-message-ttl")?;
+    arguments.expires = duration("x-expires")?;
+    arguments.messages_max = whole("x-max-length")?;
+    arguments.octets_max = whole("x-max-length-bytes")?;
+    arguments.overflow = first("x-overflow").map(overflow).transpose()?;
+    let priority_max = whole("x-max-priority")?;
+    arguments.priority_max = priority_max.map(|max| u8::try_from(max).unwrap_or(u8::MAX));
+    let (exchange, routing_key) = (first("x-dead-letter-exchange"), first("x-dead-letter-routing-key"));
     if exchange.is_some() || routing_key.is_some() {
         arguments.dead_letters = dead_letters(exchange.unwrap_or_default(), routing_key);
     }
@@ -214,3 +218,6 @@ fn invalid(name: &'static str, value: &str, expected: &'static str) -> InvalidHe
 fn is_true(headers: &Headers, name: &str) -> bool {
     headers.get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
 }
+
+#[cfg(test)]
+mod tests;

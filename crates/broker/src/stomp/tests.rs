@@ -1,0 +1,50 @@
+use super::*;
+
+fn of(headers: &[(&str, &str)]) -> Headers {
+    headers.iter().copied().collect()
+}
+
+#[test]
+fn blanks_around_what_is_asked_for_a_message_do_not_count() {
+    let headers = of(&[
+        ("persistent", " true "),
+        ("priority", " 7 "),
+        ("expires", " 5000 "),
+        ("expiration", " 60 "),
+        ("retain", " set "),
+    ]);
+    let properties = properties(Timestamp(1000), &headers).unwrap();
+    assert_eq!(properties.durability, Durability::Persistent);
+    assert_eq!(properties.priority, Some(7));
+    assert_eq!(properties.expires_at, Some(Timestamp(1060)));
+    assert_eq!(properties.retain, Retain::Set);
+}
+
+#[test]
+fn of_what_is_asked_twice_the_first_holds() {
+    let headers = of(&[
+        ("persistent", "false"),
+        ("persistent", "true"),
+        ("priority", "none"),
+        ("priority", "7"),
+        ("expires", "0"),
+        ("expires", "5000"),
+        ("retain", "set"),
+        ("retain", "remove"),
+    ]);
+    let properties = properties(Timestamp(0), &headers).unwrap();
+    let expected = Properties { retain: Retain::Set, ..Properties::default() };
+    assert_eq!(properties, expected);
+    let headers = of(&[
+        ("x-max-length", " 3 "),
+        ("x-max-length", "4"),
+        ("x-overflow", "drop-head"),
+        ("x-overflow", "nonsense"),
+        ("x-dead-letter-routing-key", "a"),
+        ("x-dead-letter-routing-key", "b"),
+    ]);
+    let arguments = arguments(&headers).unwrap();
+    assert_eq!(arguments.messages_max, Some(3));
+    assert_eq!(arguments.overflow, Some(QueueOverflow::DropHead));
+    assert_eq!(arguments.dead_letters, Destination::parse("/queue/a").ok());
+}
