@@ -178,6 +178,15 @@ async fn clients_of_1_2_may_name_the_message_id_unless_it_is_strict() {
                 let id = header(&message, "message-id").unwrap();
                 let answer = client.ask(format!("ACK\n{form}{id}\nreceipt:r\n\n\0")).await;
                 assert_eq!(answer.starts_with("RECEIPT\n"), is_taken, "{form}: {answer:?}");
+
+                let mut client = Client::connect(&server, door, "1.2").await;
+                client.subscribe("id:s\ndestination:/queue/other\nack:client\n").await;
+                let message = client.ask("SEND\ndestination:/queue/other\n\na\0").await;
+                let id = header(&message, "message-id").unwrap();
+                client.send("BEGIN\ntransaction:t\n\n\0").await;
+                client.send(format!("ACK\n{form}{id}\ntransaction:t\n\n\0")).await;
+                let answer = client.ask("COMMIT\ntransaction:t\nreceipt:r\n\n\0").await;
+                assert_eq!(answer.starts_with("RECEIPT\n"), is_taken, "{form}: {answer:?}");
             }
         }
     }

@@ -20,16 +20,22 @@ impl StompSession {
         nack: Option<NackAction>,
     ) {
         let Acknowledge { target, receipt, .. } = acknowledge;
-        if self.shared.options.strict
-            && let AckTarget::Ack(id) = &target
-            && !AckId::is_one(id)
-        {
-            let error = AckError::UnknownDelivery { id: id.as_str().into() };
+        if let Err(error) = self.check_target(&target) {
             return self.fail(&error, Severity::Notice, receipt);
         }
         match self.settle_at_broker(&target, nack) {
             (Ok(()), batch) => self.receipt_after(session, batch, receipt),
             (Err(error), _) => self.fail(&error, Severity::Notice, receipt),
+        }
+    }
+
+    /// Whoever is strict takes no id of a message for that of a delivery.
+    fn check_target(&self, target: &AckTarget) -> Result<(), AckError> {
+        match target {
+            AckTarget::Ack(id) if self.shared.options.strict && !AckId::is_one(id) => {
+                Err(AckError::UnknownDelivery { id: id.as_str().into() })
+            }
+            _ => Ok(()),
         }
     }
 
@@ -58,6 +64,11 @@ impl StompSession {
         let mut for_handlers = Vec::new();
         let mut for_broker = Vec::with_capacity(actions.len());
         for action in &actions {
+            if let TransactionAction::Ack(it) | TransactionAction::Nack(it) = action
+                && let Err(error) = self.check_target(&it.target)
+            {
+                return self.fail(&error, Severity::Frame, receipt);
+            }
             let action = match action {
                 TransactionAction::Send(send) => {
                     receipts.extend(send.receipt.clone());
