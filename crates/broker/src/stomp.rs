@@ -38,6 +38,9 @@ const ARGUMENTS: &[&str] = &[
     history::EPOCH,
     history::OFFSET,
     history::RETAINED,
+    REASON,
+    COUNT,
+    ORIGIN,
 ];
 
 /// Headers that dead letters have got.
@@ -127,7 +130,8 @@ pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHead
     arguments.overflow = first("x-overflow").map(overflow).transpose()?;
     let priority_max = whole("x-max-priority")?;
     arguments.priority_max = priority_max.map(|max| u8::try_from(max).unwrap_or(u8::MAX));
-    let (exchange, routing_key) = (first("x-dead-letter-exchange"), first("x-dead-letter-routing-key"));
+    let (exchange, routing_key) =
+        (first("x-dead-letter-exchange"), first("x-dead-letter-routing-key"));
     if exchange.is_some() || routing_key.is_some() {
         arguments.dead_letters = dead_letters(exchange.unwrap_or_default(), routing_key);
     }

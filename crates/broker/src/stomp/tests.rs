@@ -48,3 +48,10 @@ fn of_what_is_asked_twice_the_first_holds() {
     assert_eq!(arguments.overflow, Some(QueueOverflow::DropHead));
     assert_eq!(arguments.dead_letters, Destination::parse("/queue/a").ok());
 }
+
+#[test]
+fn no_sender_makes_a_dead_letter() {
+    let forged = [("a", "1"), (REASON, "expired"), (COUNT, "9"), (ORIGIN, "/queue/b")];
+    let (_, headers) = take_arguments(of(&forged)).unwrap();
+    assert_eq!(headers, of(&[("a", "1")]));
+}

@@ -185,3 +185,29 @@ async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
         "its turn was given back"
     );
 }
+
+#[tokio::test]
+async fn a_user_id_is_that_of_the_login() {
+    let server = serve(app()).await;
+    let connect = "CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0";
+    let forged = "SEND\ndestination:/topic/t\nuser-id:bob\n";
+    let in_transaction =
+        format!("BEGIN\ntransaction:t\n\n\0{forged}transaction:t\n\n\0COMMIT\ntransaction:t\n\n\0");
+    for door in DOORS {
+        for forged in [
+            format!("{forged}\n\0"),
+            forged.replace("/topic", "/app") + "\n\0",
+            in_transaction.clone(),
+        ] {
+            let mut client = Client::open(&server, door).await;
+            client.ask(connect).await;
+            client.subscribe("id:s\ndestination:/topic/t\n").await;
+            let own = "SEND\ndestination:/topic/t\nuser-id:Ann of the registry\n\n\0";
+            let message = client.ask(own).await;
+            assert_eq!(header(&message, "user-id"), Some("Ann of the registry"));
+            let error = client.ask(forged).await;
+            assert_eq!(header(&error, "message"), Some("user-id of somebody else"), "{error:?}");
+            client.ends().await;
+        }
+    }
+}

@@ -3,10 +3,10 @@
 use std::sync::Arc;
 
 use tidings_broker::Sender;
-use tidings_stomp::Send;
+use tidings_stomp::{Error, Headers, Send, Severity};
 
 use super::session::StompSession;
-use crate::endpoint::Session;
+use crate::endpoint::{Principal, Session};
 use crate::hub::Published;
 use crate::messaging::{InboundMessage, Outgoing};
 
@@ -16,6 +16,10 @@ impl StompSession {
         let Send { destination, headers, body, receipt } = &send;
         if self.shared.strip_application_prefix(destination).is_some() {
             return Some(send);
+        }
+        if let Err(error) = self.check_user_id(session, headers) {
+            self.fail(error, Severity::Frame, receipt.clone());
+            return None;
         }
         let sender = self.sender(session);
         match self.shared.hub.try_publish(sender, destination, headers.clone(), body.clone()) {
@@ -30,6 +34,9 @@ impl StompSession {
     /// client.
     pub(super) async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
+        if let Err(error) = self.check_user_id(session, &headers) {
+            return self.fail(error, Severity::Frame, receipt);
+        }
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
             let headers = match self.shared.hub.with_replies(self.sender(session), headers) {
                 Ok(headers) => headers,
@@ -50,6 +57,20 @@ impl StompSession {
         match hub.publish(sender, &destination, headers, body).await {
             Ok(Published { batch, .. }) => self.sent(session, batch, receipt),
             Err(error) => self.fail(error.to_stomp(), error.severity(), receipt),
+        }
+    }
+
+    /// RabbitMQ's consumers trust a `user-id`: it is that of the sender's login.
+    pub(super) fn check_user_id(&self, session: &Session, headers: &Headers) -> Result<(), Error> {
+        if self.shared.authentication.is_none() {
+            return Ok(());
+        }
+        match headers.get("user-id") {
+            Some(id) if session.principal().map(Principal::name) != Some(id) => Err(Error::new(
+                "user-id of somebody else",
+                "Give your own name in the header user-id, or leave it out.",
+            )),
+            _ => Ok(()),
         }
     }
 

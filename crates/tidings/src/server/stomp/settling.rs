@@ -71,6 +71,9 @@ impl StompSession {
             }
             let action = match action {
                 TransactionAction::Send(send) => {
+                    if let Err(error) = self.check_user_id(session, &send.headers) {
+                        return self.fail(error, Severity::Frame, receipt);
+                    }
                     receipts.extend(send.receipt.clone());
                     if self.shared.strip_application_prefix(&send.destination).is_some() {
                         for_handlers.push(send.clone());
