@@ -40,7 +40,8 @@ pub(crate) fn text_of(frame: &[u8]) -> Cow<'_, str> {
     let mut left_out = Vec::new();
     for line in head.split(|octet| *octet == b'\n') {
         match str::from_utf8(line) {
-            Ok(line) if as_text.is_err() && line.starts_with("content-length:") => {}
+            // They are about the body that is not text. Of a repeated header the first would hold.
+            Ok(line) if as_text.is_err() && is_of_body(line) => {}
             Ok(line) => lines.push(Cow::Borrowed(line)),
             Err(_) => {
                 let name = line.split(|octet| *octet == b':').next().unwrap_or_default();
@@ -57,6 +58,10 @@ pub(crate) fn text_of(frame: &[u8]) -> Cow<'_, str> {
         lines.push(format!("content-length:{}", body.len()).into());
     }
     Cow::Owned(format!("{}\n\n{body}\0", lines.join("\n")))
+}
+
+fn is_of_body(line: &str) -> bool {
+    line.starts_with("content-length:") || line.starts_with("content-transfer-encoding:")
 }
 
 #[cfg(test)]
@@ -76,6 +81,16 @@ mod tests {
             "MESSAGE\nmessage-id:1\ncontent-transfer-encoding:base64\ncontent-length:8\n\n\
              /woKAA==\0"
         );
+    }
+
+    #[test]
+    fn base64_is_told_though_the_sender_has_told_another_encoding() {
+        let frame = b"MESSAGE\ncontent-transfer-encoding:8bit\ncontent-length:1\n\n\xff\0";
+        let expected = "MESSAGE\ncontent-transfer-encoding:base64\ncontent-length:4\n\n/w==\0";
+        assert_eq!(text_of(frame), expected);
+        let text = "MESSAGE\ncontent-transfer-encoding:8bit\na:";
+        let frame = [text.as_bytes(), b"\xff\n\nhi\0"].concat();
+        assert!(text_of(&frame).contains("content-transfer-encoding:8bit\n"), "it is text");
     }
 
     #[test]
