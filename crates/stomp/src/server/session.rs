@@ -19,6 +19,9 @@ pub(super) struct Session {
     pub(super) messages: u64,
     /// In order. Most sessions have one or two, and many sessions are kept.
     subscriptions: Vec<SubscriptionId>,
+    /// STOMP 1.0: the subscriptions that have an id, by their destinations, the oldest first. UNSUBSCRIBE may name
+    /// either.
+    by_destination: Vec<(Box<str>, SubscriptionId)>,
     transactions: Transactions,
 }
 
@@ -38,6 +41,7 @@ impl Session {
             heart_beat,
             messages: 0,
             subscriptions: Vec::new(),
+            by_destination: Vec::new(),
             transactions: Transactions::default(),
         }
     }
@@ -163,6 +167,9 @@ impl Session {
             self.subscriptions.reserve_exact(1);
         }
         self.subscriptions.insert(place, id.clone());
+        if self.version == Version::V1_0 && id.on_wire().is_some() {
+            self.by_destination.push((destination.into(), id.clone()));
+        }
         Ok(Outcome::Event(Event::Subscribe(Subscribe {
             id,
             destination: destination.to_owned(),
@@ -173,12 +180,15 @@ impl Session {
     }
 
     fn unsubscribe(&mut self, fields: &Fields<'_>) -> Event {
-        let id = match fields.get("id") {
-            None if self.version == Version::V1_0 => fields.get("destination"),
-            id => id,
-        };
         let (headers, receipt) = (fields.headers().clone(), fields.receipt());
-        match id.and_then(|id| self.take_subscription(id)) {
+        let (id, taken) = match fields.get("id") {
+            None if self.version == Version::V1_0 => {
+                let destination = fields.get("destination");
+                (destination, destination.and_then(|name| self.take_subscription_to(name)))
+            }
+            id => (id, id.and_then(|id| self.take_subscription(id))),
+        };
+        match taken {
             Some(id) => Event::Unsubscribe { id, headers, receipt },
             None => Event::UnsubscribeUnknown { id: id.map(Into::into), headers, receipt },
         }
@@ -191,7 +201,18 @@ impl Session {
 
     fn take_subscription(&mut self, id: &str) -> Option<SubscriptionId> {
         let place = self.subscriptions.binary_search_by(|other| other.as_str().cmp(id)).ok()?;
+        self.by_destination.retain(|(_, other)| other.as_str() != id);
         Some(self.subscriptions.remove(place))
+    }
+
+    /// The subscription that has the destination for its id, or else the oldest one to it.
+    fn take_subscription_to(&mut self, destination: &str) -> Option<SubscriptionId> {
+        self.take_subscription(destination).or_else(|| {
+            let mut all = self.by_destination.iter();
+            let (_, id) = all.find(|(name, _)| **name == *destination)?;
+            let id = id.clone();
+            self.take_subscription(id.as_str())
+        })
     }
 
     /// A frame was refused: if it was one of a transaction, that is over. Returns whether it was.
@@ -258,6 +279,8 @@ impl<'a> Fields<'a> {
         let lenient = self.get("message-id").filter(|_| !options.strict);
         let target = match (self.version, self.get("id"), lenient) {
             (Version::V1_2, Some(id), _) => AckTarget::Ack(id.to_owned()),
+            // What 1.2 has, from clients that have not looked at the version.
+            (_, Some(id), None) if !options.strict => AckTarget::Ack(id.to_owned()),
             (Version::V1_2, None, None) => {
                 return Err(ProtocolError::MissingHeader(self.frame.command, "id"));
             }

@@ -698,3 +698,33 @@ fn nothing_is_transmitted_for_heart_beats() {
     assert_eq!(events(&mut server, "\n\r\n\n"), []);
     assert_eq!(transmitted(&mut server), "");
 }
+
+#[test]
+fn in_1_0_a_subscription_with_an_id_may_be_ended_by_its_destination() {
+    let mut server = connected(Version::V1_0);
+    let subscribe = |id| format!("SUBSCRIBE\nid:{id}\ndestination:/queue/a\n\n\0");
+    let input = subscribe(1) + &subscribe(2) + "UNSUBSCRIBE\nid:1\n\n\0" + &subscribe(3);
+    assert_eq!(events(&mut server, &input).len(), 4);
+    let by_destination = "UNSUBSCRIBE\ndestination:/queue/a\n\n\0";
+    for expected in ["2", "3"] {
+        let event = event(&mut server, by_destination);
+        let Event::Unsubscribe { id, .. } = event else { panic!("{event:?}") };
+        assert_eq!(id.as_str(), expected);
+    }
+    assert!(matches!(event(&mut server, by_destination), Event::UnsubscribeUnknown { .. }));
+    let mut server = connected(Version::V1_1);
+    assert_eq!(events(&mut server, &subscribe(1)).len(), 1);
+    assert!(matches!(event(&mut server, by_destination), Event::UnsubscribeUnknown { .. }));
+}
+
+#[test]
+fn before_1_2_an_id_stands_for_a_missing_message_id_unless_it_is_strict() {
+    for version in [Version::V1_0, Version::V1_1] {
+        let event = event(&mut connected(version), "ACK\nsubscription:s\nid:k\n\n\0");
+        let Event::Ack(Acknowledge { target, .. }) = event else { panic!("{event:?}") };
+        assert_eq!(target, AckTarget::Ack("k".into()));
+        let options = ServerOptions { strict: true, ..ServerOptions::default() };
+        let strict = open(Server::new(now(), options), version);
+        check_failure(strict, "ACK\nsubscription:s\nid:k\n\n\0", "ACK without message-id");
+    }
+}
