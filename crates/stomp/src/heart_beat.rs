@@ -134,7 +134,7 @@ fn parse_milliseconds(text: &str) -> Option<Duration> {
 
 impl fmt::Display for PeerSilent {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("nothing came from the peer for twice its heart-beat interval")
+        f.write_str("nothing came from the peer for much longer than its heart-beat interval")
     }
 }
 
