@@ -4,7 +4,7 @@ use std::panic::AssertUnwindSafe;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
-use tidings_stomp::Headers;
+use tidings_stomp::{Error, Headers};
 
 use super::controller::{AnyController, Mapping, MappingKind};
 use super::pattern::Pattern;
@@ -28,6 +28,35 @@ pub(crate) struct Dispatcher {
     controllers: Vec<Box<dyn AnyController>>,
     messages: Routes,
     subscriptions: Routes,
+}
+
+/// Why a message was not handled.
+#[derive(Debug, PartialEq, Eq)]
+pub(crate) enum Unhandled {
+    /// No handler is for its destination.
+    NoHandler,
+    /// Its handler cannot take it, for this reason.
+    NotTaken(String),
+    /// Its handler failed. Why is nobody's business but the application's.
+    Failed,
+}
+
+/// What a client is told.
+impl From<Unhandled> for Error {
+    fn from(unhandled: Unhandled) -> Self {
+        match unhandled {
+            Unhandled::NoHandler => Self::new(
+                "no handler",
+                "Nothing in this application takes messages to this destination: see how it is spelt.",
+            ),
+            Unhandled::NotTaken(reason) => {
+                Self::new("message not taken", format!("The handler cannot take it: {reason}."))
+            }
+            Unhandled::Failed => {
+                Self::new("handler failed", "The log of the application says why.")
+            }
+        }
+    }
 }
 
 /// The mappings of one kind.
@@ -78,8 +107,11 @@ impl Controllers {
 }
 
 impl Dispatcher {
-    /// Handles a message. `None` when no handler is for its destination.
-    pub(crate) async fn dispatch_message(&self, message: InboundMessage) -> Option<Vec<Outgoing>> {
+    /// Handles a message.
+    pub(crate) async fn dispatch_message(
+        &self,
+        message: InboundMessage,
+    ) -> Result<Vec<Outgoing>, Unhandled> {
         self.dispatch(&self.messages, message).await
     }
 
@@ -87,16 +119,20 @@ impl Dispatcher {
     pub(crate) async fn dispatch_subscribe(
         &self,
         message: InboundMessage,
-    ) -> Option<Vec<Outgoing>> {
+    ) -> Result<Vec<Outgoing>, Unhandled> {
         self.dispatch(&self.subscriptions, message).await
     }
 
-    /// A handler that fails or panics is logged, and answers nothing. What a client has caused is
-    /// logged where it does not fill the log.
-    async fn dispatch(&self, routes: &Routes, message: InboundMessage) -> Option<Vec<Outgoing>> {
-        let (route, variables) = routes.find(&message.destination)?;
+    /// A handler that fails or panics is logged. What a client has caused is logged where it does not fill
+    /// the log.
+    async fn dispatch(
+        &self,
+        routes: &Routes,
+        message: InboundMessage,
+    ) -> Result<Vec<Outgoing>, Unhandled> {
+        let (route, variables) = routes.find(&message.destination).ok_or(Unhandled::NoHandler)?;
         let InboundMessage { destination, headers, body, session, messenger } = message;
-        let controller = self.controllers.get(route.controller)?;
+        let controller = &self.controllers[route.controller];
         let parts = MessageParts {
             destination: destination.clone(),
             variables,
@@ -106,22 +142,22 @@ impl Dispatcher {
         };
         let handling = controller.handle_any(route.mapping, parts, body);
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        Some(match handled {
-            Ok(Ok(replies)) => replies,
+        let controller = controller.name();
+        match handled {
+            Ok(Ok(replies)) => Ok(replies),
+            Ok(Err(error)) if error.is_fault_of_client() => {
+                tracing::debug!(%error, destination, controller, "handler was not called");
+                Err(Unhandled::NotTaken(error.to_string()))
+            }
             Ok(Err(error)) => {
-                let controller = controller.name();
-                if error.is_fault_of_client() {
-                    tracing::debug!(%error, destination, controller, "handler was not called");
-                } else {
-                    tracing::warn!(%error, destination, controller, "handler failed");
-                }
-                Vec::new()
+                tracing::warn!(%error, destination, controller, "handler failed");
+                Err(Unhandled::Failed)
             }
             Err(_) => {
-                tracing::error!(destination, controller = controller.name(), "handler panicked");
-                Vec::new()
+                tracing::error!(destination, controller, "handler panicked");
+                Err(Unhandled::Failed)
             }
-        })
+        }
     }
 
     fn routes_mut(&mut self, kind: MappingKind) -> &mut Routes {

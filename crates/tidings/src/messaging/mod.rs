@@ -27,5 +27,5 @@ pub use tidings_stomp::Headers;
 
 pub(crate) use authentication::{Authentication, NotAuthenticated};
 pub(crate) use authenticator::AnyAuthenticator;
-pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage};
+pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage, Unhandled};
 pub(crate) use session_event::AnySessionListener;

@@ -4,6 +4,7 @@ use crate::support::{PATIENCE, Raw, Running, WebSocket, http, serve};
 use serde::{Deserialize, Serialize};
 use tidings::endpoint::{Json, Message, Session};
 use tidings::messaging::{Messenger, SessionEvent, SessionListener};
+use tidings::server::StompOptions;
 use tidings::{App, controller};
 use tokio::sync::mpsc;
 
@@ -163,8 +164,35 @@ async fn a_handler_that_fails_or_panics_costs_nothing_but_its_reply() {
     let mut client = tcp(&server, "1.2").await;
     client.write("SEND\ndestination:/app/hello\n\nno json\0").await;
     client.write("SEND\ndestination:/app/panic\n\n\0").await;
-    client.write("SEND\ndestination:/app/nobody\nreceipt:still-here\n\n\0").await;
+    client.write("SEND\ndestination:/app/nobody\n\n\0").await;
+    client.write("SEND\ndestination:/topic/nobody\nreceipt:still-here\n\n\0").await;
     assert!(client.read_until("\0").await.contains("receipt-id:still-here"));
+}
+
+#[tokio::test]
+async fn who_asks_for_a_receipt_is_told_that_no_handler_has_done_the_work() {
+    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
+    let app = App::builder().stomp("/stomp").controller(Greetings).stomp_options(options);
+    let server = serve(app.build().unwrap()).await;
+    let mut client = tcp(&server, "1.2").await;
+    let mut ask = async |frame: &str, answer: &str| {
+        client.write(frame).await;
+        let got = client.read_until("\0").await;
+        let start = got.trim_start().starts_with(answer);
+        assert!(start && got.contains("receipt-id:r\n"), "{frame:?}: {got:?}");
+    };
+    ask("SEND\ndestination:/app/helo\nreceipt:r\n\n\0", "ERROR\nmessage:no handler\n").await;
+    ask("SUBSCRIBE\nid:1\ndestination:/app/stat\nreceipt:r\n\n\0", "ERROR\nmessage:no handler\n")
+        .await;
+    ask(
+        "SEND\ndestination:/app/hello\nreceipt:r\n\nno json\0",
+        "ERROR\nmessage:message not taken\n",
+    )
+    .await;
+    ask("SEND\ndestination:/app/panic\nreceipt:r\n\n\0", "ERROR\nmessage:handler failed\n").await;
+    ask("SEND\ndestination:/app/default\nreceipt:r\n\n\0", "RECEIPT\n").await;
+    // The id of the refused one is free.
+    ask("SUBSCRIBE\nid:1\ndestination:/app/state\nreceipt:r\n\n\0", "RECEIPT\n").await;
 }
 
 #[tokio::test]

@@ -1,14 +1,16 @@
 //! SEND: to a handler or to the broker.
 
+use std::mem;
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tidings_broker::Sender;
-use tidings_stomp::{Error, Headers, Send, Severity};
+use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
 use crate::hub::Published;
-use crate::messaging::{InboundMessage, Outgoing};
+use crate::messaging::{InboundMessage, Outgoing, Unhandled};
 
 impl StompSession {
     /// Sends to the broker, or returns what is for a handler, or for a queue that is full.
@@ -34,23 +36,16 @@ impl StompSession {
     /// client.
     pub(super) async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
-        if let Err(error) = self.check_user_id(session, &headers) {
-            return self.fail(error, Severity::Frame, receipt);
-        }
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
-            let headers = match self.shared.hub.with_replies(self.sender(session), headers) {
-                Ok(headers) => headers,
-                Err(error) => return self.fail(error.to_stomp(), error.severity(), receipt),
+            let path = path.to_owned();
+            let message = match self.for_handler(session, &path, headers, body) {
+                Ok(message) => message,
+                Err(error) => return self.fail(error, Severity::Frame, receipt),
             };
-            let message = InboundMessage {
-                destination: path.to_owned(),
-                headers,
-                body,
-                session: session.clone(),
-                messenger: self.shared.messenger.clone(),
+            return match self.handle_by_controller(message).await {
+                Ok(()) => self.receipt_after(session, None, receipt),
+                Err(unhandled) => self.tell_unhandled(session, &path, unhandled, receipt),
             };
-            self.handle_by_controller(message).await;
-            return self.receipt_after(session, None, receipt);
         }
         let sender = self.sender(session);
         let hub = Arc::clone(&self.shared.hub);
@@ -80,13 +75,55 @@ impl StompSession {
         Some(Sender { session: self.key, subscriber: session, version })
     }
 
-    async fn handle_by_controller(&self, message: InboundMessage) {
-        let destination = message.destination.clone();
-        let Some(replies) = self.shared.dispatcher.dispatch_message(message).await else {
-            return tracing::debug!(destination, "no handler for this destination");
-        };
-        for reply in replies {
+    /// A message as a handler gets it.
+    pub(super) fn for_handler(
+        &self,
+        session: &Session,
+        path: &str,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<InboundMessage, Error> {
+        self.check_user_id(session, &headers)?;
+        let with_replies = self.shared.hub.with_replies(self.sender(session), headers);
+        Ok(InboundMessage {
+            destination: path.to_owned(),
+            headers: with_replies.map_err(|error| error.to_stomp())?,
+            body,
+            session: session.clone(),
+            messenger: self.shared.messenger.clone(),
+        })
+    }
+
+    /// Has a handler take a message, and sends what it replies.
+    pub(super) async fn handle_by_controller(
+        &self,
+        message: InboundMessage,
+    ) -> Result<(), Unhandled> {
+        for reply in self.shared.dispatcher.dispatch_message(message).await? {
             self.publish_reply(reply).await;
+        }
+        Ok(())
+    }
+
+    /// Who asked for a receipt is told that there is no handler, or that it failed.
+    pub(super) fn tell_unhandled(
+        &mut self,
+        session: &Session,
+        path: &str,
+        unhandled: Unhandled,
+        receipt: Option<ReceiptId>,
+    ) {
+        if receipt.is_some() {
+            return self.fail(unhandled, Severity::Frame, receipt);
+        }
+        self.note_unhandled(session, path, &unhandled);
+    }
+
+    /// A name that is misspelt should be found in the log, which no client should fill.
+    pub(super) fn note_unhandled(&mut self, session: &Session, path: &str, unhandled: &Unhandled) {
+        if *unhandled == Unhandled::NoHandler && !mem::replace(&mut self.lacked_handler, true) {
+            let session = session.log_id();
+            tracing::warn!(%session, path, "no handler: told once in a session");
         }
     }
 

@@ -44,6 +44,8 @@ pub(super) struct StompSession {
     /// Whom durable subscriptions belong to.
     pub(super) owner: Owner,
     pub(super) connected: bool,
+    /// Whether the log knows that a handler was missing.
+    pub(super) lacked_handler: bool,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
 }
@@ -52,8 +54,15 @@ impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
         let server = Server::new(Instant::now(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
-        let owner = Owner::default();
-        Self { server, shared, key, owner, connected: false, held: None }
+        Self {
+            server,
+            shared,
+            key,
+            owner: Owner::default(),
+            connected: false,
+            lacked_handler: false,
+            held: None,
+        }
     }
 
     /// Handles the input as far as nobody has to be waited for, which is most often all of it: the future of what

@@ -118,10 +118,16 @@ impl StompSession {
             session: session.clone(),
             messenger: self.shared.messenger.clone(),
         };
-        self.acknowledge_receipt(subscribe.receipt.clone());
-        let Some(replies) = self.shared.dispatcher.dispatch_subscribe(message).await else {
-            return tracing::debug!(subscribe.destination, "no handler for this subscription");
+        let receipt = subscribe.receipt.clone();
+        let replies = match self.shared.dispatcher.dispatch_subscribe(message).await {
+            Ok(replies) => replies,
+            Err(unhandled) if receipt.is_some() => {
+                let error = Error::from(unhandled).with_receipt(receipt);
+                return self.server.refuse_subscription(&subscribe.id, &error);
+            }
+            Err(unhandled) => return self.note_unhandled(session, path, &unhandled),
         };
+        self.acknowledge_receipt(receipt);
         for reply in replies {
             if !reply.destination.is_empty() {
                 self.publish_reply(reply).await;
