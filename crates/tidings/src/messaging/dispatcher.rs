@@ -107,6 +107,11 @@ impl Controllers {
 }
 
 impl Dispatcher {
+    /// Whether messages to this destination are for a handler.
+    pub(crate) fn has_handler(&self, destination: &str) -> bool {
+        self.messages.find(destination).is_some()
+    }
+
     /// Handles a message.
     pub(crate) async fn dispatch_message(
         &self,

@@ -2,6 +2,7 @@
 
 use crate::support::{PATIENCE, Raw, Running, WebSocket, http, serve};
 use serde::{Deserialize, Serialize};
+use tidings::broker::Limits;
 use tidings::endpoint::{Json, Message, Session};
 use tidings::messaging::{Messenger, SessionEvent, SessionListener};
 use tidings::server::StompOptions;
@@ -172,7 +173,9 @@ async fn a_handler_that_fails_or_panics_costs_nothing_but_its_reply() {
 #[tokio::test]
 async fn who_asks_for_a_receipt_is_told_that_no_handler_has_done_the_work() {
     let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
+    let limits = Limits { session_temporary_max: 0, ..Limits::default() };
     let app = App::builder().stomp("/stomp").controller(Greetings).stomp_options(options);
+    let app = app.broker_limits(limits);
     let server = serve(app.build().unwrap()).await;
     let mut client = tcp(&server, "1.2").await;
     let mut ask = async |frame: &str, answer: &str| {
@@ -191,6 +194,14 @@ async fn who_asks_for_a_receipt_is_told_that_no_handler_has_done_the_work() {
     .await;
     ask("SEND\ndestination:/app/panic\nreceipt:r\n\n\0", "ERROR\nmessage:handler failed\n").await;
     ask("SEND\ndestination:/app/default\nreceipt:r\n\n\0", "RECEIPT\n").await;
+    // Nothing of a transaction is done that has nobody for one of its frames.
+    ask("SUBSCRIBE\nid:t\ndestination:/topic/t\nreceipt:r\n\n\0", "RECEIPT\n").await;
+    let send = |to| format!("SEND\ndestination:{to}\ntransaction:t\nreceipt:r\n\n\0");
+    let begin = "BEGIN\ntransaction:t\n\n\0".to_owned() + &send("/topic/t");
+    let commit = "COMMIT\ntransaction:t\nreceipt:r\n\n\0";
+    for to in ["/app/helo", "/app/default\nreply-to:/temp-queue/a"] {
+        ask(&(begin.clone() + &send(to) + commit), "ERROR\n").await;
+    }
     // The id of the refused one is free.
     ask("SUBSCRIBE\nid:1\ndestination:/app/state\nreceipt:r\n\n\0", "RECEIPT\n").await;
 }

@@ -2,13 +2,13 @@
 
 use tidings_broker::{self as broker, AckError, AckId, Action, Destination, NackAction};
 use tidings_stomp::{
-    AckTarget, Acknowledge, Error, ReceiptId, Requeue, Send, Severity, SubscriptionId,
-    TransactionAction,
+    AckTarget, Acknowledge, Error, ReceiptId, Requeue, Severity, SubscriptionId, TransactionAction,
 };
 
 use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
+use crate::messaging::Unhandled;
 use crate::store::BatchNumber;
 
 impl StompSession {
@@ -53,7 +53,8 @@ impl StompSession {
     }
 
     /// Does what a transaction gathered: all that is the broker's, or nothing. What is for handlers
-    /// follows. Receipts of its frames come before COMMIT's.
+    /// follows: it is known to be for somebody, but what fails there undoes nothing. Receipts of its frames
+    /// come before COMMIT's.
     pub(super) async fn commit(
         &mut self,
         session: &Session,
@@ -71,19 +72,24 @@ impl StompSession {
             }
             let action = match action {
                 TransactionAction::Send(send) => {
-                    if let Err(error) = self.check_user_id(session, &send.headers) {
-                        return self.fail(error, Severity::Frame, receipt);
-                    }
                     receipts.extend(send.receipt.clone());
-                    if self.shared.strip_application_prefix(&send.destination).is_some() {
-                        for_handlers.push(send.clone());
+                    let (headers, body) = (send.headers.clone(), send.body.clone());
+                    if let Some(path) = self.shared.strip_application_prefix(&send.destination) {
+                        let is_told = receipt.is_some() || send.receipt.is_some();
+                        if is_told && !self.shared.dispatcher.has_handler(path) {
+                            return self.fail(Unhandled::NoHandler, Severity::Frame, receipt);
+                        }
+                        match self.for_handler(session, path, headers, body) {
+                            Ok(message) => for_handlers.push((message, send.receipt.clone())),
+                            Err(error) => return self.fail(error, Severity::Frame, receipt),
+                        }
                         continue;
                     }
+                    if let Err(error) = self.check_user_id(session, &headers) {
+                        return self.fail(error, Severity::Frame, receipt);
+                    }
                     match Destination::parse(&send.destination) {
-                        Ok(destination) => {
-                            let (headers, body) = (send.headers.clone(), send.body.clone());
-                            Action::Send { destination, headers, body }
-                        }
+                        Ok(destination) => Action::Send { destination, headers, body },
                         Err(error) => {
                             let error = Error::new("invalid destination", error.to_string());
                             return self.fail(error, Severity::Frame, receipt);
@@ -111,8 +117,12 @@ impl StompSession {
             Err(error) => return self.fail(&error, Severity::Frame, receipt),
         };
         self.sent(session, batch, None);
-        for send in for_handlers {
-            self.send(session, Send { receipt: None, ..send }).await;
+        for (message, wanted) in for_handlers {
+            let path = message.destination.clone();
+            if let Err(unhandled) = self.handle_by_controller(message).await {
+                receipts.retain(|receipt| Some(receipt) != wanted.as_ref());
+                self.tell_unhandled(session, &path, unhandled, wanted);
+            }
         }
         for receipt in receipts.into_iter().chain(receipt) {
             self.receipt_after(session, batch, Some(receipt));
