@@ -65,6 +65,16 @@ impl Batch {
         }
     }
 
+    /// What a message of this queue needs in the store before it is of use: the queue, and up to where messages may
+    /// have been delivered.
+    pub(super) fn of_queue(&self, queue: QueueId) -> impl Iterator<Item = Change> {
+        let open = self.opened.get(&queue).map(Arc::clone);
+        let mark = self.marks.get(&queue).copied();
+        open.map(|definition| Change::Open { queue, definition })
+            .into_iter()
+            .chain(mark.map(|below| Change::Mark { queue, below }))
+    }
+
     /// Adds all changes of a batch that comes after this one, which could not be stored, as far as is
     /// known: what is removed of it is removed from the store in any case.
     pub fn append(&mut self, later: Self) {

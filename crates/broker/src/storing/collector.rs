@@ -57,12 +57,16 @@ impl BatchCollector {
             self.current.operations += 1;
             self.current_number
         });
+        let mut needed = Vec::new();
         if number < self.current_number {
             self.current.batch.supersede(&change);
+            if let Change::Put { queue, .. } = change {
+                needed.extend(self.current.batch.of_queue(queue));
+            }
         }
         let own = self.batch_of(number);
         own.touched = Touched::Something;
-        own.batch.apply(change);
+        needed.into_iter().chain([change]).for_each(|change| own.batch.apply(change));
     }
 
     /// The operation has made its last change.
@@ -149,6 +153,26 @@ mod tests {
         collector.finish(early.unwrap());
         let (number, batch) = collector.next_batch().unwrap();
         assert_eq!((Some(number), batch.puts().count()), (early, 1));
+    }
+
+    #[test]
+    fn a_message_is_not_stored_before_its_queue() {
+        let (mut collector, mut early, mut late) = two_operations();
+        let mut changes = Recording::changes_of("/queue/b", &["1"]).into_iter();
+        let (Some(Change::Open { definition, .. }), Some(Change::Put { position, message, .. })) =
+            (changes.next(), changes.next())
+        else {
+            panic!("expected a queue and its message")
+        };
+        let queue = QueueId(2);
+        collector.record(&mut late, Change::Open { queue, definition });
+        collector.record(&mut late, Change::Mark { queue, below: Position(7) });
+        collector.record(&mut early, Change::Put { queue, position, message });
+        collector.finish(early.unwrap());
+        let (number, batch) = collector.next_batch().unwrap();
+        assert_eq!((Some(number), batch.puts().count()), (early, 2));
+        assert!(batch.opened().any(|(opened, _)| opened == queue), "the message has no queue");
+        assert!(batch.marks().any(|mark| mark == (queue, Position(7))));
     }
 
     #[test]
