@@ -111,9 +111,17 @@ impl Login {
         self.handshake.principal().cloned().or_else(of_certificate)
     }
 
-    /// Who it is if everybody is believed.
-    pub(crate) fn claimed(self) -> Option<Principal> {
-        self.verified().or_else(|| self.login.map(Principal::new))
+    /// Who it is if everybody is believed, but those whose certificate does not say who they are.
+    pub(crate) fn claimed(self) -> Result<Option<Principal>, AccessDenied> {
+        if let Some(principal) = self.verified() {
+            return Ok(Some(principal));
+        }
+        if self.handshake.client_certificates().next().is_some() {
+            return Err(AccessDenied::new(
+                "No common name can be read in your certificate, and that is who you are. Show another one.",
+            ));
+        }
+        Ok(self.login.map(Principal::new))
     }
 }
 

@@ -3,7 +3,7 @@
 use std::net::SocketAddr;
 use std::sync::Arc;
 
-use rcgen::{CertificateParams, DnType, KeyPair};
+use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SerialNumber};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
 use rustls::{ClientConfig, RootCertStore, ServerConfig};
@@ -19,8 +19,12 @@ use crate::support::PATIENCE;
 type Identity = (CertificateDer<'static>, PrivateKeyDer<'static>);
 
 fn identity(name: &str) -> Identity {
+    identity_with(|params| params.distinguished_name.push(DnType::CommonName, name))
+}
+
+fn identity_with(set: impl FnOnce(&mut CertificateParams)) -> Identity {
     let mut params = CertificateParams::new(vec!["localhost".to_owned()]).unwrap();
-    params.distinguished_name.push(DnType::CommonName, name);
+    set(&mut params);
     let key = KeyPair::generate().unwrap();
     let certificate = params.self_signed(&key).unwrap();
     (certificate.der().clone(), PrivateKeyDer::Pkcs8(key.serialize_der().into()))
@@ -88,6 +92,22 @@ async fn a_certificate_says_who_a_client_is_and_a_login_does_not() {
     assert!(answer.contains("user-name:ann\n") && answer.contains("receipt-id:bye\n"), "{answer}");
     let answer = ask(addr, &server, None, FRAMES).await;
     assert!(answer.contains("user-name:bob\n"), "{answer}");
+}
+
+#[tokio::test]
+async fn whose_certificate_says_nothing_is_not_whoever_they_say() {
+    let server = identity("server");
+    let nameless = identity_with(|params| params.distinguished_name = DistinguishedName::new());
+    // RFC 5280 allows no serial number of so many octets, rustls does.
+    let unreadable = identity_with(|params| {
+        params.distinguished_name.push(DnType::CommonName, "ann");
+        params.serial_number = Some(SerialNumber::from_slice(&[1; 30]));
+    });
+    for client in [nameless, unreadable] {
+        let addr = serve(App::builder().build().unwrap(), &server, &client).await;
+        let answer = ask(addr, &server, Some(&client), FRAMES).await;
+        assert!(answer.starts_with("ERROR\n") && answer.contains("common name"), "{answer}");
+    }
 }
 
 #[tokio::test]

@@ -27,7 +27,7 @@ impl StompSession {
     /// Without an authenticator everybody is who they say they are, unless the handshake knows better.
     async fn authenticate(&self, login: Login) -> Result<Option<Principal>, Error> {
         let Some(authentication) = &self.shared.authentication else {
-            return Ok(login.claimed());
+            return login.claimed().map_err(|denied| Error::from(&denied));
         };
         if let Some(error) = self.server.too_much_before_login() {
             return Err(error);
