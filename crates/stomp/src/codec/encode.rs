@@ -1,3 +1,5 @@
+use std::io::Write;
+
 use super::CONTENT_LENGTH;
 use super::escaping::Escaping;
 use crate::{Command, Frame, Headers, Version};
@@ -125,26 +127,12 @@ pub(crate) fn is_reserved(name: &[u8]) -> bool {
 /// Room for the command, `content-length` and the ends of the headers and the body.
 const OVERHEAD_OCTETS: usize = 64;
 
-/// Without a string of its own, unlike `to_string`.
-fn write_number(mut number: usize, out: &mut Vec<u8>) {
-    let mut digits = [0; 20];
-    let mut start = digits.len();
-    loop {
-        start -= 1;
-        digits[start] = b'0' + (number % 10) as u8;
-        number /= 10;
-        if number == 0 {
-            break;
-        }
-    }
-    out.extend_from_slice(&digits[start..]);
-}
-
 fn write_body(body: &[u8], out: &mut Vec<u8>) {
     if !body.is_empty() {
         out.extend_from_slice(CONTENT_LENGTH.as_bytes());
         out.push(b':');
-        write_number(body.len(), out);
+        // Writing to a vector does not fail.
+        let _ = write!(out, "{}", body.len());
         out.push(b'\n');
     }
     out.push(b'\n');

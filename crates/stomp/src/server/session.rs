@@ -93,7 +93,7 @@ impl Session {
         }
     }
 
-    /// SEND is what there is most of: its headers are looked at once, and taken as they are if that will do.
+    /// SEND is what there is most of: its headers are looked at once.
     fn send(&mut self, frame: &mut Frame, limits: &Limits) -> Result<Outcome, ProtocolError> {
         let (mut destination, mut receipt, mut transaction) = (None, None, None);
         let mut passed_on = 0;
@@ -121,7 +121,6 @@ impl Session {
         };
         match passed_on {
             0 => headers = Headers::default(),
-            passed_on if passed_on == headers.len() => {}
             _ => headers.retain(|name, _| !is_reserved(name.as_bytes())),
         }
         let send = Send { destination, headers, body, receipt };

@@ -85,20 +85,13 @@ struct Rare {
     alarm: Alarm,
     /// When the next heart-beat may be sent at the earliest.
     not_before: Option<Instant>,
-    silence: Silence,
+    /// When octets had last come as the other end seemed silent. A connection whose turn was over has not been
+    /// asked for what came since, so it is asked once more.
+    suspected: Option<Instant>,
     /// Who gets the rest of a message that has begun.
     rest: Option<Rest>,
     /// Pongs that came between the parts of a message that is read while it arrives.
     pongs: VecDeque<Pong>,
-}
-
-/// What is made of it that nothing came in time. A connection whose turn was over has not been asked for what came.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-enum Silence {
-    #[default]
-    Unsuspected,
-    /// It is asked once more.
-    Suspected,
 }
 
 /// How many pongs wait for the end of a message that is read while it arrives: the first ones.
@@ -334,12 +327,8 @@ impl<S: Source> Driver<S> {
             self.change_delivery(session);
         }
         let next = self.source.poll_next(cx);
-        if session.existing_vitals().is_some() {
-            if next.is_pending() {
-                self.poll_vitals(cx, session, self.source.last_received());
-            } else if let Some(rare) = &mut self.rare {
-                rare.silence = Silence::Unsuspected;
-            }
+        if next.is_pending() && session.existing_vitals().is_some() {
+            self.poll_vitals(cx, session, self.source.last_received());
         }
         next
     }
@@ -496,8 +485,8 @@ impl<S: Source> Driver<S> {
                     session.link().push_heartbeat();
                     self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
                 }
-                Due::PeerSilent if self.rare().silence == Silence::Unsuspected => {
-                    self.rare().silence = Silence::Suspected;
+                Due::PeerSilent if self.rare().suspected != Some(received) => {
+                    self.rare().suspected = Some(received);
                     return cx.waker().wake_by_ref();
                 }
                 Due::PeerSilent => {

@@ -1,3 +1,4 @@
+use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
@@ -34,7 +35,11 @@ async fn tell_time(hub: Weak<Hub>, set_forward: Arc<Notify>) {
     while let Some(hub) = hub.upgrade() {
         let (deadline, now) = (hub.broker.next_deadline(), clock::now());
         if deadline.is_some_and(|at| at <= now) {
-            hub.deliver(|broker, sink| broker.handle_timeout(now, sink));
+            let tell = || hub.deliver(|broker, sink| broker.handle_timeout(now, sink));
+            // Time goes on for all the others.
+            if catch_unwind(AssertUnwindSafe(tell)).is_err() {
+                tracing::error!("the broker panicked as it was told the time");
+            }
             // Others come first.
             tokio::task::yield_now().await;
             continue;
