@@ -17,8 +17,9 @@ const MESSAGES: usize = 64;
 /// What a message takes beside its body.
 const MESSAGE_OCTETS_MAX: usize = 1024;
 
-/// What is kept of a body, in multiples of it.
-const BODY_FACTOR: usize = 2;
+/// What is kept of a body, in multiples of it: an input of twice its octets, which may have come in pieces, for
+/// which there was made twice the room.
+const BODY_FACTOR: usize = 4;
 
 /// What a session keeps of a transaction, or of a destination, beside the messages.
 const REST_OCTETS_MAX: usize = IDLE_SESSION_OCTETS_MAX + 16 * 1024;
@@ -102,6 +103,6 @@ fn a_history_keeps_no_input_alive() {
 }
 
 #[test]
-fn a_body_that_is_most_of_its_input_is_not_copied_and_holds_no_more_than_twice_its_octets() {
+fn a_body_that_is_most_of_its_input_is_not_copied_and_holds_few_times_its_octets() {
     check("large messages", "destination:/topic/history", INPUT_OCTETS * 6 / 10);
 }
