@@ -9,6 +9,9 @@ use crate::scan::position;
 /// A few octets make a message on the wire, and many more in memory.
 pub const MESSAGES_MAX: usize = 65_536;
 
+/// Octets of room that a decoded message may have to spare. With more of it the message is moved.
+const SPARE_OCTETS_MAX: usize = 256;
+
 /// Appends `text` as the JSON string that is one element of an array frame.
 ///
 /// What some client would misread is escaped, always as `\u` and four lower-case digits: the code
@@ -138,10 +141,15 @@ fn elements(reader: &mut Reader<'_>, messages_max: usize) -> Result<Vec<String>,
 }
 
 fn element(reader: &mut Reader<'_>) -> Result<String, SyntaxError> {
-    match reader.peek() {
-        Some('"') => reader.string(),
-        _ => reader.value().map(str::to_owned),
+    if reader.peek() != Some('"') {
+        return reader.value().map(str::to_owned);
     }
+    let mut message = reader.string()?;
+    // Whoever takes the message may keep it.
+    if message.capacity() - message.len() > SPARE_OCTETS_MAX {
+        message.shrink_to_fit();
+    }
+    Ok(message)
 }
 
 /// The first character that has to be escaped, and where it is.
@@ -297,5 +305,21 @@ mod tests {
         assert_eq!(decode_websocket_text("[\"a"), Err(DecodeError::Syntax { offset: 3 }));
         assert_eq!(decode_websocket_text("a"), Err(DecodeError::Syntax { offset: 0 }));
         assert_eq!(decode_websocket_text(" "), Err(DecodeError::Syntax { offset: 1 }));
+    }
+
+    #[test]
+    fn a_message_with_escapes_has_little_room_to_spare() {
+        for lines in 1..200 {
+            let line = "x".repeat(100) + r"\n";
+            let text = format!("[\"{}\"]", line.repeat(lines));
+            let messages = decode_messages(text.as_bytes(), 1).unwrap();
+            let [message] = &messages[..] else { panic!("{messages:?}") };
+            assert_eq!(message.len(), lines * 101);
+            assert!(
+                message.capacity() <= message.len() + SPARE_OCTETS_MAX,
+                "{}",
+                message.capacity()
+            );
+        }
     }
 }

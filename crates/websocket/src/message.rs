@@ -164,6 +164,9 @@ pub(crate) enum MessageEnds {
     Later,
 }
 
+/// Octets of room that a message which came in pieces may have to spare. With more of it the message is moved.
+const SPARE_OCTETS_MAX: usize = 256;
+
 /// A message of which more is to come.
 #[derive(Debug)]
 pub(crate) struct Assembly {
@@ -236,10 +239,22 @@ impl Assembly {
         }
     }
 
+    /// The message, which whoever takes it may keep: room that was made for more is given back.
     pub(crate) fn finish(self) -> Result<Message, ProtocolError> {
         match self.payload {
-            AssemblyPayload::Text(text) => text.finish().map(Message::Text),
-            AssemblyPayload::Binary(octets) => Ok(Message::Binary(octets.into())),
+            AssemblyPayload::Text(text) => {
+                let mut text = text.finish()?;
+                if text.capacity() - text.len() > SPARE_OCTETS_MAX {
+                    text.shrink_to_fit();
+                }
+                Ok(Message::Text(text))
+            }
+            AssemblyPayload::Binary(mut octets) => {
+                if octets.capacity() - octets.len() > SPARE_OCTETS_MAX {
+                    octets.shrink_to_fit();
+                }
+                Ok(Message::Binary(octets.into()))
+            }
         }
     }
 
@@ -292,6 +307,29 @@ mod tests {
             for remaining in (1_000_000 - 5_000..1_000_000).rev() {
                 assembly.push(b"x", remaining).unwrap();
                 assert!(assembly.capacity() <= 4 * assembly.len() + 64);
+            }
+        }
+    }
+
+    #[test]
+    fn a_message_that_came_in_pieces_has_little_room_to_spare() {
+        for kind in [MessageKind::Text, MessageKind::Binary] {
+            for pieces in 1..200 {
+                let mut assembly = Assembly::new(
+                    kind,
+                    Reception::Whole { octets_max: 1_000_000 },
+                    Encoding::Plain,
+                );
+                for _ in 0..pieces {
+                    assembly.push(&[b'x'; 100], 100).unwrap();
+                }
+                let message = assembly.finish().unwrap();
+                assert_eq!(message.len(), pieces * 100);
+                let capacity = match message {
+                    Message::Text(text) => text.capacity(),
+                    Message::Binary(octets) => Vec::from(octets).capacity(),
+                };
+                assert!(capacity <= pieces * 100 + SPARE_OCTETS_MAX, "{kind:?}: {capacity}");
             }
         }
     }
