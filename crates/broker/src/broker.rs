@@ -232,18 +232,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> T {
         let mut operation = Operation::new(now, sink);
         let result = act(&mut operation);
-        let mut moves = 0;
+        let mut rounds = 0;
         while !operation.aftermath.is_empty() {
             let Aftermath { dead_letters: letters, presence, alarms } =
                 std::mem::take(&mut operation.aftermath);
-            for letter in letters {
-                if moves < dead_letters::MOVES_MAX {
-                    self.send_dead_letter(&letter, &mut operation);
-                } else {
-                    operation.sink.discard(&letter);
-                }
+            for letters in letters {
+                self.send_dead_letters(&letters, rounds, &mut operation);
             }
-            moves += 1;
+            rounds += 1;
             for change in presence {
                 self.tell_presence(&change, &mut operation);
             }

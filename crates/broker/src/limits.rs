@@ -13,10 +13,11 @@ pub struct Limits {
     /// Octets of the messages in all temporary queues of one session, 256 for each message included; one
     /// message may always wait. Default 8 MiB.
     pub session_temporary_octets_max: usize,
-    /// Messages in one queue, those included that wait for their ACK. Default 100,000.
+    /// Messages in one queue, those included that wait for their ACK, and its dead letters that wait for a
+    /// place. Default 100,000.
     pub queue_messages_max: usize,
     /// Octets of the headers and bodies of the messages in one queue, those included that wait for
-    /// their ACK. Default 64 MiB.
+    /// their ACK, and its dead letters that wait for a place. Default 64 MiB.
     pub queue_octets_max: usize,
     /// Octets of the messages that all topics together keep: histories and retained messages, 256 for
     /// each message included. Beyond that a topic's new message takes the place of its own oldest

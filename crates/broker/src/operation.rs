@@ -1,5 +1,5 @@
-use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
+use crate::kind::LetterNumber;
 use crate::presence::PresenceChange;
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
@@ -16,14 +16,29 @@ pub(crate) struct Operation<'a, S> {
 #[derive(Debug, Default)]
 pub(crate) struct Aftermath {
     /// They go to other destinations.
-    pub(crate) dead_letters: Vec<DeadLetter>,
+    pub(crate) dead_letters: Vec<DeadLetters>,
     /// Those are told of them who want to know.
     pub(crate) presence: Vec<PresenceChange>,
     /// Destinations that want to be told when it is so late. They may be told earlier, and ask again.
     pub(crate) alarms: Vec<(Timestamp, Destination)>,
 }
 
+/// What a queue has given up: its letters from this one on.
+#[derive(Debug)]
+pub(crate) struct DeadLetters {
+    pub(crate) queue: Destination,
+    pub(crate) from: LetterNumber,
+}
+
 impl Aftermath {
+    /// A queue has given up a message.
+    pub(crate) fn bury(&mut self, queue: &Destination, letter: LetterNumber) {
+        match self.dead_letters.last_mut() {
+            Some(last) if last.queue == *queue => last.from = last.from.min(letter),
+            _ => self.dead_letters.push(DeadLetters { queue: queue.clone(), from: letter }),
+        }
+    }
+
     pub(crate) fn is_empty(&self) -> bool {
         self.dead_letters.is_empty() && self.presence.is_empty() && self.alarms.is_empty()
     }

@@ -42,6 +42,9 @@ pub struct DestinationPolicy {
     pub slow_consumers: SlowConsumers,
     /// Where the messages go that a queue gives up. Default: `/queue/DLQ.` and the queue's name.
     pub dead_letters: DeadLetters,
+    /// After how long persistent dead letters are sent again for which there was no place, a second at least.
+    /// Default 60 s.
+    pub dead_letter_retry: Duration,
     /// What a topic keeps of its messages, for subscribers that come back. Default: nothing.
     pub history: Option<HistoryPolicy>,
     /// Which message a topic keeps for new subscribers. Default: the last one whose sender asks for
@@ -231,6 +234,7 @@ impl Default for DestinationPolicy {
             deliveries_max: 20,
             redelivery_delay: RedeliveryDelay::NONE,
             dead_letters: DeadLetters::QueueNamed("/queue/DLQ.".to_owned()),
+            dead_letter_retry: Duration::from_secs(60),
             history: None,
             retention: Retention::WhenAsked,
             presence: None,

@@ -39,6 +39,8 @@ pub(crate) struct Log {
     pub(crate) cancelled: Vec<u64>,
     /// How many messages were given up for good.
     pub(crate) discarded: usize,
+    /// How often it was told that dead letters wait for a place.
+    pub(crate) waiting: usize,
 }
 
 /// One message for one subscription.
@@ -273,6 +275,10 @@ impl Sink<u64> for Log {
 
     fn cancelled(&mut self, subscription: &Arc<Subscription<u64>>) {
         self.cancelled.push(subscription.subscriber);
+    }
+
+    fn dead_letter_waits(&mut self, _: &DeadLetter) {
+        self.waiting += 1;
     }
 
     fn discard(&mut self, _: &DeadLetter) {

@@ -67,8 +67,16 @@ pub trait Sink<S> {
         let _ = queue;
     }
 
+    /// There is no place for a persistent dead letter at the moment. It waits in its queue, as do those behind
+    /// it, and is sent again later: see [`DestinationPolicy::dead_letter_retry`]. Told once for each time.
+    ///
+    /// [`DestinationPolicy::dead_letter_retry`]: crate::DestinationPolicy::dead_letter_retry
+    fn dead_letter_waits(&mut self, letter: &DeadLetter) {
+        let _ = letter;
+    }
+
     /// A message is given up for good: a dead letter for which there is no place, or one that queues
-    /// would hand round for ever.
+    /// would hand round for ever. It is no persistent one, unless there never will be a place for it.
     fn discard(&mut self, letter: &DeadLetter) {
         let _ = letter;
     }

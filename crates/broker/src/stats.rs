@@ -28,7 +28,7 @@ pub struct DestinationStats {
     /// Messages that wait for a consumer.
     pub ready: usize,
     /// Messages that wait for the time of their next delivery, after one that failed, or of their first,
-    /// which their sender has said.
+    /// which their sender has said; and dead letters that wait for a place.
     pub delayed: usize,
     /// Messages that wait for the ACK of their consumer.
     pub unsettled: usize,

@@ -402,6 +402,12 @@ impl Sink<Session> for Deliveries<'_> {
         self.timer.set_forward();
     }
 
+    fn dead_letter_waits(&mut self, letter: &DeadLetter) {
+        let DeadLetter { queue, reason, target, .. } = letter;
+        let target = target.as_ref().map_or("none", Destination::as_str);
+        tracing::warn!(%queue, %reason, place = target, "dead letters wait: their place is full or cannot be made");
+    }
+
     fn discard(&mut self, letter: &DeadLetter) {
         let DeadLetter { message, queue, reason, .. } = letter;
         tracing::warn!(%queue, %reason, message = %message.message_id, "message is lost: no place for dead letters");

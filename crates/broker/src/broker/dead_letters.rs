@@ -1,43 +1,79 @@
 use std::sync::Arc;
-use std::time::Duration;
 
 use super::Broker;
 use super::sending::Routed;
-use crate::address::Address;
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::SendError;
-use crate::kind::{Admission, Refusal, Role};
+use crate::kind::Admission;
 use crate::message::{Message, Properties};
-use crate::operation::Operation;
+use crate::operation::{DeadLetters, Operation};
 use crate::pattern::DestinationPattern;
 use crate::stomp;
 
 /// How often a message may move on from one queue to the next within one operation. Queues that are
 /// each other's places for dead letters would hand it round for ever.
-pub(super) const MOVES_MAX: u32 = 16;
+const MOVES_MAX: u32 = 16;
 
-/// When a message is given up once more whose place could not be opened.
-const RETRY_AFTER: Duration = Duration::from_secs(60);
+/// What there is for a dead letter.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Place {
+    Found,
+    /// None at the moment, neither for others of its queue.
+    NoneYet,
+    /// None at the moment, though perhaps for smaller ones.
+    NoneForThisOne,
+    /// There never will be one.
+    None,
+}
 
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
-    /// Puts a message where its queue wants it. A persistent one, for which its sender may have a
-    /// receipt, is not lost for want of room: it is taken beyond the limits of the queue, and stays
-    /// where it was as long as there are too many destinations.
-    pub(super) fn send_dead_letter(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) {
-        let is_persistent = letter.message.is_persistent();
-        let sent =
-            letter.target.as_ref().map(|target| self.put_in_place(letter, target, operation));
-        match sent {
-            Some(Ok(_)) => {}
-            Some(Err(SendError::TooManyDestinations { .. }))
-                if is_persistent && self.give_back(letter, operation).is_ok() => {}
-            Some(Err(_)) | None => operation.sink.discard(letter),
+    /// Sends dead letters where their queue wants them. For persistent ones their senders may have
+    /// receipts: as long as there is no place for them they stay in their queue, where they count. Others are
+    /// given up. The rounds are those of one operation, the first being 0.
+    pub(super) fn send_dead_letters(
+        &self,
+        letters: &DeadLetters,
+        round: u32,
+        operation: &mut Operation<'_, S>,
+    ) {
+        let Some(queue) = self.routing.queue(&letters.queue) else { return };
+        let (mut from, upto) = (letters.from, queue.next_letter());
+        let mut place = if round < MOVES_MAX { Place::Found } else { Place::NoneYet };
+        while let Some(lifted) = queue.lift_letter(from, upto) {
+            from = lifted.next();
+            if place != Place::NoneYet {
+                place = self.put_in_place(&lifted.letter, operation);
+            }
+            match place {
+                Place::Found => queue.letter_has_gone(lifted, operation),
+                Place::NoneYet | Place::NoneForThisOne if lifted.letter.message.is_persistent() => {
+                    queue.letter_waits(lifted, operation);
+                }
+                Place::NoneYet | Place::NoneForThisOne | Place::None => {
+                    operation.sink.discard(&lifted.letter);
+                    queue.letter_has_gone(lifted, operation);
+                }
+            }
+        }
+        let name = DestinationPattern::exact(letters.queue.clone());
+        self.routing.close_if_vacant(&name, &(queue as _), operation);
+    }
+
+    fn put_in_place(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) -> Place {
+        let Some(target) = &letter.target else { return Place::None };
+        match self.send_dead_letter(letter, target, operation) {
+            Ok(_) => Place::Found,
+            Err(SendError::QueueFull { .. } | SendError::TooManyDestinations { .. }) => {
+                Place::NoneYet
+            }
+            Err(SendError::MessageTooLarge { .. }) => Place::NoneForThisOne,
+            Err(_) => Place::None,
         }
     }
 
-    fn put_in_place(
+    fn send_dead_letter(
         &self,
         letter: &DeadLetter,
         target: &Destination,
@@ -57,104 +93,268 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         });
         let arguments = QueueArguments::default();
         let routed = Routed { kind, missing, message, arguments };
-        match self.route(&routed, Admission::IfThereIsRoom, operation) {
-            Err(SendError::QueueFull { .. } | SendError::MessageTooLarge { .. })
-                if letter.message.is_persistent() =>
-            {
-                self.route(&routed, Admission::InAnyCase, operation)
-            }
-            sent => sent,
-        }
-    }
-
-    /// Puts a message back into the queue that gives it up, until later.
-    fn give_back(
-        &self,
-        letter: &DeadLetter,
-        operation: &mut Operation<'_, S>,
-    ) -> Result<(), SendError> {
-        let at = operation.now.after(RETRY_AFTER);
-        loop {
-            let queue = match self.routing.queue(&letter.queue) {
-                Some(queue) => queue,
-                // It was closed when it gave up the last of its messages.
-                None => match self.routing.addresses().resolve(&letter.queue, || None)? {
-                    Address::Queue(name) => self.routing.open_queue(&name, &Role::Named)?,
-                    _ => return Err(SendError::NoSuchQueue { queue: letter.queue.clone() }),
-                },
-            };
-            if queue.take_back(letter, at, operation) != Err(Refusal::Retired) {
-                return Ok(());
-            }
-            self.routing.close(&DestinationPattern::exact(letter.queue.clone()), &queue);
-        }
+        self.route(&routed, Admission::IfThereIsRoom, operation)
     }
 }
 
 #[cfg(test)]
 mod tests {
-    use crate::policy::{DestinationPolicy, QueueOverflow};
-    use crate::recording::Recording;
-    use crate::stomp::AckMode;
+    use std::time::Duration;
 
+    use super::*;
+    use crate::acknowledgement::NackAction;
+    use crate::policy::{DestinationPolicy, QueueOverflow};
+    use crate::recording::{Recording, to};
+    use crate::stomp::AckMode;
+    use crate::storing::{Batch, Snapshot};
+    use crate::timestamp::Timestamp;
+
+    const PERSISTENT: [(&str, &str); 1] = [("persistent", "true")];
     const EXPIRING: [(&str, &str); 2] = [("persistent", "true"), ("expires", "50")];
 
+    /// How many messages of a queue are ready, and how many wait for something else than a consumer.
     fn messages(recording: &Recording, queue: &str) -> Option<(usize, usize)> {
         recording.stats(queue).map(|stats| (stats.ready, stats.delayed))
     }
 
-    #[test]
-    fn a_persistent_dead_letter_is_taken_by_a_queue_that_is_full() {
-        let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
-        for (at, queue) in ["/queue/a", "/queue/a"].into_iter().enumerate() {
-            recording.send_with(0, queue, &EXPIRING, "kept").unwrap();
-            recording.at(100 + at as u64);
-        }
-        recording.send_with(0, "/queue/a", &[("expires", "50")], "lost").unwrap();
-        recording.at(200);
-        assert_eq!(messages(&recording, "/queue/DLQ.a"), Some((2, 0)));
-        assert_eq!(recording.log.discarded, 1, "what is in memory only has no such right");
+    /// The dead letters that are in their place.
+    fn dead(recording: &Recording, queue: &str) -> Vec<(String, String)> {
+        let letters = recording.broker.peek(&Destination::parse(queue).unwrap(), usize::MAX);
+        let shown = letters.unwrap_or_default().into_iter().map(|(message, _)| {
+            let reason = message.headers.get("x-death-reason").unwrap_or_default().to_owned();
+            (String::from_utf8(message.body.to_vec()).unwrap(), reason)
+        });
+        shown.collect()
+    }
+
+    fn pair(body: &str, reason: &str) -> (String, String) {
+        (body.to_owned(), reason.to_owned())
+    }
+
+    /// A broker that has no place for a queue of dead letters until session 9 leaves.
+    fn without_place(policy: DestinationPolicy, queue_messages_max: usize) -> Recording {
+        let mut recording = Recording::with_options(|options| {
+            options.limits.destinations_max = 2;
+            options.limits.queue_messages_max = queue_messages_max;
+            options.policies.push(DestinationPattern::parse("/queue/a").unwrap(), policy);
+        });
+        recording.subscribe(9, "t", "/topic/t", AckMode::Auto).unwrap();
+        recording
+    }
+
+    fn one_at_most(overflow: QueueOverflow) -> DestinationPolicy {
+        DestinationPolicy { messages_max: Some(1), overflow, ..DestinationPolicy::default() }
+    }
+
+    /// What is stored of the queues.
+    fn stored(recording: &Recording) -> Vec<(String, usize)> {
+        let (mut batch, mut snapshot) = (Batch::default(), Snapshot::default());
+        recording.log.changes.iter().cloned().for_each(|change| batch.apply(change));
+        snapshot.apply(&batch);
+        let queues = snapshot.queues().unwrap().into_iter();
+        queues.map(|it| (it.definition.name.to_string(), it.messages.len())).collect()
     }
 
     #[test]
-    fn a_dead_letter_whose_queue_cannot_be_opened_stays_until_it_can() {
-        let mut recording = Recording::with_limits(|limits| limits.destinations_max = 2);
-        recording.subscribe(1, "t", "/topic/t", AckMode::Auto).unwrap();
-        recording.send_with(0, "/queue/a", &[("persistent", "true")], "stays").unwrap();
-        recording.send_with(0, "/queue/a", &EXPIRING, "dead").unwrap();
-        recording.at(100);
-        assert_eq!(messages(&recording, "/queue/a"), Some((1, 1)));
+    fn dead_letters_for_which_there_is_no_room_count_in_their_own_queue() {
+        let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 2);
+        for body in ["1", "2", "3", "4"] {
+            recording.send_with(0, "/queue/a", &EXPIRING, body).unwrap();
+            recording.at(100);
+        }
+        assert_eq!(messages(&recording, "/queue/DLQ.a"), Some((2, 0)));
+        assert_eq!(messages(&recording, "/queue/a"), Some((0, 2)));
+        assert_eq!(recording.log.waiting, 1, "it is told once until they are sent again");
+        for headers in [&EXPIRING[..], &[]] {
+            let refused = recording.send_with(100, "/queue/a", headers, "5").unwrap_err();
+            assert_eq!(refused.full_queue().map(Destination::as_str), Some("/queue/a"));
+        }
+        recording.subscribe(1, "d", "/queue/DLQ.a", AckMode::Auto).unwrap();
+        assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2")]));
+        assert_eq!(recording.broker.next_deadline(), Some(Timestamp(60_100)));
         recording.at(60_100);
-        assert_eq!(messages(&recording, "/queue/a"), Some((1, 1)), "once more");
-        recording.disconnect(1);
+        assert_eq!(recording.bodies(), to(&[(1, "3"), (1, "4")]));
+        assert_eq!(recording.log.rooms, 2, "of both queues");
+        assert_eq!((recording.log.discarded, messages(&recording, "/queue/a")), (0, None));
+        recording.send_with(60_100, "/queue/a", &EXPIRING, "5").unwrap();
+    }
+
+    #[test]
+    fn what_is_in_memory_only_is_given_up_where_there_is_no_room() {
+        let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
+        for headers in [&EXPIRING[..], &[("expires", "50")]] {
+            recording.send_with(0, "/queue/a", headers, "m").unwrap();
+            recording.at(100);
+        }
+        assert_eq!((recording.log.discarded, recording.log.waiting), (1, 0));
+        assert_eq!(messages(&recording, "/queue/DLQ.a"), Some((1, 0)));
+        assert_eq!(messages(&recording, "/queue/a"), None);
+    }
+
+    #[test]
+    fn dead_letters_whose_queue_cannot_be_opened_stay_until_it_can() {
+        let mut recording = without_place(DestinationPolicy::default(), 10);
+        recording.send_with(0, "/queue/a", &PERSISTENT, "stays").unwrap();
+        for body in ["1", "2"] {
+            recording.send_with(0, "/queue/a", &EXPIRING, body).unwrap();
+        }
+        recording.at(100);
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 2)));
+        recording.at(60_100);
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 2)), "once more");
+        assert_eq!(stored(&recording), [("/queue/a".to_owned(), 3)]);
+        recording.disconnect(9);
         recording.at(120_100);
         assert_eq!(messages(&recording, "/queue/a"), Some((1, 0)));
-        assert_eq!(messages(&recording, "/queue/DLQ.a"), Some((1, 0)));
-        assert_eq!(recording.log.discarded, 0);
+        let expected = [pair("1", "expired"), pair("2", "expired")];
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+        let expected = [("/queue/a".to_owned(), 1), ("/queue/DLQ.a".to_owned(), 2)];
+        assert_eq!(stored(&recording), expected);
+        assert_eq!((recording.log.discarded, recording.broker.next_deadline()), (0, None));
+    }
+
+    #[test]
+    fn dead_letters_that_wait_go_before_those_that_come_at_that_time() {
+        let mut recording = without_place(DestinationPolicy::default(), 10);
+        recording.send_with(0, "/queue/a", &EXPIRING, "1").unwrap();
+        recording.at(100);
+        let headers = [PERSISTENT[0], ("expires", "60100")];
+        recording.send_with(100, "/queue/a", &headers, "2").unwrap();
+        recording.disconnect(9);
+        recording.at(60_100);
+        let expected = [pair("1", "expired"), pair("2", "expired")];
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+    }
+
+    #[test]
+    fn a_queue_that_drops_its_oldest_delivers_the_newest_beside_dead_letters_that_wait() {
+        let mut recording = without_place(one_at_most(QueueOverflow::DropHead), 3);
+        for body in ["1", "2", "3"] {
+            recording.send_with(0, "/queue/a", &PERSISTENT, body).unwrap();
+        }
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 2)));
+        for _ in 0..3 {
+            let refused = recording.send_with(0, "/queue/a", &PERSISTENT, "4").unwrap_err();
+            assert_eq!(refused.full_queue().map(Destination::as_str), Some("/queue/a"));
+        }
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 2)), "nothing more was dropped");
+        recording.subscribe(1, "a", "/queue/a", AckMode::Auto).unwrap();
+        assert_eq!((recording.bodies(), recording.log.rooms), (to(&[(1, "3")]), 1));
+        recording.send_with(0, "/queue/a", &PERSISTENT, "4").unwrap();
+        assert_eq!(recording.bodies(), to(&[(1, "4")]));
+        recording.disconnect(9);
+        recording.at(60_000);
+        let expected = [pair("1", "maxlen"), pair("2", "maxlen")];
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+    }
+
+    #[test]
+    fn a_new_message_that_is_dropped_is_stored_until_it_has_a_place() {
+        let mut recording = without_place(one_at_most(QueueOverflow::DropNew), 3);
+        for body in ["1", "2", "3"] {
+            recording.send_with(0, "/queue/a", &PERSISTENT, body).unwrap();
+        }
+        assert_eq!(stored(&recording), [("/queue/a".to_owned(), 3)]);
+        let refused = recording.send_with(0, "/queue/a,/queue/a", &PERSISTENT, "4").unwrap_err();
+        assert_eq!(refused.full_queue().map(Destination::as_str), Some("/queue/a"));
+        recording.disconnect(9);
+        recording.at(60_000);
+        let expected = [pair("2", "maxlen"), pair("3", "maxlen")];
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+    }
+
+    #[test]
+    fn what_a_consumer_has_refused_for_good_does_not_come_again() {
+        let policy = DestinationPolicy { deliveries_max: 1, ..DestinationPolicy::default() };
+        let mut recording = without_place(policy, 10);
+        recording.subscribe(1, "a", "/queue/a", AckMode::ClientIndividual).unwrap();
+        for (body, action) in [("1", NackAction::Reject), ("2", NackAction::Requeue)] {
+            recording.send_with(0, "/queue/a", &PERSISTENT, body).unwrap();
+            let ack = recording.take().remove(0).ack.unwrap();
+            recording.nack(1, &ack, action).unwrap();
+        }
+        for at in [60_000, 120_000] {
+            recording.at(at);
+            assert_eq!(
+                (recording.bodies(), messages(&recording, "/queue/a")),
+                (to(&[]), Some((0, 2)))
+            );
+        }
+        recording.disconnect(9);
+        recording.at(180_000);
+        let expected = [pair("1", "rejected"), pair("2", "delivery-limit")];
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+    }
+
+    #[test]
+    fn one_letter_that_is_too_large_for_its_place_holds_up_no_others() {
+        let mut recording = Recording::with_options(|options| {
+            let narrow = DestinationPolicy { octets_max: Some(1000), ..Default::default() };
+            options.policies.push(DestinationPattern::parse("/queue/DLQ.*").unwrap(), narrow);
+        });
+        for body in ["1".repeat(2000), "2".to_owned()] {
+            recording.send_with(0, "/queue/a", &EXPIRING, &body).unwrap();
+        }
+        recording.at(100);
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), [pair("2", "expired")]);
+        assert_eq!((messages(&recording, "/queue/a"), recording.log.discarded), (Some((0, 1)), 0));
+    }
+
+    #[test]
+    fn dead_letters_are_sent_again_when_the_policy_says_but_not_at_once() {
+        for (retry, expected) in [(5_000, 5_100), (0, 1_100)] {
+            let dead_letter_retry = Duration::from_millis(retry);
+            let policy = DestinationPolicy { dead_letter_retry, ..DestinationPolicy::default() };
+            let mut recording = without_place(policy, 10);
+            recording.send_with(0, "/queue/a", &EXPIRING, "m").unwrap();
+            recording.at(100);
+            assert_eq!(recording.broker.next_deadline(), Some(Timestamp(expected)));
+        }
+    }
+
+    #[test]
+    fn a_queue_with_dead_letters_ends_once_they_are_purged_or_have_gone() {
+        for purge in [true, false] {
+            let mut recording = without_place(DestinationPolicy::default(), 10);
+            let headers = [EXPIRING[0], EXPIRING[1], ("x-expires", "1000")];
+            recording.send_with(0, "/queue/a", &headers, "m").unwrap();
+            recording.at(100);
+            recording.at(1000);
+            assert_eq!(recording.broker.next_deadline(), Some(Timestamp(60_100)));
+            assert_eq!(messages(&recording, "/queue/a"), Some((0, 1)), "they outlast its time");
+            if purge {
+                let queue = Destination::parse("/queue/a").unwrap();
+                let purged = recording.broker.purge(Timestamp(1000), &queue, &mut recording.log);
+                assert_eq!(purged, Some(1));
+                assert_eq!(stored(&recording), []);
+            } else {
+                recording.disconnect(9);
+                recording.at(60_100);
+                assert_eq!(stored(&recording), [("/queue/DLQ.a".to_owned(), 1)]);
+            }
+            assert_eq!(messages(&recording, "/queue/a"), None);
+        }
     }
 
     #[test]
     fn queues_that_drop_into_each_other_come_to_an_end() {
-        let drop_head = || DestinationPolicy {
-            messages_max: Some(1),
-            overflow: QueueOverflow::DropHead,
-            ..DestinationPolicy::default()
-        };
         let mut recording = Recording::with_options(|options| {
-            options.policies.set_rest(drop_head());
+            options.policies.set_rest(one_at_most(QueueOverflow::DropHead));
         });
         let into = |name| {
-            [
-                ("x-dead-letter-exchange", ""),
-                ("x-dead-letter-routing-key", name),
-                ("persistent", "true"),
-            ]
+            [("x-dead-letter-exchange", ""), ("x-dead-letter-routing-key", name), PERSISTENT[0]]
         };
         for (queue, other) in [("/queue/a", "b"), ("/queue/b", "a"), ("/queue/a", "b")] {
             recording.send_with(0, queue, &into(other), "m").unwrap();
         }
-        assert_eq!(messages(&recording, "/queue/a"), Some((1, 0)));
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 1)));
         assert_eq!(messages(&recording, "/queue/b"), Some((1, 0)));
-        assert_eq!(recording.log.discarded, 1);
+        assert_eq!((recording.log.discarded, recording.log.waiting), (0, 1));
+        let expected = [("/queue/a".to_owned(), 2), ("/queue/b".to_owned(), 1)];
+        assert_eq!(stored(&recording), expected);
+        recording.at(60_000);
+        let kept = ["/queue/a", "/queue/b"].map(|queue| messages(&recording, queue).unwrap());
+        assert_eq!(kept.map(|(ready, _)| ready), [1, 1]);
+        assert_eq!(kept.iter().map(|(_, waiting)| waiting).sum::<usize>(), 1);
     }
 }

@@ -326,6 +326,17 @@ fn a_queue_that_nobody_uses_ends_when_it_was_to() {
 }
 
 #[test]
+fn a_durable_subscription_that_was_to_end_is_told_so_once() {
+    let mut recording = Recording::new();
+    let durable = [("activemq.subscriptionName", "news"), ("x-expires", "1000")];
+    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
+    recording.disconnect(1);
+    recording.send("/topic/a", "m").unwrap();
+    recording.at(1000);
+    assert_eq!(recording.broker.next_deadline(), None);
+}
+
+#[test]
 fn a_durable_subscription_keeps_what_comes_while_it_is_away() {
     let mut recording = Recording::new();
     let durable = [("activemq.subscriptionName", "news"), ("selector", "n > 1")];

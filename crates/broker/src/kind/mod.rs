@@ -17,7 +17,7 @@ use std::fmt;
 use std::sync::Arc;
 
 pub(crate) use self::presence::Presence;
-pub(crate) use self::queue::{Admission, Allowance, Amount, Queue, Role};
+pub(crate) use self::queue::{Admission, Allowance, Amount, LetterNumber, Queue, Role};
 pub(crate) use self::topic::{Archive, KeptOctets, Topic};
 use crate::acknowledgement::{DeliveryTag, Settlement};
 use crate::error::QueueLimit;

@@ -2,6 +2,7 @@ use std::collections::{BTreeMap, BTreeSet};
 use std::ops::Bound;
 use std::sync::Arc;
 
+use crate::error::QueueLimit;
 use crate::message::Message;
 use crate::record::Position;
 use crate::timestamp::Timestamp;
@@ -235,6 +236,27 @@ impl Amount {
     pub(super) fn and(self, other: Self) -> Self {
         let messages = self.messages.saturating_add(other.messages);
         Self { messages, octets: self.octets.saturating_add(other.octets) }
+    }
+
+    /// This without one of its messages.
+    pub(super) fn without(self, message: &Message) -> Self {
+        Self { messages: self.messages - 1, octets: self.octets - message.octets() }
+    }
+
+    /// Whether this is within a limit.
+    pub(super) fn check(self, max: Self) -> Result<(), QueueLimit> {
+        if self.messages > max.messages {
+            return Err(QueueLimit::Messages(max.messages));
+        }
+        if self.octets > max.octets {
+            return Err(QueueLimit::Octets(max.octets));
+        }
+        Ok(())
+    }
+
+    /// Whether there may be more than this.
+    pub(super) fn is_below(self, max: Self) -> bool {
+        self.messages < max.messages && self.octets < max.octets
     }
 }
 

@@ -3,6 +3,7 @@ mod backlog;
 mod browser;
 mod consumer;
 mod journal;
+mod letters;
 mod settings;
 mod state;
 mod turns;
@@ -17,6 +18,8 @@ use self::backlog::{Backlog, Place, Queued};
 use self::browser::Browser;
 use self::consumer::Consumer;
 use self::journal::Journal;
+pub(crate) use self::letters::LetterNumber;
+use self::letters::Letters;
 use self::settings::Settings;
 use self::state::{Life, Refused, State};
 use self::turns::Turns;
@@ -26,7 +29,7 @@ use super::{
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
 use crate::broker::Selection;
-use crate::dead_letter::{DeadLetter, DeathReason};
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
 use crate::history::Beginning;
 use crate::message::Message;
@@ -134,6 +137,7 @@ impl<S> Queue<S> {
             arguments,
             journal,
             backlog: Backlog::default(),
+            letters: Letters::default(),
             consumers: BTreeMap::new(),
             browsers: BTreeMap::new(),
             turns: Turns::default(),
@@ -236,14 +240,15 @@ impl<S> Queue<S> {
             true => &state.settings,
             false => &Settings::new(&self.name, &merged, &self.options),
         };
-        if settings.overflow != QueueOverflow::Wait {
-            return Ok(());
-        }
-        let Err(limit) = state.check(settings, state.backlog.amount().and(amount)) else {
+        let checked = match settings.overflow {
+            QueueOverflow::Wait => state.check(settings, state.backlog.amount().and(amount)),
+            QueueOverflow::DropHead | QueueOverflow::DropNew => Ok(()),
+        };
+        let Err(limit) = checked.and_then(|()| state.check_letters(amount)) else {
             return Ok(());
         };
         // An empty queue would not have room for all of them either.
-        if settings.check(amount).is_err() {
+        if settings.overflow == QueueOverflow::Wait && settings.check(amount).is_err() {
             return Err(Refusal::TooLarge(limit));
         }
         state.refused = Refused::Something;
@@ -265,7 +270,8 @@ impl<S> Queue<S> {
     /// Removes what no consumer has; returns how many messages that were.
     pub(crate) fn purge(&self, operation: &mut Operation<'_, S>) -> usize {
         let mut state = lock(&self.state);
-        let drained = state.backlog.drain();
+        let mut drained = state.backlog.drain();
+        drained.extend(state.letters.drain());
         for queued in &drained {
             state.journal.remove(queued, operation);
         }
@@ -326,7 +332,8 @@ impl<S> Queue<S> {
         match make_room(&mut state, message, operation) {
             Ok(Room::ForTheMessage) => {}
             Ok(Room::ForNone(queued)) => {
-                state.bury(&queued, DeathReason::MaxLength, operation);
+                self.store(&mut state, &queued, operation);
+                state.bury(queued, DeathReason::MaxLength, operation);
                 return Ok(0);
             }
             Err(_) if admission == Admission::InAnyCase => {}
@@ -338,15 +345,7 @@ impl<S> Queue<S> {
             }
         }
         let queued = state.next_queued(message, operation.now);
-        if state.journal.keeps(&queued) {
-            if !state.journal.is_stored() {
-                self.define(&mut state, operation);
-            }
-            if !state.consumers.is_empty() {
-                state.journal.mark(queued.place.position, operation);
-            }
-            state.journal.put(&queued, operation);
-        }
+        self.store(&mut state, &queued, operation);
         let place = queued.place;
         state.backlog.insert(queued, operation.now);
         let is_ready = state.backlog.is_ready(place);
@@ -354,34 +353,6 @@ impl<S> Queue<S> {
         let is_handed_over = is_ready && !state.backlog.is_ready(place);
         state.finish(operation);
         Ok(usize::from(is_handed_over))
-    }
-
-    /// Takes a message back that it has given up, until it is given up once more.
-    pub(crate) fn take_back(
-        &self,
-        letter: &DeadLetter,
-        at: Timestamp,
-        operation: &mut Operation<'_, S>,
-    ) -> Result<(), Refusal> {
-        let mut state = lock(&self.state);
-        if state.life == Life::Retired {
-            return Err(Refusal::Retired);
-        }
-        let mut queued = state.next_queued(&letter.message, operation.now);
-        queued.deliveries = letter.deliveries;
-        if letter.reason == DeathReason::Expired {
-            queued.expires_at = Some(operation.now);
-        }
-        if state.journal.keeps(&queued) {
-            if !state.journal.is_stored() {
-                self.define(&mut state, operation);
-            }
-            state.journal.mark(queued.place.position, operation);
-            state.journal.put(&queued, operation);
-        }
-        state.backlog.insert_later(queued, at);
-        state.finish(operation);
-        Ok(())
     }
 
     /// Ends the queue, whatever it holds, unless someone uses it.
@@ -408,6 +379,20 @@ impl<S> Queue<S> {
         state.first_in_line = None;
         state.end(operation);
         cancelled
+    }
+
+    /// Stores a new message, if it is to be.
+    fn store(&self, state: &mut State<S>, queued: &Queued, operation: &mut Operation<'_, S>) {
+        if !state.journal.keeps(queued) {
+            return;
+        }
+        if !state.journal.is_stored() {
+            self.define(state, operation);
+        }
+        if !state.consumers.is_empty() {
+            state.journal.mark(queued.place.position, operation);
+        }
+        state.journal.put(queued, operation);
     }
 
     fn define(&self, state: &mut State<S>, operation: &mut Operation<'_, S>) {
@@ -442,6 +427,9 @@ fn make_room<S>(
     message: &Arc<Message>,
     operation: &mut Operation<'_, S>,
 ) -> Result<Room, Refusal> {
+    if !state.letters.is_empty() && state.settings.may_take(message) {
+        state.check_letters(Amount::default().with(message)).map_err(Refusal::Full)?;
+    }
     loop {
         let amount = state.backlog.amount().with(message);
         let Err(limit) = state.check(&state.settings, amount) else {
@@ -454,7 +442,7 @@ fn make_room<S>(
         match (state.settings.overflow, oldest) {
             (QueueOverflow::DropHead, Some(oldest)) if state.settings.ever_fits(message) => {
                 state.backlog.remove(oldest.place);
-                state.bury(&oldest, DeathReason::MaxLength, operation);
+                state.bury(oldest, DeathReason::MaxLength, operation);
             }
             (QueueOverflow::DropNew | QueueOverflow::DropHead, _) => {
                 return Ok(Room::ForNone(state.next_queued(message, operation.now)));
@@ -589,6 +577,8 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
                 state.journal.remove(&queued, operation);
             }
             state.arguments = QueueArguments::default();
+            // It may have to stay: a durable subscription, or dead letters that wait for a place.
+            state.settings.expires = None;
         }
         state.finish(operation);
     }
@@ -596,7 +586,11 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
     fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy {
         let mut state = lock(&self.state);
         let holds_something = match self.role {
-            Role::Named => !state.backlog.is_empty() || !state.arguments.is_empty(),
+            Role::Named => {
+                !state.backlog.is_empty()
+                    || !state.letters.is_empty()
+                    || !state.arguments.is_empty()
+            }
             Role::Temporary | Role::Durable(_) => true,
         };
         if !state.is_unused() || holds_something {
@@ -609,15 +603,16 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
 
     fn stats(&self) -> DestinationStats {
         let state = lock(&self.state);
+        let letters = state.letters.amount();
         DestinationStats {
             name: self.name.clone(),
             kind: if self.role == Role::Temporary { Kind::TemporaryQueue } else { Kind::Queue },
             subscriptions: state.consumers.len() + state.browsers.len(),
             ready: state.backlog.ready(),
-            delayed: state.backlog.delayed(),
+            delayed: state.backlog.delayed() + letters.messages,
             unsettled: state.backlog.unsettled(),
             kept: 0,
-            octets: state.backlog.amount().octets,
+            octets: state.backlog.amount().octets + letters.octets,
         }
     }
 }
@@ -626,6 +621,7 @@ impl<S> State<S> {
     fn end(&mut self, operation: &mut Operation<'_, S>) {
         self.life = Life::Retired;
         self.backlog.drain();
+        self.letters.drain();
         self.share = None;
         self.journal.close(operation);
         // Whoever waits for room finds another queue of the name, or none.

@@ -12,6 +12,8 @@ use crate::timestamp::Timestamp;
 
 /// The rank of a message about whose priority nothing was said.
 const PRIORITY_DEFAULT: u8 = 4;
+/// Letters are sent again no sooner than that.
+const RETRY_MIN: Duration = Duration::from_secs(1);
 /// The highest priority that a queue tells apart, unless it was asked for more.
 const PRIORITY_MAX: u8 = 9;
 
@@ -25,9 +27,13 @@ pub(super) struct Settings {
     pub(super) dead_letters: Option<Destination>,
     /// How long the queue lasts without consumers, if not for ever.
     pub(super) expires: Option<Duration>,
+    /// When dead letters are sent again for which there was no place.
+    pub(super) dead_letter_retry: Duration,
     message_ttl: Option<Duration>,
-    messages_max: usize,
-    octets_max: usize,
+    /// How much it holds, besides dead letters that wait for a place.
+    max: Amount,
+    /// How much it holds together with those.
+    pub(super) max_with_letters: Amount,
     priority_max: Option<u8>,
 }
 
@@ -39,25 +45,32 @@ impl Settings {
     ) -> Self {
         let policy = options.policies.of(name);
         let limits = &options.limits;
+        let max_with_letters =
+            Amount { messages: limits.queue_messages_max, octets: limits.queue_octets_max };
+        let asked = |max: Option<u64>| max.map(|max| usize::try_from(max).unwrap_or(usize::MAX));
+        let least_of = |limit: usize, others: [Option<usize>; 2]| {
+            others.into_iter().flatten().fold(limit, usize::min)
+        };
+        let max = Amount {
+            messages: least_of(
+                limits.queue_messages_max,
+                [policy.messages_max, asked(arguments.messages_max)],
+            ),
+            octets: least_of(
+                limits.queue_octets_max,
+                [policy.octets_max, asked(arguments.octets_max)],
+            ),
+        };
         Self {
             overflow: arguments.overflow.unwrap_or(policy.overflow),
             deliveries_max: policy.deliveries_max,
             redelivery_delay: policy.redelivery_delay,
             dead_letters: dead_letters(name, arguments, &policy.dead_letters),
             expires: arguments.expires,
+            dead_letter_retry: policy.dead_letter_retry.max(RETRY_MIN),
             message_ttl: least([policy.message_ttl, arguments.message_ttl]),
-            messages_max: least([
-                Some(limits.queue_messages_max),
-                policy.messages_max,
-                arguments.messages_max.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
-            ])
-            .unwrap_or(limits.queue_messages_max),
-            octets_max: least([
-                Some(limits.queue_octets_max),
-                policy.octets_max,
-                arguments.octets_max.map(|max| usize::try_from(max).unwrap_or(usize::MAX)),
-            ])
-            .unwrap_or(limits.queue_octets_max),
+            max,
+            max_with_letters,
             priority_max: arguments.priority_max,
         }
     }
@@ -77,13 +90,7 @@ impl Settings {
 
     /// Whether the queue may hold so much.
     pub(super) fn check(&self, amount: Amount) -> Result<(), QueueLimit> {
-        if amount.messages > self.messages_max {
-            return Err(QueueLimit::Messages(self.messages_max));
-        }
-        if amount.octets > self.octets_max {
-            return Err(QueueLimit::Octets(self.octets_max));
-        }
-        Ok(())
+        amount.check(self.max)
     }
 
     /// Whether an empty queue would have room for the message.
@@ -91,9 +98,14 @@ impl Settings {
         self.check(Amount::default().with(message)).is_ok()
     }
 
-    /// Whether a queue with so much may take more.
+    /// Whether waiting for room helps a message.
+    pub(super) fn may_take(&self, message: &Message) -> bool {
+        self.overflow != QueueOverflow::Wait || self.ever_fits(message)
+    }
+
+    /// Whether a queue with so much may take more, if only because it gives up something else.
     pub(super) fn has_room(&self, amount: Amount) -> bool {
-        amount.messages < self.messages_max && amount.octets < self.octets_max
+        self.overflow != QueueOverflow::Wait || amount.is_below(self.max)
     }
 }
 
@@ -154,7 +166,7 @@ mod tests {
             ..Default::default()
         };
         let settings = settings("/queue/a", &arguments);
-        assert_eq!(settings.messages_max, 3);
-        assert_eq!(settings.octets_max, BrokerOptions::default().limits.queue_octets_max);
+        let octets = BrokerOptions::default().limits.queue_octets_max;
+        assert_eq!(settings.max, Amount { messages: 3, octets });
     }
 }

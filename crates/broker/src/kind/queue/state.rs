@@ -5,11 +5,12 @@ use super::backlog::{Amount, Backlog, Place, Queued};
 use super::browser::Browser;
 use super::consumer::Consumer;
 use super::journal::Journal;
+use super::letters::Letters;
 use super::settings::Settings;
 use super::turns::Turns;
 use crate::acknowledgement::{AckId, Settlement};
 use crate::arguments::QueueArguments;
-use crate::dead_letter::{DeadLetter, DeathReason};
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
 use crate::operation::Operation;
@@ -28,6 +29,7 @@ pub(super) struct State<S> {
     pub(super) arguments: QueueArguments,
     pub(super) journal: Journal,
     pub(super) backlog: Backlog,
+    pub(super) letters: Letters,
     /// By the serial number of the subscription.
     pub(super) consumers: BTreeMap<u64, Consumer<S>>,
     pub(super) browsers: BTreeMap<u64, Browser<S>>,
@@ -124,11 +126,11 @@ impl<S> State<S> {
                 }
                 Settlement::Requeue => {
                     self.backlog.forget(&queued);
-                    self.bury(&queued, DeathReason::DeliveryLimit, operation);
+                    self.bury(queued, DeathReason::DeliveryLimit, operation);
                 }
                 Settlement::Reject => {
                     self.backlog.forget(&queued);
-                    self.bury(&queued, DeathReason::Rejected, operation);
+                    self.bury(queued, DeathReason::Rejected, operation);
                 }
             }
         }
@@ -156,28 +158,14 @@ impl<S> State<S> {
     /// Does what is due: messages expire, or come back after a delay.
     pub(super) fn handle_timeout(&mut self, operation: &mut Operation<'_, S>) {
         while let Some(queued) = self.backlog.pop_expired(operation.now) {
-            self.bury(&queued, DeathReason::Expired, operation);
+            self.bury(queued, DeathReason::Expired, operation);
         }
         while let Some(place) = self.backlog.wake_delayed(operation.now) {
             self.offer(place, operation);
         }
-    }
-
-    /// Gives up a message that is in the backlog no more.
-    pub(super) fn bury(
-        &mut self,
-        queued: &Queued,
-        reason: DeathReason,
-        operation: &mut Operation<'_, S>,
-    ) {
-        self.journal.remove(queued, operation);
-        operation.aftermath.dead_letters.push(DeadLetter {
-            message: queued.message.clone(),
-            queue: self.name.clone(),
-            reason,
-            deliveries: queued.deliveries,
-            target: self.settings.dead_letters.clone(),
-        });
+        if let Some(first) = self.letters.take_due(operation.now) {
+            operation.aftermath.bury(&self.name, first);
+        }
     }
 
     /// Whether the queue may hold so much, by these settings.
@@ -187,19 +175,37 @@ impl<S> State<S> {
         checked.map_err(QueueLimit::Octets)
     }
 
+    /// Whether there is room for a message beside the dead letters that wait for a place. What the queue gives up to
+    /// make room may have to wait with them.
+    pub(super) fn check_letters(&self, amount: Amount) -> Result<(), QueueLimit> {
+        if self.letters.is_empty() {
+            return Ok(());
+        }
+        let all = self.backlog.amount().and(self.letters.amount()).and(amount);
+        all.check(self.settings.max_with_letters)
+    }
+
+    fn has_room(&self) -> bool {
+        let amount = self.backlog.amount();
+        self.settings.has_room(amount)
+            && (self.letters.is_empty()
+                || amount.and(self.letters.amount()).is_below(self.settings.max_with_letters))
+    }
+
     /// To be called at the end of every operation: tells senders that there is room again, and asks
     /// to be called when it is time.
     pub(super) fn finish(&mut self, operation: &mut Operation<'_, S>) {
         if let Some(share) = &mut self.share {
             share.set(self.backlog.amount());
         }
-        if self.refused == Refused::Something && self.settings.has_room(self.backlog.amount()) {
+        if self.refused == Refused::Something && self.has_room() {
             self.refused = Refused::Nothing;
             operation.sink.has_room(&self.name);
         }
         let unused = self.settings.expires.filter(|_| self.is_unused());
         let unused = unused.map(|after| self.idle_since.after(after));
-        let deadline = self.backlog.next_deadline().into_iter().chain(unused).min();
+        let deadlines = [self.backlog.next_deadline(), self.letters.next_deadline(), unused];
+        let deadline = deadlines.into_iter().flatten().min();
         if let Some(at) = deadline.filter(|at| self.alarm.is_none_or(|alarm| *at < alarm)) {
             self.alarm = Some(at);
             operation.aftermath.alarms.push((at, self.name.clone()));
@@ -216,7 +222,7 @@ impl<S> State<S> {
             return false;
         }
         self.backlog.remove(queued.place);
-        self.bury(queued, DeathReason::Expired, operation);
+        self.bury(queued.clone(), DeathReason::Expired, operation);
         true
     }
 

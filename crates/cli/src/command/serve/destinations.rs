@@ -135,6 +135,15 @@ const SETTINGS: &[Setting] = &[
         },
     },
     Setting {
+        name: "dead-letter-retry",
+        value: "DURATION",
+        about: "after how long persistent ones are sent again for which there was no place",
+        set: |policy, value| {
+            policy.dead_letter_retry = duration(value)?;
+            Some(())
+        },
+    },
+    Setting {
         name: "history",
         value: "NUMBER",
         about: "how many messages a topic keeps for subscribers that come back",
@@ -317,6 +326,9 @@ mod tests {
         });
         check("dead-letters=/queue/dead", |policy| {
             policy.dead_letters = DeadLetters::To(Destination::parse("/queue/dead").unwrap());
+        });
+        check("dead-letter-retry=5m", |policy| {
+            policy.dead_letter_retry = Duration::from_secs(300);
         });
         check("history=7", |policy| {
             policy.history = Some(HistoryPolicy { messages_max: 7, ..HistoryPolicy::default() });
