@@ -559,6 +559,7 @@ fn sockjs_services(
         };
         let framed = door(config);
         SockJsService::new(&path, options, framed, Some(upgrade))
+            .limit_strangers(stomp.stranger_octets_max())
     });
     plain.chain(of_stomp).collect()
 }

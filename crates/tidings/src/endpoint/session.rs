@@ -202,6 +202,8 @@ impl Session {
     /// says how long messages may be. `None` once it is known.
     pub(crate) fn set_stranger_octets_max(&self, octets_max: Option<usize>) {
         self.seldom().set_stranger_octets_max(octets_max);
+        // At once: requests do not wait for the endpoint's task to look.
+        self.link().set_stranger_octets_max(octets_max);
     }
 
     pub(super) fn stranger_octets_max(&self) -> Option<usize> {

@@ -136,6 +136,14 @@ impl Link {
         }
     }
 
+    /// Says how much a client may send until it is known who it is; `None` once it is. Doors whose messages
+    /// the session's task reads are told by it.
+    pub(crate) fn set_stranger_octets_max(&self, octets_max: Option<usize>) {
+        if let Self::Http(session) = self {
+            session.set_stranger_octets_max(octets_max);
+        }
+    }
+
     /// Writes what is queued, without waiting for the end of a turn.
     pub(crate) fn flush(&self) {
         match self {

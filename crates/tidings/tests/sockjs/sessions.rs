@@ -100,6 +100,22 @@ async fn a_session_that_nobody_asks_for_is_forgotten() {
 }
 
 #[tokio::test]
+async fn what_arrives_for_a_session_that_was_forgotten_meanwhile_is_404() {
+    let server = echo_with(impatient()).await;
+    open_by_polling(&server, "s").await;
+    let mut slow = Raw::connect(server.http).await;
+    let sending = post("/echo/0/s/xhr_send").header("Expect", "100-continue").body("[\"late\"]");
+    let sending = sending.octets();
+    let (head, body) = sending.split_at(sending.len() - "[\"late\"]".len());
+    slow.write(head).await;
+    // The body is asked for, so the session was found.
+    slow.read_until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    while send(&server, "s", "[]").await.status != 404 {}
+    slow.write(body).await;
+    assert!(slow.read_until("\r\n").await.starts_with("HTTP/1.1 404 "));
+}
+
+#[tokio::test]
 async fn shutdown_closes_a_streaming_session_with_1001() {
     let server = services().await;
     let mut stream = stream(&server, "s").await;
@@ -264,6 +280,20 @@ async fn row_14_a_login_of_stomp_is_not_that_of_whoever_knows_the_session_id() {
             assert!(frames.contains("user-name:ann"), "{frames}");
         }
     }
+}
+
+#[tokio::test]
+async fn a_stomp_session_begins_with_what_a_stranger_may_send() {
+    let app = App::builder().stomp("/stomp").build().unwrap();
+    let open = http::Request::post("/stomp/0/s/xhr_streaming").header("host", "here");
+    let mut service = app.clone();
+    // Nobody has waited, so nothing of the session has run yet but this request.
+    let response: http::Response<Body> =
+        service.call(open.body(String::new()).unwrap()).await.unwrap();
+    let long = format!("[\"{}\"]", "x".repeat(100_000));
+    let (status, text) = ask(&app, "/stomp/0/s/xhr_send", &long, "10.0.0.1:1", None).await;
+    assert_eq!((status, &*text), (413, "The body is larger than 49156 octets.\n"));
+    drop(response);
 }
 
 /// Lets nobody in who does not say who he is.

@@ -1,16 +1,18 @@
 //! Who may open a session.
 
 use std::future::pending;
+use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use crate::client::{Client, DOORS, Door, header};
-use crate::support::{WebSocket, serve};
+use crate::support::{WebSocket, http, serve};
 use tidings::App;
 use tidings::endpoint::{
     Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
 };
 use tidings::messaging::{AccessDenied, Login};
 use tidings::server::{SockJsOptions, StompOptions};
+use tokio::sync::Notify;
 
 async fn only_ann(login: Login) -> Result<Principal, AccessDenied> {
     match (login.login.as_deref(), login.passcode.as_deref()) {
@@ -184,6 +186,35 @@ async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
         client.ask("CONNECT\n\n\0").await.starts_with("CONNECTED\n"),
         "its turn was given back"
     );
+}
+
+#[tokio::test]
+async fn over_requests_little_waits_for_an_authenticator_that_takes_long() {
+    let asked = Arc::new(Notify::new());
+    let tell = Arc::clone(&asked);
+    let authenticator = move |_: Login| {
+        tell.notify_one();
+        pending()
+    };
+    let app = App::builder().stomp("/stomp").authenticator(authenticator).build().unwrap();
+    let server = serve(app).await;
+    let request = async |transport: &str, body: &str| {
+        let length = body.len();
+        let head = format!("POST /stomp/0/s/{transport} HTTP/1.0\r\nHost: x\r\n");
+        http(server.http, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await
+    };
+    assert!(request("xhr", "").await.ends_with("o\n"));
+    let connect = r#"["CONNECT\nlogin:ann\n\n\u0000"]"#;
+    assert!(request("xhr_send", connect).await.starts_with("HTTP/1.0 204"));
+    asked.notified().await;
+    for (message_octets, taken) in [(40_000, 0), (4_000, 2), (1, 1)] {
+        let body = format!("[\"{}\"]", "x".repeat(message_octets));
+        for number in 0..40 {
+            let answer = request("xhr_send", &body).await;
+            let expected = if number < taken { "HTTP/1.0 204" } else { "HTTP/1.0 413" };
+            assert!(answer.starts_with(expected), "{number} of {message_octets}: {answer}");
+        }
+    }
 }
 
 #[tokio::test]

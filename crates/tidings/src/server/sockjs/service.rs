@@ -34,6 +34,8 @@ pub(crate) struct SockJsService {
     upgrade: Option<WebSocketDoor>,
     pub(super) sessions: Arc<SessionTable>,
     pub(super) response_terms: Arc<Terms>,
+    /// How much a client may send until it is known who it is, where that is asked.
+    pub(super) stranger_octets_max: Option<usize>,
 }
 
 impl SockJsService {
@@ -61,7 +63,14 @@ impl SockJsService {
             upgrade,
             sessions,
             response_terms,
+            stranger_octets_max: None,
         }
+    }
+
+    /// Has sessions begin with no more than that, until they say that it is known who their client is.
+    pub(crate) fn limit_strangers(mut self, octets_max: usize) -> Self {
+        self.stranger_octets_max = Some(octets_max);
+        self
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {

@@ -1,5 +1,4 @@
 use std::collections::VecDeque;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 use std::task::{Context, Poll, Waker};
 use std::time::{Duration, Instant};
@@ -50,8 +49,6 @@ pub(crate) struct HttpSession {
     owner: Owner,
     /// Of a message that a request brings.
     octets_max: usize,
-    /// Of a request that brings messages, at the moment.
-    body_octets_max: AtomicUsize,
     terms: Arc<Terms>,
     /// Somebody may push or deliver again.
     room: Notify,
@@ -62,6 +59,15 @@ pub(crate) struct HttpSession {
 pub(super) struct Opening {
     pub(super) handshake: Handshake,
     pub(super) user_properties: UserProperties,
+}
+
+/// Why the messages of a request were not taken.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Undelivered {
+    /// The session is over, and forgotten.
+    Forgotten,
+    /// It is not known yet who the client is, and more would wait than it may send then: so many octets.
+    TooMuch { octets_max: usize },
 }
 
 #[derive(Debug)]
@@ -77,6 +83,8 @@ struct State {
     next_receiver: u64,
     incoming: VecDeque<String>,
     incoming_octets: usize,
+    /// Octets of messages that may come and wait while it is not known who the client is; `None` once it is.
+    stranger_octets_max: Option<usize>,
     opened: bool,
     closed: Option<CloseReason>,
     closed_by: CloseInitiator,
@@ -88,10 +96,12 @@ struct State {
 }
 
 impl HttpSession {
+    /// `stranger_octets_max` is how much a client may send until it is known who it is, where that is asked.
     pub(super) fn new(
         options: &SockJsOptions,
         terms: Arc<Terms>,
         owner: Owner,
+        stranger_octets_max: Option<usize>,
         opening: Opening,
     ) -> Arc<Self> {
         let now = Instant::now();
@@ -104,6 +114,7 @@ impl HttpSession {
             next_receiver: 0,
             incoming: VecDeque::new(),
             incoming_octets: 0,
+            stranger_octets_max,
             opened: false,
             closed: None,
             closed_by: CloseInitiator::Remote,
@@ -113,9 +124,8 @@ impl HttpSession {
             last_sent: now,
         };
         let octets_max = options.body_octets_max;
-        let body_octets_max = AtomicUsize::new(octets_max);
         let (state, room) = (Mutex::new(state), Notify::new());
-        Arc::new(Self { state, owner, octets_max, body_octets_max, terms, room })
+        Arc::new(Self { state, owner, octets_max, terms, room })
     }
 
     /// How long a client may read nothing of what there is for it; `None` for ever.
@@ -135,7 +145,13 @@ impl HttpSession {
 
     /// How long a request may be that brings messages.
     pub(super) fn body_octets_max(&self) -> usize {
-        self.body_octets_max.load(Ordering::Relaxed)
+        let of_stranger = self.lock().stranger_octets_max;
+        of_stranger.map_or(self.octets_max, |max| self.octets_max.min(sockjs_octets_max(max)))
+    }
+
+    /// Says how much a client may send until it is known who it is; `None` once it is.
+    pub(crate) fn set_stranger_octets_max(&self, octets_max: Option<usize>) {
+        self.lock().stranger_octets_max = octets_max;
     }
 
     /// Of the latest receive request.
@@ -191,26 +207,17 @@ impl HttpSession {
         state.opening.take_if(|_| opened).map(|opening| *opening)
     }
 
-    /// Hands the messages of one request to the endpoint, in order. Waits while it has too many.
-    pub(super) async fn deliver(&self, messages: Vec<String>) {
-        for message in messages {
-            loop {
-                let room = self.room.notified();
-                {
-                    let mut state = self.lock();
-                    if state.closed.is_some() {
-                        return;
-                    }
-                    state.last_received = Instant::now();
-                    if state.incoming_octets < INCOMING_OCTETS_MAX {
-                        state.incoming_octets += message.len() + MESSAGE_OVERHEAD_OCTETS;
-                        state.incoming.push_back(message);
-                        state.wake_driver();
-                        break;
-                    }
-                }
-                room.await;
+    /// Hands the messages of one request to the endpoint, in order. Waits while it has too many, but not for a
+    /// stranger: nothing of what is too much is taken then.
+    pub(super) async fn deliver(&self, messages: Vec<String>) -> Result<(), Undelivered> {
+        let mut messages = VecDeque::from(messages);
+        loop {
+            let room = self.room.notified();
+            self.lock().take(&mut messages)?;
+            if messages.is_empty() {
+                return Ok(());
             }
+            room.await;
         }
     }
 
@@ -369,6 +376,32 @@ impl HttpSession {
 }
 
 impl State {
+    /// Takes those messages that there is room for. What comes after the close is dropped.
+    fn take(&mut self, messages: &mut VecDeque<String>) -> Result<(), Undelivered> {
+        if self.removed {
+            return Err(Undelivered::Forgotten);
+        }
+        if self.closed.is_some() {
+            messages.clear();
+            return Ok(());
+        }
+        self.last_received = Instant::now();
+        if let Some(octets_max) = self.stranger_octets_max {
+            let octets: usize = messages.iter().map(String::len).sum();
+            if self.incoming_octets + octets > octets_max {
+                return Err(Undelivered::TooMuch { octets_max });
+            }
+        }
+        while self.incoming_octets < INCOMING_OCTETS_MAX
+            && let Some(message) = messages.pop_front()
+        {
+            self.incoming_octets += message.len() + MESSAGE_OVERHEAD_OCTETS;
+            self.incoming.push_back(message);
+        }
+        self.wake_driver();
+        Ok(())
+    }
+
     fn find_receiver(
         &self,
         id: ReceiverId,
@@ -441,12 +474,6 @@ impl HttpSource {
 }
 
 impl Source for HttpSource {
-    fn set_stranger_octets_max(&mut self, octets_max: Option<usize>) {
-        let usual = self.session.octets_max;
-        let octets_max = octets_max.map_or(usual, |max| usual.min(sockjs_octets_max(max)));
-        self.session.body_octets_max.store(octets_max, Ordering::Relaxed);
-    }
-
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         self.poll_deadlines(cx);
         let mut state = self.session.lock();

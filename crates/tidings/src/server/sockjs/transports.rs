@@ -13,7 +13,7 @@ use tidings_sockjs::{Callback, Receive, ResponseEnds, SendRequests, callback, re
 use super::binding::Owner;
 use super::receiver::ReceiverBody;
 use super::service::SockJsService;
-use super::session::{HttpSession, HttpSource, Opening};
+use super::session::{HttpSession, HttpSource, Opening, Undelivered};
 use crate::endpoint::{BoxError, Handshake, PathParams, Session};
 use crate::net::Link;
 use crate::server::deployment::Door;
@@ -111,7 +111,8 @@ impl SockJsService {
         let (headers, user_properties) = self.framed.admit(&mut handshake).await?;
         let opening = Opening { handshake, user_properties };
         let terms = Arc::clone(&self.response_terms);
-        let new = HttpSession::new(&self.options, terms, owner.clone(), opening);
+        let strangers = self.stranger_octets_max;
+        let new = HttpSession::new(&self.options, terms, owner.clone(), strangers, opening);
         let session = self.sessions.find_or_insert(session_id, new);
         if !session.belongs_to(&owner) {
             return Err(Box::new(refusal::not_found().map(Body::from)));
@@ -161,8 +162,16 @@ impl SockJsService {
             Err(error) => return refusal::send_body(&error).map(Body::from),
         };
         let Some(session) = session else { return refusal::not_found().map(Body::from) };
-        session.deliver(messages).await;
-        plain(send.status, send.answer)
+        match session.deliver(messages).await {
+            Ok(()) => plain(send.status, send.answer),
+            Err(Undelivered::Forgotten) => refusal::not_found().map(Body::from),
+            Err(Undelivered::TooMuch { octets_max }) => {
+                let text = format!(
+                    "Before login no more than {octets_max} octets may wait here. Wait for its answer.\n"
+                );
+                plain(StatusCode::PAYLOAD_TOO_LARGE, "").map(|_| Body::from(text))
+            }
+        }
     }
 }
 

@@ -25,6 +25,7 @@ pub(crate) struct StompDoor {
     terms: Arc<Terms>,
     messenger: Messenger,
     hub: Arc<Hub>,
+    stranger_octets_max: usize,
 }
 
 /// What STOMP sessions find at their door.
@@ -54,6 +55,7 @@ impl StompDoor {
         let Service { hub, dispatcher, listeners, application_prefix, authentication, options } =
             service;
         let messenger = Messenger::new(Arc::clone(&hub));
+        let stranger_octets_max = options.limits.before_login_octets_max;
         let shared = Arc::new(Shared {
             hub: Arc::clone(&hub),
             messenger: messenger.clone(),
@@ -69,7 +71,7 @@ impl StompDoor {
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
-        Self { deployment, terms, messenger, hub }
+        Self { deployment, terms, messenger, hub, stranger_octets_max }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -78,6 +80,11 @@ impl StompDoor {
 
     pub(crate) fn hub(&self) -> &Arc<Hub> {
         &self.hub
+    }
+
+    /// How much a client may send before it is logged in.
+    pub(crate) fn stranger_octets_max(&self) -> usize {
+        self.stranger_octets_max
     }
 
     pub(crate) fn messenger(&self) -> &Messenger {
