@@ -25,8 +25,8 @@ use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::{SUBPROTOCOLS, Service, StompDoor};
 use crate::server::{
-    Admission, AllowedOrigins, Deployment, EventSourceOptions, SessionBinding, SockJsOptions,
-    StompOptions, WebSocketDoor,
+    Admission, AllowedOrigins, Deployment, EventSourceOptions, SockJsOptions, StompOptions,
+    WebSocketDoor,
 };
 use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
@@ -489,7 +489,6 @@ impl AppBuilder {
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
-        let stomp_paths = bound_to_clients(stomp_paths, authentication.as_deref());
         let event_streams = event_streams(event_sources, &ground, &stomp, authentication.as_ref());
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
@@ -528,19 +527,6 @@ fn event_streams(
     event_streams.collect()
 }
 
-/// A login by CONNECT is that of a session, and not of whoever learns its id.
-fn bound_to_clients(
-    mut stomp_paths: Vec<(String, SockJsOptions)>,
-    authentication: Option<&Authentication>,
-) -> Vec<(String, SockJsOptions)> {
-    for (_, options) in &mut stomp_paths {
-        if authentication.is_some() && options.session_binding == SessionBinding::Principal {
-            options.session_binding = SessionBinding::PrincipalOrAddress;
-        }
-    }
-    stomp_paths
-}
-
 fn sockjs_services(
     plain: Vec<(String, WebSocketDoor, SockJsOptions)>,
     stomp_paths: Vec<(String, SockJsOptions)>,
@@ -549,7 +535,8 @@ fn sockjs_services(
     let plain = plain
         .into_iter()
         .map(|(prefix, door, options)| SockJsService::new(&prefix, options, door, None));
-    let of_stomp = stomp_paths.into_iter().map(|(path, options)| {
+    let of_stomp = stomp_paths.into_iter().map(|(path, mut options)| {
+        options.session_binding = options.session_binding.or(stomp.session_binding());
         let door = |config| sockjs_door(stomp.deployment().clone(), config);
         let subprotocols = SUBPROTOCOLS.iter().copied();
         let config = options.endpoint.clone().unwrap_or_default();

@@ -40,7 +40,7 @@ impl Drop for Counted {
 }
 
 /// What one user may choose from: an address of IPv4, but a whole network of IPv6.
-fn network(addr: IpAddr) -> IpAddr {
+pub(super) fn network(addr: IpAddr) -> IpAddr {
     match addr.to_canonical() {
         IpAddr::V4(addr) => addr.into(),
         IpAddr::V6(addr) => Ipv6Addr::from_bits(addr.to_bits() >> 64 << 64).into(),

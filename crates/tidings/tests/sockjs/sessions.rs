@@ -200,19 +200,27 @@ async fn answer(app: &App, request: http::Request<String>) -> (u16, String) {
 
 #[tokio::test]
 async fn a_session_belongs_to_whom_the_options_say() {
-    use SessionBinding::{Principal, PrincipalOrAddress, Unbound};
+    use SessionBinding::{Automatic, Principal, PrincipalOrAddress, Unbound};
 
     let (here, there) = ("10.0.0.1:1", "10.0.0.2:1");
     let (ann, bob) = (Some("ann"), Some("bob"));
+    let (private, renewed, elsewhere) =
+        ("[2001:db8::1]:1", "[2001:db8::2]:1", "[2001:db8:0:1::1]:1");
     for (binding, opener, other, is_allowed) in [
         (Principal, (here, ann), (there, ann), true),
         (Principal, (here, ann), (here, bob), false),
         (Principal, (here, ann), (here, None), false),
         (Principal, (here, None), (here, ann), false),
         (Principal, (here, None), (there, None), true),
+        (Automatic, (here, None), (there, None), true),
+        (Automatic, (here, ann), (here, bob), false),
         (PrincipalOrAddress, (here, None), (there, None), false),
         (PrincipalOrAddress, (here, None), ("10.0.0.1:2", None), true),
         (PrincipalOrAddress, (here, ann), (there, ann), true),
+        (PrincipalOrAddress, (here, None), ("[::ffff:10.0.0.1]:1", None), true),
+        (PrincipalOrAddress, (private, None), (renewed, None), true),
+        (PrincipalOrAddress, (private, None), (elsewhere, None), false),
+        (PrincipalOrAddress, (private, None), (here, None), false),
         (Unbound, (here, ann), (there, bob), true),
     ] {
         let options = SockJsOptions { session_binding: binding, ..SockJsOptions::default() };
@@ -259,12 +267,15 @@ async fn row_14_a_login_of_stomp_is_not_that_of_whoever_knows_the_session_id() {
         login.login.map(Principal::new).ok_or_else(|| AccessDenied::new("Log in."))
     };
     let (here, there) = ("10.0.0.1:1", "10.0.0.2:1");
-    let unbound =
-        SockJsOptions { session_binding: SessionBinding::Unbound, ..SockJsOptions::default() };
+    let bound = |session_binding| {
+        let options = SockJsOptions { session_binding, ..SockJsOptions::default() };
+        App::builder().stomp_with_options("/stomp", options)
+    };
     for (app, is_allowed) in [
         (App::builder().stomp("/stomp"), true),
         (App::builder().stomp("/stomp").authenticator(anybody), false),
-        (App::builder().stomp_with_options("/stomp", unbound).authenticator(anybody), true),
+        (bound(SessionBinding::Unbound).authenticator(anybody), true),
+        (bound(SessionBinding::Principal).authenticator(anybody), true),
     ] {
         let app = app.build().unwrap();
         let connect = r#"["CONNECT\nlogin:ann\n\n\u0000"]"#;

@@ -56,7 +56,7 @@ pub struct SockJsOptions {
     /// Which origins may come, instead of those of the
     /// [application](crate::AppBuilder::allowed_origins). Default: none.
     pub allowed_origins: Option<AllowedOrigins>,
-    /// Whose requests belong to a session. Default: [`SessionBinding::Principal`].
+    /// Whose requests belong to a session. Default: [`SessionBinding::Automatic`].
     pub session_binding: SessionBinding,
     /// Who is let in, and limits of connections that are WebSockets, instead of what the endpoint itself says.
     /// Subprotocols do not count: SockJS has none. Default: none.

@@ -159,9 +159,15 @@ impl HttpSession {
         self.lock().transport
     }
 
-    /// Whether a request of `owner` may have to do with this session.
-    pub(super) fn belongs_to(&self, owner: &Owner) -> bool {
-        self.owner == *owner
+    /// Whether a request of `owner` may have to do with this session. If not, the log says why: the client is
+    /// told of no such session.
+    pub(super) fn admits(&self, owner: &Owner) -> bool {
+        let is_owner = self.owner == *owner;
+        if !is_owner {
+            let opener = &self.owner;
+            tracing::info!(%opener, from = %owner, "request for a session of somebody else: see session_binding");
+        }
+        is_owner
     }
 
     /// Answers a receive request: the body streams what the session has to say.

@@ -69,7 +69,7 @@ impl SockJsService {
         let mut headers = HeaderMap::new();
         let owner = Owner::of_request(parts, self.options.session_binding);
         let session = match self.sessions.find(session_id) {
-            Some(session) if !session.belongs_to(&owner) => {
+            Some(session) if !session.admits(&owner) => {
                 return Err(refusal::not_found().map(Body::from));
             }
             Some(session) => {
@@ -114,7 +114,7 @@ impl SockJsService {
         let strangers = self.stranger_octets_max;
         let new = HttpSession::new(&self.options, terms, owner.clone(), strangers, opening);
         let session = self.sessions.find_or_insert(session_id, new);
-        if !session.belongs_to(&owner) {
+        if !session.admits(&owner) {
             return Err(Box::new(refusal::not_found().map(Body::from)));
         }
         Ok((session, headers))
@@ -147,7 +147,7 @@ impl SockJsService {
     {
         let owner = Owner::of_request(parts, self.options.session_binding);
         let session = self.sessions.find(session_id);
-        let session = session.filter(|session| session.belongs_to(&owner));
+        let session = session.filter(|session| session.admits(&owner));
         let octets_max = match &session {
             Some(session) => session.body_octets_max(),
             None => self.options.body_octets_max.min(UNKNOWN_SESSION_OCTETS_MAX),

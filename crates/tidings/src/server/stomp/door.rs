@@ -14,7 +14,7 @@ use crate::ground::Ground;
 use crate::hub::Hub;
 use crate::messaging::{AnySessionListener, Authentication, Dispatcher, Messenger, SessionEvent};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
-use crate::server::{Caller, Deployment, Door};
+use crate::server::{Caller, Deployment, Door, SessionBinding};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
 pub(crate) const SUBPROTOCOLS: &[&str] = &["v12.stomp", "v11.stomp", "v10.stomp"];
@@ -26,6 +26,7 @@ pub(crate) struct StompDoor {
     messenger: Messenger,
     hub: Arc<Hub>,
     stranger_octets_max: usize,
+    session_binding: SessionBinding,
 }
 
 /// What STOMP sessions find at their door.
@@ -55,6 +56,10 @@ impl StompDoor {
         let Service { hub, dispatcher, listeners, application_prefix, authentication, options } =
             service;
         let messenger = Messenger::new(Arc::clone(&hub));
+        let session_binding = match &authentication {
+            Some(_) => SessionBinding::PrincipalOrAddress,
+            None => SessionBinding::Principal,
+        };
         let stranger_octets_max = options.limits.before_login_octets_max;
         let shared = Arc::new(Shared {
             hub: Arc::clone(&hub),
@@ -71,7 +76,7 @@ impl StompDoor {
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
-        Self { deployment, terms, messenger, hub, stranger_octets_max }
+        Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -85,6 +90,12 @@ impl StompDoor {
     /// How much a client may send before it is logged in.
     pub(crate) fn stranger_octets_max(&self) -> usize {
         self.stranger_octets_max
+    }
+
+    /// Whose requests belong to a session of SockJS, unless its options say so: with an authenticator a login by
+    /// CONNECT is that of the session, and not of whoever learns its id.
+    pub(crate) fn session_binding(&self) -> SessionBinding {
+        self.session_binding
     }
 
     pub(crate) fn messenger(&self) -> &Messenger {
