@@ -16,8 +16,8 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, Recovery};
 use crate::messaging::{
-    AnyAuthenticator, AnySessionListener, Authentication, Authenticator, Controller, Controllers,
-    SessionListener,
+    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, Logins,
+    SessionListener, Turns,
 };
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
@@ -47,7 +47,7 @@ pub struct AppBuilder {
     event_sources: Vec<(String, EventSourceOptions)>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
-    authenticator: Option<Box<dyn AnyAuthenticator>>,
+    authenticator: Option<Arc<dyn AnyAuthenticator>>,
     stomp_options: StompOptions,
     application_prefix: String,
     origins: AllowedOrigins,
@@ -324,7 +324,7 @@ impl AppBuilder {
     /// anybody, and everybody is who they say they are.
     #[must_use]
     pub fn authenticator(mut self, authenticator: impl Authenticator) -> Self {
-        self.authenticator = Some(Box::new(authenticator));
+        self.authenticator = Some(Arc::new(authenticator));
         self
     }
 
@@ -479,17 +479,18 @@ impl AppBuilder {
             Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
                 .map_err(BuildError::of)?,
         };
-        let authentication = authentication(self.authenticator, &self.stomp_options);
+        let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
+        let turns = Turns::of_stomp(self.stomp_options.authentications_max);
         let service = Service {
             hub,
             dispatcher: controllers,
             listeners: self.listeners.into(),
             application_prefix: self.application_prefix.into(),
-            authentication: authentication.clone(),
+            authentication: logins.taken_in(turns),
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
-        let event_streams = event_streams(event_sources, &ground, &stomp, authentication.as_ref());
+        let event_streams = event_streams(event_sources, &ground, &stomp, &logins);
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
@@ -506,23 +507,19 @@ impl AppBuilder {
     }
 }
 
-fn authentication(
-    authenticator: Option<Box<dyn AnyAuthenticator>>,
-    options: &StompOptions,
-) -> Option<Arc<Authentication>> {
-    let (timeout, turns) = (options.authentication_timeout, options.authentications_max);
-    authenticator.map(|it| Arc::new(Authentication::new(it, timeout, turns)))
-}
-
 fn event_streams(
     event_sources: Vec<(String, EventSourceOptions)>,
     ground: &Ground,
     stomp: &StompDoor,
-    authentication: Option<&Arc<Authentication>>,
+    logins: &Logins,
 ) -> Vec<EventStreamDoor> {
     let event_streams = event_sources.into_iter().map(|(path, options)| {
-        let hub = Arc::clone(stomp.hub());
-        EventStreamDoor::new(&path, options, ground, hub, authentication.cloned())
+        let turns = Turns {
+            at_a_time: options.authentications_max,
+            waiting_max: options.authentications_waiting_max,
+        };
+        let (hub, authentication) = (Arc::clone(stomp.hub()), logins.taken_in(turns));
+        EventStreamDoor::new(&path, options, ground, hub, authentication)
     });
     event_streams.collect()
 }

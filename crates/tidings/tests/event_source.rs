@@ -3,13 +3,17 @@
 
 mod support;
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use base64::Engine;
 use base64::prelude::BASE64_STANDARD;
 use bytes::Bytes;
+use futures_util::StreamExt;
+use futures_util::stream::FuturesUnordered;
 use http::HeaderValue;
 use http_body_util::{BodyExt, Empty};
+use hyper::body::Incoming;
 use hyper::client::conn::http2;
 use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Raw, Running, serve};
@@ -19,6 +23,7 @@ use tidings::messaging::{AccessDenied, Login, Outgoing};
 use tidings::server::{AllowedOrigins, EventSourceOptions, StompOptions};
 use tidings::{App, AppBuilder};
 use tokio::net::TcpStream;
+use tokio::sync::Semaphore;
 
 fn builder() -> AppBuilder {
     let history = HistoryPolicy { messages_max: 5, ..HistoryPolicy::default() };
@@ -171,26 +176,41 @@ async fn several_destinations_resume_each_behind_its_own_last_event() {
     assert!(!got.contains("\"body\":\"a1\""), "it was seen: {got}");
 }
 
-#[tokio::test]
-async fn a_destination_is_streamed_over_http_2() {
-    let (app, server) = start(EventSourceOptions::default()).await;
+/// A connection of HTTP/2.
+async fn connect_http2(server: &Running) -> http2::SendRequest<Empty<Bytes>> {
     let socket = TokioIo::new(TcpStream::connect(server.http).await.unwrap());
-    let (mut sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
+    let (sender, connection) = http2::handshake(TokioExecutor::new(), socket).await.unwrap();
     tokio::spawn(connection);
-    let uri = format!("http://{}/events?destination=/topic/a", server.http);
-    let request = http::Request::get(uri).body(Empty::<Bytes>::new()).unwrap();
-    let response = sender.send_request(request).await.unwrap();
-    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
-    let mut body = response.into_body();
+    sender
+}
+
+/// A request for `/topic/a`, from a user.
+fn request(server: &Running, credentials: &str) -> http::Request<Empty<Bytes>> {
+    let request = http::Request::get(format!("http://{}/events?destination=/topic/a", server.http));
+    let basic = format!("Basic {}", BASE64_STANDARD.encode(credentials));
+    request.header("authorization", basic).body(Empty::new()).unwrap()
+}
+
+/// Publishes to `/topic/a` once its stream has begun, and reads that.
+async fn streams(app: &App, body: &mut Incoming) {
     let mut received = Vec::new();
     while !received.ends_with(b"data: over HTTP/2\n\n") {
         let frame = tokio::time::timeout(support::PATIENCE, body.frame()).await.unwrap();
         let is_first = received.is_empty();
         received.extend_from_slice(&frame.unwrap().unwrap().into_data().unwrap());
         if is_first {
-            publish(&app, "/topic/a", &["over HTTP/2"]).await;
+            publish(app, "/topic/a", &["over HTTP/2"]).await;
         }
     }
+}
+
+#[tokio::test]
+async fn a_destination_is_streamed_over_http_2() {
+    let (app, server) = start(EventSourceOptions::default()).await;
+    let mut connection = connect_http2(&server).await;
+    let response = connection.send_request(request(&server, "ann:secret")).await.unwrap();
+    assert_eq!(response.headers()["content-type"], "text/event-stream; charset=utf-8");
+    streams(&app, &mut response.into_body()).await;
 }
 
 #[tokio::test]
@@ -322,6 +342,7 @@ async fn only_ann(login: Login) -> Result<Principal, AccessDenied> {
     match (login.login.as_deref(), login.passcode.as_deref()) {
         (Some("ann"), Some("secret")) => Ok(Principal::new("ann")),
         (Some("slow"), _) => std::future::pending().await,
+        (Some("panics"), _) => panic!("as asked"),
         _ => Err(AccessDenied::new("Log in as ann.")),
     }
 }
@@ -358,4 +379,55 @@ async fn the_authenticator_of_stomp_says_who_may_have_a_stream() {
     event(&mut stream).await;
     publish(&app, "/topic/a", &["for ann"]).await;
     assert!(event(&mut stream).await.ends_with("data: for ann\n\n"));
+}
+
+#[tokio::test]
+async fn an_authenticator_that_panics_costs_one_request_and_no_other_of_its_connection() {
+    let app = builder().authenticator(only_ann).event_source("/events").build().unwrap();
+    let server = serve(app.clone()).await;
+    let mut connection = connect_http2(&server).await;
+    let response = connection.send_request(request(&server, "ann:secret")).await.unwrap();
+    let refusal = connection.send_request(request(&server, "panics:x")).await.unwrap();
+    assert_eq!(refusal.status(), 500);
+    let text = refusal.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.starts_with(b"The stream was refused: login failed"), "{text:?}");
+    streams(&app, &mut response.into_body()).await;
+}
+
+#[tokio::test]
+async fn logins_of_streams_wait_for_each_other_only_and_no_more_than_may() {
+    let gate = Arc::new(Semaphore::new(0));
+    let opened = Arc::clone(&gate);
+    let authenticator = move |login: Login| {
+        let gate = Arc::clone(&gate);
+        async move {
+            if login.login.as_deref() == Some("slow") {
+                drop(gate.acquire().await);
+            }
+            Ok(Principal::new("somebody"))
+        }
+    };
+    let stomp = StompOptions { authentications_max: 1, ..StompOptions::default() };
+    let options = EventSourceOptions {
+        authentications_max: 1,
+        authentications_waiting_max: 1,
+        ..EventSourceOptions::default()
+    };
+    let app = builder().authenticator(authenticator).stomp_options(stomp);
+    let app = app.event_source_with_options("/events", options).build().unwrap();
+    let server = serve(app).await;
+    let slow = format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode("slow:x"));
+    let ask = || ask(&server, "HEAD /events?destination=/topic/a", &slow);
+    let mut answers: FuturesUnordered<_> = [ask(), ask(), ask()].into_iter().collect();
+    // One has its turn, one waits for it, and one is too many.
+    let refusal = answers.next().await.unwrap().to_lowercase();
+    assert!(refusal.starts_with("http/1.0 503 "), "{refusal}");
+    assert!(refusal.contains("retry-after: 2\r\n"), "{refusal}");
+    let mut client = Raw::connect(server.stomp).await;
+    client.write("CONNECT\naccept-version:1.2\n\n\0").await;
+    client.read_until("CONNECTED\n").await;
+    opened.close();
+    while let Some(answer) = answers.next().await {
+        assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
+    }
 }

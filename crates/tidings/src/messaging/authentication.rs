@@ -1,16 +1,55 @@
 use std::fmt;
+use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 use std::time::Duration;
 
+use futures_util::FutureExt;
 use tokio::sync::Semaphore;
 
 use super::authenticator::{AccessDenied, AnyAuthenticator, Login};
 use crate::endpoint::Principal;
 
-/// Asks the authenticator of the application: only so many at a time, and not for ever.
+/// Who is to say who clients are, if anybody, and how long that may take.
+pub(crate) struct Logins {
+    authenticator: Option<Arc<dyn AnyAuthenticator>>,
+    timeout: Duration,
+}
+
+impl Logins {
+    pub(crate) fn new(authenticator: Option<Arc<dyn AnyAuthenticator>>, timeout: Duration) -> Self {
+        Self { authenticator, timeout }
+    }
+
+    /// For one door, with turns of its own.
+    pub(crate) fn taken_in(&self, turns: Turns) -> Option<Authentication> {
+        let authenticator = self.authenticator.clone()?;
+        Some(Authentication::new(authenticator, self.timeout, turns))
+    }
+}
+
+/// Asks the authenticator of the application about the clients of one door: only so many at a time, and not for
+/// ever.
 pub(crate) struct Authentication {
-    authenticator: Box<dyn AnyAuthenticator>,
+    authenticator: Arc<dyn AnyAuthenticator>,
     timeout: Duration,
     turns: Semaphore,
+    /// One for each client that has a turn or waits for one.
+    places: Semaphore,
+}
+
+/// How many clients a door asks an authenticator about.
+pub(crate) struct Turns {
+    /// At a time. At least one.
+    pub(crate) at_a_time: usize,
+    /// Those who may wait for their turn.
+    pub(crate) waiting_max: usize,
+}
+
+impl Turns {
+    /// Each client of STOMP that waits has a session, so they are as many as there may be sessions.
+    pub(crate) fn of_stomp(at_a_time: usize) -> Self {
+        Self { at_a_time, waiting_max: usize::MAX }
+    }
 }
 
 /// Why a client is not let in.
@@ -18,27 +57,35 @@ pub(crate) struct Authentication {
 pub(crate) enum NotAuthenticated {
     Denied(AccessDenied),
     TookTooLong,
+    /// As many wait as may.
+    TooMany,
+    /// The authenticator has panicked.
+    Failed,
 }
 
 impl Authentication {
-    pub(crate) fn new(
-        authenticator: Box<dyn AnyAuthenticator>,
-        timeout: Duration,
-        turns: usize,
-    ) -> Self {
-        let turns = Semaphore::new(turns.clamp(1, Semaphore::MAX_PERMITS));
-        Self { authenticator, timeout, turns }
+    fn new(authenticator: Arc<dyn AnyAuthenticator>, timeout: Duration, turns: Turns) -> Self {
+        let at_a_time = turns.at_a_time.clamp(1, Semaphore::MAX_PERMITS);
+        let places = at_a_time.saturating_add(turns.waiting_max).min(Semaphore::MAX_PERMITS);
+        let (turns, places) = (Semaphore::new(at_a_time), Semaphore::new(places));
+        Self { authenticator, timeout, turns, places }
     }
 
     /// Says who a client is. The login lasts no longer than that of the handshake.
     pub(crate) async fn authenticate(&self, login: Login) -> Result<Principal, NotAuthenticated> {
         let expires_at = login.handshake.principal().and_then(Principal::expires_at);
+        let _place = self.places.try_acquire().map_err(|_| NotAuthenticated::TooMany)?;
         let authenticated = async {
             let _turn = self.turns.acquire().await;
             self.authenticator.authenticate_boxed(login).await
         };
+        let authenticated = AssertUnwindSafe(authenticated).catch_unwind();
         let answer = tokio::time::timeout(self.timeout, authenticated).await;
         let answer = answer.map_err(|_| NotAuthenticated::TookTooLong)?;
+        let answer = answer.map_err(|_| {
+            tracing::error!("authenticator panicked");
+            NotAuthenticated::Failed
+        })?;
         let principal = answer.map_err(NotAuthenticated::Denied)?;
         Ok(principal.expiring_by(expires_at))
     }
@@ -49,6 +96,10 @@ impl fmt::Display for NotAuthenticated {
         match self {
             Self::Denied(denied) => denied.fmt(f),
             Self::TookTooLong => f.write_str("login took too long: try again later"),
+            Self::TooMany => f.write_str("too many log in at this moment: try again later"),
+            Self::Failed => {
+                f.write_str("login failed: try again, and tell whoever runs the server")
+            }
         }
     }
 }
@@ -58,6 +109,12 @@ impl From<&NotAuthenticated> for tidings_stomp::Error {
         match error {
             NotAuthenticated::Denied(denied) => denied.into(),
             NotAuthenticated::TookTooLong => Self::new("login took too long", "Try again later."),
+            NotAuthenticated::TooMany => {
+                Self::new("too many log in at this moment", "Try again later.")
+            }
+            NotAuthenticated::Failed => {
+                Self::new("login failed", "Try again, and tell whoever runs the server.")
+            }
         }
     }
 }

@@ -18,9 +18,10 @@ use crate::endpoint::{Handshake, Principal};
 /// does when the login of the handshake expires before.
 ///
 /// It has [so much time](crate::server::StompOptions::authentication_timeout), and
-/// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait. It may
-/// be cancelled, when the time is over or the server stops. If it panics, the session is closed. A
-/// closure will do:
+/// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait.
+/// Event streams have turns [of their own](crate::server::EventSourceOptions::authentications_max), so that
+/// neither waits for the other. It may be cancelled, when the time is over or the server stops. If it panics, the client
+/// is refused. A closure will do:
 ///
 /// ```
 /// use tidings::App;

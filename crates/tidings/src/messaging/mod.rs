@@ -25,7 +25,7 @@ pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
 
-pub(crate) use authentication::{Authentication, NotAuthenticated};
+pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage, Unhandled};
 pub(crate) use session_event::AnySessionListener;

@@ -1,7 +1,9 @@
 use std::sync::Arc;
 use std::time::SystemTime;
 
-use http::header::{ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, X_CONTENT_TYPE_OPTIONS};
+use http::header::{
+    ALLOW, CONTENT_TYPE, HeaderMap, HeaderValue, ORIGIN, RETRY_AFTER, X_CONTENT_TYPE_OPTIONS,
+};
 use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tidings_broker::{self as broker, Beginning, EncodingClass, SubscribeError};
@@ -30,7 +32,7 @@ pub(crate) struct EventStreamDoor {
     /// Lets clients in.
     door: WebSocketDoor,
     /// Says who they are; they are whoever the door says without it.
-    authentication: Option<Arc<Authentication>>,
+    authentication: Option<Authentication>,
 }
 
 /// The endpoint of an event stream, which has nothing to do but to end.
@@ -51,7 +53,7 @@ impl EventStreamDoor {
         options: EventSourceOptions,
         ground: &Ground,
         hub: Arc<Hub>,
-        authentication: Option<Arc<Authentication>>,
+        authentication: Option<Authentication>,
     ) -> Self {
         let of_endpoint = Arc::clone(&hub);
         let factory = move |_: &Handshake| Subscriber(Arc::clone(&of_endpoint));
@@ -91,7 +93,11 @@ impl EventStreamDoor {
                 response
             }
         };
+        let is_busy = response.status() == StatusCode::SERVICE_UNAVAILABLE;
         let fields = response.headers_mut();
+        if is_busy {
+            fields.insert(RETRY_AFTER, self.options.retry.as_secs().max(1).into());
+        }
         headers::no_cache(fields);
         headers::cors(Cors::Applies, &parts.headers, fields);
         fields.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
@@ -143,7 +149,10 @@ impl EventStreamDoor {
         let principal = answer.map_err(|error| {
             let status = match &error {
                 NotAuthenticated::Denied(_) => StatusCode::UNAUTHORIZED,
-                NotAuthenticated::TookTooLong => StatusCode::SERVICE_UNAVAILABLE,
+                NotAuthenticated::TookTooLong | NotAuthenticated::TooMany => {
+                    StatusCode::SERVICE_UNAVAILABLE
+                }
+                NotAuthenticated::Failed => StatusCode::INTERNAL_SERVER_ERROR,
             };
             Problem { status, text: format!("The stream was refused: {error}") }
         })?;

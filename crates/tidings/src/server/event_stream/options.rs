@@ -31,6 +31,12 @@ pub struct EventSourceOptions {
     pub send_timeout: Duration,
     /// How many destinations one stream may have. Default: 16.
     pub destinations_max: usize,
+    /// How many clients an [authenticator](crate::AppBuilder::authenticator) is asked about at a time, for streams
+    /// of this path. At least one. Default: 64.
+    pub authentications_max: usize,
+    /// How many clients may wait until the authenticator is asked about them; more are answered with status 503 at
+    /// once, after which a browser's `EventSource` does not come back by itself. Default: 1,024.
+    pub authentications_waiting_max: usize,
     /// Which origins may read, if not those of the application.
     pub allowed_origins: Option<AllowedOrigins>,
     /// Who is let in, and how many: by its configurator, `require_tls`, `require_roles` and `sessions_max`.
@@ -46,6 +52,8 @@ impl Default for EventSourceOptions {
             outbox_octets_max: 1024 * 1024,
             send_timeout: Duration::from_secs(20),
             destinations_max: 16,
+            authentications_max: 64,
+            authentications_waiting_max: 1024,
             allowed_origins: None,
             endpoint: EndpointConfig::new(),
         }

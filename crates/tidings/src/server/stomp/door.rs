@@ -35,7 +35,7 @@ pub(crate) struct Service {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(crate) application_prefix: Box<str>,
-    pub(crate) authentication: Option<Arc<Authentication>>,
+    pub(crate) authentication: Option<Authentication>,
     pub(crate) options: StompOptions,
 }
 
@@ -47,7 +47,7 @@ pub(super) struct Shared {
     pub(super) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
-    pub(super) authentication: Option<Arc<Authentication>>,
+    pub(super) authentication: Option<Authentication>,
     pub(super) held_octets_max: usize,
 }
 

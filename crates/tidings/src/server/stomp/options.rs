@@ -43,7 +43,7 @@ pub struct StompOptions {
     /// included. Default: 10 s.
     pub authentication_timeout: Duration,
 
-    /// How many clients an authenticator is asked about at a time. At least one. Default: 64.
+    /// How many clients of STOMP an authenticator is asked about at a time. At least one. Default: 64.
     pub authentications_max: usize,
 
     /// Octets of the frames of one session, 64 for each included, that wait until what they are for is
