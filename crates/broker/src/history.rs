@@ -75,11 +75,12 @@ pub enum Rewind {
     After(HistoryPosition),
     /// With this offset, whatever the epoch. Nobody can tell then whether something is missing.
     From(u64),
-    /// With so many messages of the past.
+    /// With so many messages of the past. Something may be missing if fewer are kept.
     Last(usize),
-    /// With the first one that was sent at this time or later.
+    /// With the first one that was sent at this time or later. Something may be missing if the history
+    /// began no earlier, as after a restart of the server.
     Since(Timestamp),
-    /// With the oldest one that is kept.
+    /// With the oldest one that is kept. Nothing is missing of that.
     Everything,
 }
 

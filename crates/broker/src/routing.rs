@@ -99,36 +99,41 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         Arc::new(Queue::new(name.clone(), Role::Named, QueueId(0), &self.options))
     }
 
-    /// Finds the topic or the topics that a pattern stands for, or creates it.
+    /// Finds the topic or the topics that a pattern stands for, or creates it: it keeps what is sent from
+    /// now on, if it keeps messages.
     pub(crate) fn open_topic(
         &self,
         pattern: &DestinationPattern,
         kind: Kind,
+        now: Timestamp,
     ) -> Result<Arc<Topic<S>>, QuotaSpent> {
         let name = pattern.name();
         match pattern.words() {
             None => match self.topics.find(name) {
                 Some(found) => Ok(found),
-                None => self.topics.find_or_insert(name, || Arc::new(self.new_topic(name, kind))),
+                None => {
+                    let make = || Arc::new(self.new_topic(name, kind, now));
+                    self.topics.find_or_insert(name, make)
+                }
             },
             Some(words) => self.open_pattern(words, || Arc::new(Topic::new(name.clone(), kind))),
         }
     }
 
-    fn new_topic(&self, name: &Destination, kind: Kind) -> Topic<S> {
+    fn new_topic(&self, name: &Destination, kind: Kind, now: Timestamp) -> Topic<S> {
         let may_keep = self.keeps_messages && kind == Kind::Topic;
         if may_keep && self.options.policies.of(name).keeps_messages() {
-            Topic::keeping(name.clone(), self.archive_of(name))
+            Topic::keeping(name.clone(), self.archive_of(name, now))
         } else {
             Topic::new(name.clone(), kind)
         }
     }
 
-    /// What keeps the messages of a topic.
-    pub(crate) fn archive_of(&self, name: &Destination) -> Archive<S> {
+    /// What keeps the messages of a topic from now on.
+    pub(crate) fn archive_of(&self, name: &Destination, now: Timestamp) -> Archive<S> {
         let number = self.next_history.fetch_add(1, Ordering::Relaxed);
         let epoch = epoch(&self.options.history_epoch, number);
-        Archive::new(self.options.policies.of(name), epoch, Arc::clone(&self.kept_octets))
+        Archive::new(self.options.policies.of(name), epoch, now, Arc::clone(&self.kept_octets))
     }
 
     pub(crate) fn keeps_messages(&self) -> bool {

@@ -1,5 +1,5 @@
-//! Random use of a topic with a history, compared with a plain model: a subscriber that comes back gets
-//! every message once and in order, or is told that it cannot.
+//! Random use of a topic with a history, compared with a plain model: a subscriber gets every message once
+//! and in order from where it has asked for, or is told that it cannot.
 
 #![expect(clippy::unwrap_used, reason = "a test may panic")]
 
@@ -29,6 +29,12 @@ enum Operation {
         client: usize,
         answers: Vec<Delivered>,
     },
+    /// A client that is away forgets what it has seen, and asks for a part of the past.
+    Ask {
+        client: usize,
+        part: Part,
+        answers: Vec<Delivered>,
+    },
     GoAway {
         client: usize,
     },
@@ -46,6 +52,25 @@ enum Operation {
     },
 }
 
+/// A part of the past.
+#[derive(Clone, Copy, Debug)]
+enum Part {
+    Last(usize),
+    /// What was sent in so many milliseconds.
+    Recent(u64),
+    Everything,
+    From(u64),
+}
+
+fn part() -> impl Strategy<Value = Part> {
+    prop_oneof![
+        (0..MESSAGES_MAX + 2).prop_map(Part::Last),
+        (0..AGE_MAX * 2).prop_map(Part::Recent),
+        Just(Part::Everything),
+        (0..MESSAGES_MAX as u64 * 2).prop_map(Part::From),
+    ]
+}
+
 fn operation() -> impl Strategy<Value = Operation> {
     use Operation::*;
     let client = 0..CLIENTS;
@@ -60,6 +85,8 @@ fn operation() -> impl Strategy<Value = Operation> {
         4 => Just(Publish),
         3 => (client.clone(), answers.clone())
             .prop_map(|(client, answers)| ComeBack { client, answers }),
+        2 => (client.clone(), part(), answers.clone())
+            .prop_map(|(client, part, answers)| Ask { client, part, answers }),
         2 => client.clone().prop_map(|client| GoAway { client }),
         2 => (client.clone(), answers).prop_map(|(client, answers)| Resume { client, answers }),
         2 => client.clone().prop_map(|client| ComeLate { client }),
@@ -118,7 +145,8 @@ struct Run {
     log: Log,
     now: Timestamp,
     clients: BTreeMap<usize, Client>,
-    published: u64,
+    /// When each message was sent.
+    published: Vec<Timestamp>,
     next_session: u64,
 }
 
@@ -134,19 +162,25 @@ impl Run {
         options.policies.push(DestinationPattern::parse(NAME).unwrap(), policy);
         let clients = (0..CLIENTS).map(|client| (client, Client::default())).collect();
         let (broker, log, now) = (Broker::new(options), Log::default(), Timestamp(1));
-        Self { broker, log, now, clients, published: 0, next_session: 1 }
+        Self { broker, log, now, clients, published: Vec::new(), next_session: 1 }
     }
 
     fn apply(&mut self, operation: Operation) {
         match operation {
             Operation::Publish => {
-                let body = Bytes::from(self.published.to_string());
-                self.published += 1;
+                let body = Bytes::from(self.published().to_string());
+                self.published.push(self.now);
                 let name = Destination::parse(NAME).unwrap();
                 let headers = Headers::default();
                 self.broker.send(self.now, name, headers, body, &mut self.log).unwrap();
             }
-            Operation::ComeBack { client, answers } => self.come_back(client, answers),
+            Operation::ComeBack { client, answers } => {
+                if self.clients[&client].session.is_none() {
+                    let rewind = self.clients[&client].seen.clone().map(Rewind::After);
+                    self.come_back(client, rewind, answers);
+                }
+            }
+            Operation::Ask { client, part, answers } => self.ask(client, part, answers),
             Operation::GoAway { client } => self.go_away(client),
             Operation::Resume { client, answers } => {
                 let Some(session) = self.clients[&client].session else { return };
@@ -158,7 +192,7 @@ impl Run {
                 self.go_away(client);
                 self.wait_until(self.next_alarm());
                 self.wait_until(self.next_alarm().saturating_sub(1));
-                self.come_back(client, Vec::new());
+                self.apply(Operation::ComeBack { client, answers: Vec::new() });
             }
         }
         self.check();
@@ -177,15 +211,59 @@ impl Run {
         self.now = until;
     }
 
-    fn come_back(&mut self, client: usize, answers: Vec<Delivered>) {
+    fn published(&self) -> u64 {
+        self.published.len() as u64
+    }
+
+    /// The number of the first message that was sent at this time or later.
+    fn since(&self, time: Timestamp) -> u64 {
+        self.published.partition_point(|sent| *sent < time) as u64
+    }
+
+    /// How many messages must be kept.
+    fn kept(&self) -> u64 {
+        let young =
+            self.published() - self.since(Timestamp((self.now.0 + 1).saturating_sub(AGE_MAX)));
+        young.min(MESSAGES_MAX as u64)
+    }
+
+    fn ask(&mut self, client: usize, part: Part, answers: Vec<Delivered>) {
         if self.clients[&client].session.is_some() {
             return;
         }
+        let (published, kept) = (self.published(), self.kept());
+        let (rewind, next) = match part {
+            Part::Last(count) => (Rewind::Last(count), published.saturating_sub(count as u64)),
+            Part::Recent(milliseconds) => {
+                let time = Timestamp(self.now.0.saturating_sub(milliseconds));
+                (Rewind::Since(time), self.since(time))
+            }
+            Part::Everything => (Rewind::Everything, published - kept),
+            Part::From(offset) => (Rewind::From(offset), 0),
+        };
+        *self.clients.get_mut(&client).unwrap() = Client { next, ..Client::default() };
+        let recovery = self.come_back(client, Some(rewind), answers);
+        let is_complete = recovery == Recovery::Complete;
+        match part {
+            Part::Last(count) => assert_eq!(is_complete, count as u64 <= kept, "{part:?}"),
+            // A history may have begun later than what it must keep.
+            Part::Recent(_) => assert!(!is_complete || published - next <= kept, "{part:?}"),
+            Part::Everything => assert!(is_complete),
+            Part::From(_) => assert!(!is_complete),
+        }
+    }
+
+    /// A client that is away subscribes. What it has seen so far is known.
+    fn come_back(
+        &mut self,
+        client: usize,
+        rewind: Option<Rewind>,
+        answers: Vec<Delivered>,
+    ) -> Recovery {
         let session = SessionKey(self.next_session);
         self.next_session += 1;
         self.log.answers = answers.into();
         let id = SubscriptionId::from("x");
-        let rewind = self.clients[&client].seen.clone().map(Rewind::After);
         let request = Subscribe {
             session,
             subscriber: client,
@@ -199,14 +277,16 @@ impl Run {
         let on_active = |it| beginning = Some(it);
         self.broker.subscribe(self.now, request, on_active, &mut self.log).unwrap();
         let beginning = beginning.unwrap();
+        let published = self.published();
         let known = self.clients.get_mut(&client).unwrap();
         known.session = Some(session);
         match beginning.recovery {
-            Recovery::NotAsked => known.next = self.published,
+            Recovery::NotAsked => known.next = published,
             Recovery::Complete => {}
             Recovery::Incomplete => known.gap_told = true,
         }
         known.seen = beginning.position;
+        beginning.recovery
     }
 
     fn go_away(&mut self, client: usize) {
@@ -240,7 +320,7 @@ impl Run {
         for client in 0..CLIENTS {
             self.apply(Operation::Resume { client, answers: Vec::new() });
             let known = &self.clients[&client];
-            let has_all = known.next == self.published || known.gap_told;
+            let has_all = known.next == self.published() || known.gap_told;
             assert!(known.session.is_none() || has_all, "client {client} waits");
             self.apply(Operation::GoAway { client });
         }
@@ -253,7 +333,7 @@ proptest! {
     #![proptest_config(ProptestConfig { failure_persistence: None, ..Default::default() })]
 
     #[test]
-    fn whoever_comes_back_gets_every_message_once_or_is_told(
+    fn whoever_asks_for_the_past_gets_every_message_once_or_is_told(
         operations in prop::collection::vec(operation(), 1..150),
     ) {
         let mut run = Run::new();

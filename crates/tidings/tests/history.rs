@@ -192,6 +192,11 @@ async fn a_restart_is_told() {
     frames += &client.until_body("2").await;
     assert_eq!(header(&frames, "recovered"), "false");
     assert!(!seen.contains(header(&frames, "history-epoch")), "another epoch");
+    for past in ["history:since=1000\n", "history:last=2\n"] {
+        let mut client = Client::connect(&server, Door::Tcp, "").await;
+        let receipt = client.subscribe("/topic/kept.a", past).await;
+        assert_eq!(header(&receipt, "recovered"), "false", "{past}");
+    }
 }
 
 #[tokio::test]

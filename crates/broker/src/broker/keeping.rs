@@ -8,6 +8,7 @@ use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::policy::Retention;
 use crate::subscription::Subscription;
+use crate::timestamp::Timestamp;
 
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Whether a message may be one that its topic keeps.
@@ -25,10 +26,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let name = &message.destination;
         let pattern = DestinationPattern::exact(name.clone());
         loop {
-            let Some(topic) = self.keeping_topic(message, admission)? else {
+            let Some(topic) = self.keeping_topic(message, admission, operation.now)? else {
                 return Ok(self.fan_out(message, operation));
             };
-            let archive = topic.open_archive(|| self.routing.archive_of(name));
+            let archive = topic.open_archive(|| self.routing.archive_of(name, operation.now));
             let sent = {
                 let changes = archive.changes_retained(message);
                 let _hold = changes.then(|| self.routing.retained().hold(name, &topic));
@@ -54,6 +55,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         &self,
         message: &Message,
         admission: Admission,
+        now: Timestamp,
     ) -> Result<Option<Arc<Topic<S>>>, SendError> {
         let name = &message.destination;
         let found = self.routing.topic(name);
@@ -66,8 +68,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if !is_kept {
             return Ok(None);
         }
-        let opened = self.routing.open_topic(&DestinationPattern::exact(name.clone()), Kind::Topic);
-        match opened {
+        let pattern = DestinationPattern::exact(name.clone());
+        match self.routing.open_topic(&pattern, Kind::Topic, now) {
             Ok(topic) => Ok(Some(topic)),
             // Its history begins with the first message for which there is a place.
             Err(_) if !sets || admission == Admission::InAnyCase => Ok(None),

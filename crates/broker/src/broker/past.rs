@@ -121,7 +121,8 @@ fn a_subscriber_may_ask_for_a_part_of_the_past() {
     check(&mut recording, Some(Rewind::Everything), "e-1:1", Recovery::Complete, &all);
     check(&mut recording, Some(Rewind::Last(0)), "e-1:4", Recovery::Complete, &[]);
     check(&mut recording, Some(Rewind::Last(1)), "e-1:3", Recovery::Complete, &["4"]);
-    check(&mut recording, Some(Rewind::Last(9)), "e-1:1", Recovery::Complete, &all);
+    check(&mut recording, Some(Rewind::Last(3)), "e-1:1", Recovery::Complete, &all);
+    check(&mut recording, Some(Rewind::Last(4)), "e-1:1", Recovery::Incomplete, &all);
     let since = |time| Some(Rewind::Since(Timestamp(time)));
     check(&mut recording, since(3001), "e-1:4", Recovery::Complete, &[]);
     check(&mut recording, since(2000), "e-1:2", Recovery::Complete, &["3", "4"]);
@@ -131,6 +132,44 @@ fn a_subscriber_may_ask_for_a_part_of_the_past() {
     check(&mut recording, Some(Rewind::From(3)), "e-1:2", Recovery::Incomplete, &["3", "4"]);
     check(&mut recording, Some(Rewind::From(0)), "e-1:1", Recovery::Incomplete, &all);
     check(&mut recording, Some(Rewind::From(9)), "e-1:4", Recovery::Incomplete, &[]);
+}
+
+#[test]
+fn what_was_before_the_history_is_missing() {
+    let mut recording = recording();
+    recording.send_with(1000, "/topic/kept.a", &[], "1").unwrap();
+    recording.send_with(1001, "/topic/kept.a", &[], "2").unwrap();
+    let since = |time| Some(Rewind::Since(Timestamp(time)));
+    let all = ["1", "2"];
+    check(&mut recording, since(0), "e-1:0", Recovery::Incomplete, &all);
+    // Another one of that moment may have been before.
+    check(&mut recording, since(1000), "e-1:0", Recovery::Incomplete, &all);
+    check(&mut recording, since(1001), "e-1:1", Recovery::Complete, &["2"]);
+    check(&mut recording, Some(Rewind::Last(2)), "e-1:0", Recovery::Complete, &all);
+    check(&mut recording, Some(Rewind::Last(3)), "e-1:0", Recovery::Incomplete, &all);
+}
+
+#[test]
+fn a_history_that_began_late_for_want_of_a_place_says_so() {
+    let mut recording = recording_with(|limits| limits.destinations_max = 1);
+    recording.subscribe(1, "x", "/topic/other", AckMode::Auto).unwrap();
+    recording.send_with(1000, "/topic/kept.a", &[], "not kept").unwrap();
+    recording.disconnect(1);
+    recording.send_with(2000, "/topic/kept.a", &[], "kept").unwrap();
+    let since = Some(Rewind::Since(Timestamp(1000)));
+    check(&mut recording, since, "e-1:0", Recovery::Incomplete, &["kept"]);
+}
+
+#[test]
+fn of_two_senders_the_later_one_may_have_looked_at_its_clock_first() {
+    let mut recording = recording();
+    begin(&mut recording, 1000, 1, "/topic/kept.a", None);
+    for (now, body) in [(2000, "1"), (1999, "2"), (2000, "3")] {
+        recording.send_with(now, "/topic/kept.a", &[], body).unwrap();
+    }
+    recording.take();
+    let since = Some(Rewind::Since(Timestamp(2000)));
+    check(&mut recording, since, "e-1:0", Recovery::Complete, &["1", "2", "3"]);
 }
 
 #[test]
@@ -160,9 +199,14 @@ fn a_topic_that_nobody_uses_is_forgotten_and_its_successor_has_another_epoch() {
     recording.at(16_000);
     assert_eq!(recording.broker.stats(), Default::default());
     recording.send_with(16_000, "/topic/kept.a", &[], "2").unwrap();
-    let (beginning, got) = begin(&mut recording, 16_000, 2, "/topic/kept.a", after("e-1:1"));
-    assert_eq!(beginning.position.unwrap().to_string(), "e-2:0");
-    assert_eq!((beginning.recovery, got.as_slice()), (Recovery::Incomplete, &["2".to_owned()][..]));
+    for (session, rewind) in
+        [after("e-1:1"), Some(Rewind::Since(Timestamp(0)))].into_iter().enumerate()
+    {
+        let (beginning, got) =
+            begin(&mut recording, 16_000, session as u64, "/topic/kept.a", rewind);
+        assert_eq!(beginning.position.unwrap().to_string(), "e-2:0");
+        assert_eq!((beginning.recovery, got), (Recovery::Incomplete, vec!["2".to_owned()]));
+    }
 }
 
 #[test]

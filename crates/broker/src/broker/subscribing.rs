@@ -337,7 +337,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         loop {
             let destination: Arc<dyn DestinationKind<S>> = match place.kind {
                 Kind::Topic | Kind::TemporaryTopic => {
-                    self.routing.open_topic(pattern, place.kind)?
+                    self.routing.open_topic(pattern, place.kind, operation.now)?
                 }
                 Kind::Queue => self.open_queue(place, subscription.options(), operation)?,
                 Kind::Presence => self.presence_to_subscribe(pattern.name())?,

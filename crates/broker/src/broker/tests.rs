@@ -281,7 +281,7 @@ fn a_destination_that_retires_while_it_is_being_found_is_replaced() {
             let routing = &recording.broker.routing;
             let found: Arc<dyn DestinationKind<u64>> = match kind {
                 Kind::Queue => routing.open_queue(pattern.name(), &Role::Named).unwrap(),
-                _ => routing.open_topic(&pattern, Kind::Topic).unwrap(),
+                _ => routing.open_topic(&pattern, Kind::Topic, now()).unwrap(),
             };
             let mut log = Log::default();
             let mut operation = Operation::new(now(), &mut log);

@@ -55,17 +55,17 @@ struct Reader<S> {
 pub(super) struct NoRoom;
 
 impl<S> Archive<S> {
-    /// An archive of a topic with this policy. `epoch` is for its history, if it has one.
-    pub(crate) fn new(policy: &DestinationPolicy, epoch: Arc<str>, room: Arc<KeptOctets>) -> Self {
+    /// An archive of a topic with this policy, which keeps what is sent from now on. `epoch` is for its
+    /// history, if it has one.
+    pub(crate) fn new(
+        policy: &DestinationPolicy,
+        epoch: Arc<str>,
+        now: Timestamp,
+        room: Arc<KeptOctets>,
+    ) -> Self {
         let history = policy.history.as_ref();
-        let history = history.map(|it| History::new(epoch, it.clone(), Arc::clone(&room)));
-        let state = State {
-            history,
-            retained: None,
-            readers: Vec::new(),
-            used: Timestamp::default(),
-            alarm: None,
-        };
+        let history = history.map(|it| History::new(epoch, now, it.clone(), Arc::clone(&room)));
+        let state = State { history, retained: None, readers: Vec::new(), used: now, alarm: None };
         Self { retention: policy.retention, room, state: Mutex::new(state) }
     }
 

@@ -57,8 +57,9 @@ pub(super) struct History {
     /// The offset of the next message.
     next: u64,
     octets: usize,
-    /// When the newest of those was sent that are not kept any more.
-    forgotten: Option<Timestamp>,
+    /// It has all messages that were sent later than this: it began then, or the newest one was sent
+    /// then that it has forgotten.
+    complete_after: Timestamp,
     room: Arc<KeptOctets>,
 }
 
@@ -70,9 +71,14 @@ struct Entry {
 }
 
 impl History {
-    pub(super) fn new(epoch: Arc<str>, policy: HistoryPolicy, room: Arc<KeptOctets>) -> Self {
+    pub(super) fn new(
+        epoch: Arc<str>,
+        began: Timestamp,
+        policy: HistoryPolicy,
+        room: Arc<KeptOctets>,
+    ) -> Self {
         let entries = VecDeque::new();
-        Self { epoch, policy, entries, next: 1, octets: 0, forgotten: None, room }
+        Self { epoch, policy, entries, next: 1, octets: 0, complete_after: began, room }
     }
 
     pub(super) fn policy(&self) -> &HistoryPolicy {
@@ -101,10 +107,12 @@ impl History {
         }
         if fits {
             self.octets += octets;
-            self.entries.push_back(Entry { sent: now, message, octets });
+            // Of two senders the later one may have looked at its clock first.
+            let sent = self.entries.back().map_or(now, |newest| newest.sent.max(now));
+            self.entries.push_back(Entry { sent, message, octets });
         } else {
             while self.forget_oldest() {}
-            self.forgotten = Some(now);
+            self.complete_after = self.complete_after.max(now);
         }
     }
 
@@ -124,7 +132,7 @@ impl History {
         let Some(oldest) = self.entries.pop_front() else { return false };
         self.octets -= oldest.octets;
         self.room.give_back(oldest.octets);
-        self.forgotten = Some(oldest.sent);
+        self.complete_after = self.complete_after.max(oldest.sent);
         true
     }
 
@@ -158,31 +166,27 @@ impl History {
     /// The offset that a subscription begins with, and whether that is all it has asked for.
     fn wind_back(&self, rewind: &Rewind) -> (u64, Recovery) {
         let first = self.first();
-        match rewind {
-            Rewind::After(position) if position.epoch != self.epoch => {
-                (first, Recovery::Incomplete)
-            }
+        let (from, is_complete) = match rewind {
+            Rewind::After(position) if position.epoch != self.epoch => (first, false),
             // It has seen what was never sent.
-            Rewind::After(position) if position.offset >= self.next => {
-                (self.next, Recovery::Incomplete)
+            Rewind::After(position) if position.offset >= self.next => (self.next, false),
+            Rewind::After(position) => {
+                let from = (position.offset + 1).max(first);
+                (from, from == position.offset + 1)
             }
-            Rewind::After(position) if position.offset + 1 >= first => {
-                (position.offset + 1, Recovery::Complete)
-            }
-            Rewind::After(_) => (first, Recovery::Incomplete),
-            Rewind::From(offset) => ((*offset).clamp(first, self.next), Recovery::Incomplete),
+            Rewind::From(offset) => ((*offset).clamp(first, self.next), false),
             Rewind::Last(count) => {
                 let from = self.next.saturating_sub(*count as u64);
-                (from.max(first), Recovery::Complete)
+                // There may have been more before it began.
+                (from.max(first), *count <= self.entries.len())
             }
             Rewind::Since(time) => {
                 let earlier = self.entries.partition_point(|entry| entry.sent < *time);
-                let is_complete = self.forgotten.is_none_or(|forgotten| forgotten < *time);
-                let recovery = if is_complete { Recovery::Complete } else { Recovery::Incomplete };
-                (first + earlier as u64, recovery)
+                (first + earlier as u64, self.complete_after < *time)
             }
-            Rewind::Everything => (first, Recovery::Complete),
-        }
+            Rewind::Everything => (first, true),
+        };
+        (from, if is_complete { Recovery::Complete } else { Recovery::Incomplete })
     }
 }
 
