@@ -3,7 +3,7 @@
 
 mod support;
 
-use std::sync::{Arc, Condvar, Mutex};
+use std::sync::{Arc, Condvar, Mutex, OnceLock};
 
 use support::{Raw, Running, serve};
 use tidings::App;
@@ -159,6 +159,44 @@ async fn a_client_whose_receipts_wait_is_not_listened_to_beyond_a_limit() {
     listener.read_until("\n200\0").await;
     publisher.read_until("receipt-id:r200\n\n\0").await;
     server.stop().await.unwrap();
+}
+
+/// A store into whose queue `/queue/a` more comes with each commit than a subscription is prepared for.
+struct Busy {
+    inner: MemoryStore,
+    messenger: Arc<OnceLock<Messenger>>,
+}
+
+impl Store for Busy {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        self.inner.recover()
+    }
+
+    fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
+        if let Some(messenger) = self.messenger.get() {
+            for _ in 0..5_000 {
+                messenger.try_send("/queue/a", "more").unwrap();
+            }
+        }
+        self.inner.commit(batch)
+    }
+}
+
+#[tokio::test]
+async fn a_subscription_that_a_busy_queue_outruns_is_refused_in_the_end() {
+    let messenger = Arc::new(OnceLock::new());
+    let store = Busy { inner: MemoryStore::new(), messenger: Arc::clone(&messenger) };
+    let app = App::builder().stomp("/stomp").store(store).build().unwrap();
+    let sender = app.messenger().clone();
+    let server = serve(app).await;
+    let mut client = client(&server).await;
+    client.write(send("first")).await;
+    client.read_until("receipt-id:first\n\n\0").await;
+    assert!(messenger.set(sender).is_ok());
+    client.write("SUBSCRIBE\nid:s\ndestination:/queue/a\nack:client\nreceipt:s\n\n\0").await;
+    let error = client.read_to_end().await;
+    assert!(error.contains("message:queue is not prepared\n"), "{error}");
+    assert!(error.contains("subscribe again") && !error.contains("RECEIPT"), "{error}");
 }
 
 /// A request of a SockJS session, and the body of its answer.

@@ -15,6 +15,10 @@ use crate::clock;
 use crate::endpoint::Session;
 use crate::messaging::{InboundMessage, SessionEvent};
 
+/// How often a subscription is prepared at most, as long as more comes to its queue each time than is prepared for
+/// (some thousand messages): 8 times. Then it is refused.
+const PREPARATIONS_MAX: u32 = 8;
+
 impl StompSession {
     pub(super) async fn subscribe(&mut self, session: &Session, subscribe: Subscribe) {
         if let Some(path) = self.shared.strip_application_prefix(&subscribe.destination) {
@@ -41,7 +45,9 @@ impl StompSession {
             options,
         };
         let mut to_confirm = receipt.clone();
+        let mut preparations = 0;
         let subscribed = loop {
+            preparations += 1;
             if self.prepare_subscribe(session, &request).await.is_err() {
                 return;
             }
@@ -59,8 +65,9 @@ impl StompSession {
             let subscribed = self.shared.hub.deliver(|broker, sink| {
                 broker.subscribe(clock::now(), request.clone(), on_active, sink)
             });
-            // Something came to the queue after it was prepared.
-            if !matches!(subscribed, Err(SubscribeError::Unprepared { .. })) {
+            // Too much came to the queue after it was prepared.
+            let is_unprepared = matches!(subscribed, Err(SubscribeError::Unprepared { .. }));
+            if !is_unprepared || preparations == PREPARATIONS_MAX {
                 break subscribed;
             }
         };
