@@ -161,6 +161,29 @@ async fn a_client_whose_receipts_wait_is_not_listened_to_beyond_a_limit() {
     server.stop().await.unwrap();
 }
 
+#[tokio::test]
+async fn what_a_client_has_sent_is_done_although_its_receipts_find_it_gone() {
+    let store = Gated::default();
+    let options = StompOptions { held_octets_max: 0, ..StompOptions::default() };
+    let app = App::builder().stomp("/stomp").stomp_options(options).store(store.clone());
+    let app = app.build().unwrap();
+    let messenger = app.messenger().clone();
+    let server = serve(app).await;
+    let mut listener = listener(&server).await;
+    let mut gone = client(&server).await;
+    gone.write("SUBSCRIBE\nid:s\ndestination:/topic/s\nreceipt:s\n\n\0").await;
+    gone.read_until("receipt-id:s\n\n\0").await;
+    let frames = one_to_store_and_many(3);
+    assert_eq!(gone.stream.try_write(frames.as_bytes()).unwrap(), frames.len());
+    // The client is gone, and the server learns that by writing, before it has read what was sent.
+    gone.stream.set_zero_linger().unwrap();
+    drop(gone);
+    messenger.send("/topic/s", "for nobody").await.unwrap();
+    listener.read_until("\n3\0").await;
+    store.open();
+    server.stop().await.unwrap();
+}
+
 /// A store into whose queue `/queue/a` more comes with each commit than a subscription is prepared for.
 struct Busy {
     inner: MemoryStore,

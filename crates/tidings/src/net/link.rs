@@ -212,6 +212,12 @@ impl Link {
         self.outbox().is_some_and(|outbox| outbox.is_given_up())
     }
 
+    /// Whether the connection broke before anybody closed it: nothing can be sent any more, and what has come is
+    /// still to be done.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.outbox().is_some_and(|outbox| outbox.is_lost())
+    }
+
     /// Why nothing can be sent any more.
     pub(crate) fn close_reason(&self) -> CloseReason {
         match self {

@@ -1,8 +1,8 @@
 //! A bare stream as a door: STOMP over TCP.
 
 use std::sync::Arc;
-use std::task::{Context, Poll};
-use std::time::Instant;
+use std::task::{Context, Poll, ready};
+use std::time::{Duration, Instant};
 
 use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message};
@@ -12,8 +12,12 @@ use super::moment::Moment;
 use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Source, linger};
 use super::{Outbox, Stream, turn};
-use crate::endpoint::CloseInfo;
+use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::Counted;
+
+/// How long a stream that can no longer be written to may leave it open whether more comes: 1 s. It says so at once,
+/// unless it broke in one direction only.
+const REST_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Delivers what each read gives as one binary message.
 pub(crate) struct OctetSource {
@@ -26,6 +30,8 @@ pub(crate) struct OctetSource {
     budget: TurnBudget,
     /// How it ended while a handler ran.
     ended: Option<CloseInfo>,
+    /// How it broke. What the peer has sent before is still read.
+    lost: Option<Box<CloseInfo>>,
     _counted: Option<Arc<Counted>>,
 }
 
@@ -47,6 +53,7 @@ impl OctetSource {
             read_at: None,
             budget: TurnBudget::default(),
             ended: None,
+            lost: None,
             _counted: counted,
         }
     }
@@ -75,14 +82,29 @@ impl OctetSource {
         }
         Poll::Pending
     }
+
+    /// Nothing has come just now. `Ready` when nothing more will, because the stream broke.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Box<CloseInfo>> {
+        if self.lost.is_some() {
+            self.alarm.set_no_later_than(Instant::now().checked_add(REST_TIME_MAX));
+            ready!(self.alarm.poll(cx));
+        }
+        self.lost.take().map_or(Poll::Pending, Poll::Ready)
+    }
 }
 
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         turn::own(&self.outbox);
-        let ended = self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready);
-        if let Poll::Ready(info) = ended {
-            return Poll::Ready(Incoming::Closed(Box::new(info)));
+        if self.lost.is_none()
+            && let Poll::Ready(info) =
+                self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready)
+        {
+            if info.initiator != CloseInitiator::Transport {
+                return Poll::Ready(Incoming::Closed(Box::new(info)));
+            }
+            self.lost = Some(Box::new(info));
+            self.alarm.set(None);
         }
         if self.budget.is_spent() {
             self.budget.reset();
@@ -91,10 +113,13 @@ impl Source for OctetSource {
         }
         let Poll::Ready(read) = self.stream.poll_octets(cx) else {
             self.budget.reset();
-            return Poll::Pending;
+            return self.poll_rest(cx).map(Incoming::Closed);
         };
-        let info = match read {
+        let end = match read {
             Ok(octets) if !octets.is_empty() => {
+                if self.lost.is_some() {
+                    self.alarm.set(None);
+                }
                 let now = Instant::now();
                 self.read_at = Some(now.into());
                 self.budget.count_read(now);
@@ -103,12 +128,13 @@ impl Source for OctetSource {
             Ok(_) => CloseInfo::abnormal(),
             Err(error) => CloseInfo::broken(&error),
         };
-        self.outbox.finish(info.clone(), &[]);
-        Poll::Ready(Incoming::Closed(Box::new(info)))
+        let info = self.lost.take().unwrap_or_else(|| Box::new(end));
+        self.outbox.finish((*info).clone(), &[]);
+        Poll::Ready(Incoming::Closed(info))
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
-        if self.ended.is_some() {
+        if self.ended.is_some() || self.lost.is_some() {
             let _ = self.stream.poll_drive(cx, &self.outbox);
         } else if let Poll::Ready(info) = self.poll_output(cx) {
             self.ended = Some(info);

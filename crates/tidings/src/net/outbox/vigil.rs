@@ -84,6 +84,12 @@ impl Outbox {
         matches!(&state.phase, Phase::Broken(info) if info.initiator == CloseInitiator::Timeout)
     }
 
+    /// Whether the stream has ended or broken by itself, before anybody closed it.
+    pub(crate) fn is_lost(&self) -> bool {
+        let state = self.lock();
+        matches!(&state.phase, Phase::Broken(info) if info.initiator == CloseInitiator::Transport)
+    }
+
     /// When a stream is given up that has taken nothing since then.
     pub(crate) fn blocked_deadline(&self, since: Instant) -> Option<Instant> {
         since.checked_add(self.send_timeout()?)

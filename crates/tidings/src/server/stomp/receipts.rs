@@ -123,8 +123,9 @@ impl HeldFrames {
         loop {
             let changed = self.changed.notified();
             {
-                let held = self.lock();
+                let mut held = self.lock();
                 if held.life == Life::Over || !self.session.is_open() {
+                    *held = Held { life: Life::Over, ..Held::default() };
                     return Err(Over);
                 }
                 if holds(&held.frames) {

@@ -104,9 +104,12 @@ impl StompSession {
         while let Some(waiting) = next {
             match waiting {
                 Waiting::Room(room, event) => {
-                    room.await?;
-                    while let Some(room) = self.transmit_at_once(session)? {
-                        room.await?;
+                    let mut room = Some(room);
+                    while let Some(sending) = room {
+                        match sending.await {
+                            Err(error) if !session.link().is_lost() => return Err(error.into()),
+                            _ => room = self.transmit_at_once(session)?,
+                        }
                     }
                     if let Some(event) = event {
                         self.handle_event(session, event).await;
@@ -115,7 +118,7 @@ impl StompSession {
                 Waiting::Event(event) => self.handle_event(session, event).await,
                 Waiting::Turn => tokio::task::yield_now().await,
                 Waiting::Store => {
-                    if self.room_to_hold().await.is_err() {
+                    if self.room_to_hold().await.is_err() && !session.link().is_lost() {
                         break;
                     }
                 }
@@ -131,7 +134,8 @@ impl StompSession {
         Ok(())
     }
 
-    /// Sends what is to be sent, up to what finds no room: that is returned, on its way.
+    /// Sends what is to be sent, up to what finds no room: that is returned, on its way. A client that is gone is
+    /// not answered, and what it has sent before is done.
     fn transmit_at_once(&mut self, session: &Session) -> Result<Option<Sending>, SendError> {
         while let Some(mut frame) = self.server.poll_transmit() {
             if let Some(held) = &self.held {
@@ -143,6 +147,7 @@ impl StompSession {
             match session.send_or_wait(message_for(session, frame)) {
                 Ok(()) => {}
                 Err(SendOrWait::Wait(sending)) => return Ok(Some(sending)),
+                Err(SendOrWait::Refused(_)) if session.link().is_lost() => {}
                 Err(SendOrWait::Refused(error)) => return Err(error),
             }
         }
