@@ -1,6 +1,5 @@
 //! The broker with the sessions it delivers to: where every door meets.
 
-mod cancelled;
 mod laggards;
 mod publishing;
 mod rooms;
@@ -18,14 +17,11 @@ use tidings_broker::{
     Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
     TokenSource, Unprepared,
 };
-use tidings_stomp::{
-    Error, Headers, MessageParts, Severity, SubscriptionId, Version, encode, encode_message,
-};
+use tidings_stomp::{Error, Headers, MessageParts, Severity, Version, encode, encode_message};
 use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
-use self::cancelled::Cancelled;
 use self::laggards::{Laggards, Verdict};
 pub(crate) use self::publishing::Published;
 use self::rooms::Rooms;
@@ -58,7 +54,6 @@ pub(crate) struct Hub {
     /// Nobody is to wait for room any more.
     ending: CancellationToken,
     laggards: Arc<Laggards>,
-    cancelled: Cancelled,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
 }
@@ -115,7 +110,6 @@ impl Hub {
             timer: Timer::default(),
             rooms: Rooms::default(),
             ending: CancellationToken::new(),
-            cancelled: Cancelled::default(),
             publish_wait_max,
         })
     }
@@ -176,7 +170,6 @@ impl Hub {
             with_room: Vec::new(),
             policies: &self.broker.options().policies,
             laggards: &self.laggards,
-            cancelled: &self.cancelled,
             new_laggards: Vec::new(),
             timer: &self.timer,
         };
@@ -206,12 +199,6 @@ impl Hub {
     pub(crate) fn disconnect(self: &Arc<Self>, key: SessionKey) {
         self.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
         self.laggards.remove(key);
-        self.cancelled.take(key);
-    }
-
-    /// The ids of the subscriptions of a session that the broker has ended since the last time.
-    pub(crate) fn take_cancelled(&self, key: SessionKey) -> Vec<SubscriptionId> {
-        self.cancelled.take(key)
     }
 
     /// The broker has paused this session's queues; they go on once the client has read enough.
@@ -277,7 +264,6 @@ pub(crate) struct Deliveries<'a> {
     with_room: Vec<Destination>,
     policies: &'a DestinationPolicies,
     laggards: &'a Laggards,
-    cancelled: &'a Cancelled,
     /// Sessions for which messages wait since now.
     new_laggards: Vec<(SessionKey, Session)>,
     timer: &'a Timer,
@@ -373,7 +359,7 @@ impl Sink<Session> for Deliveries<'_> {
     /// As RabbitMQ says it. The session goes on.
     fn cancelled(&mut self, subscription: &Arc<Subscription<Session>>) {
         // Before the client can know of it, and use the id again.
-        self.cancelled.insert(subscription.session, subscription.id.clone());
+        subscription.subscriber.note_cancelled(subscription.id.clone());
         let advice = "The queue was deleted. Subscribe again to have it created again.\n";
         let mut error = Error::new("Server cancelled subscription", advice);
         error.headers.push("subscription", subscription.id.as_str());

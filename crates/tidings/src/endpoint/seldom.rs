@@ -2,6 +2,7 @@ use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
 
+use tidings_stomp::SubscriptionId;
 use tidings_websocket::MessageKind;
 
 use super::codec::CodecSlot;
@@ -15,6 +16,8 @@ pub(crate) struct Seldom {
     user_properties: OnceLock<UserProperties>,
     principal: OnceLock<Principal>,
     codec: CodecSlot,
+    /// Of STOMP: subscriptions that the broker has ended, until the session takes note. Made by the first.
+    cancelled: OnceLock<Box<Mutex<Vec<SubscriptionId>>>>,
     receiving: Mutex<Receiving>,
     /// Whether `receiving` has ever said anything.
     receives_its_own_way: AtomicBool,
@@ -63,6 +66,17 @@ impl Seldom {
 
     pub(super) fn codec(&self) -> &CodecSlot {
         &self.codec
+    }
+
+    pub(super) fn note_cancelled(&self, id: SubscriptionId) {
+        let cancelled = self.cancelled.get_or_init(Box::default);
+        cancelled.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+    }
+
+    #[inline]
+    pub(super) fn take_cancelled(&self) -> Vec<SubscriptionId> {
+        let Some(cancelled) = self.cancelled.get() else { return Vec::new() };
+        std::mem::take(&mut cancelled.lock().unwrap_or_else(PoisonError::into_inner))
     }
 
     pub(super) fn octets_max(&self, kind: MessageKind) -> Option<usize> {

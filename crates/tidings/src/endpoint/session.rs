@@ -5,6 +5,7 @@ use std::time::{Duration, Instant};
 
 use http::Uri;
 use tidings_sockjs::TransportType;
+use tidings_stomp::SubscriptionId;
 use tidings_websocket::{CloseCode, CloseReason, Extension, MessageKind};
 
 use super::seldom::Seldom;
@@ -265,6 +266,17 @@ impl Session {
 
     pub(crate) fn existing_vitals(&self) -> Option<&Vitals> {
         self.existing_seldom().map(Seldom::vitals)
+    }
+
+    /// The broker has ended a subscription of the session.
+    pub(crate) fn note_cancelled(&self, id: SubscriptionId) {
+        self.seldom().note_cancelled(id);
+    }
+
+    /// The subscriptions that the broker has ended since the last time.
+    #[inline]
+    pub(crate) fn take_cancelled(&self) -> Vec<SubscriptionId> {
+        self.existing_seldom().map_or_else(Vec::new, Seldom::take_cancelled)
     }
 
     pub(super) fn seldom(&self) -> &Seldom {

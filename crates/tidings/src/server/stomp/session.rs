@@ -76,7 +76,7 @@ impl StompSession {
             if !self.has_room_to_hold() {
                 return Ok(Some(Waiting::Store));
             }
-            for id in self.shared.hub.take_cancelled(self.key) {
+            for id in session.take_cancelled() {
                 self.server.cancel_subscription(&id);
             }
             let event = self.server.poll_event();
