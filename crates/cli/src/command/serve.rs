@@ -35,8 +35,8 @@ pub(crate) struct Arguments {
     /// Address for STOMP over TCP, or `off`. Whoever reaches it may log in as anybody.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
     stomp_listen: Listen,
-    /// Let clients call a server on loopback by this name too, such as that of a proxy in front; may be
-    /// repeated.
+    /// Let pages call the server by this name too, such as that of a proxy in front; may be repeated. Without it
+    /// they may call a server on loopback `localhost` only, and any other by any name.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
     #[command(flatten)]

@@ -1,4 +1,4 @@
-//! How a server on loopback may be called.
+//! How a server may be called by pages.
 
 use std::io;
 use std::net::{IpAddr, SocketAddr};
@@ -14,17 +14,17 @@ use super::{Body, plain};
 /// of the same origin, which has no `Origin`.
 const SEC_FETCH_SITE: &str = "sec-fetch-site";
 
-/// The names by which a server that listens on loopback is called. Anybody can have a name of their own mean
-/// this machine ("DNS rebinding"): a page of that name would be of the same origin as the server.
+/// The names by which pages may call a server. Anybody can have a name of their own mean this machine
+/// ("DNS rebinding"): a page of that name would be of the same origin as the server.
 #[derive(Clone, Debug)]
 pub(crate) struct KnownHosts(Arc<[String]>);
 
 impl KnownHosts {
-    /// Those of a listener at `addr`; none if it is not for this machine alone. `further` are names beside
-    /// those that always mean this machine.
+    /// Those of a listener at `addr`. `further` are names beside those that always mean this machine. Without any
+    /// a server that is not for this machine alone may be called as one likes: nobody has said what it is called.
     pub(super) fn at(addr: io::Result<SocketAddr>, further: &[String]) -> Option<Self> {
         let is_local = addr.is_ok_and(|addr| addr.ip().is_loopback());
-        is_local.then(|| Self(further.into()))
+        (is_local || !further.is_empty()).then(|| Self(further.into()))
     }
 
     /// The answer to a page's request that is meant for another host; none to any other. Programs that are no
@@ -46,8 +46,8 @@ impl KnownHosts {
         if host.is_some_and(|host: Authority| known.has(host.host())) {
             return None;
         }
-        let text = "This server is for programs of its own machine and is not known by this Host; \
-                    name it in ServerOptions::hosts, or with --allow-host.\n";
+        let text = "This server is not known by this Host; name it in ServerOptions::hosts, or with \
+                    --allow-host.\n";
         tracing::info!(host = ?request.headers().get(HOST), "request for an unknown host");
         Some(plain(StatusCode::MISDIRECTED_REQUEST, text))
     }
@@ -70,8 +70,8 @@ mod tests {
     }
 
     #[test]
-    fn only_names_of_this_machine_are_known_on_loopback() {
-        for addr in ["127.0.0.1:80", "127.0.0.2:80", "[::1]:80"] {
+    fn only_names_of_this_machine_are_known_and_those_that_were_named() {
+        for addr in ["127.0.0.1:80", "[::1]:80", "0.0.0.0:80", "192.0.2.1:80"] {
             let known = at(addr).unwrap();
             let check = |host: Option<&str>, is_known| {
                 let mut request = Request::new(());
@@ -94,6 +94,12 @@ mod tests {
             }
             check(Some("127.0.0.1.evil.example"), false);
         }
+    }
+
+    #[test]
+    fn without_names_a_server_for_others_may_be_called_as_they_like() {
+        let at = |addr: &str| KnownHosts::at(Ok(addr.parse().unwrap()), &[]);
+        assert!(at("127.0.0.1:80").is_some() && at("[::1]:80").is_some());
         assert!(at("0.0.0.0:80").is_none() && at("192.0.2.1:80").is_none());
     }
 
