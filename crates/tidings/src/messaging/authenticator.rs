@@ -86,16 +86,14 @@ pub struct Login {
 
 impl Login {
     pub(crate) fn new(connect: &Connect, handshake: &Handshake) -> Self {
-        let given = |text: &Option<String>| text.clone().filter(|text| !text.is_empty());
-        let (login, passcode) = match given(&connect.login) {
-            Some(login) => (Some(login), connect.passcode.clone()),
-            None => match handshake.header("authorization").and_then(basic_credentials) {
-                Some((login, passcode)) => (Some(login), Some(passcode)),
-                None => (None, connect.passcode.clone()),
-            },
+        let of_handshake = Self::of_handshake(handshake);
+        let given = connect.login.clone().filter(|login| !login.is_empty());
+        let (login, passcode) = if given.is_some() || of_handshake.login.is_none() {
+            (given, connect.passcode.clone())
+        } else {
+            (of_handshake.login, of_handshake.passcode)
         };
-        let (headers, handshake) = (connect.headers.clone(), handshake.clone());
-        Self { login, passcode, headers, handshake }
+        Self { login, passcode, headers: connect.headers.clone(), ..of_handshake }
     }
 
     /// That of a client that has nothing but its handshake.

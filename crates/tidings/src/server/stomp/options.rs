@@ -48,7 +48,8 @@ pub struct StompOptions {
 
     /// Octets of the frames of one session, 64 for each included, that wait until what they are for is
     /// stored: receipts, and whatever comes behind them. Beyond that nothing more is taken from the
-    /// client until the store is done. Without a store nothing waits. Default: 256 KiB.
+    /// client until the store is done; the receipts of one transaction may go beyond it. Without a store nothing
+    /// waits. Default: 256 KiB.
     pub held_octets_max: usize,
 
     /// The virtual hosts that clients may name in CONNECT. One that names none, or `/` as those of RabbitMQ
