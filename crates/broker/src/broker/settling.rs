@@ -139,6 +139,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<Vec<Checked<'a>>, CommitError> {
         let mut together = Together::default();
         let mut checked = Vec::with_capacity(actions.len());
+        let settle = |target, settlement| {
+            let found = self.check_delivery(sender.session, target);
+            found.map(|()| Checked::Settle(target, settlement)).map_err(CommitFailure::Ack)
+        };
         for (at, action) in actions.into_iter().enumerate() {
             let failed = |cause| CommitError { at, cause };
             checked.push(match action {
@@ -152,18 +156,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                         });
                     Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
                 }
-                Action::Ack(target) => {
-                    self.check_delivery(sender.session, target)
-                        .map_err(CommitFailure::Ack)
-                        .map_err(failed)?;
-                    Checked::Settle(target, Settlement::Consume)
-                }
-                Action::Nack(target, nack) => {
-                    self.check_delivery(sender.session, target)
-                        .map_err(CommitFailure::Ack)
-                        .map_err(failed)?;
-                    Checked::Settle(target, nack.into())
-                }
+                Action::Ack(target) => settle(target, Settlement::Consume).map_err(failed)?,
+                Action::Nack(target, nack) => settle(target, nack.into()).map_err(failed)?,
             });
         }
         Ok(checked)
