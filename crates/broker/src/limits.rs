@@ -11,7 +11,7 @@ pub struct Limits {
     /// Temporary queues and topics of one session. Default 256.
     pub session_temporary_max: usize,
     /// Octets of the messages in all temporary queues of one session, 256 for each message included; one
-    /// message may always wait. Default 8 MiB.
+    /// message may always wait. Threads that send at the same time may exceed it by a message each. Default 8 MiB.
     pub session_temporary_octets_max: usize,
     /// Messages in one queue, those included that wait for their ACK, and its dead letters that wait for a
     /// place. Default 100,000.

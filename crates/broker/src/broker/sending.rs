@@ -254,7 +254,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if admission == Admission::IfThereIsRoom {
             for queue in bound {
                 let amount = Amount::default().with(message);
-                let room = queue.check_room(amount, &QueueArguments::NONE);
+                let room = queue.check_room(amount, &QueueArguments::NONE, 0);
                 room.map_err(|refusal| refused(queue.name(), refusal))?;
             }
         }

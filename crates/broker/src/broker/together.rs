@@ -1,11 +1,12 @@
 use std::collections::{HashMap, HashSet};
+use std::sync::Arc;
 
 use super::Broker;
 use super::sending::{Routed, queue_name, refused, temporary_refused};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
-use crate::kind::{Admission, Amount, KeptOctets, Kind, Queue, Refusal};
+use crate::kind::{Admission, Allowance, Amount, KeptOctets, Kind, Queue, Refusal};
 use crate::message::{Message, Retain};
 use crate::operation::Operation;
 use crate::policy::Retention;
@@ -19,6 +20,8 @@ pub(super) struct Together {
     queues: HashMap<Destination, Share>,
     /// Queues and topics that have to be made.
     made: HashSet<Destination>,
+    /// Octets for all temporary queues of a session, by the address of its allowance.
+    temporary: HashMap<*const Allowance, (Arc<Allowance>, usize)>,
     retained_octets: usize,
 }
 
@@ -107,8 +110,16 @@ fn check_queue<S>(
 ) -> Result<(), Refusal> {
     let share = together.queues.entry(queue.name().clone()).or_default();
     share.asked = share.asked.merged(arguments).map_err(Refusal::ArgumentDiffers)?;
+    let before = Allowance::octets(share.amount);
     share.amount = share.amount.with(message);
-    queue.check_room(share.amount, &share.asked)
+    let for_others = queue.allowance().map_or(0, |allowance| {
+        let address = Arc::as_ptr(&allowance);
+        let (_, all) = together.temporary.entry(address).or_insert((allowance, 0));
+        let others = all.saturating_sub(before);
+        *all = others.saturating_add(Allowance::octets(share.amount));
+        others
+    });
+    queue.check_room(share.amount, &share.asked, for_others)
 }
 
 #[cfg(test)]
@@ -116,7 +127,7 @@ mod tests {
     use super::*;
     use crate::broker::{Action, CommitError, CommitFailure};
     use crate::recording::{Recording, now, sender, to};
-    use crate::stomp::AckMode;
+    use crate::stomp::{AckMode, Headers};
 
     fn send(destination: &str, headers: &[(&str, &str)]) -> Action<'static> {
         let destination = Destination::parse(destination).unwrap();
@@ -235,6 +246,37 @@ mod tests {
             assert_eq!(recording.stats(topic).map(|stats| stats.kept), Some(1), "{topic}");
         }
     }
+
+    #[test]
+    fn what_is_for_several_temporary_queues_of_a_session_is_counted_together() {
+        let mut recording =
+            Recording::with_limits(|limits| limits.session_temporary_octets_max = 1000);
+        for called in ["/temp-queue/1", "/temp-queue/2"] {
+            recording.send_from(2, "/queue/work", &[("reply-to", called)], "request").unwrap();
+            recording.unsubscribe(2, called);
+        }
+        recording.subscribe(1, "w", "/queue/work", AckMode::Auto).unwrap();
+        let replies: Vec<String> =
+            recording.take().into_iter().map(|got| got.reply_to.unwrap()).collect();
+        let reply = |to: &str, octets| {
+            let destination = Destination::parse(to).unwrap();
+            let body = "m".repeat(octets).into();
+            Action::Send { destination, headers: Headers::default(), body }
+        };
+        for octets in [400, 2000] {
+            let both = [reply(&replies[0], octets), reply(&replies[1], octets)];
+            let (at, error) = failure(commit(&mut recording, 1, &both));
+            assert!(at == 1 && matches!(error, SendError::TemporaryQueueFull { .. }), "{error:?}");
+            let refused = recording.send(&replies.join(","), &"m".repeat(octets)).unwrap_err();
+            assert!(matches!(refused, SendError::TemporaryQueueFull { .. }), "{refused:?}");
+        }
+        let several = [reply(&replies[0], 100), reply(&replies[1], 100), reply(&replies[0], 20)];
+        commit(&mut recording, 1, &several).unwrap();
+        let queues = recording.broker.destinations().into_iter();
+        let waiting = queues.filter(|it| it.kind == Kind::TemporaryQueue).map(|it| it.ready);
+        assert_eq!(waiting.sum::<usize>(), 3);
+    }
+
     #[test]
     fn a_transaction_fails_whose_reply_finds_no_room() {
         let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);

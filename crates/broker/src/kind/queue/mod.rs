@@ -12,7 +12,7 @@ use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex};
 
 pub(crate) use self::allowance::Allowance;
-use self::allowance::Share;
+use self::allowance::Usage;
 pub(crate) use self::backlog::Amount;
 use self::backlog::{Backlog, Place, Queued};
 use self::browser::Browser;
@@ -105,7 +105,7 @@ impl<S> Queue<S> {
     ) -> Self {
         let (role, journal) = (Role::Temporary, Journal::never());
         let mut queue = Self::with_journal(name, role, QueueArguments::default(), journal, options);
-        get_mut(&mut queue.state).share = Some(Share::of(allowance));
+        get_mut(&mut queue.state).usage = Some(Usage::of(allowance));
         queue
     }
 
@@ -146,7 +146,7 @@ impl<S> Queue<S> {
             idle_since: Timestamp(0),
             alarm: None,
             refused: Refused::Nothing,
-            share: None,
+            usage: None,
         };
         Self { name, role, options: Arc::clone(options), state: Mutex::new(state) }
     }
@@ -232,8 +232,19 @@ impl<S> Queue<S> {
         }
     }
 
-    /// Whether there is room for so much, where this is asked of the queue too.
-    pub(crate) fn check_room(&self, amount: Amount, asked: &QueueArguments) -> Result<(), Refusal> {
+    /// What the messages of a temporary queue use of.
+    pub(crate) fn allowance(&self) -> Option<Arc<Allowance>> {
+        lock(&self.state).usage.as_ref().map(|usage| Arc::clone(usage.allowance()))
+    }
+
+    /// Whether there is room for so much, where this is asked of the queue too, and other temporary queues of
+    /// its session are going to get these octets.
+    pub(crate) fn check_room(
+        &self,
+        amount: Amount,
+        asked: &QueueArguments,
+        for_others: usize,
+    ) -> Result<(), Refusal> {
         let mut state = lock(&self.state);
         let merged = state.arguments.merged(asked).map_err(Refusal::ArgumentDiffers)?;
         let settings = match merged == state.arguments {
@@ -241,7 +252,9 @@ impl<S> Queue<S> {
             false => &Settings::new(&self.name, &merged, &self.options),
         };
         let checked = match settings.overflow {
-            QueueOverflow::Wait => state.check(settings, state.backlog.amount().and(amount)),
+            QueueOverflow::Wait => {
+                state.check(settings, state.backlog.amount().and(amount), for_others)
+            }
             QueueOverflow::DropHead | QueueOverflow::DropNew => Ok(()),
         };
         let Err(limit) = checked.and_then(|()| state.check_letters(amount)) else {
@@ -432,7 +445,7 @@ fn make_room<S>(
     }
     loop {
         let amount = state.backlog.amount().with(message);
-        let Err(limit) = state.check(&state.settings, amount) else {
+        let Err(limit) = state.check(&state.settings, amount, 0) else {
             return Ok(Room::ForTheMessage);
         };
         let oldest = match state.settings.overflow {
@@ -622,7 +635,7 @@ impl<S> State<S> {
         self.life = Life::Retired;
         self.backlog.drain();
         self.letters.drain();
-        self.share = None;
+        self.usage = None;
         self.journal.close(operation);
         // Whoever waits for room finds another queue of the name, or none.
         if std::mem::replace(&mut self.refused, Refused::Nothing) == Refused::Something {

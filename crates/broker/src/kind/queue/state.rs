@@ -1,6 +1,6 @@
 use std::collections::BTreeMap;
 
-use super::allowance::Share;
+use super::allowance::Usage;
 use super::backlog::{Amount, Backlog, Place, Queued};
 use super::browser::Browser;
 use super::consumer::Consumer;
@@ -45,7 +45,7 @@ pub(super) struct State<S> {
     /// Whether a sender waits for room.
     pub(super) refused: Refused,
     /// What a temporary queue uses of what its session may have.
-    pub(super) share: Option<Share>,
+    pub(super) usage: Option<Usage>,
 }
 
 #[derive(Debug, PartialEq, Eq)]
@@ -168,10 +168,16 @@ impl<S> State<S> {
         }
     }
 
-    /// Whether the queue may hold so much, by these settings.
-    pub(super) fn check(&self, settings: &Settings, amount: Amount) -> Result<(), QueueLimit> {
+    /// Whether the queue may hold so much, by these settings, if other temporary queues of its session are going
+    /// to get these octets more.
+    pub(super) fn check(
+        &self,
+        settings: &Settings,
+        amount: Amount,
+        for_others: usize,
+    ) -> Result<(), QueueLimit> {
         settings.check(amount)?;
-        let checked = self.share.as_ref().map_or(Ok(()), |share| share.check(amount));
+        let checked = self.usage.as_ref().map_or(Ok(()), |usage| usage.check(amount, for_others));
         checked.map_err(QueueLimit::Octets)
     }
 
@@ -195,8 +201,8 @@ impl<S> State<S> {
     /// To be called at the end of every operation: tells senders that there is room again, and asks
     /// to be called when it is time.
     pub(super) fn finish(&mut self, operation: &mut Operation<'_, S>) {
-        if let Some(share) = &mut self.share {
-            share.set(self.backlog.amount());
+        if let Some(usage) = &mut self.usage {
+            usage.set(self.backlog.amount());
         }
         if self.refused == Refused::Something && self.has_room() {
             self.refused = Refused::Nothing;
