@@ -46,17 +46,13 @@ impl Alarms {
         }
     }
 
-    /// The destinations whose time has come.
-    pub(crate) fn take_due(&self, now: Timestamp) -> Vec<Destination> {
+    /// The first destination whose time has come.
+    pub(crate) fn take_due(&self, now: Timestamp) -> Option<Destination> {
         let mut set = lock(&self.0);
-        let mut due = Vec::new();
-        while set.by_time.first().is_some_and(|(at, _)| *at <= now)
-            && let Some((_, name)) = set.by_time.pop_first()
-        {
-            set.by_name.remove(&name);
-            due.push(name);
-        }
-        due
+        set.by_time.first().filter(|(at, _)| *at <= now)?;
+        let (_, name) = set.by_time.pop_first()?;
+        set.by_name.remove(&name);
+        Some(name)
     }
 
     /// When the next one is due.
@@ -94,10 +90,10 @@ mod tests {
         }
         assert_eq!(lock(&alarms.0).by_time.len(), 1);
         assert!(!set(&alarms, 2, 2), "another one is earlier");
-        assert_eq!(alarms.take_due(Timestamp(0)), []);
-        assert_eq!(alarms.take_due(Timestamp(1)), [name(1)]);
-        assert_eq!(alarms.next(), Some(Timestamp(2)));
-        assert_eq!(alarms.take_due(Timestamp(9)), [name(2)]);
+        assert_eq!(alarms.take_due(Timestamp(0)), None);
+        assert_eq!(alarms.take_due(Timestamp(9)), Some(name(1)));
+        assert_eq!(alarms.next(), Some(Timestamp(2)), "one after the other");
+        assert_eq!(alarms.take_due(Timestamp(9)), Some(name(2)));
         assert!(lock(&alarms.0).by_name.is_empty());
     }
 

@@ -166,17 +166,17 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         });
     }
 
-    /// Does what is due: messages expire, or are delivered again. Call it no later than a sink was
-    /// asked to [be woken](Sink::wake_at).
+    /// Does what is due at one destination, the first one: messages expire, or are delivered again. Call it
+    /// no later than a sink was asked to [be woken](Sink::wake_at), and again until the
+    /// [next deadline](Self::next_deadline) has not come. Between the calls others have their turn.
     pub fn handle_timeout(&self, now: Timestamp, sink: &mut dyn Sink<S>) {
+        let Some(name) = self.routing.alarms().take_due(now) else { return };
+        // Patterns want to be told nothing, though a name may look like one.
+        let pattern = DestinationPattern::exact(name);
+        let Some(destination) = self.routing.find(&pattern) else { return };
         self.operate(now, sink, |operation| {
-            for name in self.routing.alarms().take_due(now) {
-                // Patterns want to be told nothing, though a name may look like one.
-                let pattern = DestinationPattern::exact(name);
-                let Some(destination) = self.routing.find(&pattern) else { continue };
-                destination.on_timeout(operation);
-                self.routing.close_if_vacant(&pattern, &destination, operation);
-            }
+            destination.on_timeout(operation);
+            self.routing.close_if_vacant(&pattern, &destination, operation);
         });
     }
 

@@ -129,8 +129,11 @@ impl Recording {
         self.broker.subscribe(now(), request, |_| {}, &mut self.log)
     }
 
+    /// Does all that is due.
     pub(crate) fn at(&mut self, now: u64) {
-        self.broker.handle_timeout(Timestamp(now), &mut self.log);
+        while self.broker.next_deadline().is_some_and(|at| at.0 <= now) {
+            self.broker.handle_timeout(Timestamp(now), &mut self.log);
+        }
     }
 
     pub(crate) fn send_all(&mut self, destination: &str, bodies: &[&str]) {

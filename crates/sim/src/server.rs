@@ -134,7 +134,9 @@ impl Server {
     }
 
     pub(crate) fn handle_timeout(&mut self, now: Now) {
-        self.operate(now, |broker, sink| broker.handle_timeout(now.timestamp, sink));
+        while self.broker.next_deadline().is_some_and(|at| at <= now.timestamp) {
+            self.operate(now, |broker, sink| broker.handle_timeout(now.timestamp, sink));
+        }
         self.wake_at = self.broker.next_deadline();
     }
 

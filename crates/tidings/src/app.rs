@@ -94,6 +94,7 @@ impl App {
         B::Error: Into<BoxError>,
     {
         let origins = &self.0.origins;
+        self.tell_time();
         let route = self.route(request.uri().path());
         if route.is_some()
             && let Some(refusal) = KnownHosts::refusal(&request)
@@ -161,6 +162,11 @@ impl App {
         let Some(route) = route else { return false };
         route.door.deployment.open_sessions().end(&going_away("endpoint is out of service"));
         true
+    }
+
+    /// Has messages expire, and so on, also before there is a session.
+    pub(crate) fn tell_time(&self) {
+        self.0.stomp.hub().tell_time();
     }
 
     pub(crate) fn downgrade(&self) -> WeakApp {

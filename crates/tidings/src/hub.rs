@@ -91,6 +91,7 @@ impl Hub {
         let hub = Self::with_broker(Broker::new(options), journal, publish_wait_max);
         hub.deliver(|broker, sink| broker.recover(clock::now(), recovered.queues, sink))
             .map_err(Mistake::Recovery)?;
+        hub.tell_time();
         Ok((hub, recovery))
     }
 
@@ -129,13 +130,16 @@ impl Hub {
         }
     }
 
+    /// Has the broker told the time from now on, if that is not done yet, on the runtime of the caller. To be called
+    /// by whatever comes from outside of any session.
+    pub(crate) fn tell_time(self: &Arc<Self>) {
+        self.timer.start(self);
+    }
+
     /// A key that no other session of this hub has. Called on the runtime of the session.
     pub(crate) fn session_key(self: &Arc<Self>) -> SessionKey {
-        self.runtime.get_or_init(|| {
-            let runtime = Handle::current();
-            self.timer.start(Arc::downgrade(self), &runtime);
-            runtime
-        });
+        self.runtime.get_or_init(Handle::current);
+        self.tell_time();
         SessionKey(self.next_session.fetch_add(1, Ordering::Relaxed))
     }
 

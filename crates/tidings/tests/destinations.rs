@@ -3,8 +3,10 @@
 
 mod support;
 
-use support::{Raw, Running, serve};
-use tidings::broker::Limits;
+use std::time::Duration;
+
+use support::{PATIENCE, Raw, Running, serve};
+use tidings::broker::{DestinationPolicy, Limits};
 use tidings::messaging::Messenger;
 use tidings::{App, controller};
 
@@ -140,4 +142,22 @@ async fn prefixes_and_limits_are_the_applications() {
     assert_eq!(header(&message, "destination"), "jms.topic.x");
     client.write("SUBSCRIBE\nid:b\ndestination:jms.queue.x\n\n\0").await;
     assert!(client.read_until("\0").await.contains("message:too many subscriptions\n"));
+}
+
+#[test]
+fn what_was_sent_before_the_server_runs_expires_without_a_client() {
+    let message_ttl = Some(Duration::from_millis(1));
+    let policy = DestinationPolicy { message_ttl, ..DestinationPolicy::default() };
+    let app = App::builder().destination_policy("/queue/a", policy).build().unwrap();
+    app.messenger().try_send("/queue/a", "m").unwrap();
+    let runtime = tokio::runtime::Runtime::new().unwrap();
+    runtime.block_on(async {
+        let _server = serve(app.clone()).await;
+        let expired = async {
+            while app.queues().list().iter().all(|queue| queue.name != "/queue/DLQ.a") {
+                tokio::task::yield_now().await;
+            }
+        };
+        tokio::time::timeout(PATIENCE, expired).await.expect("the server tells the time");
+    });
 }

@@ -37,6 +37,9 @@ impl Hub {
         body: Bytes,
     ) -> Result<Published, PublishError> {
         let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
+        if sender.is_none() {
+            self.tell_time();
+        }
         let now = clock::now();
         let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
             Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
