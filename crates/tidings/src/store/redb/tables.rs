@@ -1,4 +1,6 @@
-use redb::{Database, ReadableDatabase, ReadableTable, TableDefinition, TableError};
+use redb::{
+    Database, ReadableDatabase, ReadableTable, ReadableTableMetadata, TableDefinition, TableError,
+};
 use tidings_broker::{Batch, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
 
 use super::error::{damaged, storing};
@@ -52,7 +54,7 @@ pub(super) fn begin(database: &Database, id_prefix: u64) -> Result<About, StoreE
     Ok(now)
 }
 
-/// All queues with their messages.
+/// All queues with their messages. A message of no queue is damage: it would turn up in a queue to come.
 pub(super) fn read(database: &Database) -> Result<Vec<StoredQueue>, StoreError> {
     let transaction = database.begin_read().map_err(storing)?;
     let queues = transaction.open_table(QUEUES).map_err(storing)?;
@@ -72,7 +74,11 @@ pub(super) fn read(database: &Database) -> Result<Vec<StoredQueue>, StoreError> 
         }
         found.push(queue);
     }
-    Ok(found)
+    let of_queues: u64 = found.iter().map(|queue| queue.messages.len() as u64).sum();
+    match messages.len().map_err(storing)?.abs_diff(of_queues) {
+        0 => Ok(found),
+        others => Err(damaged(format!("{others} messages are of no queue"))),
+    }
 }
 
 /// Writes a batch, all of it or nothing. It is on disk afterwards.

@@ -2,6 +2,8 @@ use std::fs;
 use std::io::{self, Write};
 use std::path::PathBuf;
 
+use tidings_broker::Change;
+
 use super::*;
 use crate::store::conformance::{self, batch, sent};
 
@@ -150,6 +152,20 @@ fn a_file_that_is_no_store_is_refused_and_left_alone() {
         assert_eq!(error.fault(), StoreFault::Damaged, "{error:?}");
         assert_eq!(fs::read(directory.file()).unwrap(), garbage);
     }
+}
+
+#[test]
+fn messages_of_no_queue_are_damage() {
+    let directory = Directory::new();
+    let mut store = directory.store();
+    let changes = sent("/queue/a", &["0", "1"]);
+    let puts = changes.into_iter().filter(|change| matches!(change, Change::Put { .. }));
+    store.commit(&batch(puts)).unwrap();
+    drop(store);
+    let error = directory.store().recover().unwrap_err();
+    assert_eq!(error.fault(), StoreFault::Damaged, "{error:?}");
+    let cause = std::error::Error::source(&error).unwrap().to_string();
+    assert_eq!(cause, "2 messages are of no queue");
 }
 
 #[test]
