@@ -174,6 +174,15 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         }
     }
 
+    /// The same, even if there are too many destinations: that was asked before.
+    pub(crate) fn open_presence_in_any_case(
+        &self,
+        name: &Destination,
+        make: impl FnOnce() -> Presence<S>,
+    ) -> Arc<Presence<S>> {
+        self.presences.find_or_insert_in_any_case(name, || Arc::new(make()))
+    }
+
     /// The topic of this name, if it is in use.
     pub(crate) fn topic(&self, name: &Destination) -> Option<Arc<Topic<S>>> {
         self.topics.find(name)

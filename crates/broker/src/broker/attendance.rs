@@ -30,11 +30,9 @@ impl<S: Send + Sync + 'static> Broker<S> {
         info: Option<&MemberInfo>,
         operation: &mut Operation<'_, S>,
     ) {
-        if self.has_presence(pattern) {
-            let turn = Turn::Joins(info.cloned().unwrap_or_default().shortened());
-            let destination = pattern.name().clone();
-            operation.aftermath.presence.push(PresenceChange { destination, session, turn });
-        }
+        let turn = Turn::Joins(info.cloned().unwrap_or_default().shortened());
+        let destination = pattern.name().clone();
+        operation.aftermath.presence.push(PresenceChange { destination, session, turn });
     }
 
     /// Subscriptions have ended.
@@ -61,14 +59,31 @@ impl<S: Send + Sync + 'static> Broker<S> {
             && self.options.policies.of(pattern.name()).presence.is_some()
     }
 
-    /// Tells of a change. There may be no place for it; then nobody can be waiting for it either.
+    /// Takes the place where it is going to be told who has joined a topic: whoever found none would never be
+    /// there. `None` if it is not told.
+    pub(super) fn presence_to_join(
+        &self,
+        pattern: &DestinationPattern,
+    ) -> Result<Option<Arc<Presence<S>>>, SubscribeError> {
+        if !self.has_presence(pattern) {
+            return Ok(None);
+        }
+        let companion =
+            presence::companion_of(pattern.name()).map_err(SubscribeError::InvalidDestination)?;
+        Ok(self.open_presence(&companion)?)
+    }
+
+    /// Tells of a change.
     pub(super) fn tell_presence(&self, change: &PresenceChange, operation: &mut Operation<'_, S>) {
         let PresenceChange { destination, session, turn } = change;
         let Ok(companion) = presence::companion_of(destination) else { return };
         let pattern = DestinationPattern::exact(companion.clone());
         loop {
             let found = match turn {
-                Turn::Joins(_) => self.open_presence(&companion).ok().flatten(),
+                // Its place was taken before, though it may have been closed since then.
+                Turn::Joins(_) => self
+                    .new_presence(&companion)
+                    .map(|make| self.routing.open_presence_in_any_case(&companion, make)),
                 Turn::Leaves => self.routing.presence(&companion),
             };
             let Some(presence) = found else { return };
@@ -95,12 +110,15 @@ impl<S: Send + Sync + 'static> Broker<S> {
     }
 
     fn open_presence(&self, name: &Destination) -> Result<Option<Arc<Presence<S>>>, QuotaSpent> {
-        let Some(destination) = presence::told_by(name) else { return Ok(None) };
+        let make = self.new_presence(name);
+        make.map(|make| self.routing.open_presence(name, make)).transpose()
+    }
+
+    /// What makes the presence of this name, if there is one.
+    fn new_presence(&self, name: &Destination) -> Option<impl FnOnce() -> Presence<S>> {
+        let destination = presence::told_by(name)?;
         let policy = self.options.policies.of(&destination).presence.as_ref();
-        let policy = policy.filter(|_| self.is_topic(&destination));
-        let Some(policy) = policy else { return Ok(None) };
-        let ids = &self.message_ids;
-        let make = || Presence::new(name.clone(), policy.clone(), Arc::clone(ids));
-        self.routing.open_presence(name, make).map(Some)
+        let policy = policy.filter(|_| self.is_topic(&destination))?;
+        Some(move || Presence::new(name.clone(), policy.clone(), Arc::clone(&self.message_ids)))
     }
 }

@@ -10,6 +10,7 @@ use crate::history::Beginning;
 use crate::kind::{DestinationKind, Kind, NotAttached, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
+use crate::presence::MemberInfo;
 use crate::session::{Remains, Route, Routes, Session};
 use crate::sink::Sink;
 use crate::stomp::SubscriptionId;
@@ -133,12 +134,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                         &mut on_active,
                         operation,
                     ),
-                    _ => self.attach(place, subscription, &mut routes, &mut on_active, operation),
+                    _ => {
+                        let joins = (place, request.options.member.as_ref());
+                        self.join(joins, subscription, &mut routes, &mut on_active, operation)
+                    }
                 };
-                if attached.is_ok() && request.options.durable.is_none() {
-                    let member = request.options.member.as_ref();
-                    self.joins(&place.pattern, request.session, member, operation);
-                }
                 if let Err(error) = attached {
                     let parts = routes.remove(request.id.as_str());
                     self.detach_all(parts, operation);
@@ -304,6 +304,29 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             options: request.options.boxed(),
             flow: Arc::clone(&session.flow),
         }
+    }
+
+    /// Attaches a subscription. Its session is then a member where presence is told.
+    fn join(
+        &self,
+        (place, member): (&Place, Option<&MemberInfo>),
+        subscription: Arc<Subscription<S>>,
+        routes: &mut Routes<S>,
+        on_active: &mut dyn FnMut(Beginning),
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SubscribeError> {
+        let Some(presence) = self.presence_to_join(&place.pattern)? else {
+            return self.attach(place, subscription, routes, on_active, operation);
+        };
+        let session = subscription.session;
+        let attached = self.attach(place, subscription, routes, on_active, operation);
+        if attached.is_ok() {
+            self.joins(&place.pattern, session, member, operation);
+        } else {
+            let companion = DestinationPattern::exact(presence.name().clone());
+            self.routing.close_if_vacant(&companion, &(presence as _), operation);
+        }
+        attached
     }
 
     pub(super) fn attach(

@@ -3,8 +3,8 @@
 use crate::recording::{Recording, now, request, to};
 use crate::stomp::AckMode;
 use crate::{
-    Destination, DestinationPattern, DestinationPolicy, MemberInfo, PresencePolicy, SendError,
-    SubscribeError,
+    Broker, Destination, DestinationError, DestinationPattern, DestinationPolicy, MemberInfo,
+    PresencePolicy, SendError, SubscribeError,
 };
 
 fn recording(members_max: usize) -> Recording {
@@ -95,6 +95,25 @@ fn of_many_only_the_number_is_told_and_not_too_often() {
 }
 
 #[test]
+fn few_are_named_again_too() {
+    for (members_max, named) in [(2, 1), (3, 2), (7, 5)] {
+        let mut recording = recording(members_max);
+        watch(&mut recording, 99);
+        for session in 0..=members_max as u64 {
+            join(&mut recording, session);
+        }
+        recording.take();
+        for session in named..=members_max as u64 {
+            assert_eq!(recording.bodies(), [], "{session} of {members_max}");
+            recording.disconnect(session);
+        }
+        let told = recording.bodies();
+        let expected = format!(r#"{{"event":"present","count":{named},"#);
+        assert!(told[0].1.starts_with(&expected), "{told:?}");
+    }
+}
+
+#[test]
 fn of_a_long_list_only_the_number_is_told() {
     let mut recording = recording(100);
     watch(&mut recording, 99);
@@ -138,6 +157,42 @@ fn who_is_present_can_be_asked() {
     assert_eq!((present.count, sessions), (2, vec![1, 2]));
     let other = Destination::parse("/topic/other").unwrap();
     assert_eq!(recording.broker.presence(&other), None);
+}
+
+#[test]
+fn nobody_is_subscribed_without_being_there() {
+    let mut recording = recording(10);
+    let mut options = recording.broker.options().clone();
+    options.limits.destinations_max = 3;
+    recording.broker = Broker::new(options);
+    for (session, topic) in [(8, "/topic/a"), (9, "/topic/b")] {
+        recording.subscribe(session, "x", topic, AckMode::Auto).unwrap();
+    }
+    let refused = recording.subscribe(1, "x", "/topic/room.1", AckMode::Auto);
+    assert_eq!(refused, Err(SubscribeError::TooManyDestinations { destinations_max: 3 }));
+    assert_eq!(recording.broker.stats().destinations, 2, "nothing of it is left");
+    recording.disconnect(8);
+    join(&mut recording, 1);
+    recording.disconnect(9);
+    join(&mut recording, 2);
+    watch(&mut recording, 9);
+    let present = r#"{"event":"present","count":2,"members":[{"session":"1"},{"session":"2"}]}"#;
+    assert_eq!(recording.bodies(), to(&[(9, present)]));
+    for session in [1, 2, 9] {
+        recording.disconnect(session);
+    }
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
+fn a_topic_whose_presence_would_have_too_long_a_name_has_no_members() {
+    let mut recording = recording(10);
+    let topic = format!("/topic/room.{}", "x".repeat(1004));
+    let refused = recording.subscribe(1, "x", &topic, AckMode::Auto);
+    let octets = "/presence".len() + topic.len();
+    let expected = DestinationError::TooLong { octets, octets_max: 1024 };
+    assert_eq!(refused, Err(SubscribeError::InvalidDestination(expected)));
+    assert_eq!(recording.broker.stats().destinations, 0);
 }
 
 #[test]

@@ -80,6 +80,10 @@ impl<S> Presence<S> {
         Self { name, policy, message_ids, state: Mutex::new(state) }
     }
 
+    pub(crate) fn name(&self) -> &Destination {
+        &self.name
+    }
+
     /// A session comes or goes. The error is that this has retired.
     pub(crate) fn change(
         &self,
@@ -126,7 +130,9 @@ impl<S> Presence<S> {
                 self.publish(message.as_ref(), &state.subscribers, operation);
             }
             // With some distance, so that it does not go to and fro.
-            Tells::Counts if state.fits(members_max / 4 * 3, octets_max / 4 * 3) => {
+            Tells::Counts
+                if state.fits(three_quarters(members_max), three_quarters(octets_max)) =>
+            {
                 state.tells = Tells::Members;
                 self.tell(&state, PresenceEvent::Present, operation);
             }
@@ -190,6 +196,10 @@ impl<S> Presence<S> {
             operation.sink.topic(message, subscribers);
         }
     }
+}
+
+fn three_quarters(max: usize) -> usize {
+    max - max.div_ceil(4)
 }
 
 impl<S> State<S> {
