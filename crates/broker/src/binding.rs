@@ -33,6 +33,7 @@ impl Binding {
 
     pub(crate) fn wants(&self, message: &Message) -> bool {
         let header = |name: &str| message.headers.get(name);
-        self.selector.as_ref().is_none_or(|selector| selector.matches(header))
+        let headers = message.headers.len();
+        self.selector.as_ref().is_none_or(|selector| selector.matches(headers, header))
     }
 }

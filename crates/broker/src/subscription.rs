@@ -227,7 +227,9 @@ impl<S> Subscription<S> {
         let header = |name: &str| message.headers.get(name);
         let is_unwanted =
             options.own_messages == OwnMessages::Unwanted && message.sender == Some(self.session);
-        !is_unwanted && options.selector.as_ref().is_none_or(|selector| selector.matches(header))
+        let headers = message.headers.len();
+        let selector = options.selector.as_ref();
+        !is_unwanted && selector.is_none_or(|selector| selector.matches(headers, header))
     }
 
     /// Whether every message is wanted.

@@ -53,14 +53,34 @@ pub(super) enum Factor {
     Over,
 }
 
-/// What it takes to find a header among others.
+/// What it takes to find a header, besides passing by others.
 const HEADER_STEPS: usize = 64;
+/// So many octets of a name are compared in one step.
+const NAME_OCTETS: usize = 16;
+
+/// The headers of a message.
+pub(super) struct Message<F> {
+    /// How many there are.
+    pub(super) headers: usize,
+    /// Finds the value of one.
+    pub(super) header: F,
+}
+
+impl<'a, F: Fn(&str) -> Option<&'a str>> Message<F> {
+    fn value(&self, name: &str, steps: &Steps) -> Value<'a> {
+        let passing = self.headers.saturating_mul(1 + name.len() / NAME_OCTETS);
+        if !steps.take(HEADER_STEPS.saturating_add(passing)) {
+            return Value::Unknown;
+        }
+        (self.header)(name).map_or(Value::Unknown, Value::Text)
+    }
+}
 
 impl Expression {
     /// Unknown, too, once the steps are spent.
     pub(super) fn evaluate<'a>(
         &'a self,
-        header: &impl Fn(&str) -> Option<&'a str>,
+        message: &Message<impl Fn(&str) -> Option<&'a str>>,
         steps: &Steps,
     ) -> Value<'a> {
         if !steps.take(1) {
@@ -71,47 +91,46 @@ impl Expression {
             Self::Integer(number) => Value::Integer(*number),
             Self::Decimal(number) => Value::Decimal(*number),
             Self::Text(text) => Value::Text(text),
-            Self::Header(name) => {
-                steps.take(HEADER_STEPS);
-                header(name).map_or(Value::Unknown, Value::Text)
-            }
+            Self::Header(name) => message.value(name, steps),
             Self::Or(terms) => {
-                any(terms.iter().map(|term| term.evaluate(header, steps).truth())).into()
+                any(terms.iter().map(|term| term.evaluate(message, steps).truth())).into()
             }
             Self::And(terms) => {
                 let negated =
-                    terms.iter().map(|term| term.evaluate(header, steps).truth().map(|it| !it));
+                    terms.iter().map(|term| term.evaluate(message, steps).truth().map(|it| !it));
                 any(negated).map(|it| !it).into()
             }
-            Self::Not(term) => term.evaluate(header, steps).truth().map(|it| !it).into(),
+            Self::Not(term) => term.evaluate(message, steps).truth().map(|it| !it).into(),
             Self::Compare(left, comparison, right) => {
-                comparison.apply(left.evaluate(header, steps), right.evaluate(header, steps)).into()
+                let (left, right) = (left.evaluate(message, steps), right.evaluate(message, steps));
+                comparison.apply(left, right, steps).into()
             }
             Self::Between { value, low, high } => {
-                let value = value.evaluate(header, steps);
-                let is_low = Comparison::Less.apply(value, low.evaluate(header, steps));
-                let is_high = Comparison::Greater.apply(value, high.evaluate(header, steps));
+                let value = value.evaluate(message, steps);
+                let is_low = Comparison::Less.apply(value, low.evaluate(message, steps), steps);
+                let is_high =
+                    Comparison::Greater.apply(value, high.evaluate(message, steps), steps);
                 any([is_low, is_high].into_iter()).map(|it| !it).into()
             }
-            Self::In(value, texts) => match value.evaluate(header, steps) {
+            Self::In(value, texts) => match value.evaluate(message, steps) {
                 Value::Unknown => Value::Unknown,
                 value if steps.take(texts.len()) => Value::Truth(
-                    texts.iter().any(|text| value.equals(Value::Text(text)) == Some(true)),
+                    texts.iter().any(|text| value.equals(Value::Text(text), steps) == Some(true)),
                 ),
                 _ => Value::Unknown,
             },
-            Self::Like(value, pattern) => match value.evaluate(header, steps) {
+            Self::Like(value, pattern) => match value.evaluate(message, steps) {
                 Value::Text(text) => Value::Truth(pattern.matches(text, steps)),
                 _ => Value::Unknown,
             },
-            Self::IsNull(value) => Value::Truth(value.evaluate(header, steps) == Value::Unknown),
+            Self::IsNull(value) => Value::Truth(value.evaluate(message, steps) == Value::Unknown),
             Self::Sum(terms) => {
-                let terms = terms.iter().map(|(sign, term)| (*sign, term.evaluate(header, steps)));
+                let terms = terms.iter().map(|(sign, term)| (*sign, term.evaluate(message, steps)));
                 terms.fold(Value::Integer(0), |sum, (sign, term)| sign.apply(sum, term))
             }
             Self::Product(terms) => {
                 let terms =
-                    terms.iter().map(|(factor, term)| (*factor, term.evaluate(header, steps)));
+                    terms.iter().map(|(factor, term)| (*factor, term.evaluate(message, steps)));
                 terms.fold(Value::Integer(1), |product, (factor, term)| factor.apply(product, term))
             }
         }
@@ -132,10 +151,10 @@ fn any(terms: impl Iterator<Item = Option<bool>>) -> Option<bool> {
 }
 
 impl Comparison {
-    fn apply(self, left: Value<'_>, right: Value<'_>) -> Option<bool> {
+    fn apply(self, left: Value<'_>, right: Value<'_>, steps: &Steps) -> Option<bool> {
         match self {
-            Self::Equal => left.equals(right),
-            Self::NotEqual => left.equals(right).map(|it| !it),
+            Self::Equal => left.equals(right, steps),
+            Self::NotEqual => left.equals(right, steps).map(|it| !it),
             Self::Less => left.order(right).map(Ordering::is_lt),
             Self::LessOrEqual => left.order(right).map(Ordering::is_le),
             Self::Greater => left.order(right).map(Ordering::is_gt),

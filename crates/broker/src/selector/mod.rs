@@ -15,7 +15,7 @@ use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
 
-use self::expression::Expression;
+use self::expression::{Expression, Message};
 use self::parser::Parser;
 use self::steps::Steps;
 
@@ -39,8 +39,8 @@ use self::steps::Steps;
 ///     "content-type" => Some("text/plain"),
 ///     _ => None,
 /// };
-/// assert!(selector.matches(headers));
-/// assert!(!selector.matches(|_| None));
+/// assert!(selector.matches(2, headers));
+/// assert!(!selector.matches(0, |_| None));
 /// # Ok::<(), tidings_broker::SelectorError>(())
 /// ```
 #[derive(Clone)]
@@ -97,8 +97,9 @@ impl Selector {
     /// The longest pattern of `LIKE` in octets.
     pub const LIKE_OCTETS_MAX: usize = 256;
 
-    /// What evaluating may take, in steps: comparing or searching one octet is one, finding a header is 64.
-    /// A message for which it takes more is not delivered.
+    /// What evaluating may take, in steps: comparing or searching one octet is one, finding a header is 64 and
+    /// one for each 16 octets of its name and each header of the message. A message for which it takes more is
+    /// not delivered.
     pub const STEPS_MAX: usize = 64 * 1024;
 
     /// Takes a selector as a peer wrote it.
@@ -115,14 +116,20 @@ impl Selector {
         Ok(Self(Arc::new(Parsed { text: text.into(), expression })))
     }
 
-    /// Whether a message with these headers is wanted. `header` gives the value of a header, if the
+    /// Whether a message with so many headers is wanted. `header` gives the value of a header, if the
     /// message has it.
-    pub fn matches<'a>(&self, header: impl Fn(&str) -> Option<&'a str>) -> bool {
-        self.matches_within(header, &Steps::default())
+    pub fn matches<'a>(&self, headers: usize, header: impl Fn(&str) -> Option<&'a str>) -> bool {
+        self.matches_within(&Message { headers, header }, &Steps::default())
     }
 
-    fn matches_within<'a>(&self, header: impl Fn(&str) -> Option<&'a str>, steps: &Steps) -> bool {
-        let value = self.0.expression.evaluate(&|name| header(name), steps);
+    fn matches_within<'a>(
+        &self,
+        message: &Message<impl Fn(&str) -> Option<&'a str>>,
+        steps: &Steps,
+    ) -> bool {
+        let header = |name: &str| (message.header)(name);
+        let value =
+            self.0.expression.evaluate(&Message { headers: message.headers, header }, steps);
         value.truth() == Some(true) && !steps.are_spent()
     }
 

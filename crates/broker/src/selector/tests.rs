@@ -53,7 +53,7 @@ fn selectors_choose_as_sql_does() {
         "((((color = 'blue'))))",
     ];
     for text in wanted {
-        assert!(Selector::parse(text).unwrap().matches(header), "{text}");
+        assert!(Selector::parse(text).unwrap().matches(9, header), "{text}");
     }
 }
 
@@ -78,7 +78,7 @@ fn what_is_false_or_unknown_is_not_delivered() {
         "empty IS NULL",
     ];
     for text in unwanted {
-        assert!(!Selector::parse(text).unwrap().matches(header), "{text}");
+        assert!(!Selector::parse(text).unwrap().matches(9, header), "{text}");
     }
 }
 
@@ -117,17 +117,17 @@ fn limits_hold() {
     assert!(matches!(Selector::parse(&pattern), Err(SelectorError::InvalidPattern { .. })));
     // Chains are not nested.
     let chain = vec!["a=1"; 500].join(" OR ");
-    assert!(!Selector::parse(&chain).unwrap().matches(header));
+    assert!(!Selector::parse(&chain).unwrap().matches(9, header));
 }
 
 #[test]
 fn an_evaluation_has_so_many_steps_and_what_takes_more_is_unknown() {
     let text = "a".repeat(16_000);
-    let header = |name: &str| (name == "a").then_some(&*text);
+    let message = Message { headers: 1, header: |name: &str| (name == "a").then_some(&*text) };
     let check = |selector: &str, expected: bool| {
         let steps = Steps::default();
         let selector = Selector::parse(selector).unwrap();
-        assert_eq!(selector.matches_within(header, &steps), expected, "{selector}");
+        assert_eq!(selector.matches_within(&message, &steps), expected, "{selector}");
         steps.taken()
     };
     let hopeless = format!("a LIKE '%{}b%'", "a_".repeat(100));
@@ -144,9 +144,34 @@ fn an_evaluation_has_so_many_steps_and_what_takes_more_is_unknown() {
 }
 
 #[test]
+fn what_is_compared_and_passed_by_counts() {
+    let long = "a".repeat(16_000);
+    let other = format!("{}b", &long[1..]);
+    let check = |selector: &str, headers: usize| {
+        let header = |name: &str| match name {
+            "a" => Some(&*long),
+            "b" => Some(&*other),
+            _ => None,
+        };
+        let (steps, message) = (Steps::default(), Message { headers, header });
+        assert!(!Selector::parse(selector).unwrap().matches_within(&message, &steps), "{selector}");
+        steps.taken()
+    };
+    let spent = Selector::STEPS_MAX..Selector::STEPS_MAX + 17_000;
+    for (comparison, headers) in [("a = b", 2), ("a <> a", 2), ("z", 256)] {
+        let steps = check(&vec![comparison; 400].join(" OR "), headers);
+        assert!(spent.contains(&steps), "{comparison}: {steps}");
+    }
+    let name = format!("\"{}\"", "z".repeat(800));
+    let steps = check(&[&*name; 5].join(" OR "), 256);
+    assert!(spent.contains(&steps), "{steps}");
+    assert!(check("a = b", 256) < 17_000);
+}
+
+#[test]
 fn long_text_is_no_number() {
     let digits = "1".repeat(100);
     let selector = Selector::parse("a > 1").unwrap();
-    assert!(selector.matches(|_| Some(&digits[..64])));
-    assert!(!selector.matches(|_| Some(&digits[..65])));
+    assert!(selector.matches(1, |_| Some(&digits[..64])));
+    assert!(!selector.matches(1, |_| Some(&digits[..65])));
 }

@@ -1,5 +1,7 @@
 use std::cmp::Ordering;
 
+use super::steps::Steps;
+
 /// Text that is longer is not read as a number.
 const NUMBER_OCTETS_MAX: usize = 64;
 
@@ -40,10 +42,11 @@ impl Value<'_> {
         }
     }
 
-    /// Whether both are the same.
-    pub(super) fn equals(self, other: Self) -> Option<bool> {
+    /// Whether both are the same. Unknown, too, once the steps are spent.
+    pub(super) fn equals(self, other: Self, steps: &Steps) -> Option<bool> {
         match (self, other) {
-            (Self::Text(one), Self::Text(other)) => Some(one == other),
+            (Self::Text(one), Self::Text(other)) if one.len() != other.len() => Some(false),
+            (Self::Text(one), Self::Text(other)) => steps.take(one.len()).then_some(one == other),
             (Self::Truth(_), _) | (_, Self::Truth(_)) => Some(self.truth()? == other.truth()?),
             _ => self.order(other).map(Ordering::is_eq),
         }
