@@ -25,6 +25,22 @@ const DIRECT_EXCHANGE: &str = "amq.direct";
 const FANOUT_EXCHANGE: &str = "amq.fanout";
 const EXISTING_QUEUE: &str = "/amq/queue/";
 
+/// What SEND and SUBSCRIBE call an exchange of RabbitMQ. The key may be left out. `None` if there is no such
+/// exchange.
+pub(crate) fn exchange_name(exchange: &str, key: Option<&str>) -> Option<String> {
+    let is_one = [TOPIC_EXCHANGE, DIRECT_EXCHANGE, FANOUT_EXCHANGE].contains(&exchange);
+    is_one.then(|| match key {
+        Some(key) => format!("{EXCHANGE}{exchange}/{key}"),
+        None => format!("{EXCHANGE}{exchange}"),
+    })
+}
+
+/// Whether this is an exchange without the key that it needs.
+pub(crate) fn needs_key(name: &Destination) -> bool {
+    let exchange = name.as_str().strip_prefix(EXCHANGE);
+    exchange.is_some_and(|exchange| [TOPIC_EXCHANGE, DIRECT_EXCHANGE].contains(&exchange))
+}
+
 /// What a destination is, under the name by which the broker knows it.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Address {

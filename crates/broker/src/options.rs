@@ -1,5 +1,8 @@
+use crate::address::{Address, Addresses};
+use crate::destination::Destination;
+use crate::error::SendError;
 use crate::limits::Limits;
-use crate::policy::DestinationPolicies;
+use crate::policy::{DeadLetters, DestinationPolicies};
 use crate::token::TokenSource;
 
 /// How a [`Broker`](crate::Broker) is set up.
@@ -43,6 +46,57 @@ pub enum Unprepared {
     Deliver,
     /// It is refused with [`SubscribeError::Unprepared`](crate::SubscribeError::Unprepared).
     Refuse,
+}
+
+impl BrokerOptions {
+    /// Whether the policies send dead letters to destinations that there are, under these prefixes: they would
+    /// be lost otherwise.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] about the first place that is no queue and no topic.
+    pub fn check_dead_letters(&self) -> Result<(), SendError> {
+        let addresses = Addresses::new(self);
+        for policy in self.policies.all() {
+            let place = match &policy.dead_letters {
+                DeadLetters::QueueOfItsOwn | DeadLetters::Discard => continue,
+                DeadLetters::To(place) => place.clone(),
+                DeadLetters::QueueNamed(start) => {
+                    let place = Destination::parse(&format!("{start}NAME"));
+                    place.map_err(SendError::InvalidDestination)?
+                }
+            };
+            match addresses.resolve(&place, || None)? {
+                Address::Topic(_)
+                | Address::Exchange(_)
+                | Address::Queue(_)
+                | Address::ExistingQueue(_) => {}
+                Address::Presence(destination) => return Err(SendError::ReadOnly { destination }),
+                Address::Own(_, destination) | Address::Remote(_, destination) => {
+                    return Err(SendError::NoSession { destination });
+                }
+            }
+        }
+        Ok(())
+    }
+
+    /// The prefix of a queue's name, and what stands behind it. What has none of the prefixes counts as one
+    /// with the first prefix, whose name begins behind its own first word.
+    pub(crate) fn split_queue_name<'a>(
+        &'a self,
+        queue: &'a Destination,
+    ) -> Option<(&'a str, &'a str)> {
+        let name = queue.as_str();
+        let behind = |prefix: &'a String| {
+            let rest = name.strip_prefix(prefix.as_str()).filter(|rest| !rest.is_empty())?;
+            Some((prefix.as_str(), rest))
+        };
+        let longest = self.queue_prefixes.iter().filter_map(behind).max_by_key(|(it, _)| it.len());
+        longest.or_else(|| {
+            let words = name.trim_start_matches('/').split_once('/');
+            Some((self.queue_prefixes.first()?.as_str(), words.map_or(name, |(_, rest)| rest)))
+        })
+    }
 }
 
 impl Default for BrokerOptions {

@@ -40,7 +40,8 @@ pub struct DestinationPolicy {
     pub redelivery_delay: RedeliveryDelay,
     /// What happens to subscribers of a topic who read too slowly. Default: they are closed.
     pub slow_consumers: SlowConsumers,
-    /// Where the messages go that a queue gives up. Default: `/queue/DLQ.` and the queue's name.
+    /// Where the messages go that a queue gives up. Default: to a queue of their own, `/queue/DLQ.` and the
+    /// queue's name.
     pub dead_letters: DeadLetters,
     /// After how long persistent dead letters are sent again for which there was no place, a second at least.
     /// Default 60 s.
@@ -140,10 +141,16 @@ pub struct RedeliveryDelay {
 }
 
 /// Where dead letters go.
-#[derive(Clone, Debug, PartialEq, Eq)]
+///
+/// The name of a queue is here what stands behind its [prefix](crate::BrokerOptions::queue_prefixes). A name
+/// that gets too long is cut off.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 #[non_exhaustive]
 pub enum DeadLetters {
-    /// To a queue of their own for each queue: this, and the name of the queue.
+    /// To a queue of their own for each queue: its prefix, `DLQ.`, and its name.
+    #[default]
+    QueueOfItsOwn,
+    /// To a queue of their own for each queue: this, and its name.
     QueueNamed(String),
     /// All to one destination.
     To(Destination),
@@ -182,16 +189,18 @@ impl DestinationPolicies {
         self.rest = policy;
     }
 
+    pub(crate) fn all(&self) -> impl Iterator<Item = &DestinationPolicy> {
+        self.policies.iter().map(|(_, policy)| policy).chain([&self.rest])
+    }
+
     /// Whether some topics have presence.
     pub(crate) fn have_presence(&self) -> bool {
-        let mut all = self.policies.iter().map(|(_, policy)| policy).chain([&self.rest]);
-        all.any(|policy| policy.presence.is_some())
+        self.all().any(|policy| policy.presence.is_some())
     }
 
     /// Whether some topics keep messages, whatever their senders ask for.
     pub(crate) fn keep_messages(&self) -> bool {
-        let mut all = self.policies.iter().map(|(_, policy)| policy).chain([&self.rest]);
-        all.any(DestinationPolicy::keeps_messages)
+        self.all().any(DestinationPolicy::keeps_messages)
     }
 
     /// What happens to subscribers of a topic who read too slowly. Where presence is told, they are
@@ -199,7 +208,7 @@ impl DestinationPolicies {
     #[must_use]
     pub fn slow_consumers(&self, topic: &Destination) -> SlowConsumers {
         let close = |policy: &DestinationPolicy| policy.slow_consumers == SlowConsumers::Close;
-        if close(&self.rest) && self.policies.iter().all(|(_, policy)| close(policy)) {
+        if self.all().all(close) {
             return SlowConsumers::Close;
         }
         if presence::is_told_at(topic) {
@@ -233,7 +242,7 @@ impl Default for DestinationPolicy {
             slow_consumers: SlowConsumers::Close,
             deliveries_max: 20,
             redelivery_delay: RedeliveryDelay::NONE,
-            dead_letters: DeadLetters::QueueNamed("/queue/DLQ.".to_owned()),
+            dead_letters: DeadLetters::default(),
             dead_letter_retry: Duration::from_secs(60),
             history: None,
             retention: Retention::WhenAsked,

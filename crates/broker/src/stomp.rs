@@ -12,7 +12,7 @@ pub(crate) use self::presence::presence_headers;
 
 use std::time::Duration;
 
-use crate::address::RoutingType;
+use crate::address::{RoutingType, exchange_name};
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
@@ -30,8 +30,8 @@ const ARGUMENTS: &[&str] = &[
     "x-max-length-bytes",
     "x-overflow",
     "x-max-priority",
-    "x-dead-letter-exchange",
-    "x-dead-letter-routing-key",
+    DEAD_LETTER_EXCHANGE,
+    DEAD_LETTER_KEY,
     "x-queue-type",
     "x-queue-name",
     DELAY,
@@ -42,6 +42,10 @@ const ARGUMENTS: &[&str] = &[
     COUNT,
     ORIGIN,
 ];
+
+/// RabbitMQ: where dead letters of the queue go.
+const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
+const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
 
 /// Headers that dead letters have got.
 const REASON: &str = "x-death-reason";
@@ -130,11 +134,8 @@ pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHead
     arguments.overflow = first("x-overflow").map(overflow).transpose()?;
     let priority_max = whole("x-max-priority")?;
     arguments.priority_max = priority_max.map(|max| u8::try_from(max).unwrap_or(u8::MAX));
-    let (exchange, routing_key) =
-        (first("x-dead-letter-exchange"), first("x-dead-letter-routing-key"));
-    if exchange.is_some() || routing_key.is_some() {
-        arguments.dead_letters = dead_letters(exchange.unwrap_or_default(), routing_key);
-    }
+    let exchange = first(DEAD_LETTER_EXCHANGE).unwrap_or_default();
+    arguments.dead_letters = dead_letters(exchange, first(DEAD_LETTER_KEY))?;
     // RabbitMQ drops the oldest where its clients give a length and say no more.
     let has_length = arguments.messages_max.is_some() || arguments.octets_max.is_some();
     if has_length && arguments.overflow.is_none() {
@@ -143,14 +144,24 @@ pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHead
     Ok(arguments)
 }
 
-/// The exchanges of RabbitMQ that are more than a name here: the one without a name, whose keys are
-/// queues, and the one for topics.
-fn dead_letters(exchange: &str, routing_key: Option<&str>) -> Option<Destination> {
-    let key = routing_key.filter(|key| !key.is_empty())?;
-    match exchange {
-        "" | "amq.direct" => Destination::parse(&format!("/queue/{key}")).ok(),
-        _ => Destination::parse(&format!("/topic/{key}")).ok(),
-    }
+/// What RabbitMQ's exchanges are called here. The one without a name has queues for keys; where no key is given
+/// it has nothing to say.
+fn dead_letters(exchange: &str, key: Option<&str>) -> Result<Option<Destination>, InvalidHeader> {
+    let key = key.filter(|key| !key.is_empty());
+    let name = match (exchange, key) {
+        ("", None) => return Ok(None),
+        // A plain name is a queue's.
+        ("", Some(key)) => match key.strip_prefix('/') {
+            Some(rest) => format!("%2F{rest}"),
+            None => key.to_owned(),
+        },
+        _ => exchange_name(exchange, key).ok_or_else(|| {
+            invalid(DEAD_LETTER_EXCHANGE, exchange, "amq.direct, amq.topic, amq.fanout or empty")
+        })?,
+    };
+    let expected = "one that may stand in a destination";
+    let wrong = |_| invalid(DEAD_LETTER_KEY, key.unwrap_or_default(), expected);
+    Destination::parse(&name).map(Some).map_err(wrong)
 }
 
 fn overflow(value: &str) -> Result<QueueOverflow, InvalidHeader> {

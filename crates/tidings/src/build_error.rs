@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_broker::{DestinationError, RecoverError};
+use tidings_broker::{DestinationError, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
@@ -24,6 +24,7 @@ pub(crate) enum Mistake {
     VariablePrefix(String),
     Origin(String),
     Policy { pattern: String, error: DestinationError },
+    DeadLetters(SendError),
     Store(StoreError),
     Recovery(RecoverError),
 }
@@ -60,6 +61,7 @@ impl fmt::Display for BuildError {
                 Mistake::Policy { pattern, error } => {
                     write!(f, "; policy of `{pattern}`: {error}")?;
                 }
+                Mistake::DeadLetters(error) => write!(f, "; dead letters: {error}")?,
                 Mistake::Store(error) => write!(f, "; {error}")?,
                 Mistake::Recovery(error) => write!(f, "; {error}")?,
                 Mistake::Origin(origin) if origin == "*" => {

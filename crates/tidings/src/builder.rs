@@ -430,7 +430,7 @@ impl AppBuilder {
     /// # Errors
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
-    /// sends, patterns of policies that are none, state that endpoints ask for and were not given, ambiguous mappings.
+    /// sends, patterns of policies that are none, places of dead letters that are no destinations, state that endpoints ask for and were not given, ambiguous mappings.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
@@ -472,6 +472,7 @@ impl AppBuilder {
                 Arc::default()
             }
         };
+        mistakes.extend(self.broker.check_dead_letters().err().map(Mistake::DeadLetters));
         BuildError::check(mistakes)?;
 
         let (hub, recovery) = match self.store {

@@ -6,7 +6,7 @@ mod support;
 use std::time::Duration;
 
 use support::{PATIENCE, Raw, Running, serve};
-use tidings::broker::{DestinationPolicy, Limits};
+use tidings::broker::{DeadLetters, DestinationPolicy, Limits};
 use tidings::messaging::Messenger;
 use tidings::{App, controller};
 
@@ -128,6 +128,20 @@ async fn what_is_no_destination_is_answered_with_advice() {
     check("SEND\ndestination:/amq/queue/none\n\n", "no such queue", "/queue/none").await;
     let reserved = "SUBSCRIBE\nid:/temp-queue/a\ndestination:/queue/a\n\n";
     check(reserved, "reserved subscription id", "/temp-queue/").await;
+}
+
+#[test]
+fn an_application_whose_dead_letters_have_no_place_is_not_built() {
+    let policy = || DestinationPolicy {
+        dead_letters: DeadLetters::QueueNamed("/queue/dead.".to_owned()),
+        ..DestinationPolicy::default()
+    };
+    let app = || App::builder().destination_policy("jms.queue.*", policy());
+    let error = app().queue_prefixes(["jms.queue."]).build().unwrap_err().to_string();
+    let expected = "dead letters: unknown destination /queue/dead.NAME: a destination is \
+                    /topic/NAME or jms.queue.NAME";
+    assert!(error.contains(expected), "{error}");
+    assert!(app().queue_prefixes(["jms.queue.", "/queue/"]).build().is_ok());
 }
 
 #[tokio::test]

@@ -2,13 +2,13 @@ use std::sync::Arc;
 
 use super::Broker;
 use super::sending::Routed;
+use crate::address::Address;
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
-use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::Admission;
 use crate::message::{Message, Properties};
-use crate::operation::{DeadLetters, Operation};
+use crate::operation::{self, Operation};
 use crate::pattern::DestinationPattern;
 use crate::stomp;
 
@@ -34,7 +34,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// given up. The rounds are those of one operation, the first being 0.
     pub(super) fn send_dead_letters(
         &self,
-        letters: &DeadLetters,
+        letters: &operation::DeadLetters,
         round: u32,
         operation: &mut Operation<'_, S>,
     ) {
@@ -63,7 +63,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     fn put_in_place(&self, letter: &DeadLetter, operation: &mut Operation<'_, S>) -> Place {
         let Some(target) = &letter.target else { return Place::None };
-        match self.send_dead_letter(letter, target, operation) {
+        let Ok(address) = self.routing.addresses().resolve(target, || None) else {
+            return Place::None;
+        };
+        if matches!(&address, Address::Queue(name) | Address::ExistingQueue(name) if *name == letter.queue)
+        {
+            return Place::None;
+        }
+        match self.send_dead_letter(letter, address, operation) {
             Ok(_) => Place::Found,
             Err(SendError::QueueFull { .. } | SendError::TooManyDestinations { .. }) => {
                 Place::NoneYet
@@ -76,10 +83,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     fn send_dead_letter(
         &self,
         letter: &DeadLetter,
-        target: &Destination,
+        address: Address,
         operation: &mut Operation<'_, S>,
     ) -> Result<usize, SendError> {
-        let address = self.routing.addresses().resolve(target, || None)?;
         let (kind, destination, missing) = self.reach(None, address)?;
         let Properties { durability, priority, .. } = letter.message.properties;
         let properties = Properties { durability, priority, ..Properties::default() };
@@ -103,7 +109,9 @@ mod tests {
 
     use super::*;
     use crate::acknowledgement::NackAction;
-    use crate::policy::{DestinationPolicy, QueueOverflow};
+    use crate::destination::Destination;
+    use crate::options::BrokerOptions;
+    use crate::policy::{DeadLetters, DestinationPolicy, QueueOverflow};
     use crate::recording::{Recording, to};
     use crate::stomp::AckMode;
     use crate::storing::{Batch, Snapshot};
@@ -177,6 +185,83 @@ mod tests {
         assert_eq!(recording.log.rooms, 2, "of both queues");
         assert_eq!((recording.log.discarded, messages(&recording, "/queue/a")), (0, None));
         recording.send_with(60_100, "/queue/a", &EXPIRING, "5").unwrap();
+    }
+
+    #[test]
+    fn dead_letters_have_a_place_whatever_the_names_of_queues_begin_with() {
+        let mut recording = Recording::with_options(|options| {
+            options.queue_prefixes = vec!["jms.queue.".to_owned(), "/jobs/".to_owned()];
+        });
+        for queue in ["jms.queue.a", "/jobs/a"] {
+            recording.send_with(0, queue, &EXPIRING, queue).unwrap();
+        }
+        let key = [("x-dead-letter-routing-key", "c"), EXPIRING[0], EXPIRING[1]];
+        recording.send_with(0, "/jobs/b", &key, "by key").unwrap();
+        recording.at(100);
+        assert_eq!(dead(&recording, "jms.queue.DLQ.a"), [pair("jms.queue.a", "expired")]);
+        assert_eq!(dead(&recording, "/jobs/DLQ.a"), [pair("/jobs/a", "expired")]);
+        assert_eq!(dead(&recording, "jms.queue.c"), [pair("by key", "expired")]);
+        assert_eq!(recording.log.discarded, 0);
+    }
+
+    #[test]
+    fn dead_letters_of_an_exchange_go_to_its_subscribers() {
+        let mut recording = Recording::new();
+        recording.subscribe(1, "d", "/exchange/amq.direct/k", AckMode::Auto).unwrap();
+        recording.subscribe(2, "n", "/exchange/amq.direct/b", AckMode::Auto).unwrap();
+        recording.subscribe(3, "t", "/topic/x.*", AckMode::Auto).unwrap();
+        for (queue, exchange, key) in [
+            ("/queue/a", "amq.direct", "k"),
+            ("/queue/b", "amq.direct", ""),
+            ("/queue/c", "amq.topic", "x.y"),
+        ] {
+            let headers = [
+                ("x-dead-letter-exchange", exchange),
+                ("x-dead-letter-routing-key", key),
+                ("expires", "50"),
+            ];
+            recording.send_with(0, queue, &headers, queue).unwrap();
+        }
+        recording.at(100);
+        let mut bodies = recording.bodies();
+        bodies.sort();
+        assert_eq!(bodies, to(&[(1, "/queue/a"), (2, "/queue/b"), (3, "/queue/c")]));
+    }
+
+    #[test]
+    fn no_queue_is_the_place_of_its_own_dead_letters() {
+        let mut recording = Recording::new();
+        let headers = [("x-dead-letter-routing-key", "a"), EXPIRING[0], EXPIRING[1]];
+        recording.send_with(0, "/queue/a", &headers, "m").unwrap();
+        recording.at(100);
+        assert_eq!((messages(&recording, "/queue/a"), recording.log.discarded), (Some((0, 0)), 1));
+    }
+
+    #[test]
+    fn policies_whose_dead_letters_have_no_place_are_told() {
+        let check = |dead_letters: DeadLetters, expected: Option<&str>| {
+            let queue_prefixes = vec!["/jobs/".to_owned()];
+            let mut options = BrokerOptions { queue_prefixes, ..BrokerOptions::default() };
+            let policy = DestinationPolicy { dead_letters, ..DestinationPolicy::default() };
+            options.policies.push(DestinationPattern::parse("/jobs/*").unwrap(), policy);
+            let told = options.check_dead_letters().map_err(|error| error.to_string());
+            match expected {
+                None => assert_eq!(told, Ok(())),
+                Some(expected) => assert!(told.unwrap_err().contains(expected), "{expected}"),
+            }
+        };
+        let to = |place: &str| DeadLetters::To(Destination::parse(place).unwrap());
+        check(DeadLetters::QueueOfItsOwn, None);
+        check(DeadLetters::Discard, None);
+        check(DeadLetters::QueueNamed("/jobs/dead.".to_owned()), None);
+        check(to("/topic/dead"), None);
+        check(to("/amq/queue/dead"), None);
+        let unknown =
+            "unknown destination /queue/DLQ.NAME: a destination is /topic/NAME or /jobs/NAME";
+        check(DeadLetters::QueueNamed("/queue/DLQ.".to_owned()), Some(unknown));
+        check(to("/queue/dead"), Some("unknown destination /queue/dead"));
+        check(to("/presence/topic/a"), Some("/presence/topic/a"));
+        check(to("/temp-queue/a"), Some("/temp-queue/a"));
     }
 
     #[test]

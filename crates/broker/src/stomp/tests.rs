@@ -46,7 +46,33 @@ fn of_what_is_asked_twice_the_first_holds() {
     let arguments = arguments(&headers).unwrap();
     assert_eq!(arguments.messages_max, Some(3));
     assert_eq!(arguments.overflow, Some(QueueOverflow::DropHead));
-    assert_eq!(arguments.dead_letters, Destination::parse("/queue/a").ok());
+    assert_eq!(arguments.dead_letters, Destination::parse("a").ok());
+}
+
+#[test]
+fn dead_letters_go_where_the_exchanges_are() {
+    let check = |exchange: Option<&str>,
+                 key: Option<&str>,
+                 expected: Result<Option<&str>, &str>| {
+        let named = [(DEAD_LETTER_EXCHANGE, exchange), (DEAD_LETTER_KEY, key)];
+        let headers = named.into_iter().filter_map(|(name, value)| Some((name, value?))).collect();
+        let arguments = arguments(&headers).map_err(|error| error.name);
+        let place = arguments.map(|it| it.dead_letters.map(|place| place.to_string()));
+        assert_eq!(place, expected.map(|it| it.map(str::to_owned)), "{exchange:?} {key:?}");
+    };
+    check(None, None, Ok(None));
+    check(Some(""), None, Ok(None));
+    check(Some(""), Some("dead"), Ok(Some("dead")));
+    check(None, Some("dead"), Ok(Some("dead")));
+    check(Some(""), Some("/topic/a"), Ok(Some("%2Ftopic/a")));
+    check(Some("amq.direct"), Some("k"), Ok(Some("/exchange/amq.direct/k")));
+    check(Some("amq.topic"), Some("a.b"), Ok(Some("/exchange/amq.topic/a.b")));
+    check(Some("amq.fanout"), Some("k"), Ok(Some("/exchange/amq.fanout/k")));
+    check(Some("amq.fanout"), None, Ok(Some("/exchange/amq.fanout")));
+    check(Some("amq.direct"), Some(""), Ok(Some("/exchange/amq.direct")));
+    check(Some("dlx"), Some("k"), Err(DEAD_LETTER_EXCHANGE));
+    check(Some("dlx"), None, Err(DEAD_LETTER_EXCHANGE));
+    check(Some(""), Some(&"k".repeat(2000)), Err(DEAD_LETTER_KEY));
 }
 
 #[test]

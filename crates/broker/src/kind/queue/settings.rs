@@ -1,7 +1,7 @@
 use std::time::Duration;
 
 use super::backlog::Amount;
-use crate::address::OWN_QUEUE;
+use crate::address::{self, OWN_QUEUE};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
@@ -65,7 +65,7 @@ impl Settings {
             overflow: arguments.overflow.unwrap_or(policy.overflow),
             deliveries_max: policy.deliveries_max,
             redelivery_delay: policy.redelivery_delay,
-            dead_letters: dead_letters(name, arguments, &policy.dead_letters),
+            dead_letters: dead_letters(name, arguments, options),
             expires: arguments.expires,
             dead_letter_retry: policy.dead_letter_retry.max(RETRY_MIN),
             message_ttl: least([policy.message_ttl, arguments.message_ttl]),
@@ -110,28 +110,38 @@ impl Settings {
 }
 
 fn dead_letters(
-    name: &Destination,
+    queue: &Destination,
     arguments: &QueueArguments,
-    policy: &DeadLetters,
+    options: &BrokerOptions,
 ) -> Option<Destination> {
     // Of those that end with their session nothing is left.
-    if name.as_str().starts_with(OWN_QUEUE) {
+    if queue.as_str().starts_with(OWN_QUEUE) {
         return None;
     }
+    let (prefix, name) = options.split_queue_name(queue)?;
     if let Some(target) = &arguments.dead_letters {
-        return Some(target.clone()).filter(|target| target != name);
+        return Some(if address::needs_key(target) {
+            shortened(&format!("{target}/{name}"))?
+        } else {
+            target.clone()
+        });
     }
-    match policy {
+    // The letters of such a queue are dead already.
+    let of_its_own = |start: &str| {
+        let is_one = queue.as_str().starts_with(start);
+        if is_one { None } else { shortened(&format!("{start}{name}")) }
+    };
+    match &options.policies.of(queue).dead_letters {
         DeadLetters::Discard => None,
-        DeadLetters::To(target) => Some(target.clone()).filter(|target| target != name),
-        // The letters of such a queue are dead already.
-        DeadLetters::QueueNamed(prefix) if name.as_str().starts_with(prefix) => None,
-        DeadLetters::QueueNamed(prefix) => {
-            let name = name.as_str();
-            let last = name.trim_start_matches('/').split_once('/').map_or(name, |(_, rest)| rest);
-            Destination::parse(&format!("{prefix}{last}")).ok()
-        }
+        DeadLetters::To(target) => Some(target.clone()),
+        DeadLetters::QueueOfItsOwn => of_its_own(&format!("{prefix}DLQ.")),
+        DeadLetters::QueueNamed(start) => of_its_own(start),
     }
+}
+
+/// A name that may be too long.
+fn shortened(name: &str) -> Option<Destination> {
+    Destination::parse(&name[..name.floor_char_boundary(Destination::OCTETS_MAX)]).ok()
 }
 
 fn least<T: Ord>(options: impl IntoIterator<Item = Option<T>>) -> Option<T> {
@@ -146,16 +156,49 @@ mod tests {
         Settings::new(&Destination::parse(name).unwrap(), arguments, &BrokerOptions::default())
     }
 
+    /// Where the dead letters of a queue go.
+    fn place(prefixes: &[&str], queue: &str, arguments: &QueueArguments) -> Option<String> {
+        let queue_prefixes = prefixes.iter().map(|prefix| (*prefix).to_owned()).collect();
+        let options = BrokerOptions { queue_prefixes, ..BrokerOptions::default() };
+        let place = dead_letters(&Destination::parse(queue).unwrap(), arguments, &options);
+        place.map(|place| place.to_string())
+    }
+
     #[test]
     fn dead_letters_of_a_queue_have_a_queue_of_their_own_and_no_further_one() {
-        let check = |name: &str, expected: Option<&str>| {
-            let settings = settings(name, &QueueArguments::default());
-            assert_eq!(settings.dead_letters.as_ref().map(Destination::as_str), expected, "{name}");
+        let check = |prefixes: &[&str], queue: &str, expected: Option<&str>| {
+            let place = place(prefixes, queue, &QueueArguments::default());
+            assert_eq!(place.as_deref(), expected, "{queue}");
         };
-        check("/queue/orders", Some("/queue/DLQ.orders"));
-        check("/queue/a/b", Some("/queue/DLQ.a/b"));
-        check("/queue/DLQ.orders", None);
-        check("/temp-queue/x", None);
+        check(&["/queue/"], "/queue/orders", Some("/queue/DLQ.orders"));
+        check(&["/queue/"], "/queue/a/b", Some("/queue/DLQ.a/b"));
+        check(&["/queue/"], "/queue/DLQ.orders", None);
+        check(&["/queue/"], "/temp-queue/x", None);
+        check(&["/queue/"], "/dsub/ann/news", Some("/queue/DLQ.ann/news"));
+        let others = ["jms.queue.", "/jobs/", "/jobs/eu/"];
+        check(&others, "jms.queue.orders", Some("jms.queue.DLQ.orders"));
+        check(&others, "/jobs/a", Some("/jobs/DLQ.a"));
+        check(&others, "/jobs/eu/a", Some("/jobs/eu/DLQ.a"));
+        check(&others, "/jobs/DLQ.a", None);
+        check(&others, "/dsub/ann/news", Some("jms.queue.DLQ.ann/news"));
+        let long = format!("/queue/{}ä", "x".repeat(1015));
+        let expected = format!("/queue/DLQ.{}", "x".repeat(1013));
+        check(&["/queue/"], &long, Some(&expected));
+    }
+
+    #[test]
+    fn an_exchange_without_a_key_gets_the_name_of_the_queue_for_it() {
+        let check = |target: &str, expected: &str| {
+            let dead_letters = Some(Destination::parse(target).unwrap());
+            let arguments = QueueArguments { dead_letters, ..QueueArguments::default() };
+            let place = place(&["/queue/"], "/queue/a/b", &arguments);
+            assert_eq!(place.as_deref(), Some(expected), "{target}");
+        };
+        check("/exchange/amq.direct", "/exchange/amq.direct/a/b");
+        check("/exchange/amq.topic", "/exchange/amq.topic/a/b");
+        check("/exchange/amq.fanout", "/exchange/amq.fanout");
+        check("/exchange/amq.direct/c", "/exchange/amq.direct/c");
+        check("c", "c");
     }
 
     #[test]
