@@ -45,20 +45,22 @@ impl Destination {
 
     /// Whether it stands for several destinations, separated by commas.
     pub(crate) fn is_composite(&self) -> bool {
-        self.0.contains(",/")
+        self.0.contains(',') && split_first(&self.0).is_some()
     }
 
-    /// The destinations that it stands for: a comma before a slash separates them.
+    /// The destinations that it stands for, some of which may be empty. Blanks around those of several do not
+    /// count.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
+        let is_composite = self.is_composite();
         let mut rest = Some(self.as_str());
         std::iter::from_fn(move || {
             let text = rest?;
-            let (part, behind) = match text.find(",/") {
-                Some(at) => (&text[..at], Some(&text[at + 1..])),
+            let (part, behind) = match split_first(text) {
+                Some((part, behind)) => (part, Some(behind)),
                 None => (text, None),
             };
             rest = behind;
-            Some(part)
+            Some(if is_composite { part.trim_matches(' ') } else { part })
         })
     }
 
@@ -67,6 +69,16 @@ impl Destination {
     pub fn as_str(&self) -> &str {
         &self.0
     }
+}
+
+/// Splits several destinations at the first comma that separates two: that before a slash, or before nothing.
+/// Others are part of a name.
+fn split_first(text: &str) -> Option<(&str, &str)> {
+    text.match_indices(',').find_map(|(at, _)| {
+        let behind = text[at + 1..].trim_start_matches(' ');
+        let separates = behind.is_empty() || behind.starts_with(['/', ',']);
+        separates.then(|| (&text[..at], behind))
+    })
 }
 
 impl fmt::Debug for Destination {
@@ -156,7 +168,11 @@ mod tests {
         check("/queue/a", &["/queue/a"]);
         check("/queue/a,b", &["/queue/a,b"]);
         check("/queue/a,/topic/b,/queue/c,d", &["/queue/a", "/topic/b", "/queue/c,d"]);
-        check("/queue/a,", &["/queue/a,"]);
+        check("/queue/a, /topic/b ,/queue/c ", &["/queue/a", "/topic/b", "/queue/c"]);
+        check("/queue/a, b", &["/queue/a, b"]);
+        check("/queue/a ", &["/queue/a "]);
+        check("/queue/a,", &["/queue/a", ""]);
+        check("/queue/a, ,,/queue/b", &["/queue/a", "", "", "/queue/b"]);
         check(",/queue/a", &["", "/queue/a"]);
     }
 

@@ -2,7 +2,7 @@
 
 use crate::acknowledgement::{AckTarget, NackAction};
 use crate::broker::{Action, CommitFailure, Consumers, Selection};
-use crate::destination::Destination;
+use crate::destination::{Destination, DestinationError};
 use crate::durable_name::{DurableName, Sharing};
 use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
 use crate::options::Unprepared;
@@ -464,6 +464,21 @@ fn one_message_goes_to_several_destinations() {
     assert_eq!(recording.stats("/queue/z").unwrap().ready, 1);
     recording.unsubscribe(1, "a");
     recording.send_all("/topic/y,/queue/x", &["n"]);
+    assert_eq!(recording.bodies(), []);
+}
+
+#[test]
+fn none_of_several_destinations_may_be_empty_but_blanks_may_stand_between_them() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/queue/x, /topic/y", AUTO).unwrap();
+    recording.send_all("/topic/y , /queue/x", &["m"]);
+    assert_eq!(recording.bodies(), to(&[(1, "m"), (1, "m")]));
+    for name in ["/queue/x,,", "/queue/x,", ",/queue/x", "/queue/x,,/topic/y"] {
+        let refused = recording.send(name, "n").unwrap_err();
+        assert_eq!(refused, SendError::InvalidDestination(DestinationError::Empty), "{name}");
+        let refused = recording.subscribe(1, "b", name, AUTO).unwrap_err();
+        assert_eq!(refused, SubscribeError::InvalidDestination(DestinationError::Empty), "{name}");
+    }
     assert_eq!(recording.bodies(), []);
 }
 
