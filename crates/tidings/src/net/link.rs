@@ -215,7 +215,7 @@ impl Link {
     /// Whether the connection broke before anybody closed it: nothing can be sent any more, and what has come is
     /// still to be done.
     pub(crate) fn is_lost(&self) -> bool {
-        self.outbox().is_some_and(|outbox| outbox.is_lost())
+        self.outbox().is_some_and(|outbox| outbox.lost().is_some())
     }
 
     /// Why nothing can be sent any more.

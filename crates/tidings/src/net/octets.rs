@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 use std::task::{Context, Poll, ready};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_websocket::{CloseReason, Message};
@@ -10,14 +10,10 @@ use tidings_websocket::{CloseReason, Message};
 use super::budget::TurnBudget;
 use super::moment::Moment;
 use super::outbox::Phase;
-use super::source::{Alarm, Incoming, Source, linger};
+use super::source::{Alarm, Incoming, REST_TIME_MAX, Source, linger};
 use super::{Outbox, Stream, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::Counted;
-
-/// How long a stream that can no longer be written to may leave it open whether more comes: 1 s. It says so at once,
-/// unless it broke in one direction only.
-const REST_TIME_MAX: Duration = Duration::from_secs(1);
 
 /// Delivers what each read gives as one binary message.
 pub(crate) struct OctetSource {

@@ -90,6 +90,10 @@ pub(super) fn close_deadline(since: Instant, outbox: &Outbox) -> Option<Instant>
     progress.into_iter().chain(longest).min()
 }
 
+/// How long a stream that can no longer be written to may leave it open whether more comes: 1 s. It says so at once,
+/// unless it broke in one direction only.
+pub(super) const REST_TIME_MAX: Duration = Duration::from_secs(1);
+
 /// Octets read after the last ones were written, so that unread input does not turn the close into
 /// a reset, which would cost the peer the last octets.
 const LINGER_OCTETS_MAX: usize = 4 * 1024 * 1024;

@@ -15,7 +15,7 @@ use super::budget::{ControlFrames, TurnBudget};
 use super::input::Input;
 use super::moment::Moment;
 use super::outbox::{Driven, Phase, Reading};
-use super::source::{Alarm, Incoming, Source, close_deadline, linger};
+use super::source::{Alarm, Incoming, REST_TIME_MAX, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream, sockjs_octets_max, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
@@ -125,7 +125,7 @@ impl WebSocketSource {
         let driven = self.stream.drive(cx, &self.outbox, read_at);
         let blocked_since = match driven {
             None => None,
-            Some(Driven { phase: Phase::Broken(info), .. }) => return Poll::Ready(*info),
+            Some(Driven { phase: Phase::Broken(info), .. }) => return self.poll_rest(cx, *info),
             Some(Driven { phase: Phase::Closing(info), blocked_since }) => {
                 self.start_close(*info);
                 blocked_since
@@ -138,6 +138,16 @@ impl WebSocketSource {
             self.answer_pings();
         }
         self.poll_patience(cx, blocked_since)
+    }
+
+    /// Nothing can be written any more. `Ready` unless there may be what the peer has sent before: that is read.
+    fn poll_rest(&mut self, cx: &mut Context<'_>, info: CloseInfo) -> Poll<CloseInfo> {
+        if info.initiator != CloseInitiator::Transport {
+            return Poll::Ready(info);
+        }
+        let alarm = &mut self.work().alarm;
+        alarm.set_no_later_than(Instant::now().checked_add(REST_TIME_MAX));
+        alarm.poll(cx).map(|()| info)
     }
 
     /// Says goodbye as this end asked, and begins to wait for the peer's answer.
@@ -284,7 +294,9 @@ impl WebSocketSource {
     /// The connection is over: sends the answer to a close frame, and says how it ended.
     fn end(&mut self, closed: Closed) -> Box<CloseInfo> {
         let Closed { reason, initiator, clean, .. } = closed;
-        let info = match (self.local_end(), initiator) {
+        let lost = self.outbox.lost();
+        let clean = clean && lost.is_none();
+        let info = match (self.local_end().or(lost), initiator) {
             (Some(info), _) => info,
             (None, Initiator::Peer) => CloseInfo::new(reason, CloseInitiator::Remote),
             (None, Initiator::EndOfStream) => match self.work().read_error.take() {

@@ -88,6 +88,15 @@ impl Client {
         self.frame().await
     }
 
+    /// Goes away without a word, and reads nothing any more.
+    pub fn vanish(self) {
+        let stream = match self.connection {
+            Connection::Tcp(raw) => raw.stream,
+            Connection::WebSocket(socket) => socket.stream,
+        };
+        stream.set_zero_linger().unwrap();
+    }
+
     /// That the server closes without another frame.
     pub async fn ends(mut self) {
         match &mut self.connection {

@@ -84,10 +84,14 @@ impl Outbox {
         matches!(&state.phase, Phase::Broken(info) if info.initiator == CloseInitiator::Timeout)
     }
 
-    /// Whether the stream has ended or broken by itself, before anybody closed it.
-    pub(crate) fn is_lost(&self) -> bool {
-        let state = self.lock();
-        matches!(&state.phase, Phase::Broken(info) if info.initiator == CloseInitiator::Transport)
+    /// How the stream has ended or broken, if it did so before anybody closed it.
+    pub(crate) fn lost(&self) -> Option<CloseInfo> {
+        match &self.lock().phase {
+            Phase::Broken(info) if info.initiator == CloseInitiator::Transport => {
+                Some((**info).clone())
+            }
+            _ => None,
+        }
     }
 
     /// When a stream is given up that has taken nothing since then.
