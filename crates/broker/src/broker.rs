@@ -12,6 +12,7 @@ mod past;
 mod recovering;
 mod sending;
 mod settling;
+mod several;
 mod subscribing;
 mod temporary;
 #[cfg(test)]

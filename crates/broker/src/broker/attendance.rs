@@ -52,7 +52,7 @@ impl<S: Send + Sync + 'static> Broker<S> {
         }
     }
 
-    fn has_presence(&self, pattern: &DestinationPattern) -> bool {
+    pub(super) fn has_presence(&self, pattern: &DestinationPattern) -> bool {
         self.routing.has_presence()
             && pattern.is_exact()
             && self.is_topic(pattern.name())
@@ -107,6 +107,11 @@ impl<S: Send + Sync + 'static> Broker<S> {
 
     fn is_topic(&self, name: &Destination) -> bool {
         matches!(self.routing.addresses().resolve(name, || None), Ok(Address::Topic(_)))
+    }
+
+    /// Whether presence is told under this name.
+    pub(super) fn has_presence_at(&self, name: &Destination) -> bool {
+        self.new_presence(name).is_some()
     }
 
     fn open_presence(&self, name: &Destination) -> Result<Option<Arc<Presence<S>>>, QuotaSpent> {

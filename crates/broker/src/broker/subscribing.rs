@@ -92,8 +92,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// # Errors
     ///
-    /// [`SubscribeError`]; `on_active` is not called then, unless there are several destinations, and
-    /// nothing has changed.
+    /// [`SubscribeError`]; `on_active` is not called then, and nothing has changed. Of several destinations one
+    /// may still be refused behind `on_active` that another thread takes at this moment.
     pub fn subscribe(
         &self,
         now: Timestamp,
@@ -104,6 +104,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let session = self.sessions.find_or_insert(request.session);
         let mut routes = lock(&session.routes);
         let Admitted { places, replaced } = self.admit(&request, &mut routes)?;
+        if places.len() > 1 {
+            self.check_places(&places, &request.options)?;
+        }
         // Nothing is refused any more until the operation, which detaches them.
         let replaced = replaced.iter().flat_map(|id| routes.remove(id.as_str())).collect();
         let mut on_active = Some(on_active);

@@ -38,7 +38,7 @@ use crate::options::{BrokerOptions, Unprepared};
 use crate::policy::QueueOverflow;
 use crate::record::{Position, QueueId};
 use crate::stats::DestinationStats;
-use crate::subscription::{Access, Exclusivity, Subscription};
+use crate::subscription::{Access, Exclusivity, SubscribeOptions, Subscription};
 use crate::sync::{get_mut, lock};
 use crate::timestamp::Timestamp;
 
@@ -214,6 +214,37 @@ impl<S> Queue<S> {
             state.settings = Settings::new(&self.name, &merged, &self.options);
             state.arguments = merged;
             self.define(&mut state, operation);
+        }
+        Ok(())
+    }
+
+    /// Whether what is asked of the queue differs from what others have asked: the name of that argument.
+    pub(crate) fn check_arguments(&self, arguments: &QueueArguments) -> Result<(), &'static str> {
+        lock(&self.state).arguments.merged(arguments).map(|_| ())
+    }
+
+    /// Whether a subscriber with these options would be attached now.
+    pub(crate) fn check_subscriber(&self, options: &SubscribeOptions) -> Result<(), NotAttached> {
+        if options.access == Access::Browse {
+            return Ok(());
+        }
+        self.check_consumer(&lock(&self.state), options)
+    }
+
+    fn check_consumer(
+        &self,
+        state: &State<S>,
+        options: &SubscribeOptions,
+    ) -> Result<(), NotAttached> {
+        let alone = |options: &SubscribeOptions| options.exclusivity == Exclusivity::Alone;
+        let mut consumers = state.consumers.values();
+        let is_taken = consumers.any(|consumer| alone(consumer.subscription.options()));
+        if is_taken || (alone(options) && !state.consumers.is_empty()) {
+            return Err(NotAttached::Exclusive);
+        }
+        let next = state.backlog.next_position();
+        if self.options.unprepared == Unprepared::Refuse && !state.journal.is_marked(next) {
+            return Err(NotAttached::Unprepared);
         }
         Ok(())
     }
@@ -494,16 +525,9 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             state.browsers.insert(subscription.serial, browser);
             return Ok(());
         }
-        let alone = |it: &Subscription<S>| it.options().exclusivity == Exclusivity::Alone;
-        let is_taken = state.consumers.values().any(|consumer| alone(&consumer.subscription));
-        if is_taken || (alone(subscription) && !state.consumers.is_empty()) {
-            return Err(NotAttached::Exclusive);
-        }
-        let next = state.backlog.next_position();
-        if self.options.unprepared == Unprepared::Refuse && !state.journal.is_marked(next) {
-            return Err(NotAttached::Unprepared);
-        }
+        self.check_consumer(&state, subscription.options())?;
         on_active(Beginning::without_history(subscription.options().rewind.as_ref()));
+        let next = state.backlog.next_position();
         if !state.journal.is_marked(next) {
             state.journal.mark(next, operation);
         }
