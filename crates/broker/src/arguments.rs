@@ -9,7 +9,8 @@ use crate::policy::QueueOverflow;
 pub struct QueueArguments {
     /// `x-message-ttl`: how long a message waits for a consumer at most.
     pub message_ttl: Option<Duration>,
-    /// `x-expires`: the queue is deleted, with its messages, after so long without consumers.
+    /// `x-expires`: the queue, or durable subscription, is deleted with its messages after so long without
+    /// consumers. It begins when the queue is made, or the server starts, or the last consumer leaves.
     pub expires: Option<Duration>,
     /// `x-max-length`: how many messages wait at most.
     pub messages_max: Option<u64>,

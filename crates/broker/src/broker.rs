@@ -172,13 +172,18 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// [next deadline](Self::next_deadline) has not come. Between the calls others have their turn.
     pub fn handle_timeout(&self, now: Timestamp, sink: &mut dyn Sink<S>) {
         let Some(name) = self.routing.alarms().take_due(now) else { return };
+        self.operate(now, sink, |operation| self.tell_time(name, operation));
+    }
+
+    fn tell_time(&self, name: Destination, operation: &mut Operation<'_, S>) {
+        if let Some(queue) = self.routing.queue(&name) {
+            return self.tell_queue_time(&queue, operation);
+        }
         // Patterns want to be told nothing, though a name may look like one.
         let pattern = DestinationPattern::exact(name);
         let Some(destination) = self.routing.find(&pattern) else { return };
-        self.operate(now, sink, |operation| {
-            destination.on_timeout(operation);
-            self.routing.close_if_vacant(&pattern, &destination, operation);
-        });
+        destination.on_timeout(operation);
+        self.routing.close_if_vacant(&pattern, &destination, operation);
     }
 
     /// When [`handle_timeout`](Self::handle_timeout) has something to do.

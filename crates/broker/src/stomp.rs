@@ -129,6 +129,9 @@ pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHead
     let duration = |name| whole(name).map(|it| it.map(Duration::from_millis));
     arguments.message_ttl = duration("x-message-ttl")?;
     arguments.expires = duration("x-expires")?;
+    if arguments.expires.is_some_and(|lease| lease.is_zero()) {
+        return Err(invalid("x-expires", "0", "a number of milliseconds above 0"));
+    }
     arguments.messages_max = whole("x-max-length")?;
     arguments.octets_max = whole("x-max-length-bytes")?;
     arguments.overflow = first("x-overflow").map(overflow).transpose()?;

@@ -73,7 +73,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sink: &mut dyn Sink<S>,
     ) -> Result<(), DeleteError> {
         let missing = || DeleteError::NoSuchQueue { queue: queue.clone() };
-        let name = queue_name(queue).map_err(|_| missing())?;
+        let durable = lock(&self.durable);
         let found = self.routing.queue(queue).ok_or_else(missing)?;
         self.operate(now, sink, |operation| {
             let cancelled = match consumers {
@@ -84,13 +84,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
                 Consumers::Cancel => found.cancel(operation),
             };
+            self.close_queue(&found);
+            // The locks of sessions come before this one.
+            drop(durable);
             for subscription in cancelled {
                 self.cancel(&subscription, operation);
             }
-            if let Some(binding) = found.binding() {
-                self.bindings.remove(&binding.pattern, &found);
-            }
-            self.routing.close(&name, &found);
             Ok(())
         })
     }

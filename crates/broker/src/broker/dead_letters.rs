@@ -411,6 +411,7 @@ mod tests {
                 let queue = Destination::parse("/queue/a").unwrap();
                 let purged = recording.broker.purge(Timestamp(1000), &queue, &mut recording.log);
                 assert_eq!(purged, Some(1));
+                recording.at(1000);
                 assert_eq!(stored(&recording), []);
             } else {
                 recording.disconnect(9);

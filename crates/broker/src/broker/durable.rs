@@ -3,11 +3,10 @@ use std::sync::Arc;
 use super::Broker;
 use super::subscribing::attach_route;
 use crate::binding::Binding;
-use crate::destination::Destination;
 use crate::durable_name::{DurableName, Sharing};
 use crate::error::{DeleteError, SubscribeError};
 use crate::history::Beginning;
-use crate::kind::{DestinationKind, NotAttached, Queue, Role};
+use crate::kind::{DestinationKind, NotAttached, Occupancy, Queue, Refusal, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::session::Routes;
@@ -33,7 +32,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let name = durable.queue_name().map_err(|_| missing())?;
         let _durable = lock(&self.durable);
         let queue = self.routing.queue(&name).ok_or_else(missing)?;
-        self.operate(now, sink, |operation| self.end_durable(&name, &queue, operation))
+        self.operate(now, sink, |operation| self.end_durable(&queue, operation))
             .map_err(|_| DeleteError::SubscriptionInUse { name: shown() })
     }
 
@@ -90,32 +89,49 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             if !matches!(durable, DurableName::Given { .. }) {
                 return Err(SubscribeError::DurableDiffers { name: durable.to_string().into() });
             }
-            self.end_durable(&name, &queue, operation).map_err(|_| in_use())?;
+            self.end_durable(&queue, operation).map_err(|_| in_use())?;
         }
         let is_new = self.routing.queue(&name).is_none();
         let queue = self.routing.open_queue(&name, &Role::Durable(binding))?;
-        let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
-        queue.declare(&options.arguments, operation).map_err(differs)?;
+        queue.declare(&options.arguments, operation).map_err(|refusal| match refusal {
+            Refusal::ArgumentDiffers(argument) => {
+                SubscribeError::ArgumentDiffers { queue: name.clone(), argument }
+            }
+            _ => unreachable!("whoever ends a durable subscription has the lock"),
+        })?;
         if is_new {
             self.bindings.insert(pattern, Arc::clone(&queue));
         }
         Ok(queue)
     }
 
+    /// Under the lock of durable subscriptions.
     fn end_durable(
         &self,
-        name: &Destination,
         queue: &Arc<Queue<S>>,
         operation: &mut Operation<'_, S>,
     ) -> Result<(), NotAttached> {
         queue.retire(operation)?;
-        if let Some(binding) = queue.binding() {
-            self.bindings.remove(&binding.pattern, queue);
-        }
-        if let Ok(pattern) = DestinationPattern::of(name.clone()) {
-            self.routing.close(&pattern, queue);
-        }
+        self.close_queue(queue);
         Ok(())
+    }
+
+    /// Tells a queue the time, which ends it if nobody has used it for as long as it was to last.
+    pub(super) fn tell_queue_time(&self, queue: &Arc<Queue<S>>, operation: &mut Operation<'_, S>) {
+        let _durable = queue.binding().map(|_| lock(&self.durable));
+        queue.on_timeout(operation);
+        if queue.retire_if_vacant(operation) == Occupancy::Retired {
+            self.close_queue(queue);
+        }
+    }
+
+    /// Removes a queue that has retired. One of a durable subscription gets nothing more of topics. Under the
+    /// lock of these.
+    pub(super) fn close_queue(&self, retired: &Arc<Queue<S>>) {
+        if let Some(binding) = retired.binding() {
+            self.bindings.remove(&binding.pattern, retired);
+        }
+        self.routing.close(&DestinationPattern::exact(retired.name().clone()), retired);
     }
 }
 

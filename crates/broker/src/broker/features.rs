@@ -11,7 +11,7 @@ use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, S
 use crate::recording::{Recording, now, owner, request, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
-use crate::subscription::{Subscribe, SubscribeOptions};
+use crate::subscription::{SessionKey, Subscribe, SubscribeOptions};
 use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use std::time::Duration;
@@ -315,25 +315,94 @@ fn what_is_asked_of_a_queue_stays_and_silence_agrees_with_it() {
     assert_eq!(message.headers, Headers::default(), "arguments are no part of the message");
 }
 
+/// A moment of this century.
+const TODAY: u64 = 1_700_000_000_000;
+
 #[test]
 fn a_queue_that_nobody_uses_ends_when_it_was_to() {
     let mut recording = Recording::new();
-    recording.send_with(0, "/queue/x", &[("x-expires", "1000")], "m").unwrap();
-    recording.at(999);
+    let headers = [("persistent", "true"), ("x-expires", "1000")];
+    recording.send_with(TODAY, "/queue/x", &headers, "m").unwrap();
+    recording.at(TODAY + 999);
     assert_eq!(recording.stats("/queue/x").unwrap().ready, 1);
-    recording.at(1000);
+    let subscribe = request(1, "a", "/queue/x", INDIVIDUAL);
+    let (broker, log) = (&recording.broker, &mut recording.log);
+    broker.subscribe(Timestamp(TODAY + 999), subscribe, |_| {}, log).unwrap();
+    broker.handle_timeout(Timestamp(TODAY + 5000), log);
+    broker.unsubscribe(Timestamp(TODAY + 6000), SessionKey(1), "a", log);
+    assert_eq!(broker.next_deadline(), Some(Timestamp(TODAY + 7000)));
+    recording.at(TODAY + 6999);
+    assert_eq!(recording.stats("/queue/x").unwrap().ready, 1);
+    recording.at(TODAY + 7000);
+    assert_eq!(recording.stats("/queue/x"), None);
+    assert_eq!(recording.broker.next_deadline(), None);
+    assert!(matches!(recording.log.changes.last(), Some(Change::Close { .. })));
+    let at_once = recording.send_with(TODAY, "/queue/x", &[("x-expires", "0")], "m");
+    assert!(matches!(at_once, Err(SendError::InvalidHeader(_))), "{at_once:?}");
+}
+
+#[test]
+fn a_queue_that_was_found_in_the_store_lasts_as_long_as_if_it_had_just_been_made() {
+    let mut definition = QueueDefinition::new(Destination::parse("/queue/x").unwrap());
+    definition.arguments.expires = Some(Duration::from_secs(1));
+    let stored = StoredQueue::new(QueueId(7), definition, Position(0));
+    let mut recording = Recording::new();
+    recording.broker.recover(Timestamp(TODAY), vec![stored], &mut recording.log).unwrap();
+    assert!(recording.log.changes.is_empty(), "{:?}", recording.log.changes);
+    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(TODAY + 1000)));
+    recording.at(TODAY + 1000);
     assert_eq!(recording.stats("/queue/x"), None);
 }
 
 #[test]
-fn a_durable_subscription_that_was_to_end_is_told_so_once() {
-    let mut recording = Recording::new();
-    let durable = [("activemq.subscriptionName", "news"), ("x-expires", "1000")];
-    recording.subscribe_to(1, "/topic/a", AUTO, &durable).unwrap();
-    recording.disconnect(1);
-    recording.send("/topic/a", "m").unwrap();
+fn a_queue_ends_once_its_dead_letters_have_found_their_place() {
+    let mut recording = Recording::with_limits(|limits| limits.destinations_max = 2);
+    recording.subscribe(9, "t", "/topic/t", AUTO).unwrap();
+    let headers = [("persistent", "true"), ("expires", "50"), ("x-expires", "1000")];
+    recording.send_with(0, "/queue/x", &headers, "m").unwrap();
+    recording.at(100);
     recording.at(1000);
+    assert_eq!(recording.stats("/queue/x").unwrap().delayed, 1);
+    recording.disconnect(9);
+    recording.at(60_100);
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), [pair("m", "expired")]);
+    recording.at(60_100);
+    assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
+fn a_durable_subscription_that_nobody_uses_ends_when_it_was_to() {
+    let mut recording = Recording::new();
+    let headers = [("activemq.subscriptionName", "news"), ("x-expires", "1000")];
+    recording.subscribe_to(1, "/topic/a", AUTO, &headers).unwrap();
+    recording.disconnect(1);
+    recording.send_with(500, "/topic/a", &[("persistent", "true")], "kept").unwrap();
+    recording.at(999);
+    assert_eq!(recording.stats("/dsub/owner/news").unwrap().ready, 1);
+    recording.at(1000);
+    assert_eq!(recording.broker.stats(), Default::default());
     assert_eq!(recording.broker.next_deadline(), None);
+    assert!(matches!(recording.log.changes.last(), Some(Change::Close { .. })));
+    recording.log.changes.clear();
+    recording.send_with(1000, "/topic/a", &[("persistent", "true")], "lost").unwrap();
+    assert!(recording.log.changes.is_empty(), "nobody is there to keep it for");
+    recording.subscribe_to(1, "/topic/a", AUTO, &headers).unwrap();
+    recording.send("/topic/a", "new").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "new")]));
+}
+
+#[test]
+fn a_durable_subscription_that_nobody_has_come_to_use_ends_when_it_was_to() {
+    let mut recording = Recording::new();
+    let headers = Headers::from([("activemq.subscriptionName", "news"), ("x-expires", "1000")]);
+    let mut request = request(1, "a", "/topic/a", AUTO);
+    request.options = SubscribeOptions::from_headers(&headers, "a", "/topic/a", &owner()).unwrap();
+    let (broker, log) = (&recording.broker, &mut recording.log);
+    broker.prepare_subscribe(Timestamp(TODAY), &request, log);
+    broker.disconnect(Timestamp(TODAY), SessionKey(1), log);
+    assert_eq!(broker.stats().destinations, 1);
+    recording.at(TODAY + 1000);
+    assert_eq!(recording.broker.stats(), Default::default());
 }
 
 #[test]

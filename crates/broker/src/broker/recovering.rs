@@ -5,11 +5,10 @@ use std::sync::Arc;
 
 use super::Broker;
 use crate::destination::Destination;
-use crate::kind::{DestinationKind, Queue, Role};
+use crate::kind::{Queue, Role};
 use crate::limits::QuotaSpent;
 use crate::message::Message;
 use crate::operation::Operation;
-use crate::pattern::DestinationPattern;
 use crate::record::{Change, QueueDefinition, StoredMessage, StoredQueue};
 use crate::sink::Sink;
 use crate::timestamp::Timestamp;
@@ -66,10 +65,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             // Dead letters may need any of the queues, so that all have to be there by now.
             for (queue, _) in recovered {
-                queue.on_timeout(operation);
-                if let Ok(pattern) = DestinationPattern::of(queue.name().clone()) {
-                    self.routing.close_if_vacant(&pattern, &(queue as _), operation);
-                }
+                self.tell_queue_time(&queue, operation);
             }
             Ok(())
         })

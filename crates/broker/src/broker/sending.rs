@@ -288,10 +288,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
             };
             if !routed.arguments.is_empty() {
-                let declared = queue.declare(&routed.arguments, operation);
-                let differs = |argument| refused(destination, Refusal::ArgumentDiffers(argument));
-                match declared.map_err(differs) {
-                    Err(error) if admission == Admission::IfThereIsRoom => return Err(error),
+                match queue.declare(&routed.arguments, operation) {
+                    Err(differs @ Refusal::ArgumentDiffers(_))
+                        if admission == Admission::IfThereIsRoom =>
+                    {
+                        return Err(refused(destination, differs));
+                    }
+                    // A queue that has retired says so of the message, too.
                     _ => {}
                 }
             }

@@ -7,7 +7,7 @@ use crate::address::{Address, RoutingType};
 use crate::destination::Destination;
 use crate::error::SubscribeError;
 use crate::history::Beginning;
-use crate::kind::{DestinationKind, Kind, NotAttached, Role};
+use crate::kind::{DestinationKind, Kind, NotAttached, Refusal, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::presence::MemberInfo;
@@ -409,9 +409,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 self.routing.queue(name).ok_or_else(missing)?
             }
         };
-        let differs = |argument| SubscribeError::ArgumentDiffers { queue: name.clone(), argument };
-        queue.declare(&options.arguments, operation).map_err(differs)?;
-        Ok(queue)
+        match queue.declare(&options.arguments, operation) {
+            Err(Refusal::ArgumentDiffers(argument)) => {
+                Err(SubscribeError::ArgumentDiffers { queue: name.clone(), argument })
+            }
+            // A queue that has retired says so to the subscription, too.
+            _ => Ok(queue),
+        }
     }
 
     pub(super) fn detach_all(&self, parts: Vec<Route<S>>, operation: &mut Operation<'_, S>) {

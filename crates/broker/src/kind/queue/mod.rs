@@ -143,7 +143,7 @@ impl<S> Queue<S> {
             turns: Turns::default(),
             first_in_line: None,
             furthest_cursor: Place::default(),
-            idle_since: Timestamp(0),
+            idle_since: None,
             alarm: None,
             refused: Refused::Nothing,
             usage: None,
@@ -169,7 +169,6 @@ impl<S> Queue<S> {
         let rank = state.settings.rank(&message);
         let expires_at = state.settings.expiry(now, &message);
         state.backlog.skip_to(Position(position.0 + 1));
-        state.idle_since = now;
         let place = Place { rank, position };
         state.backlog.insert(Queued { place, message, deliveries, expires_at }, now);
     }
@@ -199,21 +198,25 @@ impl<S> Queue<S> {
     ///
     /// # Errors
     ///
-    /// The name of the argument about which they differ.
+    /// [`Refusal::ArgumentDiffers`], or [`Refusal::Retired`].
     pub(crate) fn declare(
         &self,
         arguments: &QueueArguments,
         operation: &mut Operation<'_, S>,
-    ) -> Result<(), &'static str> {
+    ) -> Result<(), Refusal> {
         if arguments.is_empty() && self.binding().is_none() {
             return Ok(());
         }
         let mut state = lock(&self.state);
-        let merged = state.arguments.merged(arguments)?;
+        if state.life == Life::Retired {
+            return Err(Refusal::Retired);
+        }
+        let merged = state.arguments.merged(arguments).map_err(Refusal::ArgumentDiffers)?;
         if merged != state.arguments || !state.journal.is_stored() {
             state.settings = Settings::new(&self.name, &merged, &self.options);
             state.arguments = merged;
             self.define(&mut state, operation);
+            state.finish(operation);
         }
         Ok(())
     }
@@ -551,7 +554,6 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             }
         }
         places.sort_unstable();
-        state.idle_since = operation.now;
         state.choose_first_in_line(operation);
         for place in places {
             state.offer(place, operation);
@@ -608,20 +610,17 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         let mut state = lock(&self.state);
         state.alarm = None;
         state.handle_timeout(operation);
-        let unused = state.settings.expires.filter(|_| state.is_unused());
-        if unused.is_some_and(|after| state.idle_since.after(after) <= operation.now) {
-            for queued in state.backlog.drain() {
-                state.journal.remove(&queued, operation);
-            }
-            state.arguments = QueueArguments::default();
-            // It may have to stay: a durable subscription, or dead letters that wait for a place.
-            state.settings.expires = None;
+        match state.lease_ends_at(operation.now) {
+            Some(at) if at <= operation.now => state.end(operation),
+            _ => state.finish(operation),
         }
-        state.finish(operation);
     }
 
     fn retire_if_vacant(&self, operation: &mut Operation<'_, S>) -> Occupancy {
         let mut state = lock(&self.state);
+        if state.life == Life::Retired {
+            return Occupancy::Retired;
+        }
         let holds_something = match self.role {
             Role::Named => {
                 !state.backlog.is_empty()

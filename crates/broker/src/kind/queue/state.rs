@@ -38,8 +38,8 @@ pub(super) struct State<S> {
     pub(super) first_in_line: Option<u64>,
     /// No consumer has looked at messages behind this place.
     pub(super) furthest_cursor: Place,
-    /// When the last consumer left.
-    pub(super) idle_since: Timestamp,
+    /// Since when nobody uses a queue that ends for want of use.
+    pub(super) idle_since: Option<Timestamp>,
     /// When the queue has asked to be told the time.
     pub(super) alarm: Option<Timestamp>,
     /// Whether a sender waits for room.
@@ -208,14 +208,24 @@ impl<S> State<S> {
             self.refused = Refused::Nothing;
             operation.sink.has_room(&self.name);
         }
-        let unused = self.settings.expires.filter(|_| self.is_unused());
-        let unused = unused.map(|after| self.idle_since.after(after));
-        let deadlines = [self.backlog.next_deadline(), self.letters.next_deadline(), unused];
+        let lease_ends_at = self.lease_ends_at(operation.now);
+        let deadlines = [self.backlog.next_deadline(), self.letters.next_deadline(), lease_ends_at];
         let deadline = deadlines.into_iter().flatten().min();
         if let Some(at) = deadline.filter(|at| self.alarm.is_none_or(|alarm| *at < alarm)) {
             self.alarm = Some(at);
             operation.aftermath.alarms.push((at, self.name.clone()));
         }
+    }
+
+    /// When the queue ends, unless somebody uses it before. Its dead letters have to leave first.
+    pub(super) fn lease_ends_at(&mut self, now: Timestamp) -> Option<Timestamp> {
+        let lease = self.settings.expires?;
+        if !self.is_unused() {
+            self.idle_since = None;
+            return None;
+        }
+        let ends_at = self.idle_since.get_or_insert(now).after(lease);
+        Some(ends_at).filter(|_| self.letters.is_empty())
     }
 
     /// Whether nobody consumes from the queue or looks at it.

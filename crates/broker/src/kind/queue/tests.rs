@@ -1,6 +1,7 @@
+use super::*;
 use crate::acknowledgement::NackAction;
 use crate::error::{AckError, QueueLimit, SendError};
-use crate::recording::{Got, Recording, to};
+use crate::recording::{Got, Log, Recording, now, to};
 use crate::session::ENDED_MAX;
 use crate::sink::Delivered;
 use crate::stomp::AckMode;
@@ -28,6 +29,18 @@ fn acks(got: &[Got]) -> Vec<String> {
 /// How many messages are ready, and how many unsettled.
 fn counts(recording: &Recording) -> (usize, usize) {
     recording.stats(QUEUE).map_or((0, 0), |stats| (stats.ready, stats.unsettled))
+}
+
+#[test]
+fn a_queue_that_has_ended_takes_no_arguments() {
+    let (name, options) = (Destination::parse(QUEUE).unwrap(), Arc::default());
+    let queue = Queue::<u64>::new(name, Role::Named, QueueId(1), &options);
+    let mut log = Log::default();
+    let mut operation = Operation::new(now(), &mut log);
+    queue.retire(&mut operation).unwrap();
+    let arguments = QueueArguments { messages_max: Some(1), ..QueueArguments::NONE };
+    assert_eq!(queue.declare(&arguments, &mut operation), Err(Refusal::Retired));
+    assert!(log.changes.is_empty(), "the store would have a queue of which nobody knows");
 }
 
 #[test]
