@@ -328,6 +328,11 @@ pub enum SubscribeError {
         /// Its name.
         name: Box<str>,
     },
+    /// A durable subscription is to one topic, or to those that match a pattern.
+    DurableToSeveral {
+        /// What was subscribed to.
+        destination: Destination,
+    },
     /// The temporary destination is that of a session, which alone may subscribe to it, and knows it by
     /// another name.
     NotOwn {
@@ -400,6 +405,10 @@ impl fmt::Display for SubscribeError {
             Self::DurableDiffers { name } => write!(
                 f,
                 "the durable subscription {name} has another topic or selector: end it first, or name this one otherwise"
+            ),
+            Self::DurableToSeveral { destination } => write!(
+                f,
+                "a durable subscription has one destination, and {destination} names several: use a pattern, or subscribe to each"
             ),
             Self::NotOwn { destination } => {
                 write!(

@@ -60,6 +60,23 @@ async fn what_was_receipted_is_there_after_a_restart_and_in_order() {
 }
 
 #[tokio::test]
+async fn a_durable_subscription_to_several_topics_is_refused_before_anything_is_made() {
+    let server = start(MemoryStore::new()).await;
+    for _ in 0..2 {
+        let mut subscriber = client(&server).await;
+        subscriber
+            .write("SUBSCRIBE\nid:s\ndestination:/topic/a,/topic/b\nactivemq.subscriptionName:n\nreceipt:s\n\n\0")
+            .await;
+        let answer = subscriber.read_to_end().await;
+        assert!(answer.contains("message:durable subscription to several"), "{answer}");
+        assert!(!answer.contains("RECEIPT"), "{answer}");
+        let mut sender = client(&server).await;
+        sender.write("SEND\ndestination:/topic/a\nreceipt:r\n\nm\0").await;
+        sender.read_until("receipt-id:r").await;
+    }
+}
+
+#[tokio::test]
 async fn receipts_come_in_order_and_that_of_disconnect_last() {
     let server = start(MemoryStore::new()).await;
     let mut client = client(&server).await;

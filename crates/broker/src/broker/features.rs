@@ -482,6 +482,23 @@ fn a_durable_subscription_is_there_to_be_stored_before_it_is_confirmed() {
 }
 
 #[test]
+fn a_durable_subscription_has_one_destination() {
+    let mut recording = Recording::with_options(|options| options.unprepared = Unprepared::Refuse);
+    let headers = Headers::from([("activemq.subscriptionName", "news")]);
+    for destination in ["/topic/a,/topic/b", "/queue/a,/topic/b"] {
+        let options = SubscribeOptions::from_headers(&headers, "a", destination, &owner()).unwrap();
+        let request = Subscribe { options, ..request(1, "a", destination, AUTO) };
+        let (broker, log) = (&recording.broker, &mut recording.log);
+        broker.prepare_subscribe(now(), &request, log);
+        let on_active = |_| panic!("it is confirmed and refused");
+        let refused = broker.subscribe(now(), request, on_active, log).unwrap_err();
+        assert!(matches!(refused, SubscribeError::DurableToSeveral { .. }), "{refused:?}");
+        assert!(recording.log.changes.is_empty(), "{:?}", recording.log.changes);
+        assert_eq!(recording.broker.stats().destinations, 0);
+    }
+}
+
+#[test]
 fn a_durable_subscription_to_something_else_begins_anew() {
     let mut recording = Recording::new();
     let durable = [("durable-subscription-name", "one")];

@@ -60,12 +60,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let mut routes = lock(&session.routes);
         // What is wrong with it is told to whoever subscribes.
         let Ok(Admitted { places, .. }) = self.admit(request, &mut routes) else { return };
-        let is_one = places.len() == 1;
         self.operate(now, sink, |operation| {
             for Place { kind, pattern, .. } in places {
                 let queue = match (kind, &request.options.durable) {
                     (Kind::Queue, _) => self.routing.queue(pattern.name()),
-                    (Kind::Topic, Some(durable)) if is_one => {
+                    (Kind::Topic, Some(durable)) => {
                         self.make_durable(durable, &pattern, &request.options, operation).ok()
                     }
                     _ => None,
@@ -208,7 +207,13 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         self.check_request(request, addresses.len(), &replaced, routes)?;
         let addresses = addresses.into_iter();
         let places = addresses.map(|(called, it)| self.place(called, it, &request.options, routes));
-        Ok(Admitted { places: places.collect::<Result<_, _>>()?, replaced })
+        let places = places.collect::<Result<Vec<_>, _>>()?;
+        let is_durable =
+            |place: &Place| place.kind == Kind::Topic && request.options.durable.is_some();
+        if places.len() > 1 && places.iter().any(is_durable) {
+            return Err(SubscribeError::DurableToSeveral { destination });
+        }
+        Ok(Admitted { places, replaced })
     }
 
     /// What the destination stands for, or each of several: as it was written, and what that means.

@@ -42,6 +42,9 @@ impl From<&SubscribeError> for Error {
             SubscribeError::NoPresence { .. } => "no presence",
             SubscribeError::DurableInUse { .. } => "durable subscription is in use",
             SubscribeError::DurableDiffers { .. } => "durable subscription differs",
+            SubscribeError::DurableToSeveral { .. } => {
+                "durable subscription to several destinations"
+            }
             SubscribeError::NotOwn { .. } => "not your temporary destination",
             SubscribeError::ReservedId { .. } => "reserved subscription id",
             SubscribeError::TooManyTemporary { .. } => "too many temporary destinations",
