@@ -71,7 +71,8 @@ impl DurableName {
     /// What all names of the queues of durable subscriptions begin with.
     pub const PREFIX: &'static str = "/dsub/";
 
-    /// The name of the queue that keeps the messages of the subscription. No two subscriptions have the same.
+    /// The name of the queue that keeps the messages of the subscription. No two subscriptions have the same, and
+    /// it has no wildcards: they stand in it as `%2A`, `%23` and `%3E`.
     ///
     /// # Errors
     ///
@@ -80,6 +81,8 @@ impl DurableName {
         let name = match self {
             Self::Given { owner, name, .. } => format!("{}/{}", owner.segment, escape(name)),
             Self::Derived { owner, id, destination, .. } => {
+                // What separates its words stays.
+                let destination = escape_wildcards(destination);
                 format!("{}/{}+{destination}", owner.segment, escape(id))
             }
             // No owner is called that.
@@ -110,12 +113,18 @@ impl fmt::Display for DurableName {
 
 /// So that a text is one segment of a name, or a part of one.
 fn escape(text: &str) -> String {
-    text.replace('%', "%25").replace('/', "%2F").replace('+', "%2B")
+    escape_wildcards(text).replace('/', "%2F").replace('+', "%2B")
+}
+
+/// So that a text is no pattern.
+fn escape_wildcards(text: &str) -> String {
+    text.replace('%', "%25").replace('*', "%2A").replace('#', "%23").replace('>', "%3E")
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::pattern::DestinationPattern;
 
     #[test]
     fn no_owner_is_another() {
@@ -156,12 +165,22 @@ mod tests {
             derived("n", "/topic/b"),
             derived("n+", "/topic/b"),
             derived("n", "+/topic/b"),
+            derived("n", "/topic/*"),
+            derived("n", "/topic/%2A"),
+            derived("n", "/topic/**"),
+            derived("n", "/topic/#"),
+            given(nobody(), "a.>"),
+            given(nobody(), "a.%3E"),
+            given(Owner::new(Some("*"), None), "n"),
+            given(Owner::new(None, Some("#")), "n"),
+            queue("#"),
             queue("n"),
             queue("n+/topic/a"),
         ];
         let queues = names.map(|name| name.queue_name().unwrap());
         for (at, queue) in queues.iter().enumerate() {
             assert!(!queues[at + 1..].contains(queue), "{queue}");
+            assert!(DestinationPattern::of(queue.clone()).unwrap().is_exact(), "{queue}");
         }
     }
 }

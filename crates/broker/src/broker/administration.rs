@@ -1,13 +1,14 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::sending::{Routed, queue_name};
+use super::sending::Routed;
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
 use crate::kind::Admission;
 use crate::message::Message;
 use crate::operation::Operation;
+use crate::pattern::DestinationPattern;
 use crate::sink::Sink;
 use crate::stomp::Headers;
 use crate::subscription::Subscription;
@@ -50,12 +51,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sink: &mut dyn Sink<S>,
     ) -> Option<usize> {
         let found = self.routing.queue(queue)?;
-        let name = queue_name(queue).ok();
         Some(self.operate(now, sink, |operation| {
             let purged = found.purge(operation);
-            if let Some(name) = name.filter(|_| found.binding().is_none()) {
-                self.routing.close_if_vacant(&name, &(found as _), operation);
-            }
+            let name = DestinationPattern::exact(queue.clone());
+            self.routing.close_if_vacant(&name, &(found as _), operation);
             purged
         }))
     }
@@ -132,9 +131,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
                 moved += 1;
             }
-            if let Some(name) = queue_name(queue).ok().filter(|_| found.binding().is_none()) {
-                self.routing.close_if_vacant(&name, &(found as _), operation);
-            }
+            let name = DestinationPattern::exact(queue.clone());
+            self.routing.close_if_vacant(&name, &(found as _), operation);
             Ok(moved)
         })
     }

@@ -49,7 +49,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let _durable = lock(&self.durable);
         let queue = self.open_durable(durable, pattern, subscription.options(), operation)?;
         let name = queue.name().clone();
-        let place = DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination)?;
+        let place = DestinationPattern::exact(name);
         let destination: Arc<dyn DestinationKind<S>> = queue;
         let subscription = consumer_of(durable, subscription);
         let attached =

@@ -529,6 +529,26 @@ fn a_durable_subscription_of_rabbitmq_is_not_ended_by_another_one() {
 }
 
 #[test]
+fn a_durable_subscription_of_rabbitmq_to_a_pattern_ends_and_has_dead_letters_as_any_other() {
+    let mut recording = Recording::new();
+    let durable = [("durable", "true")];
+    for _ in 0..2 {
+        recording.subscribe_to(1, "/topic/news.#", INDIVIDUAL, &durable).unwrap();
+        recording.send_with(0, "/topic/news.a", &[("persistent", "true")], "m").unwrap();
+        let ack = recording.take().remove(0).ack.unwrap();
+        recording.nack(1, &ack, NackAction::Reject).unwrap();
+        recording.disconnect(1);
+        let headers = Headers::from(durable);
+        let (id, destination) = ("s1", Some("/topic/news.#"));
+        let name = DurableName::from_headers(&headers, id, destination, &owner()).unwrap();
+        recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
+    }
+    assert_eq!(recording.broker.stats().destinations, 1);
+    let letters = dead(&recording, "/queue/DLQ.owner/s1+/topic/news.%23");
+    assert_eq!(letters, [pair("m", "rejected"), pair("m", "rejected")]);
+}
+
+#[test]
 fn a_queue_that_is_known_by_its_name_keeps_its_topic_and_its_messages() {
     let mut recording = Recording::new();
     let durable = [("durable", "true"), ("x-queue-name", "orders")];
