@@ -341,6 +341,9 @@ pub(crate) fn owner() -> Owner {
     Owner::new(Some("owner"), None)
 }
 
+/// A moment of this century, in milliseconds.
+pub(crate) const TODAY: u64 = 1_700_000_000_000;
+
 pub(crate) fn now() -> Timestamp {
     Timestamp(0)
 }

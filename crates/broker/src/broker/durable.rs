@@ -150,3 +150,6 @@ fn consumer_of<S>(
     subscription.set_options(options);
     Arc::new(subscription)
 }
+
+#[cfg(test)]
+mod tests;
