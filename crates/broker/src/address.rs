@@ -269,7 +269,7 @@ fn decoded(text: &Destination) -> Result<Destination, AddressError> {
 }
 
 /// `%2F` and `%25`, and no others: RabbitMQ's clients write slashes so.
-fn decode(text: &str) -> Cow<'_, str> {
+pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     // It looks at all octets, since that is done by many at a time.
     if !text.bytes().fold(false, |is_in, octet| is_in | (octet == b'%')) {
         return Cow::Borrowed(text);

@@ -12,12 +12,13 @@ pub(crate) use self::presence::presence_headers;
 
 use std::time::Duration;
 
-use crate::address::{RoutingType, exchange_name};
+use crate::address::{RoutingType, decode, exchange_name};
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::InvalidHeader;
 use crate::message::{Durability, Message, Properties, Retain};
+use crate::pattern::DestinationPattern;
 use crate::policy::QueueOverflow;
 use crate::timestamp::Timestamp;
 
@@ -162,9 +163,13 @@ fn dead_letters(exchange: &str, key: Option<&str>) -> Result<Option<Destination>
             invalid(DEAD_LETTER_EXCHANGE, exchange, "amq.direct, amq.topic, amq.fanout or empty")
         })?,
     };
-    let expected = "one that may stand in a destination";
-    let wrong = |_| invalid(DEAD_LETTER_KEY, key.unwrap_or_default(), expected);
-    Destination::parse(&name).map(Some).map_err(wrong)
+    let wrong = |expected| invalid(DEAD_LETTER_KEY, key.unwrap_or_default(), expected);
+    let place = Destination::parse(&name).map_err(|_| wrong("one that fits in a destination"))?;
+    let is_name = || DestinationPattern::parse(&decode(&name)).is_ok_and(|it| it.is_exact());
+    if exchange.is_empty() && !is_name() {
+        return Err(wrong("the name of a queue, without wildcards"));
+    }
+    Ok(Some(place))
 }
 
 fn overflow(value: &str) -> Result<QueueOverflow, InvalidHeader> {

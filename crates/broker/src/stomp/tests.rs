@@ -70,6 +70,11 @@ fn dead_letters_go_where_the_exchanges_are() {
     check(Some("amq.fanout"), Some("k"), Ok(Some("/exchange/amq.fanout/k")));
     check(Some("amq.fanout"), None, Ok(Some("/exchange/amq.fanout")));
     check(Some("amq.direct"), Some(""), Ok(Some("/exchange/amq.direct")));
+    check(Some("amq.direct"), Some("a.*"), Ok(Some("/exchange/amq.direct/a.*")));
+    // No queue is called so: the letters would be lost.
+    for key in ["a.*", "/*", "a%2F#"] {
+        check(Some(""), Some(key), Err(DEAD_LETTER_KEY));
+    }
     check(Some("dlx"), Some("k"), Err(DEAD_LETTER_EXCHANGE));
     check(Some("dlx"), None, Err(DEAD_LETTER_EXCHANGE));
     check(Some(""), Some(&"k".repeat(2000)), Err(DEAD_LETTER_KEY));
