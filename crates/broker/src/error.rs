@@ -328,6 +328,11 @@ pub enum SubscribeError {
         /// Its name.
         name: Box<str>,
     },
+    /// A durable subscription asks for refusing messages, which others would then be unable to send.
+    DurableMayNotRefuse {
+        /// What was subscribed to.
+        destination: Destination,
+    },
     /// A durable subscription is to one topic, or to those that match a pattern.
     DurableToSeveral {
         /// What was subscribed to.
@@ -405,6 +410,10 @@ impl fmt::Display for SubscribeError {
             Self::DurableDiffers { name } => write!(
                 f,
                 "the durable subscription {name} has another topic or selector: end it first, or name this one otherwise"
+            ),
+            Self::DurableMayNotRefuse { destination } => write!(
+                f,
+                "x-overflow:reject-publish would keep others from sending to {destination}: a durable subscription has drop-head or reject-publish-dlx"
             ),
             Self::DurableToSeveral { destination } => write!(
                 f,

@@ -10,6 +10,7 @@ use crate::history::Beginning;
 use crate::kind::{DestinationKind, Kind, NotAttached, Refusal, Role};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
+use crate::policy::QueueOverflow;
 use crate::presence::MemberInfo;
 use crate::session::{Remains, Route, Routes, Session};
 use crate::sink::Sink;
@@ -212,6 +213,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             |place: &Place| place.kind == Kind::Topic && request.options.durable.is_some();
         if places.len() > 1 && places.iter().any(is_durable) {
             return Err(SubscribeError::DurableToSeveral { destination });
+        }
+        // Whoever sends to the topic would have to wait for this one subscriber.
+        let overflow = request.options.arguments.overflow;
+        if overflow == Some(QueueOverflow::Wait) && places.iter().any(is_durable) {
+            return Err(SubscribeError::DurableMayNotRefuse { destination });
         }
         Ok(Admitted { places, replaced })
     }

@@ -42,6 +42,9 @@ impl From<&SubscribeError> for Error {
             SubscribeError::NoPresence { .. } => "no presence",
             SubscribeError::DurableInUse { .. } => "durable subscription is in use",
             SubscribeError::DurableDiffers { .. } => "durable subscription differs",
+            SubscribeError::DurableMayNotRefuse { .. } => {
+                "durable subscription may not refuse messages"
+            }
             SubscribeError::DurableToSeveral { .. } => {
                 "durable subscription to several destinations"
             }

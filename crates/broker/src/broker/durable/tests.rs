@@ -215,3 +215,28 @@ fn who_waits_for_room_is_told_when_the_durable_subscription_ends() {
     assert_eq!(recording.log.rooms, 1);
     recording.send("/topic/t", "2").unwrap();
 }
+
+#[test]
+fn nobody_is_kept_from_sending_to_a_topic_by_what_a_durable_subscription_asks_for() {
+    let durable = ("activemq.subscriptionName", "x");
+    for length in ["0", "1"] {
+        let mut recording = Recording::new();
+        let headers = [durable, ("x-max-length", length), ("x-overflow", "reject-publish")];
+        let refused = recording.subscribe_to(1, "/topic/**", AUTO, &headers);
+        let refused = refused.unwrap_err();
+        assert!(matches!(refused, SubscribeError::DurableMayNotRefuse { .. }), "{refused:?}");
+        assert!(refused.to_string().contains("drop-head or reject-publish-dlx"), "{refused}");
+        assert_eq!(recording.broker.stats().destinations, 0);
+        for overflow in [None, Some("drop-head"), Some("reject-publish-dlx")] {
+            let mut headers = vec![durable, ("x-max-length", length)];
+            headers.extend(overflow.map(|overflow| ("x-overflow", overflow)));
+            let mut recording = Recording::new();
+            recording.subscribe_to(1, "/topic/**", AUTO, &headers).unwrap();
+            recording.disconnect(1);
+            recording.send_all("/topic/a", &["1", "2", "3"]);
+            recording.send_all("/topic/a,/topic/b", &["4"]);
+        }
+        // Of a queue whoever sends to it knows.
+        recording.subscribe_to(1, "/queue/a", AUTO, &headers).unwrap();
+    }
+}
