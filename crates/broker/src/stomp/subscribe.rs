@@ -62,6 +62,10 @@ impl DurableName {
         if !is_true(headers, "durable") && !is_true(headers, "persistent") {
             return None;
         }
+        // RabbitMQ: it ends with its last consumer, as those do that are not durable.
+        if is_true(headers, "auto-delete") {
+            return None;
+        }
         if let Some(name) = headers.get("x-queue-name").filter(|name| !name.is_empty()) {
             return Some(Self::Queue { name: name.into() });
         }

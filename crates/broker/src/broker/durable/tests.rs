@@ -240,3 +240,16 @@ fn nobody_is_kept_from_sending_to_a_topic_by_what_a_durable_subscription_asks_fo
         recording.subscribe_to(1, "/queue/a", AUTO, &headers).unwrap();
     }
 }
+
+#[test]
+fn a_subscription_that_is_to_end_with_its_consumer_is_not_durable() {
+    let mut recording = Recording::new();
+    for name in [("id", "s1"), ("x-queue-name", "orders")] {
+        let headers = [("durable", "true"), ("auto-delete", "true"), name];
+        recording.subscribe_to(1, "/topic/a", AUTO, &headers).unwrap();
+        recording.send("/topic/a", "m").unwrap();
+        assert_eq!(recording.bodies(), to(&[(1, "m")]));
+        recording.disconnect(1);
+        assert_eq!(recording.broker.stats(), Default::default());
+    }
+}
