@@ -42,6 +42,7 @@ const ARGUMENTS: &[&str] = &[
     REASON,
     COUNT,
     ORIGIN,
+    QUEUE,
 ];
 
 /// RabbitMQ: where dead letters of the queue go.
@@ -52,6 +53,8 @@ const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
 const REASON: &str = "x-death-reason";
 const COUNT: &str = "x-delivery-count";
 const ORIGIN: &str = "original-destination";
+/// Of those whose queue is not where they were sent to: that of a durable subscription.
+const QUEUE: &str = "x-death-queue";
 
 /// ActiveMQ: after how many milliseconds a queue delivers the message at first.
 const DELAY: &str = "AMQ_SCHEDULED_DELAY";
@@ -205,24 +208,37 @@ pub(crate) fn with_reply_to(mut headers: Headers, reply_to: &str) -> Headers {
 /// The headers of a dead letter: those of the message, and what became of it.
 pub(crate) fn dead_letter_headers(letter: &DeadLetter) -> Headers {
     let mut headers = letter.message.headers.clone();
-    let given = [REASON, COUNT, ORIGIN, "expires", "expiration"];
+    let given = [REASON, COUNT, ORIGIN, QUEUE, "expires", "expiration"];
     if headers.iter().any(|(name, _)| given.contains(&name)) {
         headers.retain(|name, _| !given.contains(&name));
     }
     headers.push(ORIGIN, letter.message.destination.as_str());
+    if letter.queue != letter.message.destination {
+        headers.push(QUEUE, letter.queue.as_str());
+    }
     headers.push(REASON, letter.reason.as_str());
     headers.push(COUNT, &letter.deliveries.to_string());
     headers
 }
 
-/// Where a dead letter was sent to at first, and the headers that it had then.
-pub(crate) fn revived(message: &Message) -> (Option<Destination>, Headers) {
+/// What a dead letter was before.
+pub(crate) struct Revived {
+    /// Where it was sent to.
+    pub(crate) destination: Option<Destination>,
+    /// The queue that has given it up, if that is another one.
+    pub(crate) queue: Option<Destination>,
+    pub(crate) headers: Headers,
+}
+
+/// What a message was before it became a dead letter, if it is one.
+pub(crate) fn revived(message: &Message) -> Revived {
     let mut headers = message.headers.clone();
-    let origin = headers.get(ORIGIN).and_then(|origin| Destination::parse(origin).ok());
+    let named = |name| headers.get(name).and_then(|value| Destination::parse(value).ok());
+    let (destination, queue) = (named(ORIGIN), named(QUEUE));
     if headers.get(REASON).is_some() {
-        headers.retain(|name, _| ![REASON, COUNT, ORIGIN].contains(&name));
+        headers.retain(|name, _| ![REASON, COUNT, ORIGIN, QUEUE].contains(&name));
     }
-    (origin, headers)
+    Revived { destination, queue, headers }
 }
 
 fn whole_number(name: &'static str, value: &str) -> Result<u64, InvalidHeader> {

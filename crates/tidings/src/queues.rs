@@ -156,7 +156,8 @@ impl Queues {
     }
 
     /// Moves messages to `target` or, without one, each back to where it was sent to before it became
-    /// a dead letter. Returns how many were moved, once that is stored.
+    /// a dead letter, or to the one durable subscription that has given it up. Returns how many were moved, once
+    /// that is stored.
     ///
     /// # Errors
     ///

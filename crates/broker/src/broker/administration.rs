@@ -1,16 +1,17 @@
 use std::sync::Arc;
 
 use super::Broker;
-use super::sending::Routed;
+use super::sending::{Routed, refused};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
+use crate::durable_name::DurableName;
 use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
-use crate::kind::Admission;
+use crate::kind::{Admission, Refusal};
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::Sink;
-use crate::stomp::Headers;
+use crate::stomp::{Revived, revived};
 use crate::subscription::Subscription;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
@@ -94,8 +95,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 
     /// Moves messages of a queue to other destinations: to `target` or, without one, each back to where
-    /// it was sent to before it became a dead letter. Returns how many were moved. Messages that have
-    /// no such past stay, and so does whatever is on its way to where it is.
+    /// it was sent to before it became a dead letter, or to the one durable subscription that has given it up.
+    /// Returns how many were moved. Messages that have no such past stay, and so does whatever is on its way to
+    /// where it is. `target` may be the queue of a durable subscription, too.
     ///
     /// # Errors
     ///
@@ -117,12 +119,19 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             for selected in selected {
                 // One that a consumer got in the meantime is no longer there to be moved.
                 let Some(lifted) = found.lift(&selected) else { continue };
-                let (origin, headers) = crate::stomp::revived(lifted.message());
-                let Some(to) = target.cloned().or(origin).filter(|to| to != queue) else {
+                let Revived { destination, queue: kept_in, headers } = revived(lifted.message());
+                let back = kept_in.or_else(|| destination.clone());
+                let Some(to) = target.cloned().or(back).filter(|to| to != queue) else {
                     found.put_down(lifted, operation);
                     continue;
                 };
-                match self.send_elsewhere(lifted.message(), to, headers, operation) {
+                let message = Message { headers, ..lifted.message().clone() };
+                let moved_to = if to.as_str().starts_with(DurableName::PREFIX) {
+                    self.send_to_durable(&to, message, destination, operation)
+                } else {
+                    self.send_elsewhere(to, message, operation)
+                };
+                match moved_to {
                     Ok(()) => found.forget(lifted, operation),
                     Err(cause) => {
                         found.put_down(lifted, operation);
@@ -151,16 +160,34 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     fn send_elsewhere(
         &self,
-        message: &Message,
         to: Destination,
-        headers: Headers,
+        message: Message,
         operation: &mut Operation<'_, S>,
     ) -> Result<(), SendError> {
         let address = self.routing.addresses().resolve(&to, || None)?;
         let (kind, destination, missing) = self.reach(None, address)?;
-        let message = Message { destination, headers, ..message.clone() };
+        let message = Arc::new(Message { destination, ..message });
         let arguments = QueueArguments::default();
-        let routed = Routed { kind, missing, message: Arc::new(message), arguments };
+        let routed = Routed { kind, missing, message, arguments };
         self.route(&routed, Admission::IfThereIsRoom, operation).map(drop)
+    }
+
+    /// To one durable subscription, which is told where the message was sent to at first.
+    fn send_to_durable(
+        &self,
+        queue: &Destination,
+        message: Message,
+        destination: Option<Destination>,
+        operation: &mut Operation<'_, S>,
+    ) -> Result<(), SendError> {
+        let missing = || SendError::NoSuchQueue { queue: queue.clone() };
+        let found = self.routing.queue(queue).ok_or_else(missing)?;
+        let destination = destination.unwrap_or_else(|| message.destination.clone());
+        let message = Arc::new(Message { destination, ..message });
+        match found.send(&message, Admission::IfThereIsRoom, operation) {
+            Ok(_) => Ok(()),
+            Err(Refusal::Retired) => Err(missing()),
+            Err(refusal) => Err(refused(queue, refusal)),
+        }
     }
 }

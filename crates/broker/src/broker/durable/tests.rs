@@ -1,6 +1,8 @@
 use super::*;
 use crate::acknowledgement::NackAction;
+use crate::broker::Selection;
 use crate::destination::Destination;
+use crate::error::MoveError;
 use crate::options::Unprepared;
 use crate::record::Change;
 use crate::recording::{Recording, TODAY, now, owner, request, to};
@@ -252,4 +254,35 @@ fn a_subscription_that_is_to_end_with_its_consumer_is_not_durable() {
         recording.disconnect(1);
         assert_eq!(recording.broker.stats(), Default::default());
     }
+}
+
+#[test]
+fn a_dead_letter_of_a_durable_subscription_goes_back_to_that_one_alone() {
+    let mut recording = Recording::new();
+    for (session, name) in [(1, "one"), (2, "two")] {
+        let headers = [("activemq.subscriptionName", name)];
+        recording.subscribe_to(session, "/topic/a", INDIVIDUAL, &headers).unwrap();
+    }
+    recording.subscribe(3, "t", "/topic/a", AUTO).unwrap();
+    recording.send_with(0, "/topic/a", &[("x-death-queue", "/dsub/owner/two")], "m").unwrap();
+    let ack = recording.take().into_iter().find(|got| got.session == 1).unwrap().ack.unwrap();
+    recording.nack(1, &ack, NackAction::Reject).unwrap();
+    let letters = Destination::parse("/queue/DLQ.owner/one").unwrap();
+    let all = Selection::First(usize::MAX);
+    let log = &mut recording.log;
+    assert_eq!(recording.broker.move_messages(now(), &letters, None, all, log), Ok(1));
+    let got = recording.take();
+    let shown: Vec<_> = got.iter().map(|it| (it.session, it.destination.as_str())).collect();
+    assert_eq!(shown, [(1, "/topic/a")]);
+    assert_eq!(recording.log.headers.last(), Some(&Headers::default()));
+
+    recording.nack(1, got[0].ack.as_ref().unwrap(), NackAction::Reject).unwrap();
+    let (two, gone) = ("/dsub/owner/two", "/dsub/owner/none");
+    let mut move_to = |target| {
+        let (target, log) = (Destination::parse(target).unwrap(), &mut recording.log);
+        recording.broker.move_messages(now(), &letters, Some(&target), all, log)
+    };
+    assert!(matches!(move_to(gone), Err(MoveError { moved: 0, .. })));
+    assert_eq!(move_to(two), Ok(1));
+    assert_eq!(recording.bodies(), to(&[(2, "m")]));
 }
