@@ -44,7 +44,7 @@ fn a_durable_subscription_that_nobody_has_come_to_use_ends_when_it_was_to() {
     broker.prepare_subscribe(Timestamp(TODAY), &request, log);
     broker.disconnect(Timestamp(TODAY), SessionKey(1), log);
     assert_eq!(broker.stats().destinations, 1);
-    recording.at(TODAY + 1000);
+    recording.broker.handle_timeout(Timestamp(TODAY + 1000), &mut recording.log);
     assert_eq!(recording.broker.stats(), Default::default());
 }
 
