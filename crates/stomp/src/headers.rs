@@ -99,10 +99,7 @@ impl Headers {
 
     /// Adds a header of any octets behind all others.
     pub fn push_octets(&mut self, name: &[u8], value: &[u8]) {
-        match (str::from_utf8(name), str::from_utf8(value)) {
-            (Ok(name), Ok(value)) => self.push(name, value),
-            _ => Arc::make_mut(self.0.get_or_insert_default()).push_not_text(name, value),
-        }
+        Arc::make_mut(self.0.get_or_insert_default()).push_octets(name, value);
     }
 
     /// Removes every header of this name.
@@ -128,11 +125,6 @@ impl Headers {
             left -= name.len() + value.len();
         }
         self.0 = kept.map(Arc::new);
-    }
-
-    /// None yet, with room for so many octets of names and values.
-    pub(crate) fn with_capacity(octets: usize) -> Self {
-        Self(Some(Arc::new(Block::with_capacity(octets))))
     }
 
     /// What they count against limits on what is kept: the octets of names and values, those of headers
@@ -184,6 +176,13 @@ impl Block {
         all.filter_map(|header| self.iter().nth(header.index).map(|(name, _)| name))
     }
 
+    fn push_octets(&mut self, name: &[u8], value: &[u8]) {
+        match (str::from_utf8(name), str::from_utf8(value)) {
+            (Ok(name), Ok(value)) => self.push(name, value),
+            _ => self.push_not_text(name, value),
+        }
+    }
+
     fn push_not_text(&mut self, name: &[u8], value: &[u8]) {
         let header = NotText { index: self.len, name: name.into(), value: value.into() };
         self.not_text.push(header);
@@ -205,6 +204,40 @@ impl Block {
 
     fn end(&self) -> u32 {
         u32::try_from(self.text.len()).expect("headers have less than 4 GiB")
+    }
+}
+
+/// Headers that nobody shares yet.
+pub(crate) struct HeadersBuilder(Block);
+
+/// Octets of names and values that are enough for most frames.
+const OCTETS_USUAL: usize = 128;
+
+impl HeadersBuilder {
+    pub(crate) fn len(&self) -> usize {
+        self.0.len
+    }
+
+    /// As [`Headers::push`].
+    pub(crate) fn push(&mut self, name: &str, value: &str) {
+        self.0.push(name, value);
+    }
+
+    /// As [`Headers::push_octets`].
+    pub(crate) fn push_octets(&mut self, name: &[u8], value: &[u8]) {
+        self.0.push_octets(name, value);
+    }
+}
+
+impl From<Headers> for HeadersBuilder {
+    fn from(headers: Headers) -> Self {
+        Self(headers.0.map_or_else(|| Block::with_capacity(OCTETS_USUAL), Arc::unwrap_or_clone))
+    }
+}
+
+impl From<HeadersBuilder> for Headers {
+    fn from(headers: HeadersBuilder) -> Self {
+        Self((headers.0.len > 0).then(|| Arc::new(headers.0)))
     }
 }
 

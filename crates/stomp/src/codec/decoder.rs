@@ -4,6 +4,7 @@ use bytes::{Buf, Bytes};
 
 use super::escaping::Escaping;
 use super::{CONTENT_LENGTH, DecodeError};
+use crate::headers::HeadersBuilder;
 use crate::{Command, Frame, Headers, Limits, Version};
 
 /// Makes frames of a stream of octets, however it is cut.
@@ -51,9 +52,6 @@ pub struct Decoder {
     state: State,
 }
 
-/// Octets of names and values that are enough for most frames.
-const HEADERS_OCTETS_USUAL: usize = 128;
-
 /// What ends a line outside of bodies.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum LineEnds {
@@ -72,6 +70,13 @@ pub enum UnknownCommands {
     End,
     /// It is read to its end, and what follows is decoded.
     Skip,
+}
+
+/// How far the headers of a frame have come.
+enum HeaderLines {
+    /// Up to the empty line behind them.
+    Complete,
+    Unfinished,
 }
 
 /// The command of a frame, or why it is none of a frame that is skipped.
@@ -225,7 +230,7 @@ impl Decoder {
         let available = self.available()?;
         match &self.state {
             State::Command | State::Skipped { .. } => self.read_command(available).map(|()| None),
-            State::Headers { .. } => self.read_header(available).map(|()| None),
+            State::Headers { .. } => self.read_headers().map(|()| None),
             State::CountedBody { .. } => {
                 self.read_counted_body(available);
                 Ok(None)
@@ -283,29 +288,57 @@ impl Decoder {
         }
         self.use_up(end + 1);
         self.line.clear();
-        let headers = Headers::with_capacity(HEADERS_OCTETS_USUAL);
-        self.state = State::Headers { command, headers };
+        self.state = State::Headers { command, headers: Headers::default() };
         Ok(())
     }
 
-    fn read_header(&mut self, available: usize) -> Result<(), DecodeError> {
-        let max = self.limits.header_line_octets_max;
-        let too_long = DecodeError::HeaderTooLong { max };
-        let Some(end) = self.find_line_end(available, max, too_long)? else { return Ok(()) };
+    /// Goes on by all header lines that have come.
+    fn read_headers(&mut self) -> Result<(), DecodeError> {
         let State::Headers { command, headers } = &mut self.state else { return Ok(()) };
-        let line = line_text(&mut self.line, &self.input[..end])?;
-        if line.is_empty() {
-            let body = body_state(*command, headers, &self.limits)?;
-            self.state = body;
-        } else {
-            if headers.len() >= self.limits.headers_max {
-                return Err(DecodeError::TooManyHeaders { max: self.limits.headers_max });
+        let command = *command;
+        let mut lines = HeadersBuilder::from(mem::take(headers));
+        let read = self.read_header_lines(command, &mut lines);
+        let lines = Headers::from(lines);
+        let body = match read {
+            Ok(HeaderLines::Complete) => content_length(&lines, &self.limits).map(Some),
+            Ok(HeaderLines::Unfinished) => Ok(None),
+            Err(error) => Err(error),
+        };
+        self.state = match body {
+            Ok(Some(length)) => body_state(command, lines, length),
+            // An error is told with the headers before it.
+            Ok(None) | Err(_) => State::Headers { command, headers: lines },
+        };
+        body.map(|_| ())
+    }
+
+    fn read_header_lines(
+        &mut self,
+        command: Named,
+        headers: &mut HeadersBuilder,
+    ) -> Result<HeaderLines, DecodeError> {
+        let Limits { header_line_octets_max: max, headers_max, .. } = self.limits;
+        // A frame that is skipped opens no session, no more than SEND does.
+        let escaping = Escaping::of(command.unwrap_or(Command::Send), self.version);
+        while !self.input.is_empty() {
+            let available = self.available()?;
+            let too_long = DecodeError::HeaderTooLong { max };
+            let Some(end) = self.find_line_end(available, max, too_long)? else { continue };
+            let line = line_text(&mut self.line, &self.input[..end])?;
+            let is_last = line.is_empty();
+            if !is_last {
+                if headers.len() >= headers_max {
+                    return Err(DecodeError::TooManyHeaders { max: headers_max });
+                }
+                push_header(line, escaping, self.version, headers)?;
             }
-            push_header(line, *command, self.version, headers)?;
+            self.use_up(end + 1);
+            self.line.clear();
+            if is_last {
+                return Ok(HeaderLines::Complete);
+            }
         }
-        self.use_up(end + 1);
-        self.line.clear();
-        Ok(())
+        Ok(HeaderLines::Unfinished)
     }
 
     /// Where the line ends in the input. If it does not, the input is kept for later.
@@ -441,17 +474,18 @@ fn line_text<'a>(line: &'a mut Vec<u8>, rest: &'a [u8]) -> Result<&'a [u8], Deco
         line
     };
     let text = text.strip_suffix(b"\r").unwrap_or(text);
-    match memchr::memchr(b'\r', text) {
-        Some(_) => Err(DecodeError::StrayCarriageReturn),
-        None => Ok(text),
+    // All octets are looked at, many at a time.
+    match text.iter().fold(false, |is_in, octet| is_in | (*octet == b'\r')) {
+        true => Err(DecodeError::StrayCarriageReturn),
+        false => Ok(text),
     }
 }
 
 fn push_header(
     line: &[u8],
-    command: Named,
+    escaping: Escaping,
     version: Option<Version>,
-    headers: &mut Headers,
+    headers: &mut HeadersBuilder,
 ) -> Result<(), DecodeError> {
     // Further colons belong to the value, although STOMP 1.2 wants them escaped: many peers do not.
     let colon = memchr::memchr(b':', line).ok_or(DecodeError::HeaderWithoutColon)?;
@@ -467,8 +501,6 @@ fn push_header(
         }
         _ => colon + 1,
     };
-    // A frame that is skipped opens no session, no more than SEND does.
-    let escaping = Escaping::of(command.unwrap_or(Command::Send), version);
     // Most lines are text and have nothing escaped, which is seen at one look.
     match str::from_utf8(line) {
         Ok(text) if !escaping.may_be_in(line) => headers.push(&text[..colon], &text[value_start..]),
@@ -480,22 +512,19 @@ fn push_header(
     Ok(())
 }
 
+/// How long the body is, if the headers say it.
+fn content_length(headers: &Headers, limits: &Limits) -> Result<Option<usize>, DecodeError> {
+    let text = headers.get(CONTENT_LENGTH);
+    text.map(|text| parse_content_length(text, limits.body_octets_max)).transpose()
+}
+
 /// What follows the headers.
-fn body_state(
-    command: Named,
-    headers: &mut Headers,
-    limits: &Limits,
-) -> Result<State, DecodeError> {
-    let len = match headers.get(CONTENT_LENGTH) {
-        None => None,
-        Some(text) => Some(parse_content_length(text, limits.body_octets_max)?),
-    };
-    let headers = mem::take(headers);
-    Ok(match len {
+fn body_state(command: Named, headers: Headers, content_length: Option<usize>) -> State {
+    match content_length {
         None => State::OpenBody { command, headers, body: Vec::new() },
         Some(0) => State::End { command, headers, body: Bytes::new() },
         Some(remaining) => State::CountedBody { command, headers, body: Vec::new(), remaining },
-    })
+    }
 }
 
 fn parse_content_length(text: &str, max: usize) -> Result<usize, DecodeError> {
