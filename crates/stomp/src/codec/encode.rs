@@ -1,5 +1,3 @@
-use std::io::Write;
-
 use super::CONTENT_LENGTH;
 use super::escaping::Escaping;
 use crate::{Command, Frame, Headers, Version};
@@ -131,8 +129,7 @@ fn write_body(body: &[u8], out: &mut Vec<u8>) {
     if !body.is_empty() {
         out.extend_from_slice(CONTENT_LENGTH.as_bytes());
         out.push(b':');
-        // Writing to a vector does not fail.
-        let _ = write!(out, "{}", body.len());
+        out.extend_from_slice(itoa::Buffer::new().format(body.len()).as_bytes());
         out.push(b'\n');
     }
     out.push(b'\n');
