@@ -25,8 +25,15 @@ impl<const OCTETS: usize> ShortText<OCTETS> {
         self.len += 1;
     }
 
+    /// Appends a text.
+    ///
+    /// # Panics
+    ///
+    /// As for [`push`](Self::push).
     pub(crate) fn push_str(&mut self, text: &str) {
-        text.bytes().for_each(|character| self.push(character));
+        assert!(text.is_ascii(), "the text consists of ASCII characters");
+        self.octets[usize::from(self.len)..][..text.len()].copy_from_slice(text.as_bytes());
+        self.len += u8::try_from(text.len()).expect("it is as short as the octets");
     }
 
     pub(crate) fn as_str(&self) -> &str {

@@ -1,3 +1,4 @@
+use std::slice;
 use std::sync::Arc;
 
 use bytes::Bytes;
@@ -9,7 +10,7 @@ use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::{Admission, Amount, DestinationKind, Kind, Queue, Refusal, Role};
-use crate::message::Message;
+use crate::message::{Message, Properties};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::{Sink, Storage};
@@ -35,6 +36,31 @@ impl<S> Clone for Sender<'_, S> {
 }
 
 impl<S> Copy for Sender<'_, S> {}
+
+/// What has been sent, before its destination is known to be one.
+#[derive(Clone)]
+struct Content {
+    sender: Option<SessionKey>,
+    headers: Headers,
+    body: Bytes,
+    properties: Properties,
+    arguments: QueueArguments,
+}
+
+/// A message for each destination of a SEND. There is hardly ever more than one.
+pub(super) enum Addressed {
+    One(Routed),
+    Several(Vec<Routed>),
+}
+
+impl Addressed {
+    pub(super) fn messages(&self) -> &[Routed] {
+        match self {
+            Self::One(message) => slice::from_ref(message),
+            Self::Several(messages) => messages,
+        }
+    }
+}
 
 /// A message whose destination is known to be one.
 pub(super) struct Routed {
@@ -100,9 +126,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
         self.operate(now, sink, |operation| {
-            let routed = self.address(sender, destination, headers, body, operation)?;
-            self.check_storage(&routed, operation)?;
-            let subscribers = match &routed[..] {
+            let addressed = self.address(sender, destination, headers, body, operation)?;
+            let messages = addressed.messages();
+            self.check_storage(messages, operation)?;
+            let subscribers = match messages {
                 [one] => self.route(one, Admission::IfThereIsRoom, operation)?,
                 several => {
                     let mut together = Together::default();
@@ -110,7 +137,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     several.iter().map(|it| self.send_checked(it, operation)).sum()
                 }
             };
-            let last = routed.last().expect("a message has a destination");
+            let last = messages.last().expect("a message has a destination");
             Ok(Sent { message_id: last.message.message_id.clone(), subscribers })
         })
     }
@@ -123,27 +150,30 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         headers: Headers,
         body: Bytes,
         operation: &mut Operation<'_, S>,
-    ) -> Result<Vec<Routed>, SendError> {
+    ) -> Result<Addressed, SendError> {
         let properties = stomp::properties(operation.now, &headers)?;
         let (arguments, headers) = stomp::take_arguments(headers)?;
         let headers = self.with_replies(sender, headers, operation)?;
-        let session = sender.map(|sender| sender.session);
-        let to = |destination: Destination| {
-            let routing_type = || stomp::routing_type(&headers, "destination-type");
-            let address = self.routing.addresses().resolve(&destination, routing_type)?;
-            let (kind, destination, missing) = self.reach(session, address)?;
-            let message_id = self.message_ids.next();
-            let (headers, body) = (headers.clone(), body.clone());
-            let sender = session;
-            let message = Message { destination, message_id, headers, body, properties, sender };
-            let arguments = arguments.clone();
-            Ok(Routed { kind, missing, message: Arc::new(message), arguments })
-        };
+        let sender = sender.map(|sender| sender.session);
+        let content = Content { sender, headers, body, properties, arguments };
         if !destination.is_composite() {
-            return to(destination).map(|routed| vec![routed]);
+            return self.address_one(destination, content).map(Addressed::One);
         }
-        let parts = destination.parts().map(Destination::parse);
-        parts.map(|part| part.map_err(SendError::InvalidDestination).and_then(to)).collect()
+        let parts = destination.parts().map(|part| {
+            let part = Destination::parse(part).map_err(SendError::InvalidDestination)?;
+            self.address_one(part, content.clone())
+        });
+        parts.collect::<Result<_, _>>().map(Addressed::Several)
+    }
+
+    fn address_one(&self, called: Destination, content: Content) -> Result<Routed, SendError> {
+        let Content { sender, headers, body, properties, arguments } = content;
+        let routing_type = || stomp::routing_type(&headers, "destination-type");
+        let address = self.routing.addresses().resolve(&called, routing_type)?;
+        let (kind, destination, missing) = self.reach(sender, address)?;
+        let message_id = self.message_ids.next();
+        let message = Message { destination, message_id, headers, body, properties, sender };
+        Ok(Routed { kind, missing, message: Arc::new(message), arguments })
     }
 
     /// Where messages for an address go.

@@ -4,7 +4,7 @@ use std::fmt;
 use bytes::Bytes;
 
 use super::Broker;
-use super::sending::{Routed, Sender};
+use super::sending::{Addressed, Sender};
 use super::together::Together;
 use crate::acknowledgement::{AckId, AckTarget, NackAction, Settlement};
 use crate::destination::Destination;
@@ -57,7 +57,7 @@ pub enum CommitFailure {
 
 /// An action that is known to be possible.
 enum Checked<'a> {
-    Send(Vec<Routed>),
+    Send(Addressed),
     Settle(AckTarget<'a>, Settlement),
 }
 
@@ -116,8 +116,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             let checked = self.check(sender, actions, operation)?;
             for action in checked {
                 match action {
-                    Checked::Send(routed) => {
-                        for message in &routed {
+                    Checked::Send(addressed) => {
+                        for message in addressed.messages() {
                             self.send_checked(message, operation);
                         }
                     }
@@ -147,14 +147,17 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             let failed = |cause| CommitError { at, cause };
             checked.push(match action {
                 Action::Send { destination, headers, body } => {
-                    let routed = self
+                    let addressed = self
                         .address(Some(sender), destination, headers, body, operation)
-                        .and_then(|routed| {
-                            self.check_storage(&routed, operation)?;
-                            routed.iter().try_for_each(|it| self.check_room(it, &mut together))?;
-                            Ok(routed)
+                        .and_then(|addressed| {
+                            let messages = addressed.messages();
+                            self.check_storage(messages, operation)?;
+                            messages
+                                .iter()
+                                .try_for_each(|it| self.check_room(it, &mut together))?;
+                            Ok(addressed)
                         });
-                    Checked::Send(routed.map_err(CommitFailure::Send).map_err(failed)?)
+                    Checked::Send(addressed.map_err(CommitFailure::Send).map_err(failed)?)
                 }
                 Action::Ack(target) => settle(target, Settlement::Consume).map_err(failed)?,
                 Action::Nack(target, nack) => settle(target, nack.into()).map_err(failed)?,
