@@ -4,7 +4,7 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_broker::{Action, CommitError, Destination, SendError, Sender};
+use tidings_broker::{Action, CommitError, Destination, SendError, Sender, Timestamp};
 use tidings_stomp::Headers;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
@@ -24,13 +24,14 @@ pub(crate) struct Published {
 }
 
 impl Hub {
-    /// Publishes a message, of a session if it is one's.
+    /// Publishes a message at `now`, of a session if it is one's.
     ///
     /// # Errors
     ///
     /// A full queue is one.
     pub(crate) fn try_publish(
         self: &Arc<Self>,
+        now: Timestamp,
         sender: Option<Sender<'_, Session>>,
         destination: &str,
         headers: Headers,
@@ -40,7 +41,6 @@ impl Hub {
         if sender.is_none() {
             self.tell_time();
         }
-        let now = clock::now();
         let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
             Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
             None => broker.send(now, destination, headers, body, sink),
@@ -60,10 +60,10 @@ impl Hub {
         headers: Headers,
         body: Bytes,
     ) -> Result<Published, PublishError> {
-        match self.try_publish(sender, destination, headers.clone(), body.clone()) {
+        let attempt =
+            || self.try_publish(clock::now(), sender, destination, headers.clone(), body.clone());
+        match attempt() {
             Err(error) if error.full_queue().is_some() => {
-                let attempt =
-                    || self.try_publish(sender, destination, headers.clone(), body.clone());
                 Box::pin(self.when_there_is_room(error, PublishError::full_queue, attempt)).await
             }
             done => done,

@@ -92,7 +92,7 @@ mod tests {
 
     fn send(hub: &Arc<Hub>, queue: &str, expiration: &str) {
         let headers = Headers::from([("expiration", expiration)]);
-        hub.try_publish(None, queue, headers, Bytes::new()).unwrap();
+        hub.try_publish(clock::now(), None, queue, headers, Bytes::new()).unwrap();
     }
 
     fn exists(hub: &Hub, queue: &str) -> bool {

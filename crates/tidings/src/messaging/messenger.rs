@@ -4,6 +4,7 @@ use std::sync::Arc;
 use tidings_broker::Members;
 
 use super::{HandlerError, IntoPayload, Outgoing, Sent};
+use crate::clock;
 use crate::hub::{Hub, PublishError, Published};
 
 /// Sends to the destinations of an application from anywhere: a handler, a timer, another
@@ -54,7 +55,7 @@ impl Messenger {
     ) -> Result<Sent, MessengerError> {
         let message = Outgoing::to(destination, payload).map_err(MessengerError::Payload)?;
         let Outgoing { destination, headers, body } = message;
-        let published = self.0.try_publish(None, &destination, headers, body);
+        let published = self.0.try_publish(clock::now(), None, &destination, headers, body);
         published.map(|published| self.sent(published)).map_err(MessengerError::Publish)
     }
 

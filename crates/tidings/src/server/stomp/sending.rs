@@ -4,7 +4,7 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_broker::Sender;
+use tidings_broker::{Sender, Timestamp};
 use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
@@ -14,7 +14,12 @@ use crate::messaging::{InboundMessage, Outgoing, Unhandled};
 
 impl StompSession {
     /// Sends to the broker, or returns what is for a handler, or for a queue that is full.
-    pub(super) fn send_at_once(&mut self, session: &Session, send: Send) -> Option<Send> {
+    pub(super) fn send_at_once(
+        &mut self,
+        session: &Session,
+        now: Timestamp,
+        send: Send,
+    ) -> Option<Send> {
         let Send { destination, headers, body, receipt } = &send;
         if self.shared.strip_application_prefix(destination).is_some() {
             return Some(send);
@@ -24,7 +29,8 @@ impl StompSession {
             return None;
         }
         let sender = self.sender(session);
-        match self.shared.hub.try_publish(sender, destination, headers.clone(), body.clone()) {
+        let (headers, body) = (headers.clone(), body.clone());
+        match self.shared.hub.try_publish(now, sender, destination, headers, body) {
             Ok(Published { batch, .. }) => self.sent(session, batch, send.receipt),
             Err(error) if error.full_queue().is_some() => return Some(send),
             Err(error) => self.fail(error.to_stomp(), error.severity(), receipt.clone()),

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_broker::{Owner, SessionKey};
+use tidings_broker::{Owner, SessionKey, Timestamp};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
@@ -10,6 +10,7 @@ use super::door::Shared;
 use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
+use crate::clock;
 use crate::endpoint::{
     CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending,
     Session,
@@ -72,6 +73,8 @@ impl StompSession {
     fn handle_at_once(&mut self, session: &Session) -> Result<Option<Waiting>, EndpointError> {
         let mut turn = TurnBudget::default();
         turn.reset();
+        // One look at the clock for all that a turn handles.
+        let now = clock::now();
         loop {
             if !self.has_room_to_hold() {
                 return Ok(Some(Waiting::Store));
@@ -84,7 +87,7 @@ impl StompSession {
                 return Ok(Some(Waiting::Room(room, event)));
             }
             let Some(event) = event else { break };
-            if let Some(event) = self.handle_event_at_once(session, event) {
+            if let Some(event) = self.handle_event_at_once(session, now, event) {
                 return Ok(Some(Waiting::Event(event)));
             }
             if turn.is_spent_after(TURN_TIME_MAX) {
@@ -155,13 +158,18 @@ impl StompSession {
     }
 
     /// Handles an event, or returns one that somebody may have to be waited for.
-    fn handle_event_at_once(&mut self, session: &Session, event: Event) -> Option<Event> {
+    fn handle_event_at_once(
+        &mut self,
+        session: &Session,
+        now: Timestamp,
+        event: Event,
+    ) -> Option<Event> {
         match event {
-            Event::Send(send) => return self.send_at_once(session, send).map(Event::Send),
-            Event::Ack(ack) => self.settle(session, ack, None),
+            Event::Send(send) => return self.send_at_once(session, now, send).map(Event::Send),
+            Event::Ack(ack) => self.settle(session, now, ack, None),
             Event::Nack(nack) => {
                 let action = nack_action(nack.requeue);
-                self.settle(session, nack, Some(action));
+                self.settle(session, now, nack, Some(action));
             }
             Event::UnsubscribeUnknown { id, headers, receipt } => {
                 self.unsubscribe_durable(session, id.as_ref(), &headers, receipt);
@@ -175,7 +183,7 @@ impl StompSession {
 
     /// What is rarer than SEND has its future in a box of its own, so that SEND's box is small.
     async fn handle_event(&mut self, session: &Session, event: Event) {
-        let Some(event) = self.handle_event_at_once(session, event) else { return };
+        let Some(event) = self.handle_event_at_once(session, clock::now(), event) else { return };
         match event {
             Event::Send(send) => self.send(session, send).await,
             Event::Connect(connect) => Box::pin(self.connect(session, connect)).await,

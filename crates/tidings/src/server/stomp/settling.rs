@@ -1,12 +1,11 @@
 //! ACK and NACK, and transactions.
 
-use tidings_broker::{self as broker, AckError, AckId, Action, Destination, NackAction};
+use tidings_broker::{self as broker, AckError, AckId, Action, Destination, NackAction, Timestamp};
 use tidings_stomp::{
     AckTarget, Acknowledge, Error, ReceiptId, Requeue, Severity, SubscriptionId, TransactionAction,
 };
 
 use super::session::StompSession;
-use crate::clock;
 use crate::endpoint::Session;
 use crate::messaging::Unhandled;
 use crate::store::BatchNumber;
@@ -16,6 +15,7 @@ impl StompSession {
     pub(super) fn settle(
         &mut self,
         session: &Session,
+        now: Timestamp,
         acknowledge: Acknowledge,
         nack: Option<NackAction>,
     ) {
@@ -23,7 +23,7 @@ impl StompSession {
         if let Err(error) = self.check_target(&target) {
             return self.fail(&error, Severity::Notice, receipt);
         }
-        match self.settle_at_broker(&target, nack) {
+        match self.settle_at_broker(now, &target, nack) {
             (Ok(()), batch) => self.receipt_after(session, batch, receipt),
             (Err(error), _) => self.fail(&error, Severity::Notice, receipt),
         }
@@ -41,10 +41,11 @@ impl StompSession {
 
     fn settle_at_broker(
         &self,
+        now: Timestamp,
         target: &AckTarget,
         nack: Option<NackAction>,
     ) -> (Result<(), AckError>, Option<BatchNumber>) {
-        let (now, key) = (clock::now(), self.key);
+        let key = self.key;
         let target = broker_target(target);
         self.shared.hub.deliver_recorded(|broker, sink| match nack {
             None => broker.ack(now, key, target, sink),
