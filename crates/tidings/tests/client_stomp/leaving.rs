@@ -1,9 +1,11 @@
 //! What becomes of what waits when a client is left.
 
+use std::time::Duration;
+
 use tidings::client::Backoff;
 use tidings::client::stomp::{ConnectionEnd, StompClient, StompError};
 
-use super::peer::{Connection, Peer, at_once, within};
+use super::peer::{Connection, Peer, at_once, telling, until_lost, within};
 
 /// A session that sends this message, and then says goodbye.
 async fn sends_and_leaves(connection: &mut Connection, body: &str) {
@@ -44,10 +46,12 @@ async fn a_client_without_a_connection_and_anything_to_send_is_over_at_once() {
 #[tokio::test]
 async fn what_cannot_be_sent_before_the_client_is_over_is_told() {
     let peer = Peer::start().await;
-    let timeout = std::time::Duration::from_millis(20);
+    let timeout = Duration::from_secs(1);
     let client = peer.connect_and_lose(StompClient::builder().receipt_timeout(timeout)).await;
     client.send("/queue/q").text("waits").await.unwrap();
     drop(peer);
+    // From here on time goes by as soon as nothing else happens.
+    tokio::time::pause();
     let left = within(client.clone().disconnect()).await;
     assert!(matches!(left, Err(StompError::SendTimeout(_))), "{left:?}");
     assert_eq!(within(client.ended()).await, ConnectionEnd::Disconnected);
@@ -56,11 +60,36 @@ async fn what_cannot_be_sent_before_the_client_is_over_is_told() {
 #[tokio::test]
 async fn a_client_that_was_left_gives_up_when_its_backoff_does() {
     let peer = Peer::start().await;
-    let initial = std::time::Duration::ZERO;
+    let initial = Duration::ZERO;
     let backoff = Backoff { initial, attempts_max: Some(2), ..Backoff::default() };
     let client = peer.connect_and_lose(StompClient::builder().reconnect(Some(backoff))).await;
     client.send("/queue/q").text("waits").await.unwrap();
     drop(peer);
     let left = within(client.disconnect()).await;
     assert!(matches!(left, Err(StompError::Lost(_))), "{left:?}");
+}
+
+#[tokio::test]
+async fn a_client_that_is_dropped_without_a_connection_does_not_try_for_ever() {
+    let peer = Peer::start().await;
+    let (builder, mut told) = telling(StompClient::builder());
+    let (client, connection) = peer.connect(builder).await;
+    connection.hang_up().await;
+    until_lost(&mut told).await;
+    client.send("/queue/q").text("waits").await.unwrap();
+    drop(peer);
+    // From here on time goes by as soon as nothing else happens.
+    tokio::time::pause();
+    drop(client);
+    let over = async {
+        let mut attempts = 0;
+        // The hook goes with what calls it.
+        while told.recv().await.is_some() {
+            attempts += 1;
+        }
+        attempts
+    };
+    // Twice the time that it has.
+    let attempts = tokio::time::timeout(Duration::from_secs(120), over).await;
+    assert!(attempts.expect("it tries for ever") > 1);
 }

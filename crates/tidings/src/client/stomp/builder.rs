@@ -37,6 +37,7 @@ impl ClientBuilder {
                 inbox_octets_max: 1024 * 1024,
                 slow_consumer: SlowConsumer::default(),
                 receipt_timeout: Duration::from_secs(30),
+                leave_timeout: Duration::from_secs(60),
             },
             backoff: Some(Backoff::default()),
             on_change: None,
@@ -95,6 +96,14 @@ impl StompClientBuilder {
     /// more. Default: 30 s.
     pub fn receipt_timeout(mut self, timeout: Duration) -> Self {
         self.bounds.receipt_timeout = timeout;
+        self
+    }
+
+    /// How long a client that is left without a connection goes on trying to get one, to send what waits. What is not
+    /// sent by then never is, which the log is told; [`StompClient::disconnect`] does not wait longer than the receipt
+    /// timeout. Default: 60 s.
+    pub fn leave_timeout(mut self, timeout: Duration) -> Self {
+        self.bounds.leave_timeout = timeout;
         self
     }
 

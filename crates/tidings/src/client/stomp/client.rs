@@ -15,7 +15,8 @@ use crate::messaging::FromPayload;
 ///
 /// Cheap to clone; all clones are the same client. When the last of them is gone, and with them the subscriptions,
 /// messages and transactions, what was sent still goes out, and the client disconnects. If there is no connection then, it
-/// goes on trying to get one for that, as often as its [`Backoff`](crate::client::Backoff) allows.
+/// goes on trying to get one for that, as often as its [`Backoff`](crate::client::Backoff) allows and for as long as its
+/// [`leave_timeout`](super::StompClientBuilder::leave_timeout).
 ///
 /// # Examples
 ///

@@ -159,6 +159,7 @@ impl Connector {
             let error = tokio::select! {
                 biased;
                 () = shared.stopped() => return None,
+                () = shared.left_for_too_long() => return None,
                 connected = attempt => match connected? {
                     Ok(live) => return Some(live),
                     Err(error) => error,

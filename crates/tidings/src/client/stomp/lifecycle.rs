@@ -157,6 +157,19 @@ impl Shared {
         self.end.send_replace(Some(end));
     }
 
+    /// Waits until the time is over in which a client that was left may connect.
+    pub(super) async fn left_for_too_long(&self) {
+        let left_at = loop {
+            let mut work = pin!(self.work.notified());
+            work.as_mut().enable();
+            if let Some(left_at) = self.lock().left_at {
+                break left_at;
+            }
+            work.await;
+        };
+        tokio::time::sleep(self.bounds.leave_timeout.saturating_sub(left_at.elapsed())).await;
+    }
+
     /// Waits until the client is to stop trying to connect, or to keep its connection.
     pub(super) async fn stopped(&self) {
         loop {

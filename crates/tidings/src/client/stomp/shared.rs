@@ -6,6 +6,7 @@ use std::time::Duration;
 
 use tidings_stomp::{Headers, SubscriptionId, TransactionId};
 use tokio::sync::{Notify, oneshot, watch};
+use tokio::time::Instant;
 
 use super::confirmation::Confirmation;
 use super::connection::Connection;
@@ -34,6 +35,7 @@ pub(super) struct Bounds {
     pub(super) inbox_octets_max: usize,
     pub(super) slow_consumer: SlowConsumer,
     pub(super) receipt_timeout: Duration,
+    pub(super) leave_timeout: Duration,
 }
 
 pub(super) struct Shared {
@@ -165,6 +167,7 @@ impl Shared {
                 state.has_unsent().then(|| state.ask_to_disconnect())
             }
         };
+        state.left_at = Some(Instant::now());
         drop(state);
         self.room.notify_waiters();
         self.work.notify_waiters();

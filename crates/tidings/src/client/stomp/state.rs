@@ -6,6 +6,7 @@ use std::sync::atomic::Ordering;
 
 use tidings_stomp::{Headers, Message, NotSent, SubscriptionId, Version};
 use tokio::sync::oneshot;
+use tokio::time::Instant;
 
 use super::confirmation::Asked;
 use super::connection::Connection;
@@ -28,6 +29,8 @@ pub(super) type Requests = HashMap<String, oneshot::Sender<Result<Reply, StompEr
 pub(super) struct State {
     pub(super) text: Text,
     pub(super) phase: Phase,
+    /// When the client was left, once it was.
+    pub(super) left_at: Option<Instant>,
     pub(super) outgoing: Outgoing,
     /// What is on its way into the connection right now.
     pub(super) leaving: Option<Entry>,
@@ -68,6 +71,7 @@ impl State {
         Self {
             text,
             phase: Phase::Connecting,
+            left_at: None,
             outgoing: Outgoing::default(),
             leaving: None,
             receipts: Receipts::default(),

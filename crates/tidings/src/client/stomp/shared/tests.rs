@@ -17,6 +17,7 @@ fn shared(queue_octets_max: usize) -> Shared {
         inbox_octets_max: 1000,
         slow_consumer: SlowConsumer::default(),
         receipt_timeout: Duration::from_secs(30),
+        leave_timeout: Duration::from_secs(60),
     };
     Shared::new(bounds, Text::OrOctets)
 }
