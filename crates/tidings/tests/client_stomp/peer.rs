@@ -74,9 +74,14 @@ impl Connection {
     /// The next frame, which has to be of this command, and its receipt.
     pub async fn confirm(&mut self, command: &str) -> Frame {
         let frame = self.frame(command).await;
+        self.receipt(&frame).await;
+        frame
+    }
+
+    /// The receipt that a frame asks for.
+    pub async fn receipt(&mut self, frame: &Frame) {
         let receipt = frame.header("receipt").expect("it asks for a receipt");
         self.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
-        frame
     }
 
     /// A subscription that a client makes by this connection, and its SUBSCRIBE.

@@ -105,12 +105,13 @@ async fn whoever_replies_repeats_the_correlation_id() {
 async fn a_reply_that_does_not_come_or_cannot_be_read_is_told() {
     let peer = Peer::start().await;
     let (client, mut connection) = peer.connect(at_once()).await;
-    let late = client.request::<String>("/queue/rpc").timeout(Duration::from_millis(20));
-    let script = async {
-        connection.confirm("SUBSCRIBE").await;
-        connection.frame("SEND").await
-    };
-    let (late, request) = tokio::join!(within(late), script);
+    let late = tokio::spawn(client.request::<String>("/queue/rpc").into_future());
+    connection.confirm("SUBSCRIBE").await;
+    let request = connection.frame("SEND").await;
+    // Time goes by as soon as nothing else happens.
+    tokio::time::pause();
+    let late = late.await.unwrap();
+    tokio::time::resume();
     assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");
     // When it does come, nothing happens.
     reply(&mut connection, &request, "late").await;
@@ -142,8 +143,7 @@ async fn a_request_that_is_given_up_does_not_take_the_replies_of_others() {
         subscribe = connection.frame("SUBSCRIBE") => subscribe,
     };
     first.set(client.request::<String>("/queue/rpc").into_future());
-    let receipt = subscribe.header("receipt").unwrap();
-    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    connection.receipt(&subscribe).await;
     let request = loop {
         let request = connection.frame("SEND").await;
         if request.body() == "second" {
@@ -161,8 +161,11 @@ async fn a_request_without_a_connection_waits_for_the_next_one_or_is_not_sent() 
     let (client, connection) = peer.connect(builder).await;
     connection.hang_up().await;
     until_lost(&mut told).await;
-    let late = client.request::<String>("/queue/rpc").text("late");
-    let late = within(late.timeout(Duration::from_millis(20))).await;
+    let late = client.request::<String>("/queue/rpc").text("late").timeout(Duration::from_secs(1));
+    // Time goes by as soon as nothing else happens.
+    tokio::time::pause();
+    let late = late.await;
+    tokio::time::resume();
     assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");
     let script = async {
         let mut connection = peer.session("1.2").await;

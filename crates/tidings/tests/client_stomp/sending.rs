@@ -37,8 +37,7 @@ async fn a_receipt_is_waited_for_and_others_go_on() {
     client.send("/queue/q").text("b").await.unwrap();
     assert_eq!(connection.frame("SEND").await.body(), "b");
     assert!(!slow.is_finished());
-    let receipt = first.header("receipt").unwrap();
-    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    connection.receipt(&first).await;
     within(slow).await.unwrap().unwrap();
 }
 
@@ -54,14 +53,17 @@ async fn a_refused_message_is_told_with_what_the_server_says() {
 #[tokio::test]
 async fn a_receipt_that_does_not_come_is_not_waited_for_for_ever() {
     let peer = Peer::start().await;
-    let builder = once().receipt_timeout(std::time::Duration::from_millis(20));
-    let url = peer.url();
-    let (client, mut connection) = tokio::join!(builder.connect(&url), peer.session("1.2"));
-    let client = client.unwrap();
-    let late = client.send("/queue/q").receipt().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let sending = client.send("/queue/q").receipt().into_future();
+    let sending = AbortOnDropHandle::new(tokio::spawn(sending));
+    let send = connection.frame("SEND").await;
+    // Time goes by as soon as nothing else happens.
+    tokio::time::pause();
+    let late = sending.await.unwrap();
+    tokio::time::resume();
     assert!(matches!(late, Err(StompError::ReceiptTimeout(_))), "{late:?}");
     // When it does come, nothing happens.
-    connection.confirm("SEND").await;
+    connection.receipt(&send).await;
     client.send("/queue/q").text("next").await.unwrap();
     assert_eq!(connection.frame("SEND").await.body(), "next");
 }
@@ -134,9 +136,13 @@ async fn clones_send_at_once_and_each_keeps_its_order() {
 #[tokio::test]
 async fn what_is_not_sent_in_time_never_is() {
     let peer = Peer::start().await;
-    let builder = at_once().receipt_timeout(std::time::Duration::from_millis(20));
+    // Less than an attempt to connect may take, which nobody answers yet.
+    let builder = at_once().receipt_timeout(std::time::Duration::from_secs(1));
     let client = peer.connect_and_lose(builder).await;
+    // Time goes by as soon as nothing else happens.
+    tokio::time::pause();
     let late = client.send("/queue/q").text("late").receipt().await;
+    tokio::time::resume();
     assert!(matches!(late, Err(StompError::SendTimeout(_))), "{late:?}");
     client.send("/queue/q").text("next").await.unwrap();
     assert_eq!(peer.session("1.2").await.frame("SEND").await.body(), "next");
@@ -152,8 +158,7 @@ async fn what_may_have_to_be_sent_again_counts_towards_the_limit() {
     let second = client.send("/queue/q").body(vec![b'b'; 1000]).into_future();
     let mut second = std::pin::pin!(second);
     assert!(second.as_mut().now_or_never().is_none());
-    let receipt = send.header("receipt").unwrap();
-    connection.write(&format!("RECEIPT\nreceipt-id:{receipt}\n\n\0")).await;
+    connection.receipt(&send).await;
     within(second).await.unwrap();
     within(first).await.unwrap().unwrap();
 }
