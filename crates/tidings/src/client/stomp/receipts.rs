@@ -73,6 +73,12 @@ impl Receipts {
         self.awaited.retain(|_, awaited| !matches!(awaited, Awaited::Subscription(of) if of == id));
     }
 
+    /// Waits no longer for the receipt of an UNSUBSCRIBE.
+    pub(super) fn forget_unsubscription(&mut self, id: &SubscriptionId) {
+        self.awaited
+            .retain(|_, awaited| !matches!(awaited, Awaited::Unsubscription(of) if of == id));
+    }
+
     /// Notes that an operation is on its way.
     pub(super) fn set_sent(&mut self, id: &ReceiptId, again: Option<Box<Entry>>) {
         let awaited = number(id).and_then(|number| self.awaited.get_mut(&number));

@@ -11,6 +11,7 @@ use tokio::time::Instant;
 use super::confirmation::Confirmation;
 use super::connection::Connection;
 use super::operation::{Bound, ConnectionNumber, Entry, Operation};
+use super::receipts::Outcome;
 use super::state::{Ending, NotQueued, Phase, Reply, State};
 use super::subscriptions::{Record, SlowConsumer, Standing, Target};
 use super::{ConnectionEnd, StompError};
@@ -206,36 +207,43 @@ impl Shared {
         Ok(id)
     }
 
-    /// Adds a subscription once its id is free.
+    /// Adds a subscription once its id is free, or the server has had its time to confirm that.
     async fn add_subscription(
         &self,
         id: Option<SubscriptionId>,
         record: Record,
     ) -> Result<SubscriptionId, StompError> {
         let id = id.unwrap_or_else(|| self.lock().subscriptions.next_id());
+        let timeout = self.bounds.receipt_timeout;
         loop {
             let mut freed = pin!(self.room.notified());
             freed.as_mut().enable();
-            {
+            let awaited_for = {
                 let mut state = self.lock();
                 if state.phase.is_left() {
                     return Err(StompError::Closed);
                 }
+                state.give_up_ends(timeout);
                 if !state.subscriptions.is_ending(&id) {
                     state.add_subscription(id.clone(), record)?;
                     return Ok(id);
                 }
+                state.subscriptions.end_awaited_for(&id)
+            };
+            match awaited_for {
+                Some(awaited_for) => {
+                    let left = timeout.saturating_sub(awaited_for);
+                    let _ = tokio::time::timeout(left, freed).await;
+                }
+                None => freed.await,
             }
-            freed.await;
         }
     }
 
     /// Ends a subscription that somebody has let go of.
     pub(super) fn abandon(&self, id: &SubscriptionId, standing: &Arc<Standing>) {
         // Without a connection, there is nothing to end.
-        let _ = self.lock().end_subscription(id, standing, Headers::default(), None);
-        self.work.notify_waiters();
-        self.room.notify_waiters();
+        let _ = self.end_subscription(id, standing, Headers::default(), None);
     }
 
     /// Ends a subscription, and waits until it has ended.
@@ -246,13 +254,26 @@ impl Shared {
         headers: Headers,
     ) -> Result<(), StompError> {
         let (outcome, mut confirmed) = oneshot::channel();
-        let ending = self.lock().end_subscription(id, standing, headers, Some(outcome));
-        self.work.notify_waiters();
-        self.room.notify_waiters();
-        match ending? {
+        match self.end_subscription(id, standing, headers, Some(outcome))? {
             Ending::Awaited => self.confirmed(&mut confirmed).await,
             Ending::Over => Ok(()),
         }
+    }
+
+    fn end_subscription(
+        &self,
+        id: &SubscriptionId,
+        standing: &Arc<Standing>,
+        headers: Headers,
+        outcome: Option<Outcome>,
+    ) -> Result<Ending, StompError> {
+        let mut state = self.lock();
+        state.give_up_ends(self.bounds.receipt_timeout);
+        let ending = state.end_subscription(id, standing, headers, outcome);
+        drop(state);
+        self.work.notify_waiters();
+        self.room.notify_waiters();
+        ending
     }
 
     /// Waits for a reply with this correlation id, by the subscription that all replies of the client come by.

@@ -3,6 +3,7 @@
 use std::collections::HashMap;
 use std::sync::Arc;
 use std::sync::atomic::Ordering;
+use std::time::Duration;
 
 use tidings_stomp::{Headers, Message, NotSent, SubscriptionId, Version};
 use tokio::sync::oneshot;
@@ -138,6 +139,7 @@ impl State {
                     Some(record)
                 }
                 Operation::Unsubscribe { id, .. } => {
+                    self.subscriptions.set_end_sent(id);
                     let awaited = Awaited::Unsubscription(id.clone());
                     entry.receipt = Some(self.receipts.ask(awaited));
                     None
@@ -249,6 +251,14 @@ impl State {
         let unsubscribe = Operation::Unsubscribe { id: id.clone(), headers };
         self.outgoing.push_back(Entry::new(unsubscribe, bound));
         Ok(Ending::Awaited)
+    }
+
+    /// Frees the ids of subscriptions whose end the server has not confirmed within this time.
+    pub(super) fn give_up_ends(&mut self, timeout: Duration) {
+        for id in self.subscriptions.give_up_ends(timeout) {
+            tracing::warn!(%id, "a STOMP server has not confirmed UNSUBSCRIBE");
+            self.receipts.forget_unsubscription(&id);
+        }
     }
 
     /// The server has refused a subscription.

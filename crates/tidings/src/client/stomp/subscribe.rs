@@ -79,8 +79,9 @@ impl<T: FromPayload> SubscribeRequest<T> {
     }
 
     /// The id of the subscription. RabbitMQ derives from it which durable subscription it is. One that was used before
-    /// is free again once the server has confirmed the end of its subscription, which is waited for. Default: one that
-    /// no other subscription of the client has.
+    /// is free again once the server has confirmed the end of its subscription, or has not done so within the
+    /// [receipt timeout](super::StompClientBuilder::receipt_timeout), which is waited for. Default: one that no other
+    /// subscription of the client has.
     pub fn id(mut self, id: &str) -> Self {
         self.id = Some(id.into());
         self

@@ -3,9 +3,11 @@
 use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicU8, AtomicU64, Ordering};
+use std::time::Duration;
 
 use tidings_stomp::{AckMode, Headers, Message, SubscriptionId};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, TryAcquireError, mpsc};
+use tokio::time::Instant;
 
 use super::operation::ConnectionNumber;
 use super::position::Position;
@@ -196,8 +198,17 @@ pub(super) struct Subscriptions {
     last: u64,
     records: BTreeMap<SubscriptionId, Record>,
     /// The server has not confirmed the end of these, and may have sent messages before it: nobody else is to get
-    /// them, so that the ids are kept. With who waits for the receipt.
-    ending: BTreeMap<SubscriptionId, Option<Outcome>>,
+    /// them, so that the ids are kept.
+    ending: BTreeMap<SubscriptionId, End>,
+}
+
+/// The end of a subscription that is still to be confirmed.
+#[derive(Debug)]
+struct End {
+    /// Who waits for the receipt.
+    outcome: Option<Outcome>,
+    /// When UNSUBSCRIBE was sent, once it was.
+    sent_at: Option<Instant>,
 }
 
 impl Subscriptions {
@@ -247,7 +258,33 @@ impl Subscriptions {
 
     /// Keeps the id of a subscription until its end is confirmed.
     pub(super) fn await_end(&mut self, id: SubscriptionId, outcome: Option<Outcome>) {
-        self.ending.insert(id, outcome);
+        self.ending.insert(id, End { outcome, sent_at: None });
+    }
+
+    /// UNSUBSCRIBE is on its way.
+    pub(super) fn set_end_sent(&mut self, id: &SubscriptionId) {
+        if let Some(end) = self.ending.get_mut(id) {
+            end.sent_at = Some(Instant::now());
+        }
+    }
+
+    /// How long the end of a subscription has been waited for, if UNSUBSCRIBE was sent.
+    pub(super) fn end_awaited_for(&self, id: &SubscriptionId) -> Option<Duration> {
+        Some(self.ending.get(id)?.sent_at?.elapsed())
+    }
+
+    /// Waits no longer for ends that the server has not confirmed within this time. Returns the ids, which are free.
+    pub(super) fn give_up_ends(&mut self, timeout: Duration) -> Vec<SubscriptionId> {
+        let is_overdue =
+            |end: &mut End| end.sent_at.is_some_and(|sent_at| sent_at.elapsed() >= timeout);
+        let overdue = self.ending.extract_if(.., |_, end| is_overdue(end));
+        let given_up = overdue.map(|(id, end)| {
+            if let Some(outcome) = end.outcome {
+                let _ = outcome.send(Err(StompError::ReceiptTimeout(timeout)));
+            }
+            id
+        });
+        given_up.collect()
     }
 
     pub(super) fn is_ending(&self, id: &SubscriptionId) -> bool {
@@ -256,21 +293,22 @@ impl Subscriptions {
 
     /// The server has confirmed the end of a subscription: its id is free.
     pub(super) fn confirm_end(&mut self, id: &SubscriptionId) {
-        if let Some(Some(outcome)) = self.ending.remove(id) {
+        if let Some(outcome) = self.ending.remove(id).and_then(|end| end.outcome) {
             let _ = outcome.send(Ok(()));
         }
     }
 
     /// The end of a subscription is not confirmed by this connection any more.
     pub(super) fn fail_end(&mut self, id: &SubscriptionId, error: StompError) {
-        if let Some(outcome) = self.ending.get_mut(id).and_then(Option::take) {
+        if let Some(outcome) = self.ending.get_mut(id).and_then(|end| end.outcome.take()) {
             let _ = outcome.send(Err(error));
         }
     }
 
     /// The connection has ended, and with it all subscriptions that were made by it.
     pub(super) fn lose(&mut self, error: &StompError) {
-        for outcome in std::mem::take(&mut self.ending).into_values().flatten() {
+        let ends = std::mem::take(&mut self.ending).into_values();
+        for outcome in ends.filter_map(|end| end.outcome) {
             let _ = outcome.send(Err(error.clone()));
         }
     }

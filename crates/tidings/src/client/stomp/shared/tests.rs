@@ -132,6 +132,33 @@ fn a_frame_that_is_skipped_leaves_room() {
     assert_eq!(all(&shared, &connection), ["SEND b"]);
 }
 
+#[tokio::test(start_paused = true)]
+async fn an_id_is_free_again_when_the_server_does_not_confirm_the_end_of_its_subscription() {
+    let (shared, connection) = (shared(1), connection(1));
+    assert!(shared.open(&connection));
+    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
+    let first = record();
+    let standing = Arc::clone(&first.standing);
+    shared.lock().add_subscription("a".into(), first).unwrap();
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    shared.abandon(&"a".into(), &standing);
+    let mut second = pin!(shared.subscribe(Some("a".into()), record()));
+    assert!(second.as_mut().now_or_never().is_none());
+    assert_eq!(all(&shared, &connection), ["UNSUBSCRIBE"]);
+    // It has told that it was sent.
+    assert!(second.as_mut().now_or_never().is_none());
+    tokio::time::advance(Duration::from_secs(29)).await;
+    assert!(second.as_mut().now_or_never().is_none());
+    assert_eq!(next(&shared, &connection), None);
+    tokio::time::advance(Duration::from_secs(1)).await;
+    assert!(second.as_mut().now_or_never().is_none());
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    // The receipt of UNSUBSCRIBE, which was the second to be asked for: it ends nothing any more.
+    shared.confirm(&"2".into(), &Headers::default());
+    shared.confirm(&"3".into(), &Headers::default());
+    assert_eq!(second.now_or_never().unwrap().unwrap(), "a".into());
+}
+
 #[test]
 fn the_end_of_a_transaction_needs_no_room() {
     let (shared, connection) = (shared(1), connection(1));
