@@ -292,10 +292,7 @@ impl Client {
 
     fn handle_frame(&mut self, frame: Frame) -> Result<ClientEvent, ClientError> {
         match (frame.command, self.version()) {
-            (Command::Error, _) => {
-                self.close(None);
-                Ok(ClientEvent::Error(error_of(&frame)))
-            }
+            (Command::Error, version) => Ok(self.error(&frame, version)),
             (Command::Connected, None) => self.connected(frame),
             (Command::Message, Some(version)) => message(frame, version).map(ClientEvent::Message),
             (Command::Receipt, Some(_)) => {
@@ -306,6 +303,19 @@ impl Client {
                 Ok(ClientEvent::Receipt { id, headers: frame.headers })
             }
             (command, _) => Err(ClientError::UnexpectedFrame(command)),
+        }
+    }
+
+    fn error(&mut self, frame: &Frame, version: Option<Version>) -> ClientEvent {
+        let error = error_of(frame);
+        match frame.headers.get("subscription") {
+            Some(id) if version.is_some() && error.receipt.is_none() => {
+                ClientEvent::Cancelled { id: SubscriptionId::from(id), error }
+            }
+            _ => {
+                self.close(None);
+                ClientEvent::Error(error)
+            }
         }
     }
 

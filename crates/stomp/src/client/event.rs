@@ -23,7 +23,15 @@ pub enum ClientEvent {
         /// All headers of RECEIPT. Servers may say more about what was done.
         headers: Headers,
     },
-    /// ERROR. The session is over.
+    /// ERROR that names a subscription, and no frame of this end: the server has ended that subscription, as RabbitMQ
+    /// does when a queue is deleted. The session goes on.
+    Cancelled {
+        /// The subscription, whose id is free.
+        id: SubscriptionId,
+        /// Why it has ended.
+        error: Error,
+    },
+    /// Any other ERROR. The session is over.
     Error(Error),
     /// The server broke the protocol or a limit, or did not answer CONNECT. The session is over.
     Failed(ClientError),

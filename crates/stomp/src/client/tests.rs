@@ -82,6 +82,25 @@ fn what_a_server_must_not_send_ends_the_session() {
 }
 
 #[test]
+fn an_error_about_a_subscription_alone_leaves_the_session_open() {
+    let mut client = open(Version::V1_2);
+    let told = events(&mut client, &format!("ERROR\nmessage:gone\nsubscription:s\n\n\0{MESSAGE}"));
+    let [ClientEvent::Cancelled { id, error }, ClientEvent::Message(_)] = &told[..] else {
+        panic!("{told:?}")
+    };
+    assert_eq!((id.as_str(), error.message.as_str()), ("s", "gone"));
+    client.begin(&"t".into(), None).unwrap();
+
+    let refused = "ERROR\nmessage:no\nsubscription:s\nreceipt-id:1\n\n\0";
+    assert!(matches!(events(&mut client, refused)[..], [ClientEvent::Error(_)]));
+    assert!(client.is_closed());
+    let mut client = Client::new(now(), ClientOptions::default());
+    let refused = "ERROR\nmessage:no\nsubscription:s\n\n\0";
+    assert!(matches!(events(&mut client, refused)[..], [ClientEvent::Error(_)]));
+    assert!(client.is_closed());
+}
+
+#[test]
 fn connected_must_choose_what_was_offered_and_be_in_time() {
     let options = ClientOptions { versions: vec![Version::V1_2], ..ClientOptions::default() };
     for (input, expected) in [

@@ -1,9 +1,11 @@
 use bytes::Bytes;
 use futures_util::{FutureExt, StreamExt};
+use tidings::App;
 use tidings::client::stomp::{AckMode, DeliveryError, SlowConsumer, StompClient, StompError};
 use tidings::endpoint::Json;
 
-use super::peer::{Peer, at_once, once, server, tcp_url, within};
+use super::peer::{Peer, at_once, once, server, tcp_url, telling, within};
+use super::support::serve;
 
 #[tokio::test]
 async fn messages_come_as_what_their_bodies_say() {
@@ -79,6 +81,30 @@ async fn a_refused_subscription_is_told() {
     let mut texts = within(client.subscribe::<String>("/topic/a")).await.unwrap();
     client.send("/topic/a").text("still here").await.unwrap();
     assert_eq!(within(texts.next()).await.unwrap().unwrap().payload, "still here");
+}
+
+#[tokio::test]
+async fn a_subscription_whose_queue_is_deleted_ends_and_the_others_go_on() {
+    let app = App::builder().build().unwrap();
+    let queues = app.queues();
+    let server = serve(app).await;
+    let (builder, mut told) = telling(once());
+    let client = builder.connect(&tcp_url(server.stomp)).await.unwrap();
+    let mut kept = client.subscribe::<String>("/queue/kept").await.unwrap();
+    for _ in 0..2 {
+        let mut deleted = client.subscribe::<String>("/queue/jobs").id("jobs").await.unwrap();
+        client.send("/queue/jobs").text("first").receipt().await.unwrap();
+        queues.delete("/queue/jobs").await.unwrap();
+        assert_eq!(within(deleted.next()).await.unwrap().unwrap().payload, "first");
+        let end = within(deleted.next()).await.unwrap().unwrap_err();
+        assert!(matches!(end, DeliveryError::Cancelled(_)), "{end}");
+        assert!(end.to_string().contains("The queue was deleted."), "{end}");
+        assert!(within(deleted.next()).await.is_none());
+    }
+    client.send("/queue/kept").text("still here").await.unwrap();
+    assert_eq!(within(kept.next()).await.unwrap().unwrap().payload, "still here");
+    assert!(told.recv().await.unwrap().starts_with("Connected"));
+    assert!(told.is_empty(), "the connection was lost");
 }
 
 #[tokio::test]

@@ -130,6 +130,7 @@ impl Receiver {
             }
             ClientEvent::Message(message) => self.shared.deliver(&self.connection, message).await,
             ClientEvent::Receipt { id, headers } => self.shared.confirm(&id, &headers),
+            ClientEvent::Cancelled { id, error } => self.shared.cancel(&id, &error),
             ClientEvent::Error(error) => {
                 self.shared.refuse(&error);
                 self.end = Some(ConnectionEnd::Error(error));

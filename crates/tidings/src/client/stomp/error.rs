@@ -134,7 +134,7 @@ impl fmt::Display for Told<'_> {
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum StompError {
-    /// The server refused it with ERROR, and ended the connection.
+    /// The server refused it with ERROR. Most servers end the connection then.
     Refused(tidings_stomp::Error),
     /// The connection ended before it was sent: it has not happened. Do it again when the client is connected.
     Lost(ConnectionEnd),
@@ -237,6 +237,9 @@ pub enum DeliveryError {
     },
     /// The server refuses the subscription after a new connection. It has ended.
     Refused(tidings_stomp::Error),
+    /// The server has ended the subscription, as RabbitMQ and Tidings do when its queue is deleted. The connection
+    /// goes on; subscribe again if there is still something to wait for.
+    Cancelled(tidings_stomp::Error),
     /// Messages came faster than they were taken, and the subscription was told to
     /// [end](super::SlowConsumer::EndSubscription) then.
     TooSlow,
@@ -252,6 +255,9 @@ impl fmt::Display for DeliveryError {
             }
             Self::Refused(error) => {
                 write!(f, "the server refuses the subscription: {}", Told(error))
+            }
+            Self::Cancelled(error) => {
+                write!(f, "the server has ended the subscription: {}", Told(error))
             }
             Self::TooSlow => f.write_str("messages came faster than they were taken"),
             Self::Lost(end) => write!(f, "the subscription is over: {end}"),

@@ -1,6 +1,6 @@
 //! What becomes of what the server says.
 
-use tidings_stomp::{Headers, Message, ReceiptId};
+use tidings_stomp::{Headers, Message, ReceiptId, SubscriptionId};
 
 use super::StompError;
 use super::connection::Connection;
@@ -50,6 +50,16 @@ impl Shared {
             Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
             None => {}
         }
+        drop(state);
+        self.room.notify_waiters();
+    }
+
+    /// The server has ended a subscription, and nothing else.
+    pub(super) fn cancel(&self, id: &SubscriptionId, error: &tidings_stomp::Error) {
+        tracing::warn!(%id, %error, body = error.body, "the server has ended a subscription");
+        let mut state = self.lock();
+        state.receipts.forget_subscription(id);
+        state.cancel_subscription(id, error);
         drop(state);
         self.room.notify_waiters();
     }

@@ -267,12 +267,29 @@ impl State {
         id: &SubscriptionId,
         error: &tidings_stomp::Error,
     ) {
+        self.lose_subscription(id, error, DeliveryError::Refused);
+    }
+
+    /// The server has ended a subscription that it had confirmed.
+    pub(super) fn cancel_subscription(
+        &mut self,
+        id: &SubscriptionId,
+        error: &tidings_stomp::Error,
+    ) {
+        self.lose_subscription(id, error, DeliveryError::Cancelled);
+    }
+
+    /// `reason` is for who reads the subscription; who has not got it yet is told that it was refused.
+    fn lose_subscription(
+        &mut self,
+        id: &SubscriptionId,
+        error: &tidings_stomp::Error,
+        reason: fn(tidings_stomp::Error) -> DeliveryError,
+    ) {
         let Some(record) = self.subscriptions.remove(id) else { return };
         match (record.outcome, record.target) {
             (Some(outcome), _) => drop(outcome.send(Err(StompError::Refused(error.clone())))),
-            (None, Target::Inbox(deliveries)) => {
-                deliveries.end(DeliveryError::Refused(error.clone()));
-            }
+            (None, Target::Inbox(deliveries)) => deliveries.end(reason(error.clone())),
             (None, Target::Requests) => {
                 for (_, reply) in self.requests.drain() {
                     let _ = reply.send(Err(StompError::Refused(error.clone())));
