@@ -23,8 +23,8 @@ use self::error::ProtocolError;
 use self::session::{Fields, Outcome, Session};
 use crate::heart_beat::parse_heart_beat;
 use crate::{
-    Command, Decoder, Error, Frame, Headers, HeartBeat, MessageParts, ReceiptId, SubscriptionId,
-    UnknownCommands, Version, encode, encode_message,
+    Command, DecodeError, Decoder, Error, Frame, Headers, HeartBeat, MessageParts, ReceiptId,
+    SubscriptionId, UnknownCommands, Version, encode, encode_message,
 };
 
 /// The server side of one STOMP session, from the first octet to DISCONNECT or ERROR.
@@ -113,8 +113,7 @@ impl Server {
                     }
                 }
                 Err(error) => {
-                    let headers = self.decoder.unfinished_headers().cloned().unwrap_or_default();
-                    if let Some(event) = self.refuse_frame(error.into(), None, &headers) {
+                    if let Some(event) = self.refuse_malformed(error) {
                         return Some(event);
                     }
                 }
@@ -320,6 +319,17 @@ impl Server {
             Ok(Outcome::Enlisted) => None,
             Err(error) => self.refuse_frame(error, Some(frame.command), &frame.headers),
         }
+    }
+
+    /// Answers what is no frame with ERROR. The session goes on if the decoder does, as
+    /// [`refuse_frame`](Self::refuse_frame).
+    fn refuse_malformed(&mut self, error: DecodeError) -> Option<Event> {
+        let headers = self.decoder.unfinished_headers().cloned().unwrap_or_default();
+        if self.decoder.has_failed() {
+            self.fail(error.into(), session::receipt(&headers, self.version()));
+            return None;
+        }
+        self.refuse_frame(error.into(), None, &headers)
     }
 
     /// Answers a frame that cannot be done with ERROR. Returns the event that tells of it if the

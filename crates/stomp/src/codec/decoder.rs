@@ -1,7 +1,10 @@
+mod skipped_body;
+
 use std::mem;
 
 use bytes::{Buf, Bytes};
 
+use self::skipped_body::{Progress, SkippedBody};
 use super::escaping::Escaping;
 use super::{CONTENT_LENGTH, DecodeError};
 use crate::headers::HeadersBuilder;
@@ -79,24 +82,20 @@ enum HeaderLines {
     Unfinished,
 }
 
-/// The command of a frame, or why it is none of a frame that is skipped.
+/// The command of a frame, or why the frame is skipped.
 type Named = Result<Command, DecodeError>;
 
 #[derive(Debug)]
 enum State {
     /// Between frames, or within a command line.
     Command,
-    /// Between frames, behind one that was skipped.
-    Skipped {
-        headers: Headers,
-    },
     Headers {
         command: Named,
         headers: Headers,
     },
     /// The body is as long as `content-length` says.
     CountedBody {
-        command: Named,
+        command: Command,
         headers: Headers,
         body: Vec<u8>,
         /// At least one.
@@ -104,15 +103,25 @@ enum State {
     },
     /// The body ends at the first NUL.
     OpenBody {
-        command: Named,
+        command: Command,
         headers: Headers,
         body: Vec<u8>,
     },
     /// The next octet must be NUL.
     End {
-        command: Named,
+        command: Command,
         headers: Headers,
         body: Bytes,
+    },
+    /// Behind the headers of a frame that is skipped.
+    SkippedBody {
+        error: DecodeError,
+        headers: Headers,
+        body: SkippedBody,
+    },
+    /// Between frames, behind one that was skipped.
+    Skipped {
+        headers: Headers,
     },
     Failed {
         error: DecodeError,
@@ -206,6 +215,11 @@ impl Decoder {
         }
     }
 
+    /// Whether an error has ended the stream.
+    pub(crate) fn has_failed(&self) -> bool {
+        matches!(self.state, State::Failed { .. })
+    }
+
     /// How many octets wait to be decoded.
     pub(crate) fn pending_octets(&self) -> usize {
         self.input.len() + self.further.len()
@@ -220,6 +234,7 @@ impl Decoder {
             | State::CountedBody { headers, .. }
             | State::OpenBody { headers, .. }
             | State::End { headers, .. }
+            | State::SkippedBody { headers, .. }
             | State::Skipped { headers }
             | State::Failed { headers, .. } => Some(headers),
         }
@@ -237,6 +252,7 @@ impl Decoder {
             }
             State::OpenBody { .. } => self.read_open_body(available),
             State::End { .. } => self.read_end().map(Some),
+            State::SkippedBody { .. } => self.skip_body().map(|()| None),
             State::Failed { error, .. } => Err(*error),
         }
     }
@@ -403,7 +419,7 @@ impl Decoder {
         let body = joined(mem::take(body), piece, self.input_octets);
         self.input.advance(1);
         self.rest();
-        self.finish(command, headers, body).map(Some)
+        Ok(Some(Frame { command, headers, body }))
     }
 
     fn read_end(&mut self) -> Result<Frame, DecodeError> {
@@ -416,22 +432,19 @@ impl Decoder {
         let (command, headers, body) = (*command, mem::take(headers), mem::take(body));
         self.input.advance(1);
         self.rest();
-        self.finish(command, headers, body)
+        Ok(Frame { command, headers, body })
     }
 
-    fn finish(
-        &mut self,
-        command: Named,
-        headers: Headers,
-        body: Bytes,
-    ) -> Result<Frame, DecodeError> {
-        match command {
-            Ok(command) => Ok(Frame { command, headers, body }),
-            Err(error) => {
-                self.state = State::Skipped { headers };
-                Err(error)
-            }
+    /// Fails at the end of the frame, with why it was skipped.
+    fn skip_body(&mut self) -> Result<(), DecodeError> {
+        let State::SkippedBody { error, headers, body } = &mut self.state else { return Ok(()) };
+        if body.skip(&mut self.input, self.limits.body_octets_max)? == Progress::GoesOn {
+            return Ok(());
         }
+        let (error, headers) = (*error, mem::take(headers));
+        self.rest();
+        self.state = State::Skipped { headers };
+        Err(error)
     }
 
     fn use_up(&mut self, octets: usize) {
@@ -520,6 +533,16 @@ fn content_length(headers: &Headers, limits: &Limits) -> Result<Option<usize>, D
 
 /// What follows the headers.
 fn body_state(command: Named, headers: Headers, content_length: Option<usize>) -> State {
+    let command = match command {
+        Ok(command) => command,
+        Err(error) => {
+            let body = match content_length {
+                None => SkippedBody::Open { octets: 0 },
+                Some(remaining) => SkippedBody::Counted { remaining },
+            };
+            return State::SkippedBody { error, headers, body };
+        }
+    };
     match content_length {
         None => State::OpenBody { command, headers, body: Vec::new() },
         Some(0) => State::End { command, headers, body: Bytes::new() },

@@ -70,18 +70,16 @@ impl ProtocolError {
     pub(super) fn severity(self) -> Severity {
         match self {
             Self::UnknownSubscription => Severity::Notice,
-            Self::Malformed(
-                DecodeError::UnknownCommand | DecodeError::CommandNotInUpperCase(_),
-            ) => Severity::Frame,
-            Self::Malformed(_)
-            | Self::ExpectedConnect(_)
+            Self::ExpectedConnect(_)
             | Self::AlreadyConnected
             | Self::NoCommonVersion
             | Self::UnknownHost
             | Self::InvalidHeartBeat
             | Self::ConnectTimeout
             | Self::TooMuchBeforeLogin { .. } => Severity::Session,
-            Self::NotForClients(_)
+            // What the decoder cannot pass over ends the session in any case.
+            Self::Malformed(_)
+            | Self::NotForClients(_)
             | Self::NackInVersion1_0
             | Self::MissingHeader(..)
             | Self::NotText(_)

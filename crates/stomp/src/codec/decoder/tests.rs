@@ -218,6 +218,48 @@ fn a_declared_length_reserves_nothing() {
 }
 
 #[test]
+fn a_frame_that_is_skipped_is_passed_over_without_its_body_being_kept() {
+    for (head, is_counted) in [("NONSENSE\n\n", false), ("NONSENSE\ncontent-length:9\n\n", true)] {
+        let mut decoder = Decoder::new(Limits::default()).unknown_commands(UnknownCommands::Skip);
+        decoder.set_version(Version::V1_2);
+        for piece in [head, "abc", "def", "ghi"] {
+            decoder.handle_input(Bytes::from(piece));
+            assert_eq!(decoder.poll_frame(), Ok(None));
+            assert!(!decoder.has_failed());
+        }
+        let State::SkippedBody { body, .. } = &decoder.state else { panic!("not within a body") };
+        match body {
+            SkippedBody::Counted { remaining } => assert!(is_counted && *remaining == 0),
+            SkippedBody::Open { octets } => assert!(!is_counted && *octets == 9),
+        }
+        decoder.handle_input(Bytes::from("\0\nSEND\n\n\0"));
+        assert_eq!(decoder.poll_frame(), Err(DecodeError::UnknownCommand));
+        assert!(!decoder.has_failed());
+        assert_eq!(decoder.poll_frame(), Ok(Some(frame(Command::Send, &[], b""))));
+    }
+}
+
+#[test]
+fn a_frame_that_is_skipped_has_the_limits_of_others() {
+    let limits = Limits { body_octets_max: 2, ..Limits::default() };
+    for (input, expected) in [
+        ("NONSENSE\n\nabc", DecodeError::BodyTooLong { max: 2 }),
+        ("NONSENSE\ncontent-length:3\n\n", DecodeError::BodyTooLong { max: 2 }),
+        ("NONSENSE\ncontent-length:2\n\nabc", DecodeError::MissingNul),
+        ("NONSENSE\ncontent-length:0\n\na", DecodeError::MissingNul),
+    ] {
+        let mut decoder = Decoder::new(limits).unknown_commands(UnknownCommands::Skip);
+        decoder.set_version(Version::V1_2);
+        for octet in input.as_bytes() {
+            decoder.handle_input(Bytes::copy_from_slice(&[*octet]));
+        }
+        assert_eq!(decoder.poll_frame(), Err(expected), "{input}");
+        assert!(decoder.has_failed());
+        assert_eq!(decoder.poll_frame(), Err(expected), "{input}");
+    }
+}
+
+#[test]
 fn the_counted_body_must_end_in_nul() {
     check_error(b"SEND\ncontent-length:3\n\nabcd\0", DecodeError::MissingNul);
     check_error(b"SEND\ncontent-length:0\n\n\n\0", DecodeError::MissingNul);
