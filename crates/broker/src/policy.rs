@@ -32,8 +32,9 @@ pub struct DestinationPolicy {
     pub octets_max: Option<usize>,
     /// What happens to messages for which a queue has no room. Default: the sender waits.
     pub overflow: QueueOverflow,
-    /// How often a message of a queue is delivered at most; afterwards it is a dead letter.
-    /// Default 20.
+    /// How often a message of a queue is delivered at most; afterwards it is a dead letter. Of what a consumer
+    /// leaves without an answer when it ends, that is said of the message it got first: the others it may
+    /// never have looked at. A restart counts anew. Default 20.
     pub deliveries_max: u32,
     /// How long a message that was not acknowledged waits before it is delivered again.
     /// Default: not at all.

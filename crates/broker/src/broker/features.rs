@@ -194,7 +194,7 @@ fn an_expiry_that_is_no_number_is_refused() {
 }
 
 #[test]
-fn a_message_that_is_never_acknowledged_becomes_a_dead_letter() {
+fn a_message_that_is_refused_again_and_again_becomes_a_dead_letter() {
     let mut recording = with_policy(|policy| policy.deliveries_max = 3);
     recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
     recording.send_all("/queue/x", &["m"]);
@@ -205,6 +205,22 @@ fn a_message_that_is_never_acknowledged_becomes_a_dead_letter() {
     }
     assert_eq!(recording.take(), []);
     assert_eq!(dead(&recording, "/queue/DLQ.x"), [pair("m", "delivery-limit")]);
+}
+
+#[test]
+fn a_message_that_ends_its_consumers_becomes_a_dead_letter() {
+    let mut recording = with_policy(|policy| policy.deliveries_max = 3);
+    recording.send_all("/queue/x", &["poison", "good", "better"]);
+    for count in 1..=3 {
+        let consumer = u64::from(count);
+        recording.subscribe(consumer, "a", "/queue/x", INDIVIDUAL).unwrap();
+        let counts: Vec<u32> = recording.take().iter().map(|got| got.delivery_count).collect();
+        assert_eq!(counts, [count; 3]);
+        recording.disconnect(consumer);
+    }
+    assert_eq!(dead(&recording, "/queue/DLQ.x"), [pair("poison", "delivery-limit")]);
+    recording.subscribe(4, "a", "/queue/x", INDIVIDUAL).unwrap();
+    assert_eq!(recording.take().len(), 2, "nobody knows that these are at fault");
 }
 
 #[test]

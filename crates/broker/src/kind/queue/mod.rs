@@ -548,7 +548,13 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             state.browsers.remove(&key);
             let Some(consumer) = state.consumers.remove(&key) else { continue };
             state.turns.remove(key, consumer.priority());
-            for queued in consumer.into_unsettled() {
+            let mut unsettled = consumer.into_unsettled().peekable();
+            // The consumer may have ended because of the first. The others it may never have looked at.
+            if let Some(first) = unsettled.next_if(|first| state.is_at_limit(first)) {
+                state.backlog.forget(&first);
+                state.bury(first, DeathReason::DeliveryLimit, operation);
+            }
+            for queued in unsettled {
                 places.push(queued.place);
                 state.backlog.put_back(queued);
             }

@@ -115,7 +115,7 @@ impl<S> State<S> {
                     self.backlog.forget(&queued);
                     self.journal.remove(&queued, operation);
                 }
-                Settlement::Requeue if queued.deliveries < self.settings.deliveries_max => {
+                Settlement::Requeue if !self.is_at_limit(&queued) => {
                     let delay = self.settings.redelivery_delay.after_deliveries(queued.deliveries);
                     if delay.is_zero() {
                         back.push(queued.place);
@@ -138,6 +138,11 @@ impl<S> State<S> {
         for place in back {
             self.offer(place, operation);
         }
+    }
+
+    /// Whether a message has been delivered as often as it may be.
+    pub(super) fn is_at_limit(&self, queued: &Queued) -> bool {
+        queued.deliveries >= self.settings.deliveries_max
     }
 
     /// Who of the consumers goes first, where one of them wants everything.
