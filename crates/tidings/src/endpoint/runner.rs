@@ -468,7 +468,8 @@ impl<S: Source> Driver<S> {
             let sent = self.source.last_sent();
             let deadline = vitals.next_deadline(sent, received);
             let Rare { alarm, not_before, .. } = self.rare();
-            alarm.set_no_later_than(deadline.max(*not_before).filter(|_| session.is_open()));
+            let goes_on = || session.is_open() || session.link().is_lost();
+            alarm.set_no_later_than(deadline.max(*not_before).filter(|_| goes_on()));
             if !alarm.is_set() || alarm.poll(cx).is_pending() {
                 return;
             }

@@ -92,6 +92,13 @@ impl OctetSource {
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         turn::own(&self.outbox);
+        if self.lost.is_some()
+            && let Some(info) = self.outbox.broken()
+            && info.initiator != CloseInitiator::Transport
+        {
+            // What has come is not wanted any more.
+            return Poll::Ready(Incoming::Closed(Box::new(info)));
+        }
         if self.lost.is_none()
             && let Poll::Ready(info) =
                 self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready)

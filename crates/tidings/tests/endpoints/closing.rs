@@ -284,6 +284,25 @@ async fn a_peer_that_vanishes_ends_the_session_with_1006() {
 }
 
 #[tokio::test]
+async fn what_comes_after_a_close_of_this_end_is_not_delivered_although_the_peer_is_gone() {
+    for last in ["close", "fail"] {
+        in_every_session(async |scene, session| {
+            let frames = [last, "late"].map(|text| scene.frame(TEXT, text.as_bytes())).concat();
+            let Scene { way, peer, mut ears, .. } = scene;
+            // Nothing waits until the session has learned, by writing, that its peer is gone.
+            assert_eq!(peer.stream.try_write(&frames).unwrap(), frames.len());
+            peer.stream.set_zero_linger().unwrap();
+            drop(peer);
+            let _ = session.try_send("for nobody");
+            assert_eq!(ears.told().await, last, "{way:?}");
+            let told = ears.told().await;
+            assert_eq!(told, "4001 (bye) Local, clean: false, open: false", "{way:?}");
+        })
+        .await;
+    }
+}
+
+#[tokio::test]
 async fn two_endpoints_of_ours_tell_the_same_of_a_close() {
     for closes in ["the client", "the server"] {
         let (of_server, mut server_told) = Teller::new();

@@ -336,7 +336,7 @@ impl Outbox {
         }
     }
 
-    /// Asks the driver to close the connection. The first call wins.
+    /// Asks the driver to close the connection. The first call wins. Of one that broke before, no more is read.
     pub(crate) fn close(&self, info: CloseInfo) {
         self.close_locked(&mut self.lock(), info);
     }
@@ -347,10 +347,12 @@ impl Outbox {
     }
 
     fn close_locked(&self, state: &mut State, info: CloseInfo) {
-        if state.phase == Phase::Open {
-            self.set_phase(state, Phase::Closing(Box::new(info)));
-            wake(&mut state.driver);
+        match &mut state.phase {
+            Phase::Open => self.set_phase(state, Phase::Closing(Box::new(info))),
+            Phase::Broken(end) if end.initiator == CloseInitiator::Transport => **end = info,
+            _ => return,
         }
+        wake(&mut state.driver);
     }
 
     /// Leaves the phase `Open`: whoever waits to send is told.
@@ -433,7 +435,7 @@ impl Outbox {
         self.lock().octets()
     }
 
-    #[cfg(test)]
+    /// How it ended, if it broke or was given up.
     pub(crate) fn broken(&self) -> Option<CloseInfo> {
         match &self.lock().phase {
             Phase::Broken(info) => Some((**info).clone()),
