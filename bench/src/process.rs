@@ -272,7 +272,9 @@ mod tests {
         assert_eq!(server.address(), "127.0.0.1:9");
         server.check().unwrap();
         server.cpu_time().unwrap();
-        assert!(server.resident_octets().unwrap() > 0);
+        // The program that takes the shell's place has nothing in memory at first.
+        let mut looks = (0..10_000).map(|_| server.resident_octets().unwrap());
+        assert!(looks.any(|octets| octets > 0));
     }
 
     #[test]
