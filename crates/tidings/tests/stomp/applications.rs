@@ -177,7 +177,7 @@ async fn shutdown_is_told_to_clients() {
         let server = serve(app()).await;
         let client = Client::connect(&server, door, version).await;
         let stopped = server.stop();
-        client.is_told("server is shutting down").await;
+        client.ends_for("server is shutting down").await;
         tokio::time::timeout(PATIENCE, stopped).await.unwrap().unwrap();
     }
 }

@@ -189,7 +189,7 @@ impl Client {
     }
 
     /// That the server ends the session for this reason: over WebSocket its Close has it.
-    pub async fn is_told(mut self, reason: &str) {
+    pub async fn ends_for(mut self, reason: &str) {
         match &mut self.connection {
             Connection::Tcp(_) => {
                 let error = self.frame().await;

@@ -83,8 +83,7 @@ fn tests_in(source: &str) -> Vec<(&str, &str)> {
         is_test.then_some(rest)
     });
     let tests = attributes.map(|rest| {
-        let (before, function) = rest.split_once("fn ").unwrap();
-        assert!(!before.contains("#[ignore"), "{function}");
+        let (_, function) = rest.split_once("fn ").unwrap();
         let name = function.split(['(', '<']).next().unwrap();
         (name, function.split("\n}\n").next().unwrap())
     });

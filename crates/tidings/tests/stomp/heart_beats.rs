@@ -131,7 +131,7 @@ async fn a_silent_client_is_dropped_and_told() {
     let server = serve(app).await;
     for (door, version) in FROM_1_1.each() {
         let client = Client::connect_with(&server, door, version, "heart-beat:20,0\n").await;
-        client.is_told("no heart-beat from the other end").await;
+        client.ends_for("no heart-beat from the other end").await;
     }
 }
 
@@ -157,7 +157,7 @@ async fn a_client_that_is_not_read_is_not_taken_for_dead() {
         waiting.send("SEND\ndestination:/app/slow\nreceipt:handled\n\n\0\n\n\n").await;
 
         let silent = Client::connect_with(&server, door, version, beats).await;
-        silent.is_told("no heart-beat from the other end").await;
+        silent.ends_for("no heart-beat from the other end").await;
 
         handled.notify_one();
         let receipt = waiting.frame().await;
