@@ -39,7 +39,7 @@ impl AckId {
     /// What is named instead where an ACK changes nothing, for a topic.
     pub(crate) fn of_message(id: &MessageId) -> Self {
         let mut text = ShortText::new();
-        text.push_str(id.as_str());
+        text.push_ascii(id.as_str().as_bytes());
         Self(text)
     }
 

@@ -20,9 +20,7 @@ pub(crate) fn push<const OCTETS: usize>(text: &mut ShortText<OCTETS>, number: u6
             break;
         }
     }
-    for digit in &digits[start..] {
-        text.push(*digit);
-    }
+    text.push_ascii(&digits[start..]);
 }
 
 /// Reads back what [`push`] wrote, and nothing else: every number has exactly one spelling.

@@ -151,7 +151,7 @@ impl MessageIds {
     /// The id with this serial number.
     pub(crate) fn of(&self, serial: u64) -> MessageId {
         let mut text = ShortText::new();
-        text.push_str(&self.prefix);
+        text.push_ascii(self.prefix.as_bytes());
         base36::push(&mut text, serial);
         MessageId { serial, text }
     }

@@ -30,9 +30,9 @@ impl<const OCTETS: usize> ShortText<OCTETS> {
     /// # Panics
     ///
     /// As for [`push`](Self::push).
-    pub(crate) fn push_str(&mut self, text: &str) {
+    pub(crate) fn push_ascii(&mut self, text: &[u8]) {
         assert!(text.is_ascii(), "the text consists of ASCII characters");
-        self.octets[usize::from(self.len)..][..text.len()].copy_from_slice(text.as_bytes());
+        self.octets[usize::from(self.len)..][..text.len()].copy_from_slice(text);
         self.len += u8::try_from(text.len()).expect("it is as short as the octets");
     }
 
@@ -62,7 +62,7 @@ mod tests {
     fn a_text_reads_back_up_to_its_capacity() {
         let mut text = ShortText::<4>::new();
         assert_eq!(text.as_str(), "");
-        text.push_str("ab-");
+        text.push_ascii(b"ab-");
         text.push(b'1');
         assert_eq!(text.as_str(), "ab-1");
     }
