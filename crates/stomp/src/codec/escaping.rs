@@ -100,7 +100,7 @@ impl Escaping {
     }
 
     fn write(self, text: &[u8], out: &mut Vec<u8>) {
-        if self == Self::Verbatim || !has_special(text) {
+        if self == Self::Verbatim || !may_have_special(text) {
             return out.extend_from_slice(text);
         }
         let mut rest = text;
@@ -121,9 +121,23 @@ impl Escaping {
     }
 }
 
-/// Whether an octet of the text is special. It looks at all of them, since that is done by many at a time.
-fn has_special(text: &[u8]) -> bool {
-    text.iter().fold(false, |has, octet| has | is_special(*octet))
+/// Whether an octet of the text is special, or a control character. Eight are looked at together, since nearly no
+/// text has one.
+fn may_have_special(text: &[u8]) -> bool {
+    let Some(last) = text.last_chunk() else { return text.iter().any(|octet| is_special(*octet)) };
+    let (words, _) = text.as_chunks();
+    words.iter().chain([last]).any(|word| may_word_have_special(u64::from_ne_bytes(*word)))
+}
+
+fn may_word_have_special(word: u64) -> bool {
+    const EACH: u64 = u64::from_ne_bytes([1; 8]);
+    const HIGHEST_BITS: u64 = u64::from_ne_bytes([0x80; 8]);
+    // An octet that is too small for the subtraction gets its highest bit from it.
+    let below = |word: u64, least: u8| word.wrapping_sub(EACH * u64::from(least)) & !word;
+    let found = below(word, b' ')
+        | below(word ^ (EACH * u64::from(b':')), 1)
+        | below(word ^ (EACH * u64::from(b'\\')), 1);
+    found & HIGHEST_BITS != 0
 }
 
 const fn is_special(octet: u8) -> bool {
@@ -166,6 +180,22 @@ mod tests {
         assert_eq!(written(Escaping::Verbatim, "n", value), "n:a:b\\c d e f\n");
         assert_eq!(written(Escaping::V1_1, "n", value), "n:a\\cb\\\\c\\nde f\n");
         assert_eq!(written(Escaping::V1_2, "n", value), "n:a\\cb\\\\c\\nd\\re f\n");
+    }
+
+    #[test]
+    fn a_special_octet_is_found_wherever_it_is() {
+        for len in 1..=17 {
+            for at in 0..len {
+                for octet in 0..=u8::MAX {
+                    let mut text = vec![b'x'; len];
+                    text[at] = octet;
+                    let mut out = Vec::new();
+                    Escaping::V1_2.write(&text, &mut out);
+                    let is_changed = matches!(octet, b'\n' | b'\r' | b':' | b'\\' | 0);
+                    assert_eq!(out != text, is_changed, "{octet} at {at} of {len}");
+                }
+            }
+        }
     }
 
     #[test]
