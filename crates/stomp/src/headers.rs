@@ -26,6 +26,7 @@ pub struct Headers(Option<Arc<Block>>);
 /// All names and values in one string: two allocations per frame instead of two per header.
 #[derive(Clone, Default)]
 struct Block {
+    /// Each name with a colon behind it, and each value with a line end.
     text: String,
     len: usize,
     /// Those of the first headers; most frames have no more.
@@ -47,7 +48,7 @@ struct NotText {
 /// Headers whose ends need no allocation of their own.
 const FEW: usize = 8;
 
-/// Where a header ends in the text. It starts where the one before ends.
+/// Where the name and the value of a header end in the text. It starts behind the line end of the one before.
 #[derive(Clone, Copy, Default)]
 struct Ends {
     name: u32,
@@ -122,7 +123,7 @@ impl Headers {
                     Some(NotText { name, value, .. }) => kept.push_not_text(name, value),
                 }
             }
-            left -= name.len() + value.len();
+            left -= name.len() + value.len() + SEPARATORS;
         }
         self.0 = kept.map(Arc::new);
     }
@@ -133,8 +134,8 @@ impl Headers {
         self.0.as_ref().map_or(0, |block| block.kept_octets())
     }
 
-    /// The octets of all names and values.
-    pub(crate) fn octets(&self) -> usize {
+    /// The octets of their lines, each with its colon and its line end, where nothing has to be escaped.
+    pub(crate) fn line_octets(&self) -> usize {
         self.0.as_ref().map_or(0, |block| block.text.len())
     }
 }
@@ -148,8 +149,8 @@ impl Block {
         let few = &self.few[..self.len.min(FEW)];
         few.iter().chain(&self.more).scan(0, |start, ends| {
             let (name, value) = (ends.name as usize, ends.value as usize);
-            let header = (&self.text[*start..name], &self.text[name..value]);
-            *start = value;
+            let header = (&self.text[*start..name], &self.text[name + 1..value]);
+            *start = value + 1;
             Some(header)
         })
     }
@@ -168,7 +169,7 @@ impl Block {
         let octets =
             |header: &NotText| size_of::<NotText>() + header.name.len() + header.value.len();
         let not_text = self.not_text.iter().map(octets).sum::<usize>();
-        self.text.len() + size_of_val(&self.more[..]) + not_text
+        self.text.len() - SEPARATORS * self.len + size_of_val(&self.more[..]) + not_text
     }
 
     fn not_text_names(&self) -> impl Iterator<Item = &str> {
@@ -190,24 +191,31 @@ impl Block {
     }
 
     fn push(&mut self, name: &str, value: &str) {
-        self.text.reserve(name.len() + value.len());
+        self.text.reserve(name.len() + value.len() + SEPARATORS);
         self.text.push_str(name);
-        let name = self.end();
+        let name_end = self.text.len();
+        self.text.push(':');
         self.text.push_str(value);
-        let ends = Ends { name, value: self.end() };
+        self.push_ends(name_end, self.text.len());
+        self.text.push('\n');
+    }
+
+    fn push_ends(&mut self, name: usize, value: usize) {
+        let end = |end| u32::try_from(end).expect("headers have less than 4 GiB");
+        let ends = Ends { name: end(name), value: end(value) };
         match self.few.get_mut(self.len) {
             Some(place) => *place = ends,
             None => self.more.push(ends),
         }
         self.len += 1;
     }
-
-    fn end(&self) -> u32 {
-        u32::try_from(self.text.len()).expect("headers have less than 4 GiB")
-    }
 }
 
+/// The octets of a colon and a line end.
+const SEPARATORS: usize = 2;
+
 /// Headers that nobody shares yet.
+#[derive(Default)]
 pub(crate) struct HeadersBuilder(Block);
 
 /// Octets of names and values that are enough for most frames.
@@ -226,6 +234,17 @@ impl HeadersBuilder {
     /// As [`Headers::push_octets`].
     pub(crate) fn push_octets(&mut self, name: &[u8], value: &[u8]) {
         self.0.push_octets(name, value);
+    }
+
+    /// Notes where the name and the value of the next header end in [lines](Self::of_lines) to come.
+    pub(crate) fn push_ends(&mut self, name: usize, value: usize) {
+        self.0.push_ends(name, value);
+    }
+
+    /// The headers whose ends have been noted, and no others, given their lines.
+    pub(crate) fn of_lines(mut self, lines: &str) -> Headers {
+        self.0.text = lines.to_owned();
+        self.into()
     }
 }
 

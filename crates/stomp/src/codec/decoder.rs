@@ -1,4 +1,5 @@
 mod skipped_body;
+mod whole_frame;
 
 use std::mem;
 
@@ -13,8 +14,8 @@ use crate::{Command, Frame, Headers, Limits, Version};
 /// Makes frames of a stream of octets, however it is cut.
 ///
 /// Frames are decoded one at a time, when they are asked for. Between frames the decoder owns no
-/// buffer, within one it holds no more than has arrived and the limits allow, and each octet is
-/// looked at once.
+/// buffer, within one it holds no more than has arrived and the limits allow, and no octet is
+/// looked at more often than twice, however the stream is cut.
 ///
 /// Until [`set_version`](Self::set_version) says that the session is open, no frame may be longer
 /// than [`before_login_octets_max`](Limits::before_login_octets_max).
@@ -202,6 +203,9 @@ impl Decoder {
             }
             if self.input.is_empty() {
                 return Ok(None);
+            }
+            if let Some(frame) = self.read_whole_frame() {
+                return Ok(Some(frame));
             }
             match self.advance() {
                 Ok(None) => {}
@@ -567,7 +571,12 @@ fn joined(mut body: Vec<u8>, last: Bytes, input_octets: usize) -> Bytes {
         body.extend_from_slice(&last);
         return body.into();
     }
-    if last.len() < input_octets / 2 { Bytes::copy_from_slice(&last) } else { last }
+    if is_little(last.len(), input_octets) { Bytes::copy_from_slice(&last) } else { last }
+}
+
+/// Whether so many octets are too few to keep the whole input alive.
+fn is_little(octets: usize, input_octets: usize) -> bool {
+    octets < input_octets / 2
 }
 
 #[cfg(test)]

@@ -25,7 +25,7 @@ use crate::{Command, Frame, Headers, Version};
 pub fn encode(frame: &Frame, version: Version, out: &mut Vec<u8>) {
     let Frame { command, headers, body } = frame;
     let escaping = Escaping::of(*command, Some(version));
-    out.reserve(OVERHEAD_OCTETS + headers.octets() + 2 * headers.len() + body.len());
+    out.reserve(OVERHEAD_OCTETS + headers.line_octets() + body.len());
     out.extend_from_slice(command.as_str().as_bytes());
     out.push(b'\n');
     let is_own = |(name, _): &(&[u8], &[u8])| *name != CONTENT_LENGTH.as_bytes();
@@ -86,19 +86,20 @@ pub fn encode_message(parts: &MessageParts<'_>, version: Version, out: &mut Vec<
     let MessageParts { destination, message_id, subscription, ack, redelivered, headers, body } =
         *parts;
     let escaping = Escaping::of(Command::Message, Some(version));
-    let own = [
-        Some(("destination", destination)),
-        Some(("message-id", message_id)),
-        subscription.map(|id| ("subscription", id)),
-        ack.map(|id| ("ack", id)),
-        redelivered.then_some(("redelivered", "true")),
-    ];
-    let own = own.into_iter().flatten();
-    let own_octets: usize = own.clone().map(|(name, value)| name.len() + value.len() + 2).sum();
-    out.reserve(OVERHEAD_OCTETS + own_octets + headers.octets() + 2 * headers.len() + body.len());
+    let ids = [subscription, ack].map(Option::unwrap_or_default);
+    let values = [destination, message_id].into_iter().chain(ids).map(str::len).sum::<usize>();
+    out.reserve(OWN_OVERHEAD_OCTETS + values + headers.line_octets() + body.len());
     out.extend_from_slice(b"MESSAGE\n");
-    for (name, value) in own {
-        escaping.write_known(name, value, out);
+    escaping.write_known("destination", destination, out);
+    escaping.write_known("message-id", message_id, out);
+    if let Some(id) = subscription {
+        escaping.write_known("subscription", id, out);
+    }
+    if let Some(id) = ack {
+        escaping.write_known("ack", id, out);
+    }
+    if redelivered {
+        escaping.write_known("redelivered", "true", out);
     }
     let is_passed_on = |(name, _): &(&[u8], &[u8])| !is_reserved(name);
     for (name, value) in headers.iter_octets().filter(is_passed_on) {
@@ -124,6 +125,9 @@ pub(crate) fn is_reserved(name: &[u8]) -> bool {
 
 /// Room for the command, `content-length` and the ends of the headers and the body.
 const OVERHEAD_OCTETS: usize = 64;
+
+/// The same, and the names of what is the server's to give in MESSAGE.
+const OWN_OVERHEAD_OCTETS: usize = OVERHEAD_OCTETS + 64;
 
 fn write_body(body: &[u8], out: &mut Vec<u8>) {
     if !body.is_empty() {

@@ -112,19 +112,22 @@ impl Session {
             .ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?
             .to_owned();
         let receipt = receipt.map(value).map(ReceiptId::from);
-        let transaction = transaction.map(value).map(str::to_owned);
         let body = mem::take(&mut frame.body);
-        // It may yet be refused.
-        let mut headers = match transaction {
-            Some(_) => frame.headers.clone(),
-            None => mem::take(&mut frame.headers),
+        let headers = |mut all: Headers| match passed_on {
+            0 => Headers::default(),
+            _ => {
+                all.retain(|name, _| !is_reserved(name.as_bytes()));
+                all
+            }
         };
-        match passed_on {
-            0 => headers = Headers::default(),
-            _ => headers.retain(|name, _| !is_reserved(name.as_bytes())),
-        }
-        let send = Send { destination, headers, body, receipt };
-        self.enlist(transaction.as_deref(), TransactionAction::Send(send), limits)
+        let Some(transaction) = transaction.map(value) else {
+            let headers = headers(mem::take(&mut frame.headers));
+            return Ok(Outcome::Event(Event::Send(Send { destination, headers, body, receipt })));
+        };
+        // It may yet be refused.
+        let send = Send { destination, headers: headers(frame.headers.clone()), body, receipt };
+        self.transactions.enlist(transaction, TransactionAction::Send(send), limits)?;
+        Ok(Outcome::Enlisted)
     }
 
     fn enlist(
