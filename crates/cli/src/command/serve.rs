@@ -35,8 +35,9 @@ pub(crate) struct Arguments {
     /// Address for STOMP over TCP, or `off`. Whoever reaches it may log in as anybody.
     #[arg(long, value_name = "ADDRESS", default_value = "127.0.0.1:61613")]
     stomp_listen: Listen,
-    /// Let pages call the server by this name too, such as that of a proxy in front; may be repeated. Without it
-    /// they may call a server on loopback `localhost` only, and any other by any name.
+    /// Let pages call the server by this name too, such as that of a proxy in front; may be repeated. `localhost`
+    /// and addresses always will do. Without this, pages may call a server on loopback by nothing else, and any
+    /// other by any name.
     #[arg(long, value_name = "NAME")]
     allow_host: Vec<String>,
     #[command(flatten)]

@@ -88,8 +88,8 @@ pub(super) enum Version {
 }
 
 impl<F> HttpService<F> {
-    /// As it is for connections to a listener.
-    pub(super) fn at(self, addr: io::Result<SocketAddr>) -> Self {
+    /// As it is for connections to a listener; one at a Unix socket has no address.
+    pub(super) fn at(self, addr: Option<SocketAddr>) -> Self {
         let known_hosts = KnownHosts::at(addr, &self.options.hosts);
         Self { known_hosts, ..self }
     }

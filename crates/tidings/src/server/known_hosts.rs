@@ -1,6 +1,5 @@
 //! How a server may be called by pages.
 
-use std::io;
 use std::net::{IpAddr, SocketAddr};
 use std::sync::Arc;
 
@@ -20,10 +19,11 @@ const SEC_FETCH_SITE: &str = "sec-fetch-site";
 pub(crate) struct KnownHosts(Arc<[String]>);
 
 impl KnownHosts {
-    /// Those of a listener at `addr`. `further` are names beside those that always mean this machine. Without any
-    /// a server that is not for this machine alone may be called as one likes: nobody has said what it is called.
-    pub(super) fn at(addr: io::Result<SocketAddr>, further: &[String]) -> Option<Self> {
-        let is_local = addr.is_ok_and(|addr| addr.ip().is_loopback());
+    /// Those of a listener at `addr`; a Unix socket has none. `further` are names beside those that always mean
+    /// this machine. Without any, a server that is not for this machine alone, or that no page reaches but by a
+    /// proxy, may be called as one likes: nobody has said what it is called.
+    pub(super) fn at(addr: Option<SocketAddr>, further: &[String]) -> Option<Self> {
+        let is_local = addr.is_some_and(|addr| addr.ip().is_loopback());
         (is_local || !further.is_empty()).then(|| Self(further.into()))
     }
 
@@ -66,7 +66,7 @@ mod tests {
     use super::*;
 
     fn at(addr: &str) -> Option<KnownHosts> {
-        KnownHosts::at(Ok(addr.parse().unwrap()), &["tidings.example".to_owned()])
+        KnownHosts::at(Some(addr.parse().unwrap()), &["tidings.example".to_owned()])
     }
 
     #[test]
@@ -98,9 +98,10 @@ mod tests {
 
     #[test]
     fn without_names_a_server_for_others_may_be_called_as_they_like() {
-        let at = |addr: &str| KnownHosts::at(Ok(addr.parse().unwrap()), &[]);
+        let at = |addr: &str| KnownHosts::at(Some(addr.parse().unwrap()), &[]);
         assert!(at("127.0.0.1:80").is_some() && at("[::1]:80").is_some());
         assert!(at("0.0.0.0:80").is_none() && at("192.0.2.1:80").is_none());
+        assert!(KnownHosts::at(None, &[]).is_none(), "at a Unix socket");
     }
 
     #[test]

@@ -275,7 +275,7 @@ where
     let (acceptor, http, tasks) = (acceptor.clone(), http.clone(), acceptor.tasks.clone());
     match listener {
         Listener::Http(listener) => {
-            let http = http.at(listener.local_addr());
+            let http = http.at(listener.local_addr().ok());
             tasks
                 .spawn(acceptor.accept_tcp(listener, move |stream, caller| {
                     http.clone().serve(stream, caller)
@@ -283,11 +283,12 @@ where
         }
         #[cfg(feature = "tls")]
         Listener::Tls(listener) => {
-            let http = http.at(listener.local_addr());
+            let http = http.at(listener.local_addr().ok());
             tasks.spawn(listener.accept(acceptor, http));
         }
         #[cfg(unix)]
         Listener::Unix(listener) => {
+            let http = http.at(None);
             tasks.spawn(acceptor.accept_unix(listener, move |stream| {
                 http.clone().serve(stream, Caller::default())
             }));

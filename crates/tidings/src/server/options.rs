@@ -40,8 +40,8 @@ pub struct ServerOptions {
     /// Further names by which pages may call the server, in `Host`, without a port: that of a proxy in front, for
     /// example. `localhost` and addresses always will do; by any other name the doors of the application answer
     /// with status 421, because whoever owns a name can have it mean this machine, and their page would be of the same
-    /// origin. Default: none, and then a server that listens at an address other than loopback may be called
-    /// by any name.
+    /// origin. They hold at every address and Unix socket. Default: none, and then a server that listens at an
+    /// address other than loopback, or at a Unix socket, may be called by any name.
     pub hosts: Vec<String>,
 
     /// How long [`Server::run_until`](super::Server::run_until) waits for open sessions to end.

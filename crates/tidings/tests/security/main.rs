@@ -6,6 +6,7 @@ mod compression;
 mod frames;
 mod logs;
 mod opening;
+mod rows;
 mod stomp;
 #[path = "../support/mod.rs"]
 mod support;

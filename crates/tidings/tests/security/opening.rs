@@ -4,6 +4,7 @@ use std::collections::HashSet;
 
 use tidings::App;
 use tidings::endpoint::{CloseCode, CloseReason, ConnectionOptions};
+use tidings::server::{Server, ServerOptions};
 use tidings_websocket::Opcode;
 use tokio::io::{AsyncReadExt, AsyncWriteExt};
 
@@ -113,6 +114,33 @@ async fn row_09_a_name_that_was_made_to_mean_this_machine_is_not_its_own() {
                 "{request}, {host}: {status}"
             );
         }
+    }
+}
+
+#[cfg(unix)]
+#[tokio::test]
+async fn row_09_names_that_were_given_hold_at_unix_sockets_too() {
+    for (hosts, host, is_known) in [
+        (vec!["tidings.example"], "evil.example", false),
+        (vec!["tidings.example"], "tidings.example", true),
+        (vec!["tidings.example"], "localhost", true),
+        (vec![], "evil.example", true),
+    ] {
+        let hosts: Vec<String> = hosts.into_iter().map(str::to_owned).collect();
+        let name = format!("tidings-hosts-{}-{}.sock", std::process::id(), hosts.len());
+        let path = std::env::temp_dir().join(name);
+        let app = App::builder().stomp("/stomp").build().unwrap();
+        let server = Server::new(app).options(ServerOptions { hosts, ..ServerOptions::default() });
+        tokio::spawn(server.listen_unix(&path).unwrap().run_until(std::future::pending()));
+        let mut stream = tokio::net::UnixStream::connect(&path).await.unwrap();
+        std::fs::remove_file(&path).unwrap();
+        let head = format!("GET /stomp/info HTTP/1.0\r\nHost: {host}\r\n");
+        let request = format!("{head}Origin: http://{host}\r\n\r\n");
+        stream.write_all(request.as_bytes()).await.unwrap();
+        let mut answer = String::new();
+        let read = stream.read_to_string(&mut answer);
+        tokio::time::timeout(PATIENCE, read).await.expect("no answer").unwrap();
+        assert_eq!(!answer.starts_with("HTTP/1.0 421 "), is_known, "{host}: {answer}");
     }
 }
 
