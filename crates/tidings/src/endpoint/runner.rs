@@ -323,9 +323,7 @@ impl<S: Source> Driver<S> {
     }
 
     fn poll_next(&mut self, cx: &mut Context<'_>, session: &Session) -> Poll<Incoming> {
-        if session.take_changed_delivery() {
-            self.change_delivery(session);
-        }
+        self.follow_delivery(session);
         let next = self.source.poll_next(cx);
         if next.is_pending() && session.existing_vitals().is_some() {
             self.poll_vitals(cx, session, self.source.last_received());
@@ -339,6 +337,13 @@ impl<S: Source> Driver<S> {
 
     fn rare(&mut self) -> &mut Rare {
         self.rare.get_or_insert_default()
+    }
+
+    #[inline]
+    fn follow_delivery(&mut self, session: &Session) {
+        if session.take_changed_delivery() {
+            self.change_delivery(session);
+        }
     }
 
     /// Tells the source how messages are wanted now.
@@ -402,6 +407,8 @@ impl<S: Source> Driver<S> {
 
     /// Keeps the connection alive while a handler runs.
     fn poll_beside(&mut self, cx: &mut Context<'_>, session: &Session) {
+        // The source reads ahead.
+        self.follow_delivery(session);
         self.source.poll_background(cx);
         // While a handler runs, not everything is read: that is no silence.
         self.poll_vitals(cx, session, Instant::now());

@@ -109,3 +109,11 @@ pub(crate) fn sockjs_octets_max(message_octets_max: usize) -> usize {
     let around = r#"[""]"#.len();
     message_octets_max.saturating_mul(r"\u0000".len()).saturating_add(around)
 }
+
+/// What an element of a SockJS array of so many octets counts for while it waits, because even an empty one takes
+/// room. A client that is not known yet may have one element wait that is as long as it may be, or as many as
+/// count for no more.
+pub(crate) fn element_octets(octets: usize) -> usize {
+    const ELEMENT_OVERHEAD_OCTETS: usize = 64;
+    octets.saturating_add(ELEMENT_OVERHEAD_OCTETS)
+}

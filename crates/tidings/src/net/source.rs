@@ -61,14 +61,17 @@ pub(crate) enum Incoming {
 impl Incoming {
     /// What it counts for while it waits; even an empty message takes room.
     pub(super) fn octets(&self) -> usize {
-        let payload = match self {
+        self.payload_octets() + size_of::<Self>()
+    }
+
+    pub(super) fn payload_octets(&self) -> usize {
+        match self {
             Self::Payload(Payload::Message(message)) => message.len(),
             Self::Payload(Payload::Part(MessagePart::Text { data, .. })) => data.len(),
             Self::Payload(Payload::Part(MessagePart::Binary { data, .. })) => data.len(),
             Self::Payload(Payload::Pong(Pong(octets))) => octets.len(),
             Self::Payload(Payload::Stream(_)) | Self::Octets | Self::Closed(_) => 0,
-        };
-        payload + size_of::<Self>()
+        }
     }
 }
 

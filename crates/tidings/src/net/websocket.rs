@@ -3,6 +3,7 @@
 use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
+use std::num::NonZeroU32;
 use std::sync::Arc;
 use std::task::{Context, Poll};
 use std::time::Instant;
@@ -16,7 +17,7 @@ use super::input::Input;
 use super::moment::Moment;
 use super::outbox::{Driven, Phase, Reading};
 use super::source::{Alarm, Incoming, REST_TIME_MAX, Source, close_deadline, linger};
-use super::{Framing, Outbox, Stream, sockjs_octets_max, turn};
+use super::{Framing, Outbox, Stream, element_octets, sockjs_octets_max, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
 
@@ -29,6 +30,8 @@ pub(crate) struct WebSocketSource {
     connection: Connection,
     outbox: Arc<Outbox>,
     framing: Framing,
+    /// Octets that elements of SockJS arrays may count for while it is not known who the peer is.
+    stranger_octets_max: Option<NonZeroU32>,
     control_frames: ControlFrames,
     /// What is under way; absent while the connection waits for its peer.
     work: Option<Box<Work>>,
@@ -94,7 +97,17 @@ impl WebSocketSource {
         let work = Work { input: Input::from(early.to_vec()), ..Work::default() };
         let work = Some(Box::new(work));
         let control_frames = ControlFrames::default();
-        Self { stream, connection, outbox, framing, control_frames, work, _counted: None }
+        let stranger_octets_max = None;
+        Self {
+            stream,
+            connection,
+            outbox,
+            framing,
+            stranger_octets_max,
+            control_frames,
+            work,
+            _counted: None,
+        }
     }
 
     #[inline]
@@ -268,7 +281,7 @@ impl WebSocketSource {
     }
 
     fn take_array(&mut self, message: Message) {
-        match self.framing.unframe(message) {
+        match self.framing.unframe(message).and_then(|it| self.check_stranger(it)) {
             Ok(messages) => {
                 self.work().queue.extend(messages.into_iter().map(Incoming::from));
             }
@@ -277,6 +290,18 @@ impl WebSocketSource {
                 self.close_connection(&reason, info);
             }
         }
+    }
+
+    /// The messages, unless more would wait than a peer may send that is not known yet.
+    fn check_stranger(&mut self, messages: Vec<Message>) -> Result<Vec<Message>, CloseReason> {
+        let Some(octets_max) = self.stranger_octets_max else { return Ok(messages) };
+        let waiting = self.work().queue.iter().map(Incoming::payload_octets);
+        let octets = waiting.chain(messages.iter().map(Message::len)).map(element_octets);
+        if octets.sum::<usize>() > element_octets(octets_max.get() as usize) {
+            let reason = format!("more than {octets_max} octets before login");
+            return Err(CloseReason::truncated(CloseCode::MESSAGE_TOO_BIG, &reason));
+        }
+        Ok(messages)
     }
 
     fn too_many_control_frames(&mut self) -> bool {
@@ -409,6 +434,8 @@ impl Source for WebSocketSource {
 
     fn set_stranger_octets_max(&mut self, octets_max: Option<usize>) {
         if self.framing == Framing::SockJs {
+            let max = |max| NonZeroU32::new(u32::try_from(max).unwrap_or(u32::MAX));
+            self.stranger_octets_max = octets_max.map(|it| max(it).unwrap_or(NonZeroU32::MIN));
             let usual = self.outbox.terms().limits.message_octets_max;
             let octets_max = octets_max.map_or(usual, |max| usual.min(sockjs_octets_max(max)));
             for kind in [MessageKind::Text, MessageKind::Binary] {

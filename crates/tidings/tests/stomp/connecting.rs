@@ -1,12 +1,17 @@
 //! CONNECT and CONNECTED, and the end of the connection.
 
+use std::sync::Arc;
 use std::time::Duration;
 
 use crate::client::{Client, DOORS, Door, header, in_every_version};
-use crate::support::{Raw, http, serve};
+use crate::support::{Raw, frame, http, serve};
 use tidings::App;
 use tidings::endpoint::CloseCode;
+use tidings::messaging::{Messenger, SessionEvent};
 use tidings::server::StompOptions;
+use tidings_websocket::Event;
+use tokio::io::AsyncWriteExt;
+use tokio::sync::Semaphore;
 
 fn app() -> App {
     App::builder().stomp("/stomp").build().unwrap()
@@ -167,6 +172,33 @@ async fn before_login_no_door_takes_long_messages() {
     assert!(request("xhr", "").await.contains("CONNECTED"));
     assert!(request("xhr_send", &array(&long)).await.starts_with("HTTP/1.0 204"));
     assert!(request("xhr", "").await.contains("receipt-id:r"));
+}
+
+#[tokio::test]
+async fn after_login_long_messages_are_taken_although_what_came_with_it_is_still_handled() {
+    let go_on = Arc::new(Semaphore::new(0));
+    let held = Arc::clone(&go_on);
+    let listen = move |event: SessionEvent, _: Messenger| {
+        let held = Arc::clone(&held);
+        async move {
+            if let SessionEvent::Subscribed { .. } = event {
+                held.acquire().await.unwrap().forget();
+            }
+        }
+    };
+    let app = App::builder().stomp("/stomp").session_listener(listen).build().unwrap();
+    let server = serve(app).await;
+    let mut socket = server.websocket("/stomp").await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0";
+    socket.send(format!("CONNECT\naccept-version:1.2\n\n\0{subscribe}")).await;
+    assert!(socket.text().await.starts_with("CONNECTED\n"));
+    let long = "a".repeat(20_000);
+    socket.send(format!("SEND\ndestination:/topic/b\nreceipt:r\n\n{long}\0")).await;
+    // The server reads on while the listener takes its time.
+    socket.stream.write_all(&frame(0x89, b"read?")).await.unwrap();
+    assert!(matches!(socket.event().await, Event::Pong(_)));
+    go_on.add_permits(1);
+    assert!(socket.text().await.contains("receipt-id:r\n"));
 }
 
 #[tokio::test]

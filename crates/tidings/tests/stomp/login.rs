@@ -8,7 +8,7 @@ use crate::client::{Client, DOORS, Door, header};
 use crate::support::{WebSocket, http, serve};
 use tidings::App;
 use tidings::endpoint::{
-    Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
+    CloseCode, Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
 };
 use tidings::messaging::{AccessDenied, Login};
 use tidings::server::{SockJsOptions, StompOptions};
@@ -213,6 +213,41 @@ async fn over_requests_little_waits_for_an_authenticator_that_takes_long() {
             let answer = request("xhr_send", &body).await;
             let expected = if number < taken { "HTTP/1.0 204" } else { "HTTP/1.0 413" };
             assert!(answer.starts_with(expected), "{number} of {message_octets}: {answer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn before_login_many_empty_messages_are_as_much_as_long_ones() {
+    let server = serve(app()).await;
+    let request = async |session: &str, transport: &str, body: &str| {
+        let length = body.len();
+        let head = format!("POST /stomp/0/{session}/{transport} HTTP/1.0\r\nHost: x\r\n");
+        http(server.http, &format!("{head}Content-Length: {length}\r\n\r\n{body}")).await
+    };
+    let connect = r"CONNECT\nlogin:ann\npasscode:secret\n\n\u0000";
+    // Each but the first counts 64 octets: 8 KiB are 128 of them.
+    for (session, empty, status) in [("a", 100, 204), ("b", 200, 413), ("c", 16_000, 413)] {
+        assert!(request(session, "xhr", "").await.ends_with("o\n"));
+        let body = format!("[\"{connect}\"{}]", ",\"\"".repeat(empty));
+        let answer = request(session, "xhr_send", &body).await;
+        assert!(answer.starts_with(&format!("HTTP/1.0 {status}")), "{empty}: {answer}");
+        if status == 413 {
+            // Nothing of it was taken, and the session goes on.
+            let answer = request(session, "xhr_send", &format!("[\"{connect}\"]")).await;
+            assert!(answer.starts_with("HTTP/1.0 204"), "{empty}: {answer}");
+        }
+        assert!(request(session, "xhr", "").await.contains("CONNECTED"), "{empty}");
+    }
+    let path = "/stomp/000/d/websocket";
+    for (empty, is_taken) in [(100, true), (200, false), (16_000, false)] {
+        let mut socket = server.websocket(path).await;
+        assert_eq!(socket.text().await, "o");
+        socket.send(format!("[\"{connect}\"{}]", ",\"\"".repeat(empty))).await;
+        if is_taken {
+            assert!(socket.text().await.contains("CONNECTED"), "{empty}");
+        } else {
+            assert_eq!(socket.closed().await.code(), CloseCode::MESSAGE_TOO_BIG, "{empty}");
         }
     }
 }

@@ -15,15 +15,12 @@ use super::table::SessionTable;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
 use crate::net::{
     Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms, TurnGuard,
-    application_reason, sockjs_octets_max,
+    application_reason, element_octets, sockjs_octets_max,
 };
 
 /// Octets that requests may have delivered before the endpoint took them: 1 MiB. `xhr_send` is
 /// answered only once the rest has room.
 const INCOMING_OCTETS_MAX: usize = 1024 * 1024;
-
-/// What a message counts for beside its octets, because even an empty one takes room.
-const MESSAGE_OVERHEAD_OCTETS: usize = 64;
 
 /// Messages handled before other sessions of the worker get their turn.
 const TURN_MESSAGES_MAX: u32 = 256;
@@ -83,7 +80,8 @@ struct State {
     next_receiver: u64,
     incoming: VecDeque<String>,
     incoming_octets: usize,
-    /// Octets of messages that may come and wait while it is not known who the client is; `None` once it is.
+    /// Octets of messages that may come and wait while it is not known who the client is, each but the first
+    /// counted with its overhead; `None` once it is.
     stranger_octets_max: Option<usize>,
     opened: bool,
     closed: Option<CloseReason>,
@@ -393,15 +391,15 @@ impl State {
         }
         self.last_received = Instant::now();
         if let Some(octets_max) = self.stranger_octets_max {
-            let octets: usize = messages.iter().map(String::len).sum();
-            if self.incoming_octets + octets > octets_max {
+            let octets: usize = messages.iter().map(|it| element_octets(it.len())).sum();
+            if self.incoming_octets + octets > element_octets(octets_max) {
                 return Err(Undelivered::TooMuch { octets_max });
             }
         }
         while self.incoming_octets < INCOMING_OCTETS_MAX
             && let Some(message) = messages.pop_front()
         {
-            self.incoming_octets += message.len() + MESSAGE_OVERHEAD_OCTETS;
+            self.incoming_octets += element_octets(message.len());
             self.incoming.push_back(message);
         }
         self.wake_driver();
@@ -495,7 +493,7 @@ impl Source for HttpSource {
         }
         self.delivered += 1;
         let message = state.incoming.pop_front().unwrap_or_default();
-        state.incoming_octets -= message.len() + MESSAGE_OVERHEAD_OCTETS;
+        state.incoming_octets -= element_octets(message.len());
         self.session.room.notify_waiters();
         Poll::Ready(Message::Text(message).into())
     }
