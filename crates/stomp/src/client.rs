@@ -67,6 +67,8 @@ enum State {
         heart_beat: Option<HeartBeat>,
         receipt: ReceiptId,
     },
+    /// The server has answered a request with ERROR, which ends the session unless the driver knows better.
+    Refused(Box<State>),
     Closed {
         report: Option<ClientError>,
     },
@@ -99,8 +101,10 @@ impl Client {
     /// The next thing that the server said. `None` if more input is needed, and when the session
     /// is over.
     pub fn poll_event(&mut self) -> Option<ClientEvent> {
-        if let State::Closed { report } = &mut self.state {
-            return report.take().map(ClientEvent::Failed);
+        match &mut self.state {
+            State::Closed { report } => return report.take().map(ClientEvent::Failed),
+            State::Refused(_) => return None,
+            _ => {}
         }
         let handled = match self.decoder.poll_frame() {
             Ok(None) => return None,
@@ -258,7 +262,7 @@ impl Client {
     pub fn version(&self) -> Option<Version> {
         match self.state {
             State::Open { version, .. } | State::Disconnecting { version, .. } => Some(version),
-            State::Connecting { .. } | State::Closed { .. } => None,
+            State::Connecting { .. } | State::Refused(_) | State::Closed { .. } => None,
         }
     }
 
@@ -266,7 +270,7 @@ impl Client {
     pub fn heart_beat(&self) -> Option<HeartBeat> {
         match self.state {
             State::Open { heart_beat, .. } | State::Disconnecting { heart_beat, .. } => heart_beat,
-            State::Connecting { .. } | State::Closed { .. } => None,
+            State::Connecting { .. } | State::Refused(_) | State::Closed { .. } => None,
         }
     }
 
@@ -287,7 +291,16 @@ impl Client {
 
     /// Whether the session is over. [`ClientEvent::Failed`] may still be there to take.
     pub fn is_closed(&self) -> bool {
-        matches!(self.state, State::Closed { .. })
+        matches!(self.state, State::Closed { .. } | State::Refused(_))
+    }
+
+    /// Goes on after [`ClientEvent::Error`] with a receipt, if nothing else was asked of the client since. For an
+    /// UNSUBSCRIBE that crossed with the [end](ClientEvent::Cancelled) of its subscription: the server knows no such
+    /// subscription any more. One that closes the connection, as STOMP 1.2 has it, does so all the same.
+    pub fn go_on(&mut self) {
+        if let State::Refused(before) = &mut self.state {
+            self.state = std::mem::replace(before, State::Closed { report: None });
+        }
     }
 
     fn handle_frame(&mut self, frame: Frame) -> Result<ClientEvent, ClientError> {
@@ -311,6 +324,11 @@ impl Client {
         match frame.headers.get("subscription") {
             Some(id) if version.is_some() && error.receipt.is_none() => {
                 ClientEvent::Cancelled { id: SubscriptionId::from(id), error }
+            }
+            _ if version.is_some() && error.receipt.is_some() => {
+                let before = std::mem::replace(&mut self.state, State::Closed { report: None });
+                self.state = State::Refused(Box::new(before));
+                ClientEvent::Error(error)
             }
             _ => {
                 self.close(None);

@@ -31,7 +31,8 @@ pub enum ClientEvent {
         /// Why it has ended.
         error: Error,
     },
-    /// Any other ERROR. The session is over.
+    /// Any other ERROR. The session is over, unless it has a receipt and the client is told to
+    /// [go on](super::Client::go_on).
     Error(Error),
     /// The server broke the protocol or a limit, or did not answer CONNECT. The session is over.
     Failed(ClientError),

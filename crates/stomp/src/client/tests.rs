@@ -101,6 +101,24 @@ fn an_error_about_a_subscription_alone_leaves_the_session_open() {
 }
 
 #[test]
+fn after_an_error_with_a_receipt_a_client_goes_on_if_it_is_told_to() {
+    let mut client = open(Version::V1_2);
+    let refused = format!("ERROR\nmessage:no\nreceipt-id:1\n\n\0{MESSAGE}");
+    assert!(matches!(events(&mut client, &refused)[..], [ClientEvent::Error(_)]));
+    assert!(client.is_closed());
+    assert_eq!(client.begin(&"t".into(), None), Err(NotSent::NotOpen));
+    client.go_on();
+    assert_eq!(client.version(), Some(Version::V1_2));
+    assert!(matches!(client.poll_event(), Some(ClientEvent::Message(_))), "what came behind it");
+    client.begin(&"t".into(), None).unwrap();
+
+    let fatal = "ERROR\nmessage:no\n\n\0";
+    assert!(matches!(events(&mut client, fatal)[..], [ClientEvent::Error(_)]));
+    client.go_on();
+    assert!(client.is_closed(), "nobody knows what it is about");
+}
+
+#[test]
 fn connected_must_choose_what_was_offered_and_be_in_time() {
     let options = ClientOptions { versions: vec![Version::V1_2], ..ClientOptions::default() };
     for (input, expected) in [

@@ -26,7 +26,9 @@ mod websocket;
 
 pub(crate) use budget::TurnBudget;
 pub(crate) use connector::{TunnelStream, Wire};
-pub(crate) use framing::{Framing, application_reason, element_octets, sockjs_frame, sockjs_octets_max};
+pub(crate) use framing::{
+    Framing, application_reason, element_octets, sockjs_frame, sockjs_octets_max,
+};
 pub(crate) use keeper::Terms;
 pub(crate) use link::Link;
 pub use observed::{Direction, ObservedFrame};

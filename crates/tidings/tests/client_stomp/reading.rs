@@ -108,6 +108,29 @@ async fn a_subscription_whose_queue_is_deleted_ends_and_the_others_go_on() {
 }
 
 #[tokio::test]
+async fn an_unsubscribe_that_crosses_with_the_end_of_its_subscription_ends_nothing_else() {
+    let peer = Peer::start().await;
+    let (client, mut connection) = peer.connect(once()).await;
+    let (mut kept, kept_frame) = connection.subscription(client.subscribe("/topic/kept")).await;
+    let (ended, frame) = connection.subscription(client.subscribe("/queue/jobs")).await;
+    let id = frame.header("id").unwrap();
+    let script = async {
+        let unsubscribe = connection.frame("UNSUBSCRIBE").await;
+        let receipt = unsubscribe.header("receipt").unwrap();
+        let cancelled = format!("ERROR\nsubscription:{id}\nmessage:cancelled\n\n\0");
+        let unknown = format!("ERROR\nreceipt-id:{receipt}\nmessage:no such subscription\n\n\0");
+        // Both come in one piece, with what is for others.
+        let message = kept_frame.message("1", "still here");
+        connection.write(&format!("{cancelled}{unknown}{message}")).await;
+    };
+    let (unsubscribed, ()) = tokio::join!(within(ended.unsubscribe()), script);
+    unsubscribed.unwrap();
+    assert_eq!(within(kept.next()).await.unwrap().unwrap().payload, "still here");
+    let again = connection.subscription(client.subscribe::<String>("/queue/jobs").id(id)).await;
+    assert_eq!(again.1.header("id"), Some(id));
+}
+
+#[tokio::test]
 async fn an_id_is_given_once() {
     let server = server().await;
     let client = StompClient::connect(&tcp_url(server.stomp)).await.unwrap();

@@ -9,6 +9,7 @@ use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::sync::oneshot;
 
 use super::ConnectionEnd;
+use super::incoming::Refusal;
 use super::operation::{ConnectionNumber, Operation};
 use super::position::Position;
 use super::shared::Shared;
@@ -131,10 +132,10 @@ impl Receiver {
             ClientEvent::Message(message) => self.shared.deliver(&self.connection, message).await,
             ClientEvent::Receipt { id, headers } => self.shared.confirm(&id, &headers),
             ClientEvent::Cancelled { id, error } => self.shared.cancel(&id, &error),
-            ClientEvent::Error(error) => {
-                self.shared.refuse(&error);
-                self.end = Some(ConnectionEnd::Error(error));
-            }
+            ClientEvent::Error(error) => match self.shared.refuse(&error) {
+                Refusal::EndsSession => self.end = Some(ConnectionEnd::Error(error)),
+                Refusal::OfWhatIsOver => self.connection.lock().go_on(),
+            },
             ClientEvent::Failed(error) => self.end = Some(ConnectionEnd::Protocol(error)),
             _ => {}
         }

@@ -10,6 +10,14 @@ use super::receipts::Awaited;
 use super::shared::Shared;
 use super::subscriptions::{Delivered, Target};
 
+/// What an ERROR means for the session.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Refusal {
+    EndsSession,
+    /// Nothing is left to refuse.
+    OfWhatIsOver,
+}
+
 impl Shared {
     pub(super) async fn deliver(&self, connection: &Connection, message: Message) {
         let addressee = self.lock().subscriptions.addressee(&message);
@@ -48,7 +56,7 @@ impl Shared {
             Some(Awaited::Subscription(id)) => state.subscriptions.confirm(&id, headers),
             Some(Awaited::Unsubscription(id)) => state.subscriptions.confirm_end(&id),
             Some(Awaited::Operation { outcome, .. }) => drop(outcome.send(Ok(()))),
-            None => {}
+            Some(Awaited::CrossedUnsubscription) | None => {}
         }
         drop(state);
         self.room.notify_waiters();
@@ -59,16 +67,25 @@ impl Shared {
         tracing::warn!(%id, %error, body = error.body, "the server has ended a subscription");
         let mut state = self.lock();
         state.receipts.forget_subscription(id);
-        state.cancel_subscription(id, error);
+        if state.subscriptions.is_ending(id) {
+            state.confirm_crossed_end(id);
+        } else {
+            state.cancel_subscription(id, error);
+        }
         drop(state);
         self.room.notify_waiters();
     }
 
-    /// Tells who asked for what the server refuses, if the server says which it was.
-    pub(super) fn refuse(&self, error: &tidings_stomp::Error) {
-        tracing::warn!(%error, body = error.body, "the server sent an error");
+    /// Tells who asked for what the server refuses, if the server says which it was. Whether that ends the session.
+    #[must_use]
+    pub(super) fn refuse(&self, error: &tidings_stomp::Error) -> Refusal {
         let mut state = self.lock();
         let awaited = error.receipt.as_ref().and_then(|receipt| state.receipts.take(receipt));
+        if let Some(Awaited::CrossedUnsubscription) = awaited {
+            tracing::debug!(%error, "UNSUBSCRIBE crossed with the end of its subscription");
+            return Refusal::OfWhatIsOver;
+        }
+        tracing::warn!(%error, body = error.body, "the server sent an error");
         match awaited {
             Some(Awaited::Operation { outcome, .. }) => {
                 let _ = outcome.send(Err(StompError::Refused(error.clone())));
@@ -77,7 +94,8 @@ impl Shared {
             Some(Awaited::Unsubscription(id)) => {
                 state.subscriptions.fail_end(&id, StompError::Refused(error.clone()));
             }
-            None => {}
+            Some(Awaited::CrossedUnsubscription) | None => {}
         }
+        Refusal::EndsSession
     }
 }

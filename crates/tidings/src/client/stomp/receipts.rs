@@ -34,6 +34,8 @@ pub(super) enum Awaited {
     Subscription(SubscriptionId),
     /// Of UNSUBSCRIBE, whose outcome is with the subscriptions that end.
     Unsubscription(SubscriptionId),
+    /// Of UNSUBSCRIBE for what the server has ended meanwhile, and may not know any more.
+    CrossedUnsubscription,
     Operation {
         outcome: Outcome,
         progress: Progress,
@@ -79,6 +81,15 @@ impl Receipts {
             .retain(|_, awaited| !matches!(awaited, Awaited::Unsubscription(of) if of == id));
     }
 
+    /// The server has ended a subscription while UNSUBSCRIBE was on its way.
+    pub(super) fn cross_unsubscription(&mut self, id: &SubscriptionId) {
+        for awaited in self.awaited.values_mut() {
+            if matches!(awaited, Awaited::Unsubscription(of) if of == id) {
+                *awaited = Awaited::CrossedUnsubscription;
+            }
+        }
+    }
+
     /// Notes that an operation is on its way.
     pub(super) fn set_sent(&mut self, id: &ReceiptId, again: Option<Box<Entry>>) {
         let awaited = number(id).and_then(|number| self.awaited.get_mut(&number));
@@ -97,7 +108,7 @@ impl Receipts {
             match awaited {
                 Awaited::Subscription(id) => subscriptions.push(id),
                 // It has ended with its connection.
-                Awaited::Unsubscription(_) => {}
+                Awaited::Unsubscription(_) | Awaited::CrossedUnsubscription => {}
                 Awaited::Operation { outcome, progress: Progress::Sent(None) } => {
                     // Nobody may be waiting any more.
                     let _ = outcome.send(Err(StompError::Unconfirmed(end.clone())));

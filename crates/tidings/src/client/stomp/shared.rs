@@ -197,9 +197,7 @@ impl Shared {
         let (outcome, mut confirmed) = oneshot::channel();
         record.outcome = Some(outcome);
         let standing = Arc::clone(&record.standing);
-        let timeout = self.bounds.receipt_timeout;
-        let adding = tokio::time::timeout(timeout, self.add_subscription(id, record));
-        let id = adding.await.unwrap_or(Err(StompError::ReceiptTimeout(timeout)))?;
+        let id = self.add_subscription(id, record).await?;
         self.work.notify_waiters();
         let abandoned = AbandonSubscription { shared: self, id: &id, standing: &standing };
         self.confirmed(&mut confirmed).await?;
@@ -207,14 +205,15 @@ impl Shared {
         Ok(id)
     }
 
-    /// Adds a subscription once its id is free, or the server has had its time to confirm that.
+    /// Adds a subscription once its id is free, or the server has had its time to confirm that: it begins when
+    /// UNSUBSCRIBE is sent, for which there is as much.
     async fn add_subscription(
         &self,
         id: Option<SubscriptionId>,
         record: Record,
     ) -> Result<SubscriptionId, StompError> {
         let id = id.unwrap_or_else(|| self.lock().subscriptions.next_id());
-        let timeout = self.bounds.receipt_timeout;
+        let (timeout, began) = (self.bounds.receipt_timeout, Instant::now());
         loop {
             let mut freed = pin!(self.room.notified());
             freed.as_mut().enable();
@@ -230,13 +229,11 @@ impl Shared {
                 }
                 state.subscriptions.end_awaited_for(&id)
             };
-            match awaited_for {
-                Some(awaited_for) => {
-                    let left = timeout.saturating_sub(awaited_for);
-                    let _ = tokio::time::timeout(left, freed).await;
-                }
-                None => freed.await,
+            let left = timeout.saturating_sub(awaited_for.unwrap_or_else(|| began.elapsed()));
+            if awaited_for.is_none() && left.is_zero() {
+                return Err(StompError::ReceiptTimeout(timeout));
             }
+            let _ = tokio::time::timeout(left, freed).await;
         }
     }
 

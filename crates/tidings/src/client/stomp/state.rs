@@ -261,6 +261,15 @@ impl State {
         }
     }
 
+    /// The server has ended a subscription that UNSUBSCRIBE is waiting or on its way for.
+    pub(super) fn confirm_crossed_end(&mut self, id: &SubscriptionId) {
+        self.subscriptions.confirm_end(id);
+        self.receipts.cross_unsubscription(id);
+        self.outgoing.remove(
+            |entry| matches!(&entry.operation, Operation::Unsubscribe { id: of, .. } if of == id),
+        );
+    }
+
     /// The server has refused a subscription.
     pub(super) fn refuse_subscription(
         &mut self,

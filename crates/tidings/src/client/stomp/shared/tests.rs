@@ -144,6 +144,9 @@ async fn an_id_is_free_again_when_the_server_does_not_confirm_the_end_of_its_sub
     shared.abandon(&"a".into(), &standing);
     let mut second = pin!(shared.subscribe(Some("a".into()), record()));
     assert!(second.as_mut().now_or_never().is_none());
+    // Its time begins when UNSUBSCRIBE is sent.
+    tokio::time::advance(Duration::from_secs(20)).await;
+    assert!(second.as_mut().now_or_never().is_none());
     assert_eq!(all(&shared, &connection), ["UNSUBSCRIBE"]);
     // It has told that it was sent.
     assert!(second.as_mut().now_or_never().is_none());
@@ -157,6 +160,39 @@ async fn an_id_is_free_again_when_the_server_does_not_confirm_the_end_of_its_sub
     shared.confirm(&"2".into(), &Headers::default());
     shared.confirm(&"3".into(), &Headers::default());
     assert_eq!(second.now_or_never().unwrap().unwrap(), "a".into());
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_id_is_not_waited_for_when_unsubscribe_is_never_sent() {
+    let (shared, connection) = (shared(1), connection(1));
+    assert!(shared.open(&connection));
+    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
+    let first = record();
+    let standing = Arc::clone(&first.standing);
+    shared.lock().add_subscription("a".into(), first).unwrap();
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    shared.abandon(&"a".into(), &standing);
+    let second = shared.subscribe(Some("a".into()), record()).await;
+    assert!(matches!(second, Err(StompError::ReceiptTimeout(_))), "{second:?}");
+}
+
+#[tokio::test]
+async fn an_unsubscribe_that_is_not_sent_yet_is_none_when_the_server_ends_the_subscription() {
+    let (shared, connection) = (shared(1), connection(1));
+    assert!(shared.open(&connection));
+    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
+    let first = record();
+    let standing = Arc::clone(&first.standing);
+    shared.lock().add_subscription("a".into(), first).unwrap();
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    let id = SubscriptionId::from("a");
+    let mut ending = pin!(shared.unsubscribe(&id, &standing, Headers::default()));
+    assert!(ending.as_mut().now_or_never().is_none());
+    shared.cancel(&id, &tidings_stomp::Error::new("Server cancelled subscription", ""));
+    now(ending).unwrap();
+    assert_eq!(all(&shared, &connection), Vec::<String>::new());
+    shared.lock().add_subscription(id.clone(), record()).unwrap();
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
 }
 
 #[test]
