@@ -9,9 +9,10 @@ use tidings_stomp::{
 
 use crate::disk::{self, Disk};
 use crate::door::{ClientDoor, DoorKind, Packet};
-use crate::model::{DURABLE, Manner, Mark, Model, Persistence, Place, Verdict};
+use crate::model::{DURABLE, Manner, Mark, Model, Persistence, Place};
 use crate::random::Random;
 use crate::role::{MOVED_FROM, MOVED_TO, PLACES, Role, TOPIC};
+use crate::wrong::{Verdict, Wrong};
 
 /// One connection of a client, from its side.
 pub(crate) struct Connection {
@@ -21,12 +22,27 @@ pub(crate) struct Connection {
     stomp: Client,
     door: ClientDoor,
     is_connected: bool,
+    subscription: Subscription,
+    /// How many messages may be unsettled.
+    prefetch: usize,
     next_receipt: u64,
     receipts: BTreeMap<String, Awaited>,
     /// Messages that are not settled, in the order in which they came.
     unsettled: Vec<(Place, u64, AckTarget)>,
     next_transaction: u64,
 }
+
+/// How far the subscription of a consumer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Subscription {
+    Awaited,
+    Active,
+    /// What comes now is not the consumer's any more.
+    Ending,
+}
+
+/// What the server lets be unsettled if it is not asked for less.
+const PREFETCH: usize = 100;
 
 /// What a receipt tells.
 #[derive(Debug)]
@@ -35,7 +51,9 @@ enum Awaited {
     Settled(Vec<(Place, u64)>),
     Committed(u64),
     Subscribed,
+    Unsubscribed,
     Aborted,
+    Disconnected,
 }
 
 impl Connection {
@@ -47,7 +65,7 @@ impl Connection {
         door: DoorKind,
         random: &mut Random,
     ) -> (Self, Option<Packet>) {
-        let version = *random.pick(&[Version::V1_1, Version::V1_2]);
+        let version = *random.pick(&Version::ALL);
         let options = ClientOptions {
             versions: vec![version],
             headers: Headers::from([("client-id", "d")]),
@@ -60,6 +78,8 @@ impl Connection {
             stomp: Client::new(now, options),
             door,
             is_connected: false,
+            subscription: Subscription::Awaited,
+            prefetch: PREFETCH,
             next_receipt: 0,
             receipts: BTreeMap::new(),
             unsettled: Vec::new(),
@@ -89,16 +109,23 @@ impl Connection {
         now: Instant,
         packet: Packet,
         world: &mut Seen<'_>,
-    ) -> Result<Option<Packet>, String> {
+    ) -> Result<Option<Packet>, Wrong> {
         let (octets, answer) = self.door.handle(packet);
         self.stomp.handle_input(now, octets);
         while let Some(event) = self.stomp.poll_event() {
             match event {
-                ClientEvent::Connected { .. } => self.subscribe(world),
+                ClientEvent::Connected { .. } => {
+                    self.is_connected = true;
+                    self.subscribe(world);
+                }
                 ClientEvent::Message(message) => self.message(&message, world)?,
                 ClientEvent::Receipt { id: receipt, .. } => self.receipt(&receipt, world)?,
                 ClientEvent::Failed(error) => {
-                    return Err(format!("the server broke the protocol: {error}"));
+                    return Err(format!("the server broke the protocol: {error}").into());
+                }
+                ClientEvent::Error(error) => {
+                    let is_of_disk = error.message == "cannot store";
+                    world.model.counts.errors += u64::from(!is_of_disk);
                 }
                 _ => {}
             }
@@ -110,6 +137,11 @@ impl Connection {
     pub(crate) fn act(&mut self, world: &mut Seen<'_>) {
         if !self.is_connected || self.is_over() {
             return;
+        }
+        match self.consumes() {
+            _ if world.random.percent(2) => return self.disconnect(world),
+            Some(place) if world.random.percent(4) => return self.unsubscribe(place, world),
+            _ => {}
         }
         match self.role {
             Role::Producer(destinations) => {
@@ -125,8 +157,48 @@ impl Connection {
         }
     }
 
+    /// What it has to be given by now, as it is a consumer that may have more; an error if it could not
+    /// even begin.
+    pub(crate) fn may_have_more(&self) -> Result<Option<Place>, Wrong> {
+        let Some(place) = self.consumes() else { return Ok(None) };
+        if self.subscription != Subscription::Active {
+            let (key, subscription) = (self.key, self.subscription);
+            return Err(
+                format!("{key:x} waits, its subscription to {place} is {subscription:?}").into()
+            );
+        }
+        Ok((self.unsettled.len() < self.prefetch).then_some(place))
+    }
+
+    fn consumes(&self) -> Option<Place> {
+        match self.role {
+            Role::Mover => Some(MOVED_FROM),
+            Role::Consumer { place, .. } => Some(place),
+            _ => None,
+        }
+    }
+
+    fn disconnect(&mut self, world: &mut Seen<'_>) {
+        self.is_connected = false;
+        world.model.counts.disconnected += 1;
+        let receipt = self.await_receipt(Awaited::Disconnected);
+        self.stomp.disconnect(receipt).expect("the session is open");
+    }
+
+    /// Ends the subscription, to subscribe again once that is confirmed.
+    fn unsubscribe(&mut self, place: Place, world: &mut Seen<'_>) {
+        if self.subscription != Subscription::Active {
+            return;
+        }
+        self.subscription = Subscription::Ending;
+        self.unsettled.clear();
+        world.model.counts.unsubscribed += 1;
+        let receipt = self.await_receipt(Awaited::Unsubscribed);
+        let (id, headers) = (SubscriptionId::from(place), Headers::default());
+        self.stomp.unsubscribe(&id, &headers, Some(&receipt)).expect("the session is open");
+    }
+
     fn subscribe(&mut self, world: &mut Seen<'_>) {
-        self.is_connected = true;
         match self.role {
             Role::Producer(_) | Role::Transactor => {}
             Role::Mover => self.subscribe_to(MOVED_FROM, AckMode::ClientIndividual, world),
@@ -143,8 +215,10 @@ impl Connection {
     fn subscribe_to(&mut self, place: &'static str, ack: AckMode, world: &mut Seen<'_>) {
         let mut headers = Headers::default();
         if ack != AckMode::Auto && world.random.percent(60) {
-            let prefetch = world.random.pick(&[1, 5, 20]).to_string();
-            headers.push("prefetch-count", &prefetch);
+            self.prefetch = *world.random.pick(&[1, 5, 20]);
+            headers.push("prefetch-count", &self.prefetch.to_string());
+        } else {
+            self.prefetch = PREFETCH;
         }
         let mut destination = place;
         if place == DURABLE {
@@ -177,7 +251,14 @@ impl Connection {
         };
         world.model.deliver(self.key, place, number, mark)?;
         let ack = message.ack.clone().ok_or("a message cannot be acknowledged")?;
-        self.unsettled.push((place, number, ack));
+        match self.subscription {
+            Subscription::Awaited => {
+                let what = format!("message {number} comes before the receipt of its subscription");
+                return Err(Wrong::with(number, what));
+            }
+            Subscription::Active => self.unsettled.push((place, number, ack)),
+            Subscription::Ending => {}
+        }
         Ok(())
     }
 
@@ -191,12 +272,19 @@ impl Connection {
                 }
             }
             Awaited::Committed(transaction) => world.model.committed(transaction, world.disk)?,
-            Awaited::Subscribed => match self.role {
-                Role::Listener(_) => world.model.listen(self.key),
-                Role::Consumer { place: DURABLE, .. } => world.model.durable_is_active(),
-                _ => {}
-            },
-            Awaited::Aborted => {}
+            Awaited::Subscribed => {
+                self.subscription = Subscription::Active;
+                match self.role {
+                    Role::Listener(_) => world.model.listen(self.key),
+                    Role::Consumer { place: DURABLE, .. } => world.model.durable_is_active(),
+                    _ => {}
+                }
+            }
+            Awaited::Unsubscribed if self.is_connected => {
+                self.subscription = Subscription::Awaited;
+                self.subscribe(world);
+            }
+            Awaited::Unsubscribed | Awaited::Aborted | Awaited::Disconnected => {}
         }
         Ok(())
     }
@@ -235,7 +323,8 @@ impl Connection {
     fn send_in_transaction(&mut self, world: &mut Seen<'_>) {
         let transaction = self.begin();
         for _ in 0..world.random.between(1, 4) {
-            let destination = *world.random.pick(&["/queue/a", "/queue/b", MOVED_TO]);
+            let destinations = &["/queue/a", "/queue/b", MOVED_FROM, MOVED_TO];
+            let destination = *world.random.pick(destinations);
             self.send(destination, Some(transaction), world);
         }
         self.end(transaction, world);
@@ -245,14 +334,27 @@ impl Connection {
         if self.unsettled.is_empty() {
             return;
         }
-        let (place, message, ack) = self.unsettled.remove(0);
+        let (place, message, target) = self.unsettled.remove(0);
         let transaction = self.begin();
-        world.model.settle_in(transaction, self.key, &ack, (place, message));
-        let ack = Acknowledge { target: ack, requeue: Requeue::Allow, receipt: None };
         let id = transaction_id(transaction);
-        self.stomp.ack(&ack, Some(&id)).expect("the session is open");
+        let may_refuse = self.stomp.version() > Some(Version::V1_0);
+        if may_refuse && world.random.percent(20) {
+            world.model.counts.refused_in_transactions += 1;
+            let requeue = any_requeue(world.random);
+            let nack = Acknowledge { target: target.clone(), requeue, receipt: None };
+            self.stomp.nack(&nack, Some(&id)).expect("the session is open");
+        } else {
+            world.model.settle_in(transaction, self.key, &target, (place, message));
+            let requeue = Requeue::Allow;
+            let ack = Acknowledge { target: target.clone(), requeue, receipt: None };
+            self.stomp.ack(&ack, Some(&id)).expect("the session is open");
+        }
         self.send(MOVED_TO, Some(transaction), world);
-        self.end(transaction, world);
+        if self.end(transaction, world) == Ended::Aborted {
+            // It is as if it had never been named.
+            world.model.counts.used_again += 1;
+            self.unsettled.insert(0, (place, message, target));
+        }
     }
 
     fn begin(&mut self) -> u64 {
@@ -262,16 +364,18 @@ impl Connection {
         transaction
     }
 
-    fn end(&mut self, transaction: u64, world: &mut Seen<'_>) {
+    fn end(&mut self, transaction: u64, world: &mut Seen<'_>) -> Ended {
         let id = transaction_id(transaction);
         if world.random.percent(25) {
             world.model.abort(transaction);
             let receipt = self.await_receipt(Awaited::Aborted);
             self.stomp.abort(&id, Some(&receipt)).expect("the session is open");
+            Ended::Aborted
         } else {
             world.model.commit(transaction);
             let receipt = self.await_receipt(Awaited::Committed(transaction));
             self.stomp.commit(&id, Some(&receipt)).expect("the session is open");
+            Ended::Committed
         }
     }
 
@@ -289,8 +393,9 @@ impl Connection {
             };
             let covered: Vec<_> =
                 covered.into_iter().map(|(place, message, _)| (place, message)).collect();
-            let requeue = if world.random.percent(50) { Requeue::Allow } else { Requeue::Refuse };
-            if mode == AckMode::ClientIndividual && world.random.percent(20) {
+            let may_refuse = self.stomp.version() > Some(Version::V1_0);
+            if may_refuse && mode == AckMode::ClientIndividual && world.random.percent(20) {
+                let requeue = any_requeue(world.random);
                 let nack = Acknowledge { target, requeue, receipt: None };
                 self.stomp.nack(&nack, None).expect("the session is open");
                 continue;
@@ -309,6 +414,17 @@ impl Connection {
         self.receipts.insert(receipt.clone(), awaited);
         ReceiptId::from(receipt.as_str())
     }
+}
+
+/// How a transaction has ended.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Ended {
+    Committed,
+    Aborted,
+}
+
+fn any_requeue(random: &mut Random) -> Requeue {
+    *random.pick(&[Requeue::Allow, Requeue::Refuse])
 }
 
 /// What a client needs of the world.

@@ -8,6 +8,7 @@ use tidings_broker::{
 
 use crate::plan::Plant;
 use crate::random::Random;
+use crate::trace::Trace;
 
 /// What outlives the server: commits take a while, fail, and are torn apart by crashes.
 #[derive(Debug, Default)]
@@ -23,9 +24,14 @@ pub(crate) struct Disk {
     committing: Option<(BatchNumber, Batch)>,
     /// What is found to fail when a commit ends.
     pub(crate) is_full: bool,
+    trace: Trace,
 }
 
 impl Disk {
+    pub(crate) fn new(trace: Trace) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     /// What a server finds that starts now.
     pub(crate) fn recover(&mut self) -> (BrokerOptions, Vec<StoredQueue>) {
         self.starts += 1;
@@ -106,12 +112,19 @@ impl Disk {
             if let Some(number) = number(&message.body) {
                 self.messages.insert((queue, position), number);
                 *self.copies.entry((queue, number)).or_default() += 1;
+                self.tell(queue, number, "is stored in");
             }
         }
     }
 
+    fn tell(&self, queue: QueueId, message: u64, what: &str) {
+        let name = self.names.get(&queue).map_or("a queue without a name", String::as_str);
+        self.trace.message(message, format_args!("{what} {name}"));
+    }
+
     fn remove(&mut self, key: (QueueId, Position)) {
         let Some(number) = self.messages.remove(&key) else { return };
+        self.tell(key.0, number, "is stored no more in");
         let copy = (key.0, number);
         if let Some(copies) = self.copies.get_mut(&copy) {
             *copies -= 1;
@@ -126,7 +139,7 @@ impl Disk {
 fn policies() -> DestinationPolicies {
     let mut policies = DestinationPolicies::default();
     for (queue, messages_max, overflow) in
-        [("/queue/b", 12, QueueOverflow::DropHead), ("/queue/in", 40, QueueOverflow::Wait)]
+        [("/queue/b", 6, QueueOverflow::DropHead), ("/queue/in", 8, QueueOverflow::Wait)]
     {
         let pattern = DestinationPattern::parse(queue).expect("it is one");
         let messages_max = Some(messages_max);

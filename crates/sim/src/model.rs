@@ -2,7 +2,10 @@ use std::collections::{BTreeMap, HashMap};
 
 use tidings_stomp::AckTarget;
 
+use crate::counts::Counts;
 use crate::disk::Disk;
+use crate::trace::Trace;
+use crate::wrong::{Verdict, Wrong};
 
 /// Says in plain terms what a server owes its clients, and checks every delivery against it.
 ///
@@ -28,6 +31,10 @@ pub(crate) struct Model {
     drained: HashMap<u64, Place>,
     /// When the durable subscription was made: messages from this one on are its.
     durable_since: Option<u64>,
+    /// How often messages may have gone back after a delivery that nobody knows of: sessions and
+    /// subscriptions that have ended, and crashes.
+    returns: u64,
+    trace: Trace,
     pub(crate) counts: Counts,
 }
 
@@ -45,6 +52,8 @@ struct Sent {
     ordinal: u64,
     manner: Manner,
     receipt: Told,
+    /// How often messages had gone back by then.
+    returns: u64,
 }
 
 /// What a client has said that it has consumed.
@@ -146,36 +155,11 @@ struct Progress {
     last: Option<u64>,
 }
 
-/// What a run has seen, so that nobody takes an idle one for a good one.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
-#[non_exhaustive]
-pub struct Counts {
-    /// Messages sent.
-    pub sent: u64,
-    /// Receipts for them.
-    pub receipts: u64,
-    /// Deliveries of any message to any client.
-    pub deliveries: u64,
-    /// Of these, those that were marked as redelivered.
-    pub redeliveries: u64,
-    /// Transactions that were committed with a receipt.
-    pub commits: u64,
-    /// Crashes of the server.
-    pub crashes: u64,
-    /// Connections that were cut.
-    pub cuts: u64,
-    /// Commits that failed.
-    pub failures: u64,
-    /// Dead letters that were sent back to where they came from.
-    pub revived: u64,
-    /// Messages that were left at the end.
-    pub drained: u64,
-}
-
-/// What a server has broken.
-pub(crate) type Verdict = Result<(), String>;
-
 impl Model {
+    pub(crate) fn new(trace: Trace) -> Self {
+        Self { trace, ..Self::default() }
+    }
+
     /// A message is sent. Its body is the number that is returned.
     pub(crate) fn send(
         &mut self,
@@ -188,8 +172,12 @@ impl Model {
         let message = self.next;
         let ordinal = self.produced.entry(producer).or_default();
         *ordinal += 1;
-        let (ordinal, receipt) = (*ordinal, Told::Nothing);
-        let sent = Sent { destination, producer, ordinal, manner, receipt };
+        let (ordinal, receipt, returns) = (*ordinal, Told::Nothing, self.returns);
+        let sent = Sent { destination, producer, ordinal, manner, receipt, returns };
+        let what = format_args!(
+            "is sent to {destination} as number {ordinal} of {producer:x}: {manner:?}"
+        );
+        self.trace.message(message, what);
         self.sent.insert(message, sent);
         if let Some(transaction) = transaction {
             self.transactions.entry(transaction).or_default().sends.push(message);
@@ -200,8 +188,9 @@ impl Model {
 
     /// The server says that it has taken responsibility for a message.
     pub(crate) fn sent(&mut self, message: u64, disk: &Disk) -> Verdict {
+        self.trace.message(message, format_args!("has its receipt"));
         let Some(sent) = self.sent.get_mut(&message) else {
-            return Err(format!("a receipt for message {message}, which nobody has sent"));
+            return Err(format!("a receipt for message {message}, which nobody has sent").into());
         };
         sent.receipt = Told::Receipt;
         self.counts.receipts += 1;
@@ -211,9 +200,9 @@ impl Model {
                 .iter()
                 .any(|place| disk.holds(queue_of(place), message));
             if !is_stored && self.settled(place, message) < Settled::Taken {
-                return Err(format!(
-                    "message {message} has its receipt, and is not stored for {place}"
-                ));
+                let what =
+                    format!("message {message} has its receipt, and is not stored for {place}");
+                return Err(Wrong::with(message, what));
             }
         }
         Ok(())
@@ -231,9 +220,11 @@ impl Model {
         self.counts.redeliveries += u64::from(mark == Mark::Redelivered);
         let sent = *self.expected(place, message)?;
         self.came.insert(message, self.counts.crashes);
+        self.trace.message(message, format_args!("comes from {place} to {consumer:x}: {mark:?}"));
         let is_dead = place.starts_with(DEAD_LETTERS);
         if is_dead && self.settled(origin(place), message) == Settled::Confirmed {
-            return Err(format!("message {message} is a dead letter after it was settled"));
+            let what = format!("message {message} is a dead letter after it was settled");
+            return Err(Wrong::with(message, what));
         }
         let fate = self.deliveries.entry((place, message)).or_default();
         fate.deliveries += 1;
@@ -241,10 +232,19 @@ impl Model {
         fate.unmarked += u32::from(mark == Mark::New);
         let is_plain = fate.history == History::Plain;
         if fate.unmarked > 1 && is_plain {
-            return Err(format!("message {message} comes from {place} again without a mark"));
+            let what = format!("message {message} comes from {place} again without a mark");
+            return Err(Wrong::with(message, what));
         }
         if fate.settled == Settled::Confirmed {
-            return Err(format!("message {message} comes from {place} after it was settled"));
+            let what = format!("message {message} comes from {place} after it was settled");
+            return Err(Wrong::with(message, what));
+        }
+        let is_first = fate.deliveries == 1 && sent.returns == self.returns;
+        if mark == Mark::Redelivered && is_first && is_plain && !is_dead {
+            let what = format!(
+                "message {message} of {place} has a mark, and nobody can have had it before"
+            );
+            return Err(Wrong::with(message, what));
         }
         if mark == Mark::Redelivered || is_dead || !is_plain {
             return Ok(());
@@ -258,7 +258,8 @@ impl Model {
         self.deliver(consumer, place, message, mark)?;
         self.counts.drained += 1;
         if let Some(other) = self.drained.insert(message, place) {
-            return Err(format!("message {message} is in {other} and in {place}"));
+            let what = format!("message {message} is in {other} and in {place}");
+            return Err(Wrong::with(message, what));
         }
         let sent = *self.expected(place, message)?;
         let is_plain = self.deliveries[&(place, message)].history == History::Plain;
@@ -281,12 +282,19 @@ impl Model {
         for (place, message) in self.acks.swap_remove(at).messages {
             let fate = self.deliveries.entry((place, message)).or_default();
             fate.settled = fate.settled.max(Settled::Taken);
+            self.trace.message(message, format_args!("is settled in {place}, as the server knows"));
         }
+    }
+
+    /// Messages may go back to where they were, after deliveries that never arrived.
+    pub(crate) fn may_go_back(&mut self) {
+        self.returns += 1;
     }
 
     /// An operator has sent a dead letter back to where it came from.
     pub(crate) fn revive(&mut self, place: Place, message: u64) {
         self.counts.revived += 1;
+        self.trace.message(message, format_args!("is sent back to {place} by an operator"));
         self.deliveries.entry((place, message)).or_default().history = History::Revived;
     }
 
@@ -294,12 +302,14 @@ impl Model {
         for (place, message) in messages {
             let fate = self.deliveries.entry((place, *message)).or_default();
             fate.settled = fate.settled.max(Settled::Said);
+            self.trace.message(*message, format_args!("is settled in {place} by its consumer"));
         }
     }
 
     /// The server confirms it.
     pub(crate) fn settled_for_good(&mut self, place: Place, message: u64) {
         self.deliveries.entry((place, message)).or_default().settled = Settled::Confirmed;
+        self.trace.message(message, format_args!("is settled in {place} with a receipt"));
     }
 
     /// A transaction settles a message too.
@@ -356,10 +366,11 @@ impl Model {
         };
         let (owed, last) = (progress.owed, progress.last.replace(ordinal));
         if wrong {
-            return Err(format!(
+            let what = format!(
                 "message {message} is number {ordinal} of its producer; the subscriber of {topic} \
                  got {last:?} before, and was owed all from {owed} on"
-            ));
+            );
+            return Err(Wrong::with(message, what));
         }
         Ok(())
     }
@@ -373,9 +384,10 @@ impl Model {
         if last == Some(ordinal) || ordinal < owed {
             return Ok(());
         }
-        Err(format!(
+        let what = format!(
             "subscriber {subscriber} got {last:?} last of producer {producer}, which has sent {ordinal}"
-        ))
+        );
+        Err(what.into())
     }
 
     /// The durable subscription is active: everything that is sent from now on is its.
@@ -411,16 +423,15 @@ impl Model {
         });
         let known = takers.iter().filter(|effect| **effect == Effect::Known).count();
         let is_gone_for_nothing = takers.iter().all(|effect| *effect == Effect::None);
-        match (known, self.drained.contains_key(&message)) {
-            (0, false) if is_promised && is_gone_for_nothing => Err(format!(
+        let what = match (known, self.drained.contains_key(&message)) {
+            (0, false) if is_promised && is_gone_for_nothing => format!(
                 "message {message} is not in {place}, and no transaction that took it was committed"
-            )),
-            (1.., true) => {
-                Err(format!("message {message} is in {place}, and was moved from there"))
-            }
-            (2.., _) => Err(format!("message {message} was moved from {place} {known} times")),
-            _ => Ok(()),
-        }
+            ),
+            (1.., true) => format!("message {message} is in {place}, and was moved from there"),
+            (2.., _) => format!("message {message} was moved from {place} {known} times"),
+            _ => return Ok(()),
+        };
+        Err(Wrong::with(message, what))
     }
 
     /// A message that has its receipt was settled by a consumer, or was there at the end, in its place
@@ -429,11 +440,12 @@ impl Model {
         if self.settled(place, message) >= Settled::Taken || self.drained.contains_key(&message) {
             return Ok(());
         }
-        Err(format!("message {message} for {place} has its receipt, and is lost"))
+        let what = format!("message {message} for {place} has its receipt, and is lost");
+        Err(Wrong::with(message, what))
     }
 
     /// Whether a transaction was committed, as far as its messages tell: all of them or none.
-    fn effect(&self, number: u64, transaction: &Transaction) -> Result<Effect, String> {
+    fn effect(&self, number: u64, transaction: &Transaction) -> Result<Effect, Wrong> {
         let Transaction { sends, end, .. } = transaction;
         let came: Vec<u64> =
             sends.iter().filter_map(|message| self.came.get(message)).copied().collect();
@@ -452,7 +464,10 @@ impl Model {
         };
         effect.ok_or_else(|| {
             let (came, all) = (came.len(), sends.len());
-            format!("transaction {number} was {end:?}, and {came} of its {all} messages came")
+            let what =
+                format!("transaction {number} was {end:?}, and {came} of its {all} messages came");
+            let missing = sends.iter().find(|message| !self.came.contains_key(message));
+            Wrong { what, message: missing.or(sends.first()).copied() }
         })
     }
 
@@ -473,8 +488,11 @@ impl Model {
         self.deliveries.get(&(place, message)).map_or(Settled::Not, |fate| fate.settled)
     }
 
-    fn expected(&self, place: Place, message: u64) -> Result<&Sent, String> {
-        let unexpected = || format!("{place} has message {message}, which was not sent there");
+    fn expected(&self, place: Place, message: u64) -> Result<&Sent, Wrong> {
+        let unexpected = || {
+            let what = format!("{place} has message {message}, which was not sent there");
+            Wrong::with(message, what)
+        };
         let sent = self.sent.get(&message).ok_or_else(unexpected)?;
         let fits = match place {
             DURABLE | DEAD_DURABLE => sent.destination.starts_with("/topic/"),
@@ -490,9 +508,10 @@ impl Model {
             .or_default();
         if sent.ordinal <= *last {
             let (last, ordinal) = (*last, sent.ordinal);
-            return Err(format!(
+            let what = format!(
                 "message {message} of {place} is number {ordinal} of its producer, and comes after {last}"
-            ));
+            );
+            return Err(Wrong::with(message, what));
         }
         *last = sent.ordinal;
         Ok(())
@@ -500,7 +519,7 @@ impl Model {
 }
 
 /// What the names of the queues of dead letters begin with.
-const DEAD_LETTERS: &str = "/queue/DLQ.";
+pub(crate) const DEAD_LETTERS: &str = "/queue/DLQ.";
 
 /// Where the dead letters of the durable subscription are.
 pub(crate) const DEAD_DURABLE: Place = "/queue/DLQ.+d/news";
@@ -524,6 +543,6 @@ fn origin(place: Place) -> Place {
 }
 
 /// The queue in which a place keeps its messages.
-fn queue_of(place: Place) -> &'static str {
+pub(crate) fn queue_of(place: Place) -> &'static str {
     if place == DURABLE { "/dsub/+d/news" } else { place }
 }

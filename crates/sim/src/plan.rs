@@ -33,6 +33,12 @@ pub enum Plant {
     SplitOperations,
     /// What an operation removes is gone from the store before its batch is stored.
     EarlyRemoves,
+    /// Every delivery is marked as redelivered.
+    AlwaysMarked,
+    /// Queues do not hear that a client reads again.
+    ForgottenResume,
+    /// Whoever waits for room in a queue does not hear that there is some.
+    ForgottenRoom,
 }
 
 impl Plant {
@@ -45,5 +51,8 @@ impl Plant {
         Self::ForgottenUnsettled,
         Self::SplitOperations,
         Self::EarlyRemoves,
+        Self::AlwaysMarked,
+        Self::ForgottenResume,
+        Self::ForgottenRoom,
     ];
 }

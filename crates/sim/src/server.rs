@@ -1,56 +1,54 @@
 use std::collections::BTreeMap;
-use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, AckTarget, Action, Batch, BatchCollector, BatchNumber, Broker, Change,
-    Delivered, Delivery, Destination, EncodingClass, Message, NackAction, Owner, Position, QueueId,
-    Selection, Sender, SessionKey, Sink, Storage, SubscribeError, SubscribeOptions, Subscribers,
+    self as broker, AckTarget, Action, Batch, BatchNumber, Broker, Destination, EncodingClass,
+    NackAction, Owner, Selection, Sender, SessionKey, Storage, SubscribeError, SubscribeOptions,
     Timestamp,
 };
 use tidings_stomp::{
-    self as stomp, Acknowledge, Error, Event, MessageParts, ReceiptId, Requeue, Send, Severity,
-    Subscribe, SubscriptionId, TransactionAction, Version, encode_message,
+    self as stomp, Acknowledge, Error, Event, ReceiptId, Requeue, Send, Severity, Subscribe,
+    SubscriptionId, TransactionAction,
 };
 
 use crate::disk::{Disk, number};
+use crate::outside::Outside;
 use crate::plan::Plant;
 use crate::random::Random;
-use crate::session::{Life, ServerSession};
+use crate::session::{Life, ServerSession, Waiting, WaitingFrame};
+use crate::sink::Deliveries;
+use crate::trace::Trace;
+use crate::wrong::Verdict;
 
 /// A server between two crashes: the broker and its sessions, with as little around them as they can
 /// do with.
 pub(crate) struct Server {
     broker: Broker<u64>,
     pub(crate) sessions: BTreeMap<u64, ServerSession>,
-    pub(crate) collector: BatchCollector,
-    /// The disk has nothing to do, and would take a batch.
-    pub(crate) disk: DiskIs,
-    /// A batch that it is going to get.
-    due: Option<(BatchNumber, Batch)>,
+    /// What operations leave behind besides deliveries.
+    pub(crate) outside: Outside,
     /// Operations that have not ended, as far as their batches know.
     open: Vec<BatchNumber>,
     /// How many of these are new.
     pub(crate) opened: usize,
     /// What clients have settled, and the broker has taken note of.
     pub(crate) taken: Vec<(u64, stomp::AckTarget)>,
-    /// What the disk forgets too early, as a planted defect.
-    pub(crate) forgotten: Vec<(QueueId, Position)>,
+    /// How often messages may have gone back because a client has left a queue.
+    pub(crate) left: usize,
     random: Random,
     /// All batches up to this one are stored.
     pub(crate) stored: BatchNumber,
     pub(crate) storage: Storage,
     plant: Plant,
-    /// When the broker wants to be told the time.
-    pub(crate) wake_at: Option<Timestamp>,
 }
 
-/// Whether the disk waits for the next batch.
+/// What came of one more attempt to do what waits for room.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum DiskIs {
-    Busy,
-    Waiting,
+enum Tried {
+    Done,
+    Waits,
+    Refused,
 }
 
 /// What time it is, in both ways that matter.
@@ -62,23 +60,27 @@ pub(crate) struct Now {
 
 impl Server {
     /// Starts with what is on disk.
-    pub(crate) fn start(now: Now, disk: &mut Disk, plant: Plant, random: Random) -> Self {
+    pub(crate) fn start(
+        now: Now,
+        disk: &mut Disk,
+        plant: Plant,
+        random: Random,
+        trace: Trace,
+    ) -> Self {
         let (options, queues) = disk.recover();
+        let names = queues.iter().map(|queue| (queue.id, queue.definition.name.clone())).collect();
         let mut server = Self {
             broker: Broker::new(options),
             sessions: BTreeMap::new(),
-            collector: BatchCollector::default(),
-            disk: DiskIs::Busy,
-            due: None,
+            outside: Outside::new(names, trace),
             open: Vec::new(),
             opened: 0,
             taken: Vec::new(),
-            forgotten: Vec::new(),
+            left: 0,
             random,
             stored: BatchNumber(0),
             storage: Storage::Available,
             plant,
-            wake_at: None,
         };
         let (recovered, _) =
             server.operate(now, |broker, sink| broker.recover(now.timestamp, queues, sink));
@@ -91,8 +93,8 @@ impl Server {
         loop {
             self.go_on_subscribing(now, key);
             let Some(session) = self.sessions.get_mut(&key) else { return };
-            if session.subscribing.is_some() || session.is_held_up() || session.life == Life::Ending
-            {
+            let is_busy = session.subscribing.is_some() || session.waiting.is_some();
+            if is_busy || session.is_held_up() || session.life == Life::Ending {
                 return;
             }
             let event = session.stomp.poll_event();
@@ -130,6 +132,9 @@ impl Server {
 
     /// The client has read enough for queues to go on.
     pub(crate) fn resume(&mut self, now: Now, key: u64) {
+        if self.plant == Plant::ForgottenResume {
+            return;
+        }
         self.operate(now, |broker, sink| broker.resume(now.timestamp, SessionKey(key), sink));
     }
 
@@ -137,21 +142,19 @@ impl Server {
         while self.broker.next_deadline().is_some_and(|at| at <= now.timestamp) {
             self.operate(now, |broker, sink| broker.handle_timeout(now.timestamp, sink));
         }
-        self.wake_at = self.broker.next_deadline();
+        self.outside.wake_at = self.broker.next_deadline();
     }
 
     /// What the disk is to store next.
     pub(crate) fn next_batch(&mut self) -> Option<(BatchNumber, Batch)> {
-        let due = self.due.take().or_else(|| self.collector.next_batch());
-        self.disk = if due.is_some() { DiskIs::Busy } else { DiskIs::Waiting };
-        due
+        self.outside.next_batch()
     }
 
     /// An operation has ended that has taken its time.
     pub(crate) fn end_operation(&mut self) {
         if !self.open.is_empty() {
             let ticket = self.open.remove(0);
-            self.collector.finish(ticket);
+            self.outside.collector.finish(ticket);
         }
     }
 
@@ -168,10 +171,96 @@ impl Server {
         letters.iter().take(moved).filter_map(|(message, _)| number(&message.body)).collect()
     }
 
+    /// Sends what the application was going to send, in the middle of something else or not.
+    pub(crate) fn publish_rest(&mut self, now: Now) {
+        for publication in std::mem::take(&mut self.outside.publications) {
+            self.operate(now, |broker, sink| publication.publish(broker, now, sink));
+        }
+    }
+
+    /// How many messages of a queue nobody has.
+    pub(crate) fn ready(&self, queue: &str) -> usize {
+        let queue = Destination::parse(queue).expect("it is one");
+        self.broker.peek(&queue, usize::MAX).unwrap_or_default().len()
+    }
+
+    /// Whoever waits for room in a queue that has some tries again.
+    pub(crate) fn use_room(&mut self, now: Now) {
+        while let Some(queue) = self.outside.rooms.pop() {
+            let waits = |session: &ServerSession| {
+                session.waiting.as_ref().is_some_and(|waiting| waiting.queue == queue)
+            };
+            let sessions = self.sessions.iter().filter(|(_, session)| waits(session));
+            for key in sessions.map(|(key, _)| *key).collect::<Vec<_>>() {
+                if self.try_again(now, key) != Tried::Waits {
+                    self.advance(now, key);
+                }
+            }
+        }
+    }
+
+    /// Nobody waits for ever, and nobody for what there is.
+    pub(crate) fn give_up(&mut self, now: Now, key: u64) -> Verdict {
+        let waiting = self.sessions.get(&key).and_then(|session| session.waiting.as_ref());
+        let Some(waiting) = waiting.filter(|it| it.ends_at.is_some_and(|at| at <= now.instant))
+        else {
+            return Ok(());
+        };
+        let queue = waiting.queue.clone();
+        if self.try_again(now, key) == Tried::Done {
+            return Err(format!("{key:x} waits for room in {queue} that there is").into());
+        }
+        if let Some(session) = self.sessions.get_mut(&key)
+            && let Some(waiting) = session.waiting.take()
+        {
+            session.stomp.error(&waiting.error, Severity::Session);
+        }
+        self.advance(now, key);
+        Ok(())
+    }
+
+    fn try_again(&mut self, now: Now, key: u64) -> Tried {
+        let waiting = self.sessions.get_mut(&key).and_then(|session| session.waiting.take());
+        let Some(Waiting { frame, ends_at, .. }) = waiting else { return Tried::Refused };
+        match frame {
+            WaitingFrame::Send(send) => self.send(now, key, send),
+            WaitingFrame::Commit(actions, receipt) => self.commit(now, key, actions, receipt),
+        }
+        let Some(session) = self.sessions.get_mut(&key) else { return Tried::Refused };
+        match &mut session.waiting {
+            Some(waiting) => {
+                waiting.ends_at = ends_at;
+                Tried::Waits
+            }
+            None if session.stomp.has_failed() || session.life == Life::Ending => Tried::Refused,
+            None => Tried::Done,
+        }
+    }
+
+    fn wait_for_room<'e, E>(
+        &mut self,
+        key: u64,
+        queue: &Destination,
+        frame: WaitingFrame,
+        error: &'e E,
+    ) where
+        Error: From<&'e E>,
+    {
+        let receipt = match &frame {
+            WaitingFrame::Send(send) => send.receipt.clone(),
+            WaitingFrame::Commit(_, receipt) => receipt.clone(),
+        };
+        let error = Error::from(error).with_receipt(receipt);
+        if let Some(session) = self.sessions.get_mut(&key) {
+            session.waiting = Some(Waiting { queue: queue.clone(), frame, error, ends_at: None });
+        }
+    }
+
     /// All batches up to this one are stored.
     pub(crate) fn handle_stored(&mut self, now: Now, number: BatchNumber) {
         self.stored = number;
         self.storage = Storage::Available;
+        self.outside.handle_stored(number);
         let keys: Vec<u64> = self.sessions.keys().copied().collect();
         for key in keys {
             if let Some(session) = self.sessions.get_mut(&key) {
@@ -184,6 +273,7 @@ impl Server {
     /// A commit has failed.
     pub(crate) fn handle_failure(&mut self, now: Now) {
         self.storage = Storage::Full;
+        self.outside.handle_failure();
         for session in self.sessions.values_mut().filter(|session| !session.held.is_empty()) {
             session.fail(now.instant);
         }
@@ -200,6 +290,7 @@ impl Server {
             Event::Subscribe(subscribe) => self.prepare_subscribe(now, key, subscribe),
             Event::Unsubscribe { id, receipt, .. } => {
                 let session = SessionKey(key);
+                self.left += 1;
                 let ((), batch) = self.operate(now, |broker, sink| {
                     broker.unsubscribe(now.timestamp, session, id.as_str(), sink);
                 });
@@ -210,14 +301,14 @@ impl Server {
                 let action = nack_action(nack.requeue);
                 self.settle(now, key, &nack, Some(action));
             }
-            Event::Transaction(actions, receipt) => self.commit(now, key, &actions, receipt),
+            Event::Transaction(actions, receipt) => self.commit(now, key, actions, receipt),
             Event::Disconnect { receipt } => self.receipt_after(now, key, None, receipt),
             _ => {}
         }
     }
 
     fn send(&mut self, now: Now, key: u64, send: Send) {
-        let Send { destination, headers, body, receipt } = send;
+        let Send { destination, headers, body, receipt } = send.clone();
         let destination = Destination::parse(&destination).expect("clients send to destinations");
         let Some(sender) = self.sender(&key) else { return };
         let (sent, batch) = self.operate(now, |broker, sink| {
@@ -225,7 +316,10 @@ impl Server {
         });
         match sent {
             Ok(_) => self.receipt_after(now, key, batch, receipt),
-            Err(error) => self.refuse(key, &error, receipt),
+            Err(error) => match error.full_queue() {
+                Some(queue) => self.wait_for_room(key, queue, WaitingFrame::Send(send), &error),
+                None => self.refuse(key, &error, receipt),
+            },
         }
     }
 
@@ -314,7 +408,7 @@ impl Server {
         &mut self,
         now: Now,
         key: u64,
-        actions: &[TransactionAction],
+        actions: Vec<TransactionAction>,
         receipt: Option<ReceiptId>,
     ) {
         let Some(sender) = self.sender(&key) else { return };
@@ -330,7 +424,13 @@ impl Server {
                 self.taken.extend(acks);
                 self.receipt_after(now, key, batch, receipt);
             }
-            Err(error) => self.refuse(key, &error, receipt),
+            Err(error) => match error.full_queue() {
+                Some(queue) => {
+                    let frame = WaitingFrame::Commit(actions, receipt);
+                    self.wait_for_room(key, queue, frame, &error);
+                }
+                None => self.refuse(key, &error, receipt),
+            },
         }
     }
 
@@ -376,135 +476,23 @@ impl Server {
         now: Now,
         operation: impl FnOnce(&Broker<u64>, &mut Deliveries<'_>) -> T,
     ) -> (T, Option<BatchNumber>) {
-        let mut deliveries = Deliveries {
-            now,
-            sessions: &mut self.sessions,
-            collector: &mut self.collector,
-            disk: &mut self.disk,
-            due: &mut self.due,
-            forgotten: &mut self.forgotten,
-            random: &mut self.random,
-            storage: self.storage,
-            plant: self.plant,
-            batch: None,
-            wake_at: self.wake_at,
-        };
-        let result = operation(&self.broker, &mut deliveries);
-        let Deliveries { batch, wake_at, .. } = deliveries;
-        self.wake_at = wake_at;
+        let Self { broker, sessions, outside, random, storage, plant, .. } = self;
+        let (storage, plant) = (*storage, *plant);
+        let mut deliveries =
+            Deliveries { now, broker, sessions, outside, random, storage, plant, batch: None };
+        let result = operation(broker, &mut deliveries);
+        let batch = deliveries.batch;
         if let Some(batch) = batch {
             // Others may come before it ends, as far as its batch knows.
             if self.random.percent(20) {
                 self.open.push(batch);
                 self.opened += 1;
             } else {
-                self.collector.finish(batch);
+                self.outside.collector.finish(batch);
             }
         }
         (result, batch)
     }
-}
-
-/// Hands what the broker delivers to the sessions.
-struct Deliveries<'a> {
-    now: Now,
-    sessions: &'a mut BTreeMap<u64, ServerSession>,
-    collector: &'a mut BatchCollector,
-    disk: &'a mut DiskIs,
-    due: &'a mut Option<(BatchNumber, Batch)>,
-    forgotten: &'a mut Vec<(QueueId, Position)>,
-    random: &'a mut Random,
-    storage: Storage,
-    plant: Plant,
-    batch: Option<BatchNumber>,
-    wake_at: Option<Timestamp>,
-}
-
-impl Sink<u64> for Deliveries<'_> {
-    fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<u64>) {
-        for (class, subscriptions) in subscribers.groups() {
-            let frame = frame(message, class, subscriptions.ack(message), 1);
-            for subscription in subscriptions {
-                if let Some(session) = self.sessions.get_mut(&subscription.subscriber) {
-                    session.send(self.now.instant, frame.clone());
-                }
-            }
-        }
-    }
-
-    fn deliver(&mut self, delivery: Delivery<'_, u64>) -> Delivered {
-        let subscription = delivery.subscription;
-        let Some(session) = self.sessions.get_mut(&subscription.subscriber) else {
-            return Delivered::Refused;
-        };
-        if session.life == Life::Ending {
-            return Delivered::Refused;
-        }
-        let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
-        let frame = frame(delivery.message, &subscription.class, ack, delivery.delivery_count);
-        session.send(self.now.instant, frame);
-        if session.is_backlogged() {
-            session.is_paused = true;
-            return Delivered::ThenPause;
-        }
-        Delivered::Ready
-    }
-
-    fn record(&mut self, change: Change) {
-        if self.plant == Plant::LostMarks && matches!(change, Change::Mark { .. }) {
-            return;
-        }
-        if let Some(batch) = self.batch
-            && self.random.percent(30)
-        {
-            self.begin_batch();
-            if self.plant == Plant::SplitOperations {
-                self.collector.finish(batch);
-                self.batch = None;
-            }
-        }
-        if let Change::Remove { queue, position } = change
-            && self.plant == Plant::EarlyRemoves
-        {
-            self.forgotten.push((queue, position));
-        }
-        self.collector.record(&mut self.batch, change);
-    }
-
-    fn storage(&self) -> Storage {
-        self.storage
-    }
-
-    fn wake_at(&mut self, at: Timestamp) {
-        self.wake_at = self.wake_at.into_iter().chain([at]).min();
-    }
-}
-
-impl Deliveries<'_> {
-    /// The next batch begins in the middle of an operation.
-    fn begin_batch(&mut self) {
-        if *self.disk == DiskIs::Waiting
-            && let Some(due) = self.collector.next_batch()
-        {
-            *self.due = Some(due);
-            *self.disk = DiskIs::Busy;
-        }
-    }
-}
-
-fn frame(message: &Message, class: &EncodingClass, ack: Option<&str>, deliveries: u32) -> Bytes {
-    let parts = MessageParts {
-        destination: message.destination.as_str(),
-        message_id: message.message_id.as_str(),
-        subscription: class.subscription.as_ref().map(SubscriptionId::as_str),
-        ack: ack.filter(|_| class.version >= Version::V1_2),
-        redelivered: deliveries > 1,
-        headers: &message.headers,
-        body: &message.body,
-    };
-    let mut frame = Vec::new();
-    encode_message(&parts, class.version, &mut frame);
-    frame.into()
 }
 
 fn target(target: &stomp::AckTarget) -> AckTarget<'_> {

@@ -2,8 +2,10 @@ use std::collections::VecDeque;
 use std::time::Instant;
 
 use bytes::Bytes;
-use tidings_broker::{BatchNumber, HeldBack, Owner};
-use tidings_stomp::{Error, Server, ServerOptions, Subscribe, encode};
+use tidings_broker::{BatchNumber, Destination, HeldBack, Owner};
+use tidings_stomp::{
+    Error, ReceiptId, Send, Server, ServerOptions, Subscribe, TransactionAction, encode,
+};
 
 use crate::door::{Broken, DoorKind, Packet, ServerDoor};
 
@@ -25,6 +27,8 @@ pub(crate) struct ServerSession {
     pub(crate) held: HeldBack<Bytes>,
     /// A subscription that waits until nothing is held back.
     pub(crate) subscribing: Option<Subscribe>,
+    /// What waits until a queue has room; nothing behind it is handled.
+    pub(crate) waiting: Option<Waiting>,
     /// Says that it is active, and comes before its first message.
     confirmation: Vec<Bytes>,
     /// Whom durable subscriptions belong to.
@@ -43,6 +47,23 @@ pub(crate) enum Life {
     Ending,
 }
 
+/// A frame that waits for room.
+#[derive(Debug)]
+pub(crate) struct Waiting {
+    pub(crate) queue: Destination,
+    pub(crate) frame: WaitingFrame,
+    /// What it is answered with if there is none in time.
+    pub(crate) error: Error,
+    /// When that is; `None` as long as nobody looks after it.
+    pub(crate) ends_at: Option<Instant>,
+}
+
+#[derive(Debug)]
+pub(crate) enum WaitingFrame {
+    Send(Send),
+    Commit(Vec<TransactionAction>, Option<ReceiptId>),
+}
+
 impl ServerSession {
     pub(crate) fn new(now: Instant, kind: DoorKind) -> Self {
         Self {
@@ -50,6 +71,7 @@ impl ServerSession {
             door: ServerDoor::new(kind),
             held: HeldBack::default(),
             subscribing: None,
+            waiting: None,
             confirmation: Vec::new(),
             owner: Owner::default(),
             life: Life::Open,
@@ -128,6 +150,7 @@ impl ServerSession {
     pub(crate) fn fail(&mut self, now: Instant) {
         let Some(version) = self.stomp.version() else { return };
         self.held = HeldBack::default();
+        self.waiting = None;
         let mut frame = Vec::new();
         encode(&Error::new("cannot store", "Try again later.\n").to_frame(), version, &mut frame);
         self.send(now, frame.into());

@@ -1,16 +1,21 @@
 use std::collections::BTreeMap;
+use std::time::Duration;
+
+use tidings_broker::Destination;
 
 use crate::client::{Connection, Seen};
 use crate::disk::Disk;
 use crate::door::{DoorKind, Packet};
-use crate::model::{Model, Verdict};
+use crate::model::{Manner, Model, Persistence, queue_of};
 use crate::plan::Plan;
+use crate::publication::Publication;
 use crate::random::Random;
-use crate::role::{CLIENTS, Role};
+use crate::role::{CLIENTS, MOVED_FROM, MOVED_TO, Role};
 use crate::schedule::Schedule;
 use crate::server::{Now, Server};
 use crate::session::{Life, ServerSession};
 use crate::trace::Trace;
+use crate::wrong::Verdict;
 
 /// In microseconds.
 const MILLISECOND: u64 = 1000;
@@ -18,12 +23,15 @@ const MILLISECOND: u64 = 1000;
 /// How long everything has to come to rest once nothing goes wrong any more.
 const REST: u64 = 60_000 * MILLISECOND;
 
+/// How long frames wait for room in queues.
+const PATIENCE: u64 = 100 * MILLISECOND;
+
 /// Everything: clients, network, server, disk, and who checks them.
 pub(crate) struct World {
     plan: Plan,
     random: Random,
     schedule: Schedule<Event>,
-    pub(crate) trace: Trace,
+    trace: Trace,
     pub(crate) model: Model,
     disk: Disk,
     server: Option<Server>,
@@ -106,6 +114,13 @@ enum Event {
     OperationEnds {
         generation: u64,
     },
+    /// What waits for room is answered.
+    GiveUp {
+        generation: u64,
+        link: u64,
+    },
+    /// The application sends something.
+    Publish,
     /// An operator looks after dead letters.
     Revive,
     DiskIsFull,
@@ -115,12 +130,13 @@ enum Event {
 }
 
 impl World {
-    pub(crate) fn new(seed: u64, plan: Plan) -> Self {
+    pub(crate) fn new(seed: u64, plan: Plan, trace: Trace) -> Self {
         let mut random = Random::new(seed);
         let schedule = Schedule::new();
-        let mut disk = Disk::default();
+        let mut disk = Disk::new(trace.clone());
         let now = Now { instant: schedule.instant(), timestamp: schedule.timestamp() };
-        let server = Server::start(now, &mut disk, plan.plant, Random::new(random.next()));
+        let (plant, seed) = (plan.plant, Random::new(random.next()));
+        let server = Server::start(now, &mut disk, plant, seed, trace.clone());
         // Every run has other clients, so that each of them is sometimes alone.
         let roles: Vec<Role> = CLIENTS.iter().copied().filter(|_| random.percent(85)).collect();
         let clients = roles.into_iter().map(|role| Client { role, connection: None }).collect();
@@ -128,8 +144,8 @@ impl World {
             plan,
             random,
             schedule,
-            trace: Trace::default(),
-            model: Model::default(),
+            model: Model::new(trace.clone()),
+            trace,
             disk,
             server: Some(server),
             generation: 1,
@@ -157,8 +173,9 @@ impl World {
 
     fn run_until(&mut self, end: u64) -> Verdict {
         while let Some(event) = self.schedule.next(end) {
+            self.trace.set_time(self.schedule.now());
             self.handle(event)?;
-            self.pump();
+            self.pump()?;
         }
         self.schedule.skip_to(end);
         Ok(())
@@ -171,6 +188,7 @@ impl World {
         if self.server.is_none() {
             self.restart();
         }
+        self.publish();
         self.run_until(self.schedule.now() + REST)?;
         let is_live = |client: &&Client| client.connection.as_ref().is_some_and(|it| !it.is_over());
         let live: Vec<&Client> = self.clients.iter().filter(is_live).collect();
@@ -181,7 +199,22 @@ impl World {
                 self.model.caught_up(of(listener), of(producer))?;
             }
         }
-        Ok(())
+        live.into_iter().try_for_each(|client| self.check_has_all(client))
+    }
+
+    /// Whoever consumes has everything that there is, or as much as it may have.
+    fn check_has_all(&self, client: &Client) -> Verdict {
+        let (Some(connection), Some(server)) = (&client.connection, &self.server) else {
+            return Ok(());
+        };
+        let Some(place) = connection.may_have_more()? else { return Ok(()) };
+        match server.ready(queue_of(place)) {
+            0 => Ok(()),
+            ready => {
+                let key = connection.key();
+                Err(format!("{key:x} could have more, and {ready} messages wait in {place}").into())
+            }
+        }
     }
 
     /// All clients leave, and one comes and takes what is left.
@@ -190,6 +223,11 @@ impl World {
             self.cut(link);
         }
         self.run_until(self.schedule.now() + REST)?;
+        // What is left is what the server knows, or what the next one finds on disk.
+        if self.random.percent(50) {
+            self.stop();
+            self.restart();
+        }
         self.clients.push(Client { role: Role::Drain, connection: None });
         let client = self.clients.len() - 1;
         self.connect(client);
@@ -209,6 +247,10 @@ impl World {
         for _ in 0..self.random.below(10) {
             let at = self.random.below(storm);
             self.schedule.at(at, Event::Revive);
+        }
+        for _ in 0..self.random.below(60) {
+            let at = self.random.below(storm);
+            self.schedule.at(at, Event::Publish);
         }
         for _ in 0..self.random.below(3) {
             let at = self.random.below(storm);
@@ -236,6 +278,7 @@ impl World {
             Event::ServerNotices { link } => {
                 let now = self.now();
                 if let Some(server) = &mut self.server {
+                    self.model.may_go_back();
                     server.disconnect(now, link);
                 }
             }
@@ -255,10 +298,18 @@ impl World {
                     server.end_operation();
                 }
             }
-            Event::CommitEnds { .. }
+            Event::GiveUp { generation, link } if generation == self.generation => {
+                let now = self.now();
+                if let Some(server) = &mut self.server {
+                    return server.give_up(now, link);
+                }
+            }
+            Event::GiveUp { .. }
+            | Event::CommitEnds { .. }
             | Event::CommitAgain { .. }
             | Event::OperationEnds { .. }
             | Event::Alarm { .. } => {}
+            Event::Publish => self.publish(),
             Event::Revive => self.revive(),
             Event::DiskIsFull => {
                 self.note(format_args!("the disk is full"));
@@ -423,19 +474,25 @@ impl World {
     }
 
     fn crash(&mut self) {
-        if self.mood == Mood::Calm || self.server.take().is_none() {
-            return;
+        if self.mood == Mood::Stormy && self.server.is_some() {
+            self.stop();
+            let delay = self.random.between(10 * MILLISECOND, 300 * MILLISECOND);
+            self.schedule.after(delay, Event::Restart);
         }
+    }
+
+    /// The server is gone, and all connections with it.
+    fn stop(&mut self) {
+        self.server = None;
         self.note(format_args!("the server crashes"));
         self.model.counts.crashes += 1;
+        self.model.may_go_back();
         self.disk.crash(self.plan.plant, &mut self.random);
         self.committing = Committing::GoesOn;
         self.generation += 1;
         for link in self.links.keys().copied().collect::<Vec<_>>() {
             self.cut(link);
         }
-        let delay = self.random.between(10 * MILLISECOND, 300 * MILLISECOND);
-        self.schedule.after(delay, Event::Restart);
     }
 
     fn revive(&mut self) {
@@ -449,10 +506,27 @@ impl World {
         }
     }
 
+    /// The application has something to send. Until the next time there is an operation to do it in the middle of.
+    fn publish(&mut self) {
+        let now = self.now();
+        let Some(server) = &mut self.server else { return };
+        server.publish_rest(now);
+        if self.mood == Mood::Calm {
+            return;
+        }
+        let place = *self.random.pick(&["/queue/b", "/queue/b", "/queue/a", MOVED_FROM, MOVED_TO]);
+        let manner = Manner { persistence: Persistence::Persistent, priority: None };
+        // Nobody else has such a key.
+        let message = self.model.send(1 << 62 | self.generation, place, manner, None);
+        let destination = Destination::parse(place).expect("it is one");
+        server.outside.publications.push(Publication { message, destination });
+    }
+
     fn restart(&mut self) {
         let now = self.now();
         let random = Random::new(self.random.next());
-        self.server = Some(Server::start(now, &mut self.disk, self.plan.plant, random));
+        let (plant, trace) = (self.plan.plant, self.trace.clone());
+        self.server = Some(Server::start(now, &mut self.disk, plant, random, trace));
         self.note(format_args!("the server starts"));
     }
 
@@ -464,7 +538,7 @@ impl World {
             Ok(number) => server.handle_stored(now, number),
             Err((number, batch)) => {
                 server.handle_failure(now);
-                server.collector.give_back(batch);
+                server.outside.collector.give_back(batch);
                 self.committing = Committing::Waits;
                 self.model.counts.failures += 1;
                 self.note(format_args!("the commit of batch {} fails", number.0));
@@ -475,14 +549,14 @@ impl World {
     }
 
     /// Does what there is to do for the server after every event.
-    fn pump(&mut self) {
+    fn pump(&mut self) -> Verdict {
         let now = self.now();
         let generation = self.generation;
-        let Some(server) = &mut self.server else { return };
-        for (key, target) in std::mem::take(&mut server.taken) {
-            self.model.taken(key, &target);
-        }
-        self.disk.forget(std::mem::take(&mut server.forgotten));
+        let Some(server) = &mut self.server else { return Ok(()) };
+        server.use_room(now);
+        self.hear_from_server()?;
+        let Some(server) = &mut self.server else { return Ok(()) };
+        self.disk.forget(std::mem::take(&mut server.outside.forgotten));
         for _ in 0..std::mem::take(&mut server.opened) {
             let delay = self.random.below(10 * MILLISECOND);
             self.schedule.after(delay, Event::OperationEnds { generation });
@@ -491,17 +565,35 @@ impl World {
             && self.committing == Committing::GoesOn
             && let Some((number, batch)) = server.next_batch()
         {
-            let delay = if batch.is_empty() { 0 } else { self.random.between(200, 20_000) };
+            let slowest = *self.random.pick(&[1000, 1000, 20_000]);
+            let delay = if batch.is_empty() { 0 } else { self.random.between(200, slowest) };
             self.disk.begin(number, batch);
             self.schedule.after(delay, Event::CommitEnds { generation });
         }
-        if let Some(at) = server.wake_at.take() {
+        if let Some(at) = server.outside.wake_at.take() {
             let time = self.schedule.time_of(at);
             self.schedule.at(time, Event::Alarm { generation });
         }
         for key in server.sessions.keys().copied().collect::<Vec<_>>() {
             self.pump_session(now, key);
         }
+        self.hear_from_server()
+    }
+
+    /// Tells the model what the server has done, before anything of it arrives anywhere.
+    fn hear_from_server(&mut self) -> Verdict {
+        let Some(server) = &mut self.server else { return Ok(()) };
+        for (key, target) in std::mem::take(&mut server.taken) {
+            self.model.taken(key, &target);
+        }
+        for _ in 0..std::mem::take(&mut server.left) {
+            self.model.may_go_back();
+        }
+        self.model.counts.meanwhile += std::mem::take(&mut server.outside.meanwhile);
+        for message in std::mem::take(&mut server.outside.kept) {
+            self.model.sent(message, &self.disk)?;
+        }
+        Ok(())
     }
 
     fn pump_session(&mut self, now: Now, key: u64) {
@@ -516,12 +608,19 @@ impl World {
                 server.release(now, key);
                 continue;
             }
+            if let Some(waiting) = session.waiting.as_mut().filter(|it| it.ends_at.is_none()) {
+                self.model.counts.waits += 1;
+                waiting.ends_at = Some(now.instant + Duration::from_micros(PATIENCE));
+                let generation = self.generation;
+                self.schedule.after(PATIENCE, Event::GiveUp { generation, link: key });
+            }
             if session.is_paused && !session.is_backlogged() {
                 session.is_paused = false;
                 server.resume(now, key);
                 continue;
             }
             if session.life == Life::Ending && session.is_flushed() {
+                self.model.may_go_back();
                 server.disconnect(now, key);
                 let last = self.links.get(&key).map_or(0, |link| link.last_down);
                 self.schedule.at(last + MILLISECOND, Event::ClientNotices { link: key });
@@ -535,6 +634,6 @@ impl World {
     }
 
     fn note(&mut self, what: std::fmt::Arguments<'_>) {
-        self.trace.add(self.schedule.now(), what);
+        self.trace.add(what);
     }
 }
