@@ -4,13 +4,12 @@ use std::future::Future;
 
 use tidings::App;
 use tidings::endpoint::Message;
+use tidings_websocket::Event;
 
 use crate::support::{Raw, Running, WebSocket, serve};
 
-pub const VERSIONS: [&str; 3] = ["1.0", "1.1", "1.2"];
-
 /// The way in.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Door {
     Tcp,
     WebSocket,
@@ -18,7 +17,46 @@ pub enum Door {
 
 pub const DOORS: [Door; 2] = [Door::Tcp, Door::WebSocket];
 
+/// In which versions, and through which doors, something holds.
+#[derive(Clone, Copy, Debug)]
+pub struct Where {
+    versions: &'static [&'static str],
+    doors: &'static [Door],
+}
+
+pub const EVERYWHERE: Where = Where { versions: &["1.0", "1.1", "1.2"], doors: &DOORS };
+pub const IN_1_0: Where = Where { versions: &["1.0"], ..EVERYWHERE };
+pub const IN_1_1: Where = Where { versions: &["1.1"], ..EVERYWHERE };
+pub const IN_1_2: Where = Where { versions: &["1.2"], ..EVERYWHERE };
+pub const BEFORE_1_2: Where = Where { versions: &["1.0", "1.1"], ..EVERYWHERE };
+pub const FROM_1_1: Where = Where { versions: &["1.1", "1.2"], ..EVERYWHERE };
+pub const OVER_TCP: Where = Where { doors: &[Door::Tcp], ..EVERYWHERE };
+pub const OVER_WEBSOCKET: Where = Where { doors: &[Door::WebSocket], ..EVERYWHERE };
+
+impl Where {
+    pub fn each(self) -> impl Iterator<Item = (Door, &'static str)> {
+        let versions = |door: Door| self.versions.iter().map(move |version| (door, *version));
+        self.doors.iter().flat_map(move |door| versions(*door))
+    }
+
+    /// Tries something with a connected client of each version, through each door, on a server of its own.
+    pub async fn attempt<F>(
+        self,
+        app: impl Fn() -> App,
+        attempt: impl Fn(Running, Client, &'static str) -> F,
+    ) where
+        F: Future<Output = ()>,
+    {
+        for (door, version) in self.each() {
+            let server = serve(app()).await;
+            let client = Client::connect(&server, door, version).await;
+            attempt(server, client, version).await;
+        }
+    }
+}
+
 pub struct Client {
+    pub door: Door,
     connection: Connection,
 }
 
@@ -41,14 +79,19 @@ impl Client {
                 Connection::WebSocket(Box::new(socket))
             }
         };
-        Self { connection }
+        Self { door, connection }
     }
 
     /// A client whose session is open.
     pub async fn connect(server: &Running, door: Door, version: &str) -> Self {
+        Self::connect_with(server, door, version, "").await
+    }
+
+    /// The same, with more headers of CONNECT.
+    pub async fn connect_with(server: &Running, door: Door, version: &str, headers: &str) -> Self {
         let mut client = Self::open(server, door).await;
-        client.send(format!("CONNECT\naccept-version:{version}\nhost:x\n\n\0")).await;
-        let connected = client.frame().await;
+        let connect = format!("CONNECT\naccept-version:{version}\nhost:x\n{headers}\n\0");
+        let connected = client.ask(connect).await;
         assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
         assert!(connected.contains(&format!("version:{version}\n")), "{connected:?}");
         client
@@ -65,27 +108,64 @@ impl Client {
         }
     }
 
-    /// The next frame, without the line ends before it.
-    pub async fn frame(&mut self) -> String {
+    /// The next frame as it came, without the line ends before it.
+    pub async fn octets(&mut self) -> Vec<u8> {
+        let mut frame = Vec::new();
         loop {
-            let frame = match &mut self.connection {
-                Connection::Tcp(raw) => raw.read_until("\0").await,
+            match &mut self.connection {
+                Connection::Tcp(raw) => frame.extend(raw.read_octets_until(b"\0").await),
                 Connection::WebSocket(socket) => match socket.message().await {
-                    Message::Text(text) => text,
-                    Message::Binary(octets) => String::from_utf8(octets.into()).unwrap(),
+                    Message::Text(text) => frame.extend(text.into_bytes()),
+                    Message::Binary(octets) => frame.extend(octets),
                 },
-            };
-            let frame = frame.trim_start_matches('\n');
-            if !frame.is_empty() {
-                return frame.to_owned();
+            }
+            let blank = frame.iter().take_while(|octet| **octet == b'\n').count();
+            frame.drain(..blank);
+            if is_whole(&frame) {
+                return frame;
             }
         }
+    }
+
+    /// The next frame, without the line ends before it.
+    pub async fn frame(&mut self) -> String {
+        String::from_utf8(self.octets().await).unwrap()
     }
 
     /// Sends, and gives the next frame.
     pub async fn ask(&mut self, octets: impl AsRef<[u8]>) -> String {
         self.send(octets).await;
         self.frame().await
+    }
+
+    /// The next frame, which is a MESSAGE with this body.
+    pub async fn message(&mut self, body: &str) -> String {
+        let message = self.frame().await;
+        let is_it = message.starts_with("MESSAGE\n") && message.ends_with(&format!("\n\n{body}\0"));
+        assert!(is_it, "expected a message {body:?}: {message:?}");
+        message
+    }
+
+    /// Sends a frame, which is given without its NUL, and waits for its receipt.
+    pub async fn done(&mut self, frame: &str) {
+        let receipt = self.ask(with_receipt(frame)).await;
+        let is_it = receipt.starts_with("RECEIPT\n");
+        assert!(is_it && header(&receipt, "receipt-id") == Some("done"), "{frame:?}: {receipt:?}");
+    }
+
+    /// Sends a frame, which is given without its NUL, and is answered with ERROR.
+    pub async fn refused(&mut self, frame: &str, message: &str) -> String {
+        let error = self.ask(with_receipt(frame)).await;
+        assert!(error.starts_with("ERROR\n"), "{frame:?}: {error:?}");
+        assert_eq!(header(&error, "message"), Some(message), "{frame:?}: {error:?}");
+        assert_eq!(header(&error, "receipt-id"), Some("done"), "{frame:?}: {error:?}");
+        error
+    }
+
+    /// Ends the session as STOMP has it.
+    pub async fn leave(mut self) {
+        self.done("DISCONNECT\n\n").await;
+        self.ends().await;
     }
 
     /// Goes away without a word, and reads nothing any more.
@@ -102,23 +182,53 @@ impl Client {
         match &mut self.connection {
             Connection::Tcp(raw) => assert_eq!(raw.read_to_end().await, ""),
             Connection::WebSocket(socket) => match socket.event().await {
-                tidings_websocket::Event::Closed(_) => {}
+                Event::Closed(_) => {}
                 other => panic!("expected the end: {other:?}"),
             },
         }
     }
 
-    /// That the session still does what it is asked to.
+    /// That the server ends the session for this reason: over WebSocket its Close has it.
+    pub async fn ends_for(mut self, reason: &str) {
+        match &mut self.connection {
+            Connection::Tcp(_) => {
+                let error = self.frame().await;
+                assert_eq!(header(&error, "message"), Some(reason), "{error:?}");
+                self.ends().await;
+            }
+            Connection::WebSocket(socket) => match socket.event().await {
+                Event::Closed(closed) => assert_eq!(closed.reason.reason(), reason),
+                other => panic!("expected the end: {other:?}"),
+            },
+        }
+    }
+
+    /// That the session still does what it is asked to, and nothing came before.
     pub async fn goes_on(&mut self) {
-        let receipt = self.ask("SEND\ndestination:/topic/nobody\nreceipt:on\n\n\0").await;
-        assert!(receipt.contains("receipt-id:on\n"), "{receipt:?}");
+        self.done("SEND\ndestination:/topic/nobody\n\n").await;
     }
 
     /// Subscribes, and waits for it.
     pub async fn subscribe(&mut self, headers: &str) {
-        let receipt = self.ask(format!("SUBSCRIBE\nreceipt:subscribed\n{headers}\n\0")).await;
-        assert!(receipt.contains("receipt-id:subscribed\n"), "{receipt:?}");
+        self.done(&format!("SUBSCRIBE\n{headers}\n")).await;
     }
+}
+
+/// Whether it has come up to its NUL, of which there may be more in a body that is counted.
+fn is_whole(frame: &[u8]) -> bool {
+    let Some(head) = frame.windows(2).position(|pair| pair == b"\n\n") else { return false };
+    let body = head + 2;
+    let counted = header(&String::from_utf8_lossy(&frame[..body]), "content-length")
+        .map(|length| length.parse::<usize>().unwrap());
+    match counted {
+        Some(length) => frame.len() > body + length,
+        None => frame.ends_with(b"\0"),
+    }
+}
+
+fn with_receipt(frame: &str) -> String {
+    let (command, rest) = frame.split_once('\n').unwrap();
+    format!("{command}\nreceipt:done\n{rest}\0")
 }
 
 /// The value of a header.
@@ -127,18 +237,14 @@ pub fn header<'a>(frame: &'a str, name: &str) -> Option<&'a str> {
     head.lines().find_map(|line| line.split_once(':').filter(|(it, _)| *it == name)).map(|it| it.1)
 }
 
-/// Tries something with a connected client of each version, through each door, on a server of its own.
-pub async fn in_every_version<F>(
-    app: impl Fn() -> App,
-    attempt: impl Fn(Running, Client, &'static str) -> F,
-) where
-    F: Future<Output = ()>,
-{
-    for door in DOORS {
-        for version in VERSIONS {
-            let server = serve(app()).await;
-            let client = Client::connect(&server, door, version).await;
-            attempt(server, client, version).await;
+/// The headers by which an ACK or NACK names a message, as the version has it.
+pub fn naming(version: &str, message: &str) -> String {
+    let named = |name| header(message, name).unwrap_or_else(|| panic!("no {name}: {message:?}"));
+    match version {
+        "1.0" => format!("message-id:{}\n", named("message-id")),
+        "1.1" => {
+            format!("message-id:{}\nsubscription:{}\n", named("message-id"), named("subscription"))
         }
+        _ => format!("id:{}\n", named("ack")),
     }
 }

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::client::{Client, DOORS, Door, header, in_every_version};
+use crate::client::{Client, DOORS, Door, EVERYWHERE, OVER_TCP, header};
 use crate::support::{Raw, frame, http, serve};
 use tidings::App;
 use tidings::endpoint::CloseCode;
@@ -27,17 +27,18 @@ async fn the_highest_common_version_is_chosen() {
     let lists = [
         ("", "1.0"),
         ("accept-version:1.0\n", "1.0"),
+        ("accept-version:1.0,1.1,2.0\n", "1.1"),
+        ("accept-version:1.1,1.0\n", "1.1"),
         ("accept-version:1.2,1.1\n", "1.2"),
         ("accept-version:1.1, 1.2\n", "1.2"),
-        ("accept-version:1.0,1.1,2.0\n", "1.1"),
     ];
-    for door in DOORS {
+    for (door, version) in EVERYWHERE.each() {
         for command in ["CONNECT", "STOMP"] {
-            for (list, expected) in lists {
+            for (list, _) in lists.into_iter().filter(|(_, expected)| *expected == version) {
                 let mut client = Client::open(&server, door).await;
                 let connected = client.ask(format!("{command}\n{list}\n\0")).await;
                 assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
-                assert_eq!(header(&connected, "version"), Some(expected), "{list:?}");
+                assert_eq!(header(&connected, "version"), Some(version), "{list:?}");
                 assert!(header(&connected, "session").is_some_and(|id| !id.is_empty()));
                 assert!(header(&connected, "server").is_some_and(|it| it.starts_with("tidings/")));
                 assert!(connected.ends_with("\n\n\0"), "CONNECTED has no body");
@@ -68,54 +69,81 @@ async fn nothing_comes_before_connect_and_no_second_one_after() {
         assert_eq!(header(&error, "message"), Some("expected CONNECT"));
         client.ends().await;
     }
-    in_every_version(app, async |_server, mut client, _| {
-        let error = client.ask("CONNECT\naccept-version:1.2\nhost:x\n\n\0").await;
-        assert_eq!(header(&error, "message"), Some("already connected"));
-        client.ends().await;
-    })
-    .await;
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            let error = client.ask("CONNECT\naccept-version:1.2\nhost:x\n\n\0").await;
+            assert_eq!(header(&error, "message"), Some("already connected"));
+            client.ends().await;
+        })
+        .await;
 }
 
 #[tokio::test]
 async fn a_receipt_on_connect_is_not_answered() {
     let server = serve(app()).await;
-    for door in DOORS {
+    for (door, version) in EVERYWHERE.each() {
+        Client::connect_with(&server, door, version, "receipt:r\n").await.goes_on().await;
         let mut client = Client::open(&server, door).await;
-        let connected = client.ask("CONNECT\nreceipt:r\naccept-version:1.2\n\n\0").await;
-        assert_eq!(header(&connected, "receipt-id"), None);
-        client.goes_on().await;
+        let connect = format!("CONNECT\nreceipt:r\naccept-version:{version}\n\n\0");
+        assert_eq!(header(&client.ask(connect).await, "receipt-id"), None);
     }
 }
 
 #[tokio::test]
 async fn login_and_passcode_are_never_escaped() {
     let server = serve(app()).await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:a\\c\\d\n\n\0").await;
-    assert_eq!(header(&connected, "user-name"), Some("a\\c\\d"));
+    for (door, version) in EVERYWHERE.each() {
+        for command in ["CONNECT", "STOMP"] {
+            let mut client = Client::open(&server, door).await;
+            let login = "a\\c\\d:e\\t";
+            let connect = format!("{command}\naccept-version:{version}\nlogin:{login}\n\n\0");
+            let connected = client.ask(connect).await;
+            assert_eq!(header(&connected, "user-name"), Some(login));
+        }
+    }
 }
 
 #[tokio::test]
 async fn any_host_is_the_default_one_unless_hosts_are_named() {
     let named = StompOptions { hosts: vec!["here".to_owned()], ..StompOptions::default() };
-    let connect = |host: &str| format!("CONNECT\naccept-version:1.2\n{host}\n\0");
-    for (app, host, is_known) in [
-        (app(), "host:anywhere\n", true),
-        (app(), "host:/\n", true),
-        (app(), "", true),
-        (app_with(named.clone()), "host:here\n", true),
-        (app_with(named.clone()), "host:/\n", true),
-        (app_with(named), "host:elsewhere\n", false),
+    let strict = StompOptions { strict: true, ..StompOptions::default() };
+    let connect =
+        |version: &str, host: &str| format!("CONNECT\naccept-version:{version}\n{host}\n\0");
+    for (app, known, refused) in [
+        (app(), &["host:anywhere\n", "host:/\n", ""][..], None),
+        (app_with(named), &["host:here\n", "host:/\n", ""], Some("host:elsewhere\n")),
+        (app_with(strict), &["host:anywhere\n", "host:/\n"], None),
     ] {
         let server = serve(app).await;
-        let mut client = Client::open(&server, Door::Tcp).await;
-        let answer = client.ask(connect(host)).await;
-        assert_eq!(answer.starts_with("CONNECTED\n"), is_known, "{host:?}: {answer:?}");
+        for (door, version) in EVERYWHERE.each() {
+            for host in known {
+                let answer = Client::open(&server, door).await.ask(connect(version, host)).await;
+                assert!(answer.starts_with("CONNECTED\n"), "{host:?}: {answer:?}");
+            }
+            if let Some(host) = refused {
+                let mut client = Client::open(&server, door).await;
+                let error = client.ask(connect(version, host)).await;
+                assert_eq!(header(&error, "message"), Some("unknown host"), "{error:?}");
+                client.ends().await;
+            }
+        }
     }
+}
+
+#[tokio::test]
+async fn the_strict_want_a_host_from_1_1_on() {
     let strict = StompOptions { strict: true, ..StompOptions::default() };
     let server = serve(app_with(strict)).await;
-    let error = Client::open(&server, Door::Tcp).await.ask(connect("")).await;
-    assert_eq!(header(&error, "message"), Some("CONNECT without host"));
+    for (door, version) in EVERYWHERE.each() {
+        let mut client = Client::open(&server, door).await;
+        let answer = client.ask(format!("CONNECT\naccept-version:{version}\n\n\0")).await;
+        if version == "1.0" {
+            assert!(answer.starts_with("CONNECTED\n"), "{answer:?}");
+            continue;
+        }
+        assert_eq!(header(&answer, "message"), Some("CONNECT without host"));
+        client.ends().await;
+    }
 }
 
 #[tokio::test]
@@ -204,16 +232,18 @@ async fn after_login_long_messages_are_taken_although_what_came_with_it_is_still
 #[tokio::test]
 async fn the_last_frame_arrives_although_the_server_left_input_unread() {
     let server = serve(app()).await;
-    let mut client = Raw::connect(server.stomp).await;
     let unread = "SEND\ndestination:/topic/a\n\nx\0".repeat(20_000);
-    client.write(format!("CONNECT\n\n\0NONSENSE\n{unread}")).await;
-    let answer = client.read_to_end().await;
-    assert!(answer.contains("ERROR\nmessage:unknown command\n"), "{answer:?}");
+    for (door, version) in EVERYWHERE.each() {
+        let mut client = Client::connect(&server, door, version).await;
+        let error = client.ask(format!("NONSENSE\n{unread}")).await;
+        assert_eq!(header(&error, "message"), Some("unknown command"));
+        client.ends().await;
 
-    let mut client = Raw::connect(server.stomp).await;
-    client.write(format!("CONNECT\n\n\0DISCONNECT\nreceipt:last\n\n\0{unread}")).await;
-    let answer = client.read_to_end().await;
-    assert!(answer.contains("receipt-id:last\n"), "{answer:?}");
+        let mut client = Client::connect(&server, door, version).await;
+        let receipt = client.ask(format!("DISCONNECT\nreceipt:last\n\n\0{unread}")).await;
+        assert_eq!(header(&receipt, "receipt-id"), Some("last"));
+        client.ends().await;
+    }
 }
 
 #[tokio::test]
@@ -223,8 +253,8 @@ async fn what_a_client_has_sent_is_done_although_it_is_gone_and_cannot_be_answer
     let server = serve(app).await;
     let mut observer = Client::connect(&server, Door::Tcp, "1.2").await;
     observer.subscribe("id:o\ndestination:/topic/o\n").await;
-    for door in DOORS {
-        let mut gone = Client::connect(&server, door, "1.2").await;
+    for (door, version) in EVERYWHERE.each() {
+        let mut gone = Client::connect(&server, door, version).await;
         gone.subscribe("id:s\ndestination:/topic/s\n").await;
         // Nothing waits meanwhile, and so the server does nothing.
         let send = |it| format!("SEND\ndestination:/topic/o\nreceipt:r{it}\n\n{it}\0");
@@ -256,7 +286,28 @@ async fn who_takes_the_port_for_another_is_told_so() {
 #[tokio::test]
 async fn telnet_may_send_nul_for_enter_where_that_is_wanted() {
     let server = serve(app_with(StompOptions { telnet: true, ..StompOptions::default() })).await;
-    let mut person = Raw::connect(server.stomp).await;
-    person.write("CONNECT\r\0\r\0\0").await;
-    assert!(person.read_until("\0").await.starts_with("CONNECTED\n"));
+    for (_, version) in OVER_TCP.each() {
+        let mut person = Raw::connect(server.stomp).await;
+        person.write(format!("CONNECT\r\0accept-version:{version}\r\0\r\0\0")).await;
+        assert!(person.read_until("\0").await.starts_with("CONNECTED\n"));
+        let subscribe = "SUBSCRIBE\r\0id:s\r\0destination:/topic/t\r\0\r\0\0";
+        person.write(format!("\r\0{subscribe}")).await;
+        person.write("SEND\r\0destination:/topic/t\r\0\r\0hello\0\r\0").await;
+        assert!(person.read_until("\0").await.ends_with("\n\nhello\0"));
+    }
+}
+
+#[tokio::test]
+async fn a_person_with_telnet_connects_subscribes_sends_and_sees() {
+    let server = serve(app()).await;
+    for (_, version) in OVER_TCP.each() {
+        let mut person = Raw::connect(server.stomp).await;
+        person.write(format!("\r\nCONNECT\r\naccept-version:{version}\r\n\r\n\0\r\n")).await;
+        assert!(person.read_until("\0").await.contains("CONNECTED\n"));
+        let subscribe = "SUBSCRIBE\r\nid:s\r\ndestination:/topic/a\r\n\r\n\0\r\n";
+        person.write(subscribe).await;
+        person.write("\r\nSEND\r\ndestination:/topic/a\r\n\r\nhello\0\r\n").await;
+        let message = person.read_until("\0").await;
+        assert!(message.contains("MESSAGE\n") && message.ends_with("\n\nhello\0"), "{message:?}");
+    }
 }

@@ -6,8 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tidings::endpoint::Message;
 use tidings::{App, controller};
 
-use crate::client::{Client, Door};
-use crate::support::serve;
+use crate::client::{Client, DOORS, Door, EVERYWHERE, OVER_WEBSOCKET, header};
+use crate::support::{WebSocket, http, serve};
 
 fn app() -> App {
     App::builder().stomp("/stomp").build().unwrap()
@@ -17,32 +17,38 @@ const CONNECT: &str = "CONNECT\naccept-version:1.2\nhost:x\n\n\0";
 
 #[tokio::test]
 async fn who_sends_binary_is_answered_in_binary_until_they_send_text() {
-    let server = serve(app()).await;
-    let mut socket = server.websocket("/stomp").await;
-    let mut text = Client::connect(&server, Door::WebSocket, "1.2").await;
-    text.subscribe("id:s\ndestination:/topic/t\n").await;
-    socket.send(CONNECT.as_bytes().to_vec()).await;
-    assert!(matches!(socket.message().await, Message::Binary(_)));
-    socket.send(b"SUBSCRIBE\nid:s\ndestination:/topic/t\nreceipt:r\n\n\0".to_vec()).await;
-    assert!(matches!(socket.message().await, Message::Binary(_)));
-    text.send("SEND\ndestination:/topic/t\n\nto both\0").await;
-    let Message::Binary(frame) = socket.message().await else { panic!("expected binary") };
-    assert!(frame.ends_with(b"to both\0"));
-    assert!(text.frame().await.ends_with("to both\0"));
+    OVER_WEBSOCKET
+        .attempt(app, async |server, mut text, version| {
+            let mut socket = server.websocket("/stomp").await;
+            text.subscribe("id:s\ndestination:/topic/t\n").await;
+            let connect = format!("CONNECT\naccept-version:{version}\n\n\0");
+            socket.send(connect.into_bytes()).await;
+            assert!(matches!(socket.message().await, Message::Binary(_)));
+            socket.send(b"SUBSCRIBE\nid:s\ndestination:/topic/t\nreceipt:r\n\n\0".to_vec()).await;
+            assert!(matches!(socket.message().await, Message::Binary(_)));
+            text.send("SEND\ndestination:/topic/t\n\nto both\0").await;
+            let Message::Binary(frame) = socket.message().await else { panic!("expected binary") };
+            assert!(frame.ends_with(b"to both\0"));
+            assert!(text.frame().await.ends_with("to both\0"));
 
-    // As @stomp/stompjs does, also where it sends everything else as binary messages.
-    socket.send("\n").await;
-    socket.send(b"SUBSCRIBE\nid:t\ndestination:/topic/t\nreceipt:t\n\n\0".to_vec()).await;
-    assert!(matches!(socket.message().await, Message::Binary(_)));
-    socket.send("\r\n").await;
-    text.send("SEND\ndestination:/topic/t\n\nstill\0").await;
-    assert!(matches!(socket.message().await, Message::Binary(_)), "a heart-beat says nothing");
-    assert!(matches!(socket.message().await, Message::Binary(_)));
-    assert!(text.frame().await.ends_with("still\0"));
+            // As @stomp/stompjs does, also where it sends everything else as binary messages.
+            socket.send("\n").await;
+            socket.send(b"SUBSCRIBE\nid:t\ndestination:/topic/t\nreceipt:t\n\n\0".to_vec()).await;
+            assert!(matches!(socket.message().await, Message::Binary(_)));
+            socket.send("\r\n").await;
+            text.send("SEND\ndestination:/topic/t\n\nstill\0").await;
+            assert!(
+                matches!(socket.message().await, Message::Binary(_)),
+                "a heart-beat says nothing"
+            );
+            assert!(matches!(socket.message().await, Message::Binary(_)));
+            assert!(text.frame().await.ends_with("still\0"));
 
-    socket.send("SEND\ndestination:/topic/t\n\nas text\0").await;
-    assert!(socket.text().await.ends_with("as text\0"));
-    assert!(text.frame().await.ends_with("as text\0"));
+            socket.send("SEND\ndestination:/topic/t\n\nas text\0").await;
+            assert!(socket.text().await.ends_with("as text\0"));
+            assert!(text.frame().await.ends_with("as text\0"));
+        })
+        .await;
 }
 
 /// Answers with how often others have had their turn.
@@ -85,17 +91,86 @@ async fn others_have_their_turn_during_a_long_message() {
 }
 
 #[tokio::test]
-async fn frames_may_be_cut_and_joined_anywhere() {
+async fn each_frame_is_a_message_of_the_websocket() {
     let server = serve(app()).await;
-    let mut socket = server.websocket("/stomp").await;
-    for octet in CONNECT.chars() {
-        socket.send(octet.to_string()).await;
+    for (_, version) in OVER_WEBSOCKET.each() {
+        let mut socket = server.websocket("/stomp").await;
+        socket.send(format!("CONNECT\naccept-version:{version}\n\n\0")).await;
+        assert!(socket.text().await.starts_with("CONNECTED\n"));
+        let send = |receipt| format!("SEND\ndestination:/topic/t\nreceipt:{receipt}\n\n\0");
+        socket.send((1..=3).map(send).collect::<String>()).await;
+        for receipt in 1..=3 {
+            let text = socket.text().await;
+            assert!(text.starts_with("RECEIPT\n") && text.ends_with('\0'), "{text:?}");
+            assert_eq!(header(&text, "receipt-id"), Some(&*receipt.to_string()));
+        }
     }
-    assert!(socket.text().await.starts_with("CONNECTED\n"));
-    let two = "\nSEND\ndestination:/topic/t\nreceipt:1\n\n\0\nSEND\ndestination:/topic/t\nreceipt:2\n\n\0";
-    socket.send(two).await;
-    assert!(socket.text().await.contains("receipt-id:1\n"), "a frame for each message");
-    assert!(socket.text().await.contains("receipt-id:2\n"));
+}
+
+#[tokio::test]
+async fn the_first_subprotocol_of_the_client_that_is_known_is_chosen() {
+    let server = serve(app()).await;
+    let offers = [
+        (None, None),
+        (Some("v12.stomp"), Some("v12.stomp")),
+        (Some("v11.stomp"), Some("v11.stomp")),
+        (Some("v10.stomp"), Some("v10.stomp")),
+        (Some("v10.stomp, v11.stomp, v12.stomp"), Some("v10.stomp")),
+        (Some("v13.stomp, v11.stomp"), Some("v11.stomp")),
+        (Some("mqtt"), None),
+        (Some("V12.STOMP"), None),
+    ];
+    for (_, version) in OVER_WEBSOCKET.each() {
+        for (offer, chosen) in offers {
+            let offer = offer.map(|it| format!("Sec-WebSocket-Protocol: {it}\r\n"));
+            let offer = offer.unwrap_or_default();
+            let mut socket = WebSocket::connect(server.http, "/stomp", &offer).await.unwrap();
+            let head = socket.head.to_lowercase();
+            let answer = head.lines().find_map(|it| it.strip_prefix("sec-websocket-protocol: "));
+            assert_eq!(answer, chosen, "{offer}");
+            // It is CONNECT that says which version is spoken.
+            socket.send(format!("CONNECT\naccept-version:{version}\n\n\0")).await;
+            assert_eq!(header(&socket.text().await, "version"), Some(version), "{offer}");
+        }
+    }
+}
+
+#[tokio::test]
+async fn a_body_that_is_no_text_arrives_as_it_is() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            client.subscribe("id:s\ndestination:/topic/t\n").await;
+            client.send(b"SEND\ndestination:/topic/t\ncontent-length:3\n\n\xff\0\xfe\0").await;
+            let frame = client.octets().await;
+            assert!(frame.ends_with(b"\ncontent-length:3\n\n\xff\0\xfe\0"), "{frame:?}");
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn every_door_leads_to_the_same_destinations() {
+    EVERYWHERE
+        .attempt(app, async |server, mut client, version| {
+            client.subscribe("id:s\ndestination:/topic/t\n").await;
+            let mut others = Vec::new();
+            for door in DOORS {
+                others.push(Client::connect(&server, door, version).await);
+            }
+            for other in &mut others {
+                other.done("SEND\ndestination:/topic/t\n\nhello").await;
+                client.message("hello").await;
+            }
+            let mut sockjs = server.websocket("/stomp/000/abcdefgh/websocket").await;
+            assert_eq!(sockjs.text().await, "o");
+            let connect = format!("CONNECT\\naccept-version:{version}\\nheart-beat:0,0");
+            sockjs.send(format!(r#"["{connect}\n\n\u0000"]"#)).await;
+            assert!(sockjs.text().await.starts_with(r#"a["CONNECTED\n"#));
+            sockjs.send(r#"["SEND\ndestination:/topic/t\n\nby SockJS\u0000"]"#).await;
+            client.message("by SockJS").await;
+            let get = "GET /stomp HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n";
+            assert!(http(server.http, get).await.ends_with("Welcome to SockJS!\n"));
+        })
+        .await;
 }
 
 #[tokio::test]

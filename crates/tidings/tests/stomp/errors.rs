@@ -1,6 +1,6 @@
 //! ERROR: what it says, and what is over with it.
 
-use crate::client::{Client, DOORS, Door, header, in_every_version};
+use crate::client::{EVERYWHERE, OVER_WEBSOCKET, header};
 use crate::support::serve;
 use tidings::App;
 use tidings::server::StompOptions;
@@ -42,35 +42,37 @@ const REFUSED: [(&str, &str); 10] = [
 #[tokio::test]
 async fn an_error_says_what_was_wrong_and_what_to_do_and_ends_the_session() {
     for (frame, message) in REFUSED {
-        in_every_version(app, async |_server, mut client, version| {
-            let error = client.ask(frame).await;
-            assert!(error.starts_with("ERROR\n"), "{version}: {error:?}");
-            assert_eq!(header(&error, "message"), Some(message), "{version}");
-            assert_eq!(header(&error, "receipt-id"), Some("r"), "{version}");
-            assert_eq!(header(&error, "content-type"), Some("text/plain"));
-            assert_eq!(header(&error, "version"), Some("1.0,1.1,1.2"));
-            let body = error.split_once("\n\n").unwrap().1;
-            assert!(body.len() > 10, "advice: {body:?}");
-            client.ends().await;
-        })
-        .await;
+        EVERYWHERE
+            .attempt(app, async |_server, mut client, version| {
+                let error = client.ask(frame).await;
+                assert!(error.starts_with("ERROR\n"), "{version}: {error:?}");
+                assert_eq!(header(&error, "message"), Some(message), "{version}");
+                assert_eq!(header(&error, "receipt-id"), Some("r"), "{version}");
+                assert_eq!(header(&error, "content-type"), Some("text/plain"));
+                assert_eq!(header(&error, "version"), Some("1.0,1.1,1.2"));
+                let body = error.split_once("\n\n").unwrap().1;
+                assert!(body.len() > 10, "advice: {body:?}");
+                client.ends().await;
+            })
+            .await;
     }
 }
 
 #[tokio::test]
 async fn errors_can_leave_the_session_usable() {
-    in_every_version(keeping, async |_server, mut client, version| {
-        for (frame, message) in REFUSED {
-            let error = client.ask(frame).await;
-            assert_eq!(header(&error, "message"), Some(message), "{version}");
-        }
-        client.goes_on().await;
-        client.subscribe("id:1\ndestination:/queue/a\n").await;
-        let error = client.ask("CONNECT\n\n\0").await;
-        assert_eq!(header(&error, "message"), Some("already connected"));
-        client.ends().await;
-    })
-    .await;
+    EVERYWHERE
+        .attempt(keeping, async |_server, mut client, version| {
+            for (frame, message) in REFUSED {
+                let error = client.ask(frame).await;
+                assert_eq!(header(&error, "message"), Some(message), "{version}");
+            }
+            client.goes_on().await;
+            client.subscribe("id:1\ndestination:/queue/a\n").await;
+            let error = client.ask("CONNECT\n\n\0").await;
+            assert_eq!(header(&error, "message"), Some("already connected"));
+            client.ends().await;
+        })
+        .await;
 }
 
 /// UNSUBSCRIBE and ACK of what is not there.
@@ -84,53 +86,60 @@ fn of_nothing(version: &str) -> [&'static str; 2] {
 
 #[tokio::test]
 async fn what_does_not_exist_is_an_error_that_ends_only_strict_sessions() {
-    in_every_version(app, async |_server, mut client, version| {
-        for frame in of_nothing(version) {
-            let error = client.ask(frame).await;
-            assert!(error.starts_with("ERROR\nmessage:unknown "), "{version}: {error:?}");
-            assert_eq!(header(&error, "receipt-id"), Some("r"));
-            client.goes_on().await;
-        }
-    })
-    .await;
-    for nth in 0..2 {
-        in_every_version(strict, async |_server, mut client, version| {
-            let error = client.ask(of_nothing(version)[nth]).await;
-            assert!(error.starts_with("ERROR\nmessage:unknown "), "{version}: {error:?}");
-            client.ends().await;
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, version| {
+            for frame in of_nothing(version) {
+                let error = client.ask(frame).await;
+                assert!(error.starts_with("ERROR\nmessage:unknown "), "{version}: {error:?}");
+                assert_eq!(header(&error, "receipt-id"), Some("r"));
+                client.goes_on().await;
+            }
         })
         .await;
+    for nth in 0..2 {
+        EVERYWHERE
+            .attempt(strict, async |_server, mut client, version| {
+                let error = client.ask(of_nothing(version)[nth]).await;
+                assert!(error.starts_with("ERROR\nmessage:unknown "), "{version}: {error:?}");
+                client.ends().await;
+            })
+            .await;
     }
 }
 
 #[tokio::test]
 async fn a_websocket_is_closed_with_1002_after_an_error_and_with_1000_after_disconnect() {
     let server = serve(app()).await;
-    for (frame, code) in
-        [("NONSENSE\n", CloseCode::PROTOCOL_ERROR), ("DISCONNECT\n\n\0", CloseCode::NORMAL_CLOSURE)]
-    {
-        let mut socket = server.websocket("/stomp").await;
-        socket.send("CONNECT\n\n\0").await;
-        socket.send(frame).await;
-        assert_eq!(socket.closed().await.code(), code, "{frame:?}");
+    for (_, version) in OVER_WEBSOCKET.each() {
+        for (frame, code) in [
+            ("NONSENSE\n", CloseCode::PROTOCOL_ERROR),
+            ("DISCONNECT\n\n\0", CloseCode::NORMAL_CLOSURE),
+        ] {
+            let mut socket = server.websocket("/stomp").await;
+            socket.send(format!("CONNECT\naccept-version:{version}\n\n\0")).await;
+            socket.send(frame).await;
+            assert_eq!(socket.closed().await.code(), code, "{frame:?}");
+        }
     }
 }
 
 #[tokio::test]
 async fn a_body_where_none_should_be_is_dropped_or_refused_by_the_strict() {
-    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\nreceipt:r\n\nbody\0";
-    for door in DOORS {
-        let server = serve(app()).await;
-        let mut client = Client::connect(&server, door, "1.2").await;
-        assert!(client.ask(subscribe).await.starts_with("RECEIPT\n"));
-        let server = serve(strict()).await;
-        for (version, answer) in [("1.0", "RECEIPT\n"), ("1.1", "ERROR\n"), ("1.2", "ERROR\n")] {
-            let mut client = Client::connect(&server, door, version).await;
-            let given = client.ask(subscribe).await;
-            assert!(given.starts_with(answer), "{version}: {given:?}");
-        }
-    }
-    let server = serve(strict()).await;
-    let mut client = Client::connect(&server, Door::Tcp, "1.2").await;
-    client.goes_on().await;
+    let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\nbody";
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            client.done(subscribe).await;
+            client.goes_on().await;
+        })
+        .await;
+    EVERYWHERE
+        .attempt(strict, async |_server, mut client, version| {
+            client.done("SEND\ndestination:/topic/a\n\nbody").await;
+            if version == "1.0" {
+                return client.done(subscribe).await;
+            }
+            client.refused(subscribe, "SUBSCRIBE with a body").await;
+            client.ends().await;
+        })
+        .await;
 }

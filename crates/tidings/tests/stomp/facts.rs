@@ -1,52 +1,148 @@
-//! Every fact of the protocol has a test: `facts.md` says which.
+//! Every fact of the protocol has a test, and every test a fact: `facts.md` says which, and where they run.
 
-use std::path::Path;
+use std::collections::BTreeSet;
+use std::path::{Path, PathBuf};
+
+use crate::client::{
+    BEFORE_1_2, Door, EVERYWHERE, FROM_1_1, IN_1_0, IN_1_1, IN_1_2, OVER_TCP, OVER_WEBSOCKET, Where,
+};
 
 /// The sections of the protocol.
-const SECTIONS: [&str; 9] = [
+const SECTIONS: [&str; 15] = [
     "Frame syntax",
     "Header escaping",
     "Connecting",
     "Heart-beats",
     "Client frames",
+    "Transactions",
     "Server frames",
     "Receipts",
+    "Destinations",
+    "Queues",
+    "Durable subscriptions",
+    "Selectors",
     "Limits",
     "Doors",
+    "Applications",
 ];
 
-/// The facts with their tests.
-fn rows() -> Vec<(&'static str, Vec<&'static str>)> {
-    let lines = include_str!("facts.md").lines();
-    let rows = lines.filter_map(|line| {
-        let [_, fact, tests, _] = line.split('|').collect::<Vec<_>>().try_into().ok()?;
-        Some((fact.trim(), tests.trim().split(", ").collect()))
+/// Where facts hold: what `facts.md` calls it, what tests call it, and what it is.
+const PLACES: [(&str, &str, Where); 8] = [
+    ("everywhere", "EVERYWHERE", EVERYWHERE),
+    ("1.0", "IN_1_0", IN_1_0),
+    ("1.1", "IN_1_1", IN_1_1),
+    ("1.2", "IN_1_2", IN_1_2),
+    ("1.0, 1.1", "BEFORE_1_2", BEFORE_1_2),
+    ("1.1, 1.2", "FROM_1_1", FROM_1_1),
+    ("TCP", "OVER_TCP", OVER_TCP),
+    ("WebSocket", "OVER_WEBSOCKET", OVER_WEBSOCKET),
+];
+
+/// Where facts hold that are not of one version, or are no matter of octets over TCP or WebSocket.
+const BEFORE_CONNECTED: &str = "before CONNECTED";
+const ELSEWHERE: [&str; 3] = ["SockJS", "TLS", "not at the wire"];
+
+struct Row {
+    fact: &'static str,
+    place: &'static str,
+    reason: Option<&'static str>,
+    tests: Vec<&'static str>,
+}
+
+fn rows() -> Vec<Row> {
+    let lines = include_str!("facts.md").lines().filter(|line| line.starts_with('|'));
+    let cells = lines.map(|line| -> [&str; 5] {
+        let cells: Vec<&str> = line.split('|').map(str::trim).collect();
+        cells.try_into().unwrap_or_else(|_| panic!("a row has a fact, a place and tests: {line}"))
     });
-    rows.filter(|(fact, _)| !matches!(*fact, "fact" | "---")).collect()
+    let rows = cells.filter(|[_, fact, ..]| !matches!(*fact, "fact" | "---"));
+    rows.map(|[_, fact, place, tests, _]| {
+        let (place, reason) = match place.split_once(": ") {
+            Some((place, reason)) => (place, Some(reason)),
+            None => (place, None),
+        };
+        Row { fact, place, reason, tests: tests.split(", ").collect() }
+    })
+    .collect()
+}
+
+/// The cases that the text of a test, or the name of a place, stands for.
+fn cases(is_named: impl Fn(&(&str, &str, Where)) -> bool) -> BTreeSet<(Door, &'static str)> {
+    PLACES.iter().filter(|place| is_named(place)).flat_map(|(.., place)| place.each()).collect()
+}
+
+fn source(path: &Path) -> String {
+    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
+}
+
+/// The names of tests in a source, each with what follows up to the end of the function.
+fn tests_in(source: &str) -> Vec<(&str, &str)> {
+    let attributes = source.match_indices("#[").filter_map(|(at, _)| {
+        let rest = &source[at..];
+        let is_test = rest.starts_with("#[test]") || rest.starts_with("#[tokio::test");
+        is_test.then_some(rest)
+    });
+    let tests = attributes.map(|rest| {
+        let (_, function) = rest.split_once("fn ").unwrap();
+        let name = function.split(['(', '<']).next().unwrap();
+        (name, function.split("\n}\n").next().unwrap())
+    });
+    tests.collect()
+}
+
+/// The file of a test, and its name in there. Those of this folder say less.
+fn place_of(test: &str) -> (PathBuf, &str) {
+    let (file, name) = test.rsplit_once("::").unwrap_or_else(|| panic!("no test: {test:?}"));
+    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
+    let folder = if file.starts_with("crates/") { "../.." } else { "tests/stomp" };
+    (package.join(folder).join(file).with_extension("rs"), name)
 }
 
 #[test]
-fn every_test_of_a_fact_exists() {
+fn every_fact_has_tests_where_it_holds() {
+    for Row { fact, place, reason, tests } in rows() {
+        let mut tried = BTreeSet::new();
+        let mut tries_each_door = false;
+        for test in tests {
+            let (file, name) = place_of(test);
+            let source = source(&file);
+            let found = tests_in(&source).into_iter().find(|(found, _)| *found == name);
+            let (_, body) = found.unwrap_or_else(|| panic!("{fact}: there is no test {test}"));
+            let words: BTreeSet<&str> =
+                body.split(|char: char| !char.is_alphanumeric() && char != '_').collect();
+            tried.extend(cases(|(_, name, _)| words.contains(name)));
+            tries_each_door |= words.contains("DOORS");
+        }
+        if ELSEWHERE.contains(&place) {
+            assert!(reason.is_some(), "{fact}: why only {place}?");
+        } else if place == BEFORE_CONNECTED {
+            assert!(tries_each_door, "{fact}: not over each of DOORS");
+        } else {
+            let expected = cases(|(told, ..)| *told == place);
+            assert!(!expected.is_empty(), "{fact}: there is no place {place:?}");
+            let is_of_one_door =
+                expected.iter().all(|(door, _)| *door == expected.first().unwrap().0);
+            assert!(!is_of_one_door || reason.is_some(), "{fact}: why only {place}?");
+            let untried: Vec<_> = expected.difference(&tried).collect();
+            assert!(untried.is_empty(), "{fact}: not tried: {untried:?}");
+        }
+    }
+}
+
+#[test]
+fn every_test_is_of_a_fact() {
     let rows = rows();
-    assert!(rows.len() > 60, "{} facts", rows.len());
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    for (fact, tests) in rows {
-        for told in tests {
-            let test = told.trim_end_matches('*');
-            let (file, name) = test.split_once("::").unwrap_or_else(|| panic!("no test: {test:?}"));
-            let folder = match file {
-                file if file.starts_with("crates/") => package.join("../.."),
-                file if file.contains('/') => package.join("tests"),
-                _ => package.join("tests/stomp"),
-            };
-            let file = folder.join(file).with_extension("rs");
-            let source = std::fs::read_to_string(&file)
-                .unwrap_or_else(|error| panic!("{fact}: {}: {error}", file.display()));
-            let start = source.find(&format!("fn {name}("));
-            let start = start.unwrap_or_else(|| panic!("{fact}: there is no {test}"));
-            let body = source[start..].split("\n}\n").next().unwrap();
-            let is_everywhere = body.contains("in_every_version(");
-            assert_eq!(told.ends_with('*'), is_everywhere, "{fact}: the star of {test}");
+    let told: BTreeSet<&str> = rows.iter().flat_map(|row| row.tests.iter().copied()).collect();
+    let folder = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/stomp");
+    for entry in std::fs::read_dir(folder).unwrap() {
+        let path = entry.unwrap().path();
+        let file = path.file_stem().unwrap().to_str().unwrap();
+        if path.extension().is_none_or(|extension| extension != "rs") || file == "facts" {
+            continue;
+        }
+        for (name, _) in tests_in(&source(&path)) {
+            let test = format!("{file}::{name}");
+            assert!(told.contains(&*test), "{test} is of no fact: facts.md");
         }
     }
 }
@@ -54,7 +150,6 @@ fn every_test_of_a_fact_exists() {
 #[test]
 fn every_section_is_there() {
     let table = include_str!("facts.md");
-    for section in SECTIONS {
-        assert!(table.contains(&format!("\n## {section}\n")), "{section}");
-    }
+    let sections: Vec<&str> = table.lines().filter_map(|line| line.strip_prefix("## ")).collect();
+    assert_eq!(sections, SECTIONS);
 }

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, DOORS, Door, header};
+use crate::client::{Client, Door, EVERYWHERE, OVER_WEBSOCKET, header};
 use crate::support::{WebSocket, http, serve};
 use tidings::App;
 use tidings::endpoint::{
@@ -28,10 +28,11 @@ fn app() -> App {
 #[tokio::test]
 async fn the_authenticator_says_who_a_client_is() {
     let server = serve(app()).await;
-    for door in DOORS {
+    for (door, version) in EVERYWHERE.each() {
         let mut client = Client::open(&server, door).await;
+        let login = "login:ann\npasscode:secret";
         let connected =
-            client.ask("CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0").await;
+            client.ask(format!("CONNECT\naccept-version:{version}\n{login}\n\n\0")).await;
         assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
         assert_eq!(header(&connected, "user-name"), Some("Ann of the registry"));
         client.goes_on().await;
@@ -41,9 +42,10 @@ async fn the_authenticator_says_who_a_client_is() {
 #[tokio::test]
 async fn who_is_refused_is_told_and_disconnected_at_once() {
     let server = serve(app()).await;
-    for door in DOORS {
+    for (door, version) in EVERYWHERE.each() {
         let mut client = Client::open(&server, door).await;
-        let error = client.ask("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:hush\n\n\0").await;
+        let login = "login:bob\npasscode:hush";
+        let error = client.ask(format!("CONNECT\naccept-version:{version}\n{login}\n\n\0")).await;
         assert_eq!(header(&error, "message"), Some("access denied"));
         assert!(error.ends_with("\n\nLog in as ann.\0"), "{error:?}");
         client.ends().await;
@@ -55,24 +57,29 @@ async fn the_login_may_come_with_the_handshake() {
     let server = serve(app()).await;
     // ann:secret
     let basic = "Authorization: Basic YW5uOnNlY3JldA==\r\n";
-    let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
-    socket.send("CONNECT\naccept-version:1.2\n\n\0").await;
-    assert!(socket.text().await.contains("user-name:Ann of the registry\n"));
+    for (_, version) in OVER_WEBSOCKET.each() {
+        let connect = format!("CONNECT\naccept-version:{version}\n");
+        let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
+        socket.send(format!("{connect}\n\0")).await;
+        assert!(socket.text().await.contains("user-name:Ann of the registry\n"));
 
-    let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
-    socket.send("CONNECT\naccept-version:1.2\nlogin:bob\npasscode:x\n\n\0").await;
-    assert!(socket.text().await.starts_with("ERROR\n"), "CONNECT has the last word");
+        let mut socket = WebSocket::connect(server.http, "/stomp", basic).await.unwrap();
+        socket.send(format!("{connect}login:bob\npasscode:x\n\n\0")).await;
+        assert!(socket.text().await.starts_with("ERROR\n"), "CONNECT has the last word");
+    }
 }
 
 #[tokio::test]
 async fn without_an_authenticator_everybody_is_who_they_say() {
-    let server = serve(App::builder().build().unwrap()).await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:bob\n\n\0").await;
-    assert_eq!(header(&connected, "user-name"), Some("bob"));
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let connected = client.ask("CONNECT\naccept-version:1.2\nlogin:\n\n\0").await;
-    assert_eq!(header(&connected, "user-name"), None);
+    let server = serve(App::builder().stomp("/stomp").build().unwrap()).await;
+    for (door, version) in EVERYWHERE.each() {
+        for (login, name) in [("login:bob\n", Some("bob")), ("login:\n", None), ("", None)] {
+            let mut client = Client::open(&server, door).await;
+            let connected =
+                client.ask(format!("CONNECT\naccept-version:{version}\n{login}\n\0")).await;
+            assert_eq!(header(&connected, "user-name"), name);
+        }
+    }
 }
 
 /// Lets everybody in who has a name.
@@ -171,21 +178,19 @@ async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
             _ => Ok(Principal::new("somebody")),
         }
     };
-    let app = App::builder().stomp_options(options).authenticator(authenticator).build().unwrap();
-    let server = serve(app).await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let error = client.ask("CONNECT\nlogin:hangs\n\n\0").await;
-    assert_eq!(header(&error, "message"), Some("login took too long"));
-    client.ends().await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let error = client.ask("CONNECT\nlogin:panics\n\n\0").await;
-    assert_eq!(header(&error, "message"), Some("login failed"));
-    client.ends().await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    assert!(
-        client.ask("CONNECT\n\n\0").await.starts_with("CONNECTED\n"),
-        "its turn was given back"
-    );
+    let app = App::builder().stomp("/stomp").stomp_options(options).authenticator(authenticator);
+    let server = serve(app.build().unwrap()).await;
+    for (door, version) in EVERYWHERE.each() {
+        let connect = format!("CONNECT\naccept-version:{version}\nhost:x\n");
+        for (login, message) in [("hangs", "login took too long"), ("panics", "login failed")] {
+            let mut client = Client::open(&server, door).await;
+            let error = client.ask(format!("{connect}login:{login}\n\n\0")).await;
+            assert_eq!(header(&error, "message"), Some(message));
+            client.ends().await;
+        }
+        // Its turn was given back.
+        Client::connect(&server, door, version).await.goes_on().await;
+    }
 }
 
 #[tokio::test]
@@ -255,18 +260,17 @@ async fn before_login_many_empty_messages_are_as_much_as_long_ones() {
 #[tokio::test]
 async fn a_user_id_is_that_of_the_login() {
     let server = serve(app()).await;
-    let connect = "CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0";
     let forged = "SEND\ndestination:/topic/t\nuser-id:bob\n";
     let in_transaction =
         format!("BEGIN\ntransaction:t\n\n\0{forged}transaction:t\n\n\0COMMIT\ntransaction:t\n\n\0");
-    for door in DOORS {
+    for (door, version) in EVERYWHERE.each() {
         for forged in [
             format!("{forged}\n\0"),
             forged.replace("/topic", "/app") + "\n\0",
             in_transaction.clone(),
         ] {
-            let mut client = Client::open(&server, door).await;
-            client.ask(connect).await;
+            let login = "login:ann\npasscode:secret\n";
+            let mut client = Client::connect_with(&server, door, version, login).await;
             client.subscribe("id:s\ndestination:/topic/t\n").await;
             let own = "SEND\ndestination:/topic/t\nuser-id:Ann of the registry\n\n\0";
             let message = client.ask(own).await;

@@ -5,15 +5,23 @@
 #[path = "../support/mod.rs"]
 mod support;
 
+mod acknowledging;
+mod applications;
 mod client;
 mod client_frames;
 mod connecting;
+mod destinations;
 mod doors;
+mod durable;
 mod errors;
 mod facts;
 mod frames;
 mod heart_beats;
+mod limits;
 mod login;
-mod sessions;
+mod queues;
+mod replies;
+mod selectors;
 #[cfg(feature = "tls")]
 mod tls;
+mod transactions;

@@ -200,16 +200,21 @@ impl Raw {
 
     /// Everything up to and including `end`, which has to come.
     pub async fn read_until(&mut self, end: &str) -> String {
+        String::from_utf8(self.read_octets_until(end.as_bytes()).await).unwrap()
+    }
+
+    /// The same, of what may be no text.
+    pub async fn read_octets_until(&mut self, end: &[u8]) -> Vec<u8> {
         let read = async {
             loop {
-                let found = self.received.windows(end.len()).position(|w| w == end.as_bytes());
+                let found = self.received.windows(end.len()).position(|octets| octets == end);
                 if let Some(at) = found {
                     let rest = self.received.split_off(at + end.len());
-                    let head = std::mem::replace(&mut self.received, rest);
-                    return String::from_utf8(head).unwrap();
+                    return std::mem::replace(&mut self.received, rest);
                 }
                 let read = self.stream.read_buf(&mut self.received).await.unwrap();
-                let so_far = String::from_utf8_lossy(&self.received);
+                let (end, so_far) =
+                    (String::from_utf8_lossy(end), String::from_utf8_lossy(&self.received));
                 assert_ne!(read, 0, "the stream ended before {end:?}: {so_far:?}");
             }
         };

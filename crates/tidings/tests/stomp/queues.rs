@@ -1,0 +1,361 @@
+//! What queues, and their messages and consumers, are asked for in headers.
+
+use crate::client::{Client, EVERYWHERE, FROM_1_1, header, naming};
+use tidings::App;
+use tidings::broker::DestinationPolicy;
+use tidings::server::StompOptions;
+
+fn app() -> App {
+    App::builder().stomp("/stomp").build().unwrap()
+}
+
+/// An application whose sessions outlive refused frames.
+fn keeping() -> App {
+    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
+    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
+}
+
+#[tokio::test]
+async fn what_is_unsettled_is_bounded_as_each_broker_has_it() {
+    let bounds = [
+        "prefetch-count:1",
+        "activemq.prefetchSize:1",
+        "credit:1",
+        "credit:1,1000",
+        "credit:100,1",
+        "consumer-window-size:0",
+    ];
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, version| {
+            for bound in bounds {
+                for body in ["1", "2"] {
+                    client.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+                }
+                let subscribe = "id:s\ndestination:/queue/q\nack:client-individual";
+                client.subscribe(&format!("{subscribe}\n{bound}\n")).await;
+                let first = client.message("1").await;
+                client.goes_on().await;
+                client.send(format!("ACK\n{}\n\0", naming(version, &first))).await;
+                let second = client.message("2").await;
+                client.done(&format!("ACK\n{}\n", naming(version, &second))).await;
+                client.done("UNSUBSCRIBE\nid:s\n\n").await;
+            }
+            // None of it holds where nothing is acknowledged, and 0 and -1 are no bounds.
+            for (bound, ack) in [
+                ("prefetch-count:1", "auto"),
+                ("prefetch-count:0", "client"),
+                ("consumer-window-size:-1", "client"),
+            ] {
+                for body in ["1", "2"] {
+                    client.done(&format!("SEND\ndestination:/queue/{bound}\n\n{body}")).await;
+                }
+                let subscribe = format!("id:s\ndestination:/queue/{bound}\nack:{ack}\n{bound}\n");
+                client.subscribe(&subscribe).await;
+                client.message("1").await;
+                client.message("2").await;
+                client.done("UNSUBSCRIBE\nid:s\n\n").await;
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_browser_sees_what_waits_and_takes_nothing() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            for body in ["1", "2"] {
+                client.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+            }
+            client.subscribe("id:b\ndestination:/queue/q\nbrowser:true\n").await;
+            client.message("1").await;
+            client.message("2").await;
+            let end = client.message("").await;
+            assert_eq!(header(&end, "browser"), Some("end"));
+            assert_eq!(header(&end, "subscription"), Some("b"));
+            client.done("SEND\ndestination:/queue/q\n\n3").await;
+            client.done("UNSUBSCRIBE\nid:b\n\n").await;
+            client.subscribe("id:s\ndestination:/queue/q\n").await;
+            for body in ["1", "2", "3"] {
+                let message = client.message(body).await;
+                assert_eq!(header(&message, "redelivered"), None, "it was only looked at");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_consumer_may_be_the_only_one() {
+    EVERYWHERE
+        .attempt(keeping, async |server, mut client, version| {
+            let subscribe = "id:s\ndestination:/queue/q\n";
+            client.subscribe(&format!("{subscribe}exclusive:true\n")).await;
+            let mut other = Client::connect(&server, client.door, version).await;
+            other.refused(&format!("SUBSCRIBE\n{subscribe}\n"), "queue is exclusive").await;
+            client.leave().await;
+            other.subscribe(subscribe).await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn consumers_may_stand_in_line() {
+    EVERYWHERE
+        .attempt(app, async |server, mut first, version| {
+            let subscribe = "id:s\ndestination:/queue/q\nactivemq.exclusive:true\n";
+            first.subscribe(subscribe).await;
+            let mut second = Client::connect(&server, first.door, version).await;
+            second.subscribe(subscribe).await;
+            for body in ["1", "2"] {
+                second.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+                first.message(body).await;
+            }
+            first.leave().await;
+            second.send("SEND\ndestination:/queue/q\n\n3\0").await;
+            second.message("3").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_consumer_of_higher_priority_goes_first() {
+    for name in ["x-priority", "activemq.priority", "consumer-priority"] {
+        EVERYWHERE
+            .attempt(app, async |server, mut low, version| {
+                low.subscribe("id:s\ndestination:/queue/q\n").await;
+                let mut high = Client::connect(&server, low.door, version).await;
+                high.subscribe(&format!("id:s\ndestination:/queue/q\n{name}:5\n")).await;
+                for body in ["1", "2"] {
+                    low.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+                    high.message(body).await;
+                }
+                low.goes_on().await;
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn the_most_urgent_message_comes_first() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            for (body, priority) in
+                [("1", ""), ("2", "priority:9\n"), ("3", "priority: 4 \n"), ("4", "priority:0\n")]
+            {
+                client.done(&format!("SEND\ndestination:/queue/q\n{priority}\n{body}")).await;
+            }
+            client.subscribe("id:s\ndestination:/queue/q\n").await;
+            for body in ["2", "1", "3", "4"] {
+                client.message(body).await;
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_a_message_says_of_itself_is_passed_on() {
+    let said = "type:order\ntimestamp:17\ncontent-encoding:gzip\napp-id:a\npersistent:true\n\
+                priority:7\nexpires:0\ncorrelation-id:c\nJMSXGroupID:g\namq-msg-type:text\n";
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            client.subscribe("id:s\ndestination:/queue/q\n").await;
+            // And not what it asks of its queue, or what only the server says.
+            let not_passed_on = "x-message-ttl:60000\nx-max-length:10\nx-death-reason:forged\n\
+                                 x-delivery-count:9\noriginal-destination:/queue/forged\n";
+            client.send(format!("SEND\ndestination:/queue/q\n{said}{not_passed_on}\nm\0")).await;
+            let message = client.message("m").await;
+            for line in said.lines() {
+                let (name, value) = line.split_once(':').unwrap();
+                assert_eq!(header(&message, name), Some(value), "{message:?}");
+            }
+            for line in not_passed_on.lines() {
+                let (name, _) = line.split_once(':').unwrap();
+                assert_eq!(header(&message, name), None, "{message:?}");
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_expires_or_is_not_wanted_becomes_a_dead_letter() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, version| {
+            client.subscribe("id:d\ndestination:/queue/DLQ.q\n").await;
+            for expiry in ["expiration:1", "expires:1"] {
+                client.send(format!("SEND\ndestination:/queue/q\n{expiry}\n\nlate\0")).await;
+                let letter = client.message("late").await;
+                assert_eq!(header(&letter, "x-death-reason"), Some("expired"));
+                assert_eq!(header(&letter, "original-destination"), Some("/queue/q"));
+                assert_eq!(header(&letter, "x-delivery-count"), Some("0"));
+            }
+            if version == "1.0" {
+                return;
+            }
+            client.subscribe("id:s\ndestination:/queue/q\nack:client\n").await;
+            client.send("SEND\ndestination:/queue/q\nexpires:0\n\nunwanted\0").await;
+            let message = client.message("unwanted").await;
+            client.send(format!("NACK\n{}requeue:false\n\n\0", naming(version, &message))).await;
+            let letter = client.message("unwanted").await;
+            assert_eq!(header(&letter, "subscription"), Some("d"));
+            assert_eq!(header(&letter, "x-death-reason"), Some("rejected"));
+            assert_eq!(header(&letter, "x-delivery-count"), Some("1"));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_message_is_delivered_so_often_at_most() {
+    let app = || {
+        let policy = DestinationPolicy { deliveries_max: 2, ..DestinationPolicy::default() };
+        let app = App::builder().stomp("/stomp").destination_policy("/queue/q", policy);
+        app.build().unwrap()
+    };
+    FROM_1_1
+        .attempt(app, async |_server, mut client, version| {
+            client.subscribe("id:d\ndestination:/queue/DLQ.q\n").await;
+            client.subscribe("id:s\ndestination:/queue/q\nack:client\n").await;
+            client.send("SEND\ndestination:/queue/q\n\nm\0").await;
+            let mut message = client.message("m").await;
+            for (subscription, redelivered) in [("s", Some("true")), ("d", None)] {
+                client.send(format!("NACK\n{}\n\0", naming(version, &message))).await;
+                message = client.message("m").await;
+                assert_eq!(header(&message, "subscription"), Some(subscription), "{message:?}");
+                assert_eq!(header(&message, "redelivered"), redelivered, "{message:?}");
+            }
+            assert_eq!(header(&message, "x-death-reason"), Some("delivery-limit"));
+            assert_eq!(header(&message, "x-delivery-count"), Some("2"));
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_queue_has_the_arguments_of_rabbitmq() {
+    EVERYWHERE
+        .attempt(keeping, async |_server, mut client, _| {
+            let to_length = "SEND\ndestination:/queue/short\nx-max-length:1\n\n";
+            for body in ["1", "2"] {
+                client.done(&format!("{to_length}{body}")).await;
+            }
+            // Who leaves one out has no opinion, and who has another one is refused.
+            client.done("SEND\ndestination:/queue/short\n\n3").await;
+            let differs = "SEND\ndestination:/queue/short\nx-max-length:2\n\n4";
+            client.refused(differs, "queue argument differs").await;
+            client.subscribe("id:s\ndestination:/queue/short\n").await;
+            client.message("3").await;
+            client.subscribe("id:d\ndestination:/queue/DLQ.short\n").await;
+            for body in ["1", "2"] {
+                let letter = client.message(body).await;
+                assert_eq!(header(&letter, "x-death-reason"), Some("maxlen"));
+            }
+            client.subscribe("id:k\ndestination:/exchange/amq.direct/dead\n").await;
+            client.subscribe("id:o\ndestination:/queue/other\n").await;
+            for (queue, arguments, to) in [
+                ("a", "x-dead-letter-exchange:amq.direct\nx-dead-letter-routing-key:dead", "k"),
+                ("b", "x-dead-letter-exchange:\nx-dead-letter-routing-key:other", "o"),
+            ] {
+                client
+                    .send(format!(
+                        "SEND\ndestination:/queue/{queue}\nx-message-ttl: 1\n{arguments}\n\nm\0"
+                    ))
+                    .await;
+                assert_eq!(header(&client.message("m").await, "subscription"), Some(to));
+            }
+            let wrong = "SEND\ndestination:/queue/c\nx-message-ttl:soon\n\n";
+            client.refused(wrong, "invalid header").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_message_may_come_later() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            let send = "SEND\ndestination:/queue/q\nAMQ_SCHEDULED_DELAY";
+            client.done(&format!("{send}:3600000\n\nin an hour")).await;
+            client.subscribe("id:s\ndestination:/queue/q\n").await;
+            client.send(format!("{send}:1\n\nsoon\0")).await;
+            client.message("soon").await;
+            client.goes_on().await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_is_unsettled_comes_back_in_order_however_a_consumer_goes() {
+    EVERYWHERE
+        .attempt(app, async |server, client, version| {
+            let mut consumers = vec![client];
+            for _ in 0..2 {
+                consumers.push(Client::connect(&server, consumers[0].door, version).await);
+            }
+            let mut sender = Client::connect(&server, consumers[0].door, version).await;
+            for body in ["1", "2", "3"] {
+                sender.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+            }
+            let subscribe = "id:s\ndestination:/queue/q\nack:client-individual\n";
+            for (number, mut client) in consumers.into_iter().enumerate() {
+                client.send(format!("SUBSCRIBE\n{subscribe}\n\0")).await;
+                for body in ["1", "2", "3"] {
+                    let message = client.message(body).await;
+                    let redelivered = (number > 0).then_some("true");
+                    assert_eq!(header(&message, "redelivered"), redelivered, "{message:?}");
+                }
+                match number {
+                    0 => client.done("UNSUBSCRIBE\nid:s\n\n").await,
+                    1 => client.leave().await,
+                    _ => client.vanish(),
+                }
+            }
+            sender.send(format!("SUBSCRIBE\n{subscribe}\n\0")).await;
+            for body in ["1", "2", "3"] {
+                sender.message(body).await;
+            }
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn the_receipt_of_a_subscription_comes_before_its_backlog() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            for body in ["1", "2"] {
+                client.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+            }
+            client.subscribe("id:s\ndestination:/queue/q\n").await;
+            client.message("1").await;
+            client.message("2").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn nobody_need_hear_what_they_have_said_themselves() {
+    for name in ["no-local", "activemq.noLocal"] {
+        EVERYWHERE
+            .attempt(app, async |server, mut client, version| {
+                client.subscribe(&format!("id:s\ndestination:/topic/t\n{name}:true\n")).await;
+                let mut other = Client::connect(&server, client.door, version).await;
+                client.done("SEND\ndestination:/topic/t\n\nmine").await;
+                other.done("SEND\ndestination:/topic/t\n\nother's").await;
+                client.message("other's").await;
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_topic_retains_a_message_where_it_is_asked_to() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            let send = "SEND\ndestination:/topic/t.a\nretain";
+            client.done(&format!("{send}:set\n\nold")).await;
+            client.done(&format!("{send}:set\n\nkept")).await;
+            client.done("SEND\ndestination:/topic/t.a\n\nnot kept").await;
+            client.subscribe("id:s\ndestination:/topic/t.*\n").await;
+            client.message("kept").await;
+            client.send(format!("{send}:remove\n\ngone\0")).await;
+            client.message("gone").await;
+            client.subscribe("id:again\ndestination:/topic/t.a\n").await;
+            client.goes_on().await;
+        })
+        .await;
+}
