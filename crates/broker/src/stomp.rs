@@ -195,7 +195,7 @@ pub(crate) fn routing_type(headers: &Headers, name: &str) -> Option<RoutingType>
 
 /// Where replies to a message go.
 pub(crate) fn reply_to(headers: &Headers) -> Option<&str> {
-    headers.get(REPLY_TO)
+    headers.get(REPLY_TO).map(str::trim)
 }
 
 /// The headers with another place for replies.

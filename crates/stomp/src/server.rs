@@ -387,7 +387,7 @@ impl Server {
             login: fields.get("login").map(str::to_owned),
             passcode: fields.get("passcode").map(str::to_owned),
             host: fields.get("host").map(str::to_owned),
-            headers: frame.headers.clone(),
+            headers: fields.trimmed_headers(),
             version,
         }))
     }

@@ -176,13 +176,13 @@ impl Session {
             id,
             destination: destination.to_owned(),
             ack,
-            headers: fields.headers().clone(),
+            headers: fields.trimmed_headers(),
             receipt: fields.receipt(),
         })))
     }
 
     fn unsubscribe(&mut self, fields: &Fields<'_>) -> Event {
-        let (headers, receipt) = (fields.headers().clone(), fields.receipt());
+        let (headers, receipt) = (fields.trimmed_headers(), fields.receipt());
         let (id, taken) = match fields.get("id") {
             None if self.version == Version::V1_0 => {
                 let destination = fields.get("destination");
@@ -266,6 +266,15 @@ impl<'a> Fields<'a> {
 
     pub(super) fn headers(&self) -> &'a Headers {
         &self.frame.headers
+    }
+
+    /// All headers, each value as [`get`](Self::get) reads it. They must be text.
+    pub(super) fn trimmed_headers(&self) -> Headers {
+        let trimmed = |value| trimmed(self.version, value);
+        if self.headers().iter().all(|(_, value)| trimmed(value).len() == value.len()) {
+            return self.headers().clone();
+        }
+        self.headers().iter().map(|(name, value)| (name, trimmed(value))).collect()
     }
 
     fn required(&self, name: &'static str) -> Result<&'a str, ProtocolError> {

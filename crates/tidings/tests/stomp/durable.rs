@@ -1,6 +1,6 @@
 //! Durable subscriptions, under the headers of all three families of brokers.
 
-use crate::client::{Client, EVERYWHERE, header};
+use crate::client::{Client, EVERYWHERE, IN_1_0, header};
 use crate::support::{PATIENCE, Running, serve};
 use tidings::App;
 use tidings::server::StompOptions;
@@ -262,4 +262,28 @@ async fn a_durable_subscription_is_to_one_topic_and_keeps_nobody_from_sending() 
             }
         })
         .await;
+}
+
+#[tokio::test]
+async fn blanks_around_names_do_not_count_in_1_0() {
+    let server = serve(app()).await;
+    for (door, version) in IN_1_0.each() {
+        for family in FAMILIES {
+            let padded = family.replace(':', ": ").replace('\n', " \n");
+            let mut client = Client::connect_with(&server, door, version, "client-id: c \n").await;
+            client
+                .subscribe(&format!(
+                    "id: s \ndestination: /topic/n \nselector: color = 'red' \n{padded}"
+                ))
+                .await;
+            client.leave().await;
+            let mut client = Client::connect_with(&server, door, version, "client-id:c\n").await;
+            client.done("SEND\ndestination:/topic/n\ncolor:red\n\nkept").await;
+            client
+                .subscribe(&format!("id:s\ndestination:/topic/n\nselector:color = 'red'\n{family}"))
+                .await;
+            client.message("kept").await;
+            client.done(&format!("UNSUBSCRIBE\nid: s \n{padded}\n")).await;
+        }
+    }
 }

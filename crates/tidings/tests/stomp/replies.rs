@@ -1,6 +1,6 @@
 //! Temporary destinations, and replies to them.
 
-use crate::client::{Client, EVERYWHERE, header};
+use crate::client::{Client, EVERYWHERE, IN_1_0, header};
 use tidings::App;
 use tidings::server::StompOptions;
 
@@ -90,6 +90,20 @@ async fn a_temporary_destination_is_gone_with_its_connection() {
             client.leave().await;
             worker.send(format!("SEND\ndestination:{reply_to}\n\ntoo late\0")).await;
             worker.goes_on().await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn blanks_around_reply_to_do_not_count_in_1_0() {
+    IN_1_0
+        .attempt(app, async |server, mut client, version| {
+            let mut worker = Client::connect(&server, client.door, version).await;
+            let reply_to = request(&mut client, &mut worker, " /temp-queue/r ").await;
+            worker.done(&format!("SEND\ndestination:{reply_to}\n\n4")).await;
+            let reply = client.message("4").await;
+            assert_eq!(header(&reply, "subscription"), Some("/temp-queue/r"));
+            assert_eq!(header(&reply, "destination"), Some("/temp-queue/r"));
         })
         .await;
 }
