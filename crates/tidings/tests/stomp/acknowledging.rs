@@ -29,6 +29,10 @@ async fn an_acknowledged_message_is_gone_and_others_come_back_in_order() {
                 let message = client.frame().await;
                 assert!(message.ends_with(&format!("{body}\0")), "{message:?}");
                 assert_eq!(header(&message, "ack").is_some(), version == "1.2");
+                for name in ["message-id", "ack"] {
+                    let id = header(&message, name).unwrap_or_default();
+                    assert!(!id.contains([':', '\\']), "it needs no escaping: {message:?}");
+                }
                 messages.push(message);
             }
             let receipt = client.ask(settle("ACK", version, &messages[1], "receipt:acked\n")).await;

@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Door, EVERYWHERE, OVER_WEBSOCKET, header};
+use crate::client::{Client, Door, EVERYWHERE, OVER_TCP, OVER_WEBSOCKET, header};
 use crate::support::{WebSocket, http, serve};
 use tidings::App;
 use tidings::endpoint::{
@@ -124,11 +124,17 @@ async fn a_client_id_opens_no_durable_subscription_of_somebody_else() {
 #[tokio::test]
 async fn whoever_is_not_logged_in_yet_does_not_make_the_server_hold_much() {
     let server = serve(app()).await;
-    let mut client = Client::open(&server, Door::Tcp).await;
-    let connect = "CONNECT\naccept-version:1.2\nlogin:ann\npasscode:secret\n\n\0";
-    let error = client.ask(format!("{connect}{}", "\n".repeat(9000))).await;
-    assert_eq!(header(&error, "message"), Some("too much sent before login"));
-    client.ends().await;
+    for (door, version) in OVER_TCP.each() {
+        let login = "login:ann\npasscode:secret";
+        let connect = format!("CONNECT\naccept-version:{version}\n{login}\n\n\0");
+        let mut client = Client::open(&server, door).await;
+        let connected = client.ask(connect.clone() + &"\n".repeat(8 * 1024)).await;
+        assert!(connected.starts_with("CONNECTED\n"), "{connected:?}");
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask(connect + &"\n".repeat(8 * 1024 + 1)).await;
+        assert_eq!(header(&error, "message"), Some("too much sent before login"));
+        client.ends().await;
+    }
 }
 
 /// Says who comes, and for how long.

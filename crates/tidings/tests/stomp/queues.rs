@@ -1,9 +1,11 @@
 //! What queues, and their messages and consumers, are asked for in headers.
 
 use crate::client::{Client, EVERYWHERE, FROM_1_1, header, naming};
+use crate::support::serve;
 use tidings::App;
 use tidings::broker::DestinationPolicy;
 use tidings::server::StompOptions;
+use tidings::store::MemoryStore;
 
 fn app() -> App {
     App::builder().stomp("/stomp").build().unwrap()
@@ -259,6 +261,23 @@ async fn a_queue_has_the_arguments_of_rabbitmq() {
                     .await;
                 assert_eq!(header(&client.message("m").await, "subscription"), Some(to));
             }
+            // Without room for another the new one is given up, or the oldest.
+            for (arguments, given_up) in [
+                ("x-max-length:1\nx-overflow:reject-publish-dlx", "2"),
+                ("x-max-length:1\nx-overflow:drop-head", "1"),
+                ("x-max-length-bytes:300", "1"),
+            ] {
+                let to = format!("destination:/queue/{given_up}.{}\n", arguments.len());
+                let dead = to.replace("/queue/", "/queue/DLQ.");
+                client.subscribe(&format!("id:full\n{dead}")).await;
+                let padding = "a".repeat(200);
+                for body in ["1", "2"] {
+                    let send = format!("SEND\n{to}{arguments}\npadding:{padding}\n\n{body}\0");
+                    client.send(send).await;
+                }
+                client.message(given_up).await;
+                client.done("UNSUBSCRIBE\nid:full\n\n").await;
+            }
             let wrong = "SEND\ndestination:/queue/c\nx-message-ttl:soon\n\n";
             client.refused(wrong, "invalid header").await;
         })
@@ -358,4 +377,51 @@ async fn a_topic_retains_a_message_where_it_is_asked_to() {
             client.goes_on().await;
         })
         .await;
+}
+
+#[tokio::test]
+async fn what_was_receipted_is_there_after_a_restart_and_in_order() {
+    let start = async |store: &MemoryStore| {
+        let app = App::builder().stomp("/stomp").store(store.clone());
+        serve(app.build().unwrap()).await
+    };
+    for (door, version) in EVERYWHERE.each() {
+        let store = MemoryStore::new();
+        let server = start(&store).await;
+        let mut client = Client::connect(&server, door, version).await;
+        let send = "SEND\ndestination:/queue/q\npersistent";
+        // The receipts of what is stored and of what is not come in one order.
+        let mut frames = String::new();
+        for number in 1..=30 {
+            let is_stored = number % 3 != 0;
+            frames += &format!("{send}:{is_stored}\nreceipt:{number}\n\n{number}\0");
+        }
+        client.send(frames).await;
+        for number in 1..=30 {
+            let receipt = client.frame().await;
+            assert_eq!(header(&receipt, "receipt-id"), Some(&*number.to_string()));
+        }
+        client.subscribe("id:s\ndestination:/queue/q\nack:client-individual\n").await;
+        let mut second = String::new();
+        for number in 1..=30 {
+            let message = client.message(&number.to_string()).await;
+            if number == 2 {
+                second = message;
+            }
+        }
+        client.done(&format!("ACK\n{}\n", naming(version, &second))).await;
+        client.leave().await;
+        server.stop().await.unwrap();
+
+        let server = start(&store).await;
+        let mut client = Client::connect(&server, door, version).await;
+        client.subscribe("id:s\ndestination:/queue/q\n").await;
+        for number in (1..=30).filter(|number| number % 3 != 0 && *number != 2) {
+            let message = client.message(&number.to_string()).await;
+            assert_eq!(header(&message, "redelivered"), Some("true"));
+        }
+        client.goes_on().await;
+        client.leave().await;
+        server.stop().await.unwrap();
+    }
 }
