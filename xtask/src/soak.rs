@@ -90,16 +90,22 @@ fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
     let publisher = address.clone();
     spawn(Box::new(move |tally| client::publish(&publisher, tally)))?;
     spawn(Box::new(move |tally| client::produce(&address, tally)))?;
-    let end = Instant::now() + Duration::from_secs(60 * options.minutes);
+    let begin = Instant::now();
+    let end = begin + Duration::from_secs(60 * options.minutes);
+    let note = || {
+        let resident = resident_mebibytes(server.id());
+        tally.note_memory(resident, begin.elapsed());
+        println!("{}", tally.line(resident));
+    };
     println!("{}", Tally::HEAD);
     while Instant::now() < end {
         thread::sleep(INTERVAL.min(end.saturating_duration_since(Instant::now())));
-        println!("{}", tally.line(resident_mebibytes(server.id())));
+        note();
     }
     tally.stop();
     // What is under way arrives.
     thread::sleep(Duration::from_secs(5));
-    println!("{}", tally.line(resident_mebibytes(server.id())));
+    note();
     println!("{}", tally.verdict());
     server.kill()?;
     server.wait()?;

@@ -1,5 +1,6 @@
 use std::io::{BufRead, BufReader, Result, Write};
 use std::net::TcpStream;
+use std::sync::Arc;
 use std::sync::atomic::Ordering;
 use std::thread;
 use std::time::Duration;
@@ -84,10 +85,12 @@ fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
     client.write("SUBSCRIBE\nid:s\ndestination:/topic/soak\nreceipt:s\n\n\0")?;
     client.read();
     tally.subscribed.fetch_add(usize::from(slowness.is_zero()), Ordering::Relaxed);
+    let seen = if slowness.is_zero() { tally.listener() } else { Arc::default() };
     let mut last = None;
     while let Some(frame) = client.read() {
         let Some(number) = number(frame).filter(|_| frame.starts_with("MESSAGE")) else { continue };
         tally.delivered.fetch_add(1, Ordering::Relaxed);
+        seen.store(number + 1, Ordering::Relaxed);
         match last.replace(number) {
             Some(before) if number <= before => {
                 tally.repeated.fetch_add(1, Ordering::Relaxed);

@@ -1,6 +1,7 @@
 use std::collections::BTreeSet;
 use std::sync::atomic::{AtomicBool, AtomicU64, AtomicUsize, Ordering};
-use std::sync::{Mutex, PoisonError};
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::Duration;
 
 /// What all clients of a soak have seen together.
 #[derive(Default)]
@@ -22,8 +23,25 @@ pub(super) struct Tally {
     pub(super) consumed: AtomicU64,
     pub(super) consumed_again: AtomicU64,
     waiting: Mutex<Waiting>,
+    /// What each subscriber has seen, but for the slow ones: one more than the number of its latest message.
+    seen: Mutex<Vec<Arc<AtomicU64>>>,
+    memory: Mutex<Memory>,
     stopped: AtomicBool,
 }
+
+/// What the server takes, in MiB.
+#[derive(Default)]
+struct Memory {
+    /// Once everything has been going on for a while.
+    settled: Option<u64>,
+    now: u64,
+}
+
+/// After how long memory should not grow any more.
+const SETTLED_AFTER: Duration = Duration::from_secs(120);
+
+/// By how much memory may have grown since it had settled, in percent: what allocators keep varies.
+const GROWTH_PERCENT_MAX: u64 = 10;
 
 /// Messages of the queue that were seen on one side only.
 #[derive(Default)]
@@ -60,6 +78,44 @@ impl Tally {
         }
     }
 
+    /// Where a subscriber notes what it has seen.
+    pub(super) fn listener(&self) -> Arc<AtomicU64> {
+        let seen = Arc::default();
+        self.seen.lock().unwrap_or_else(PoisonError::into_inner).push(Arc::clone(&seen));
+        seen
+    }
+
+    /// Subscribers that have not seen the last message.
+    fn behind(&self) -> usize {
+        let published = self.published.load(Ordering::Relaxed);
+        let seen = self.seen.lock().unwrap_or_else(PoisonError::into_inner);
+        seen.iter().filter(|seen| seen.load(Ordering::Relaxed) < published).count()
+    }
+
+    /// Takes note of the memory that the server takes after so long.
+    pub(super) fn note_memory(&self, mebibytes: u64, after: Duration) {
+        let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        memory.now = mebibytes;
+        if after >= SETTLED_AFTER {
+            memory.settled.get_or_insert(mebibytes);
+        }
+    }
+
+    /// How memory went, or what is wrong in a run that was long enough to tell.
+    fn steadiness(&self) -> Result<String, String> {
+        let Memory { settled, now } = *self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        let Some(settled) = settled else {
+            return Ok("too short to tell whether memory grows".to_owned());
+        };
+        if 100 * now > (100 + GROWTH_PERCENT_MAX) * settled {
+            return Err(format!("memory grew from {settled} to {now} MiB"));
+        }
+        if self.sent_away.load(Ordering::Relaxed) == 0 {
+            return Err("no slow subscriber was sent away".to_owned());
+        }
+        Ok(format!("memory went from {settled} to {now} MiB"))
+    }
+
     /// Messages of the queue that have a receipt and were not consumed.
     fn missing(&self) -> usize {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).receipted.len()
@@ -83,13 +139,20 @@ impl Tally {
 
     pub(super) fn is_clean(&self) -> bool {
         let counts = [&self.lost, &self.repeated, &self.ended, &self.consumed_again];
-        counts.iter().all(|count| count.load(Ordering::Relaxed) == 0) && self.missing() == 0
+        counts.iter().all(|count| count.load(Ordering::Relaxed) == 0)
+            && self.missing() == 0
+            && self.behind() == 0
+            && self.steadiness().is_ok()
     }
 
     pub(super) fn verdict(&self) -> String {
-        let missing = self.missing();
+        let (missing, behind) = (self.missing(), self.behind());
         let verdict =
             if self.is_clean() { "nothing lost, repeated or out of order" } else { "FAILED" };
-        format!("{verdict}; {missing} messages of the queue have a receipt and were not consumed")
+        let (Ok(steadiness) | Err(steadiness)) = self.steadiness();
+        format!(
+            "{verdict}; {missing} messages of the queue have a receipt and were not consumed; {behind} \
+             subscribers did not see the last message; {steadiness}"
+        )
     }
 }
