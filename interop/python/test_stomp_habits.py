@@ -47,7 +47,7 @@ class HabitsTest(StompCase):
     def test_octets_that_are_no_text(self):
         connection = self.connect("1.2", auto_decode=False)
         self.subscribe(connection, "/topic/octets")
-        octets = bytes(range(256)) * 16
+        octets = bytes(range(256)) * 4096
         connection.send("/topic/octets", octets, content_type="application/octet-stream")
         message = connection.listener.messages.next()
         self.assertEqual(message.body, octets)

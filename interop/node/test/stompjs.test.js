@@ -161,7 +161,7 @@ for (const [door, options] of Object.entries(DOORS)) {
 }
 
 describe("binary and text frames", () => {
-  const octets = Uint8Array.from({ length: 300_000 }, (_, n) => n % 256);
+  const octets = Uint8Array.from({ length: 1_048_576 }, (_, n) => n % 256);
 
   for (const options of [
     { forceBinaryWSFrames: true },
