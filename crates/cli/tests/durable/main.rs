@@ -6,3 +6,4 @@ mod crash;
 mod failures;
 mod queues;
 mod server;
+mod starting;

@@ -148,6 +148,11 @@ impl Directory {
         Self { root, data }
     }
 
+    /// What the data's own directory is in, and is there.
+    pub(crate) fn root(&self) -> &Path {
+        &self.root
+    }
+
     /// Where the data goes.
     pub(crate) fn path(&self) -> &Path {
         &self.data

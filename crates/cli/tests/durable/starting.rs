@@ -1,0 +1,82 @@
+//! What the server says of its data when it starts, and a place where it may not write.
+
+use std::fs::{self, Permissions};
+use std::io::{BufRead, BufReader};
+use std::os::unix::fs::{MetadataExt, PermissionsExt};
+use std::os::unix::process::CommandExt;
+use std::process::{Command, Stdio};
+
+use crate::server::{Directory, Server, header, output, serve};
+
+/// What it says of its queues. It is killed then.
+fn said_of_queues(directory: &Directory) -> String {
+    let mut server = serve(directory.path()).stdout(Stdio::piped()).spawn().unwrap();
+    let lines = BufReader::new(server.stdout.take().unwrap()).lines().map(Result::unwrap);
+    let line = lines.map(|line| line.trim().to_owned()).find(|line| line.starts_with("Queues"));
+    server.kill().unwrap();
+    server.wait().unwrap();
+    line.unwrap()
+}
+
+#[test]
+fn what_was_found_is_said_and_no_directory_made_for_nothing() {
+    let directory = Directory::new();
+    let path = directory.path().to_str().unwrap();
+    assert_eq!(said_of_queues(&directory), format!("Queues {path}   nothing there yet"));
+    assert!(!directory.path().exists());
+    let server = Server::start(directory.path());
+    for queue in ["/queue/a", "/queue/a", "/queue/b"] {
+        assert!(server.connect().send(queue, "kept").starts_with("RECEIPT"));
+    }
+    server.kill();
+    let recovered = "recovered 3 messages in 2 queues";
+    assert_eq!(said_of_queues(&directory), format!("Queues {path}   {recovered}"));
+}
+
+/// A server whom the permissions of files hold for, as they do not for root.
+fn serve_as_nobody(directory: &Directory) -> Command {
+    const NOBODY: u32 = 65_534;
+    let server = serve(directory.path());
+    if fs::metadata(directory.root()).unwrap().uid() != 0 {
+        return server;
+    }
+    // Where the project lies nobody else may be allowed to look.
+    let program = directory.root().join("tidings");
+    if !program.exists() {
+        fs::copy(server.get_program(), &program).unwrap();
+    }
+    let mut command = Command::new(program);
+    command.args(server.get_args()).current_dir("/").uid(NOBODY).gid(NOBODY);
+    command
+}
+
+fn allow(directory: &Directory, mode: u32) {
+    fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_read_only_directory_is_told_and_works_once_it_may_be_written() {
+    let directory = Directory::new();
+    fs::create_dir(directory.path()).unwrap();
+    allow(&directory, 0o555);
+    let server = Server::spawn(&mut serve_as_nobody(&directory));
+    let error = server.connect().send("/queue/a", "refused");
+    assert_eq!(header(&error, "message"), Some("cannot store"), "{error}");
+    allow(&directory, 0o777);
+    // The next attempt, and those of clients, succeed sooner or later.
+    while !server.connect().send("/queue/a", "kept").starts_with("RECEIPT") {}
+    server.kill();
+
+    let file = directory.path().join("queues.redb");
+    fs::set_permissions(&file, Permissions::from_mode(0o444)).unwrap();
+    allow(&directory, 0o555);
+    let refused = output(&mut serve_as_nobody(&directory));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success() && why.contains("queues.redb"), "{why}");
+    assert!(why.contains("may not be"), "{why}");
+
+    fs::set_permissions(&file, Permissions::from_mode(0o666)).unwrap();
+    allow(&directory, 0o777);
+    let bodies = Server::start(directory.path()).connect().drain("/queue/a");
+    assert!(bodies.contains(&"kept".to_owned()), "{bodies:?}");
+}
