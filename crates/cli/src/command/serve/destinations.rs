@@ -5,8 +5,8 @@ use std::str::FromStr;
 use std::time::Duration;
 
 use tidings::broker::{
-    DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow, Retention,
-    SlowConsumers,
+    DeadLetters, Destination, DestinationPattern, DestinationPolicy, QueueOverflow,
+    RedeliveryDelay, Retention, SlowConsumers,
 };
 
 /// The value of one `--destination`: a pattern, a blank, and settings separated by commas.
@@ -115,7 +115,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "redelivery-delay-max",
         value: "DURATION",
-        about: "how long it gets; give it too with a factor",
+        about: "how long it gets; a factor needs it",
         set: |policy, value| {
             policy.redelivery_delay.max = duration(value)?;
             Some(())
@@ -227,6 +227,12 @@ impl FromStr for DestinationSettings {
             (known.set)(&mut policy, value).ok_or_else(|| {
                 format!("`{value}` is no value of {name}, expected {}", known.value)
             })?;
+        }
+        let RedeliveryDelay { first, factor, max } = policy.redelivery_delay;
+        if factor > 1 && max <= first {
+            return Err("redelivery-factor changes nothing without redelivery-delay and a longer \
+                        redelivery-delay-max"
+                .to_owned());
         }
         Ok(Self { pattern: pattern.to_owned(), policy })
     }
@@ -361,6 +367,8 @@ mod tests {
         check("/queue/a octets-max=1kb", "expected SIZE");
         check("/queue/a deliveries-max=0", "expected NUMBER");
         check("/queue/a overflow", "expected wait|drop-head|drop-new");
+        check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
+        check("/queue/a redelivery-factor=2,redelivery-delay-max=0s", "redelivery-factor changes");
         check("/queue/a,overflow=wait", "a blank");
     }
 
