@@ -2,8 +2,8 @@
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, Beginning, Destination, DurableName, EncodingClass, SubscribeError,
-    SubscribeOptions,
+    self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass,
+    SubscribeError, SubscribeOptions,
 };
 use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, SubscriptionId};
 use tidings_websocket::{CloseCode, CloseReason};
@@ -14,6 +14,7 @@ use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
 use crate::messaging::{InboundMessage, SessionEvent};
+use crate::store::BatchNumber;
 
 /// How often a subscription is prepared at most, as long as more comes to its queue each time than is prepared for
 /// (some thousand messages): 8 times. Then it is refused.
@@ -154,20 +155,16 @@ impl StompSession {
     ) {
         let key = self.key;
         let owner = &self.owner;
-        let ((), batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+        let (deleted, batch) = self.shared.hub.deliver_recorded(|broker, sink| {
             let destination = broker.destination_of(key, id.as_str());
             let destination = destination.as_ref().map(Destination::as_str);
             broker.unsubscribe(clock::now(), key, id.as_str(), sink);
             // Whoever names a durable subscription here wants no more of it.
             let durable = DurableName::from_headers(headers, id.as_str(), destination, owner);
-            if let Some(durable) = durable
-                && let Err(error) = broker.delete_durable(clock::now(), &durable, sink)
-            {
-                tracing::debug!(%error, "durable subscription was not deleted");
-            }
+            durable.map_or(Ok(()), |durable| broker.delete_durable(clock::now(), &durable, sink))
         });
         self.shared.hub.forget(key, id.as_str());
-        self.receipt_after(session, batch, receipt);
+        self.tell_deleted(session, deleted, batch, receipt);
         let session = session.clone();
         self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
     }
@@ -188,6 +185,17 @@ impl StompSession {
             .shared
             .hub
             .deliver_recorded(|broker, sink| broker.delete_durable(clock::now(), &durable, sink));
+        self.tell_deleted(session, deleted, batch, receipt);
+    }
+
+    /// What became of the durable subscription that an UNSUBSCRIBE named, if it named one.
+    fn tell_deleted(
+        &mut self,
+        session: &Session,
+        deleted: Result<(), DeleteError>,
+        batch: Option<BatchNumber>,
+        receipt: Option<ReceiptId>,
+    ) {
         match deleted {
             Ok(()) => self.receipt_after(session, batch, receipt),
             Err(error) => {
