@@ -260,6 +260,11 @@ pub struct MoveError {
 pub enum MoveFailure {
     /// There is no queue of this name.
     NoSuchQueue,
+    /// It should go to what is no queue.
+    NotAQueue {
+        /// Where.
+        target: Destination,
+    },
     /// Where it should go does not take it.
     Send(SendError),
 }
@@ -268,6 +273,9 @@ impl fmt::Display for MoveError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match &self.cause {
             MoveFailure::NoSuchQueue => f.write_str("there is no such queue"),
+            MoveFailure::NotAQueue { target } => {
+                write!(f, "{target} is no queue: messages can be moved to queues only")
+            }
             MoveFailure::Send(error) => {
                 write!(f, "{} messages were moved, the next one cannot be: {error}", self.moved)
             }

@@ -161,8 +161,8 @@ impl Queues {
     ///
     /// # Errors
     ///
-    /// [`QueueError`] if there is no such queue, if a destination does not take a message, which then
-    /// stays with those behind it, or if it cannot be stored.
+    /// [`QueueError`] if there is no such queue, if `target` is none, if a destination does not take a message,
+    /// which then stays with those behind it, or if it cannot be stored.
     ///
     /// # Cancel safety
     ///
@@ -298,6 +298,9 @@ impl fmt::Display for QueueError {
             Self::InvalidName(why) => f.write_str(why),
             Self::NotMoved { moved, cause: MoveFailure::Send(error) } => {
                 write!(f, "{moved} messages were moved, the next one cannot be: {error}")
+            }
+            Self::NotMoved { cause: MoveFailure::NotAQueue { target }, .. } => {
+                write!(f, "{target} is no queue: messages can be moved to queues only")
             }
             Self::NotMoved { moved, .. } => write!(f, "{moved} messages were moved, and no more"),
             Self::NotStored(error) => {

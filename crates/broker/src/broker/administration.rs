@@ -6,7 +6,7 @@ use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::durable_name::DurableName;
 use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
-use crate::kind::{Admission, Refusal};
+use crate::kind::{Admission, Kind, Refusal};
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
@@ -96,13 +96,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     /// Moves messages of a queue to other destinations: to `target` or, without one, each back to where
     /// it was sent to before it became a dead letter, or to the one durable subscription that has given it up.
-    /// Returns how many were moved. Messages that have no such past stay, and so does whatever is on its way to
-    /// where it is. `target` may be the queue of a durable subscription, too.
+    /// Returns how many were moved. Messages that have no such past stay, and do not keep those behind them. So do
+    /// those of a durable subscription that has ended, and whatever is on its way to where it is. `target` may be
+    /// the queue of a durable subscription, too.
     ///
     /// # Errors
     ///
-    /// [`MoveError`] if there is no such queue, or if a destination does not take a message; that one
-    /// and those behind it stay.
+    /// [`MoveError`] if there is no such queue, if `target` is none, or if a destination does not take a message;
+    /// that one and those behind it stay.
     pub fn move_messages(
         &self,
         now: Timestamp,
@@ -113,18 +114,21 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<usize, MoveError> {
         let missing = || MoveError { moved: 0, cause: MoveFailure::NoSuchQueue };
         let found = self.routing.queue(queue).ok_or_else(missing)?;
-        let selected = found.select(selection);
+        if let Some(target) = target {
+            self.check_is_queue(target).map_err(|cause| MoveError { moved: 0, cause })?;
+        }
+        let goes = |message: &Message| self.goal(message, queue, target).is_some();
+        let selected = found.select(selection, goes);
         let mut moved = 0;
         self.operate(now, sink, |operation| {
             for selected in selected {
                 // One that a consumer got in the meantime is no longer there to be moved.
                 let Some(lifted) = found.lift(&selected) else { continue };
-                let Revived { destination, queue: kept_in, headers } = revived(lifted.message());
-                let back = kept_in.or_else(|| destination.clone());
-                let Some(to) = target.cloned().or(back).filter(|to| to != queue) else {
+                let Some(to) = self.goal(lifted.message(), queue, target) else {
                     found.put_down(lifted, operation);
                     continue;
                 };
+                let Revived { destination, headers, .. } = revived(lifted.message());
                 let message = Message { headers, ..lifted.message().clone() };
                 let moved_to = if to.as_str().starts_with(DurableName::PREFIX) {
                     self.send_to_durable(&to, message, destination, operation)
@@ -144,6 +148,36 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             self.routing.close_if_vacant(&name, &(found as _), operation);
             Ok(moved)
         })
+    }
+
+    /// Where a message of a queue is to be moved to, if it can be moved.
+    fn goal(
+        &self,
+        message: &Message,
+        queue: &Destination,
+        target: Option<&Destination>,
+    ) -> Option<Destination> {
+        let past = || {
+            let Revived { destination, queue, .. } = revived(message);
+            let has_ended = |queue: &Destination| {
+                queue.as_str().starts_with(DurableName::PREFIX)
+                    && self.routing.queue(queue).is_none()
+            };
+            queue.or(destination).filter(|past| !has_ended(past))
+        };
+        target.cloned().or_else(past).filter(|goal| goal != queue)
+    }
+
+    /// A topic would keep nothing of what is moved there.
+    fn check_is_queue(&self, target: &Destination) -> Result<(), MoveFailure> {
+        if target.as_str().starts_with(DurableName::PREFIX) {
+            return Ok(());
+        }
+        let address = self.routing.addresses().resolve(target, || None);
+        match address.map_err(SendError::from).map_err(MoveFailure::Send)?.kind() {
+            Kind::Queue => Ok(()),
+            _ => Err(MoveFailure::NotAQueue { target: target.clone() }),
+        }
     }
 
     /// Ends a subscription whose queue is gone, with what it has of other destinations, unless its

@@ -473,6 +473,9 @@ fn operators_purge_delete_and_move() {
     let nowhere = Destination::parse("/nowhere/x").unwrap();
     let refused = recording.broker.move_messages(now(), &letters, Some(&nowhere), first, log);
     assert!(matches!(refused, Err(MoveError { moved: 0, cause: MoveFailure::Send(_) })));
+    let topic = Destination::parse("/topic/x").unwrap();
+    let refused = recording.broker.move_messages(now(), &letters, Some(&topic), first, log);
+    assert!(matches!(refused, Err(MoveError { moved: 0, cause: MoveFailure::NotAQueue { .. } })));
     let (left, _) = recording.broker.peek(&letters, 1).unwrap().remove(0);
     let other = Destination::parse("/queue/other").unwrap();
     let this = Selection::WithId(left.message_id.as_str());
@@ -494,6 +497,24 @@ fn operators_purge_delete_and_move() {
     recording.disconnect(1);
     recording.broker.delete_queue(now(), &x, Consumers::Keep, &mut recording.log).unwrap();
     assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
+fn what_has_nowhere_to_go_back_to_keeps_no_dead_letter_behind_it() {
+    let mut recording = Recording::new();
+    recording.send_all("/queue/DLQ.x", &["plain", "too"]);
+    recording.subscribe(1, "a", "/queue/x", INDIVIDUAL).unwrap();
+    recording.send_all("/queue/x", &["1", "2"]);
+    for got in recording.take() {
+        recording.nack(1, &got.ack.unwrap(), NackAction::Reject).unwrap();
+    }
+    let letters = Destination::parse("/queue/DLQ.x").unwrap();
+    for expected in [Ok(1), Ok(1), Ok(0)] {
+        let (first, log) = (Selection::First(1), &mut recording.log);
+        assert_eq!(recording.broker.move_messages(now(), &letters, None, first, log), expected);
+    }
+    assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2")]));
+    assert_eq!(recording.stats("/queue/DLQ.x").unwrap().ready, 2);
 }
 
 #[test]

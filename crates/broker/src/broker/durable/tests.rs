@@ -1,9 +1,10 @@
 use super::*;
 use crate::acknowledgement::NackAction;
-use crate::broker::Selection;
+use crate::broker::{Consumers, Selection};
 use crate::destination::Destination;
 use crate::error::MoveError;
 use crate::options::Unprepared;
+use crate::policy::{DeadLetters, DestinationPolicy};
 use crate::record::Change;
 use crate::recording::{Recording, TODAY, now, owner, request, to};
 use crate::stomp::{AckMode, Headers};
@@ -285,4 +286,30 @@ fn a_dead_letter_of_a_durable_subscription_goes_back_to_that_one_alone() {
     assert!(matches!(move_to(gone), Err(MoveError { moved: 0, .. })));
     assert_eq!(move_to(two), Ok(1));
     assert_eq!(recording.bodies(), to(&[(2, "m")]));
+}
+
+#[test]
+fn a_dead_letter_of_a_durable_subscription_that_has_ended_stays_and_keeps_no_other() {
+    let letters = Destination::parse("/queue/dead").unwrap();
+    let policy = DestinationPolicy {
+        dead_letters: DeadLetters::To(letters.clone()),
+        ..DestinationPolicy::default()
+    };
+    let mut recording = Recording::with_options(|options| options.policies.set_rest(policy));
+    for name in ["one", "two"] {
+        let headers = [("activemq.subscriptionName", name)];
+        recording.subscribe_to(1, "/topic/a", INDIVIDUAL, &headers).unwrap();
+        recording.send("/topic/a", name).unwrap();
+        let ack = recording.take().remove(0).ack.unwrap();
+        recording.nack(1, &ack, NackAction::Reject).unwrap();
+        recording.unsubscribe(1, "s1");
+    }
+    let (ended, log) = (Destination::parse("/dsub/owner/one").unwrap(), &mut recording.log);
+    recording.broker.delete_queue(now(), &ended, Consumers::Keep, log).unwrap();
+    let first = Selection::First(1);
+    assert_eq!(recording.broker.move_messages(now(), &letters, None, first, log), Ok(1));
+    assert_eq!(recording.stats("/dsub/owner/two").unwrap().ready, 1);
+    let log = &mut recording.log;
+    assert_eq!(recording.broker.move_messages(now(), &letters, None, first, log), Ok(0));
+    assert_eq!(recording.stats("/queue/dead").unwrap().ready, 1);
 }

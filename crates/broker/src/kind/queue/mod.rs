@@ -326,17 +326,22 @@ impl<S> Queue<S> {
         drained.len()
     }
 
-    /// Finds messages that are ready.
-    pub(crate) fn select(&self, selection: Selection<'_>) -> Vec<Selected> {
+    /// Finds those of the messages that are ready and wanted.
+    pub(crate) fn select(
+        &self,
+        selection: Selection<'_>,
+        is_wanted: impl Fn(&Message) -> bool,
+    ) -> Vec<Selected> {
+        let (id, count) = match selection {
+            Selection::First(count) => (None, count),
+            Selection::WithId(id) => (Some(id), usize::MAX),
+        };
+        let is_selected = |message: &Message| {
+            id.is_none_or(|id| message.message_id.as_str() == id) && is_wanted(message)
+        };
         let state = lock(&self.state);
-        let ready = state.backlog.iter_ready().map(|(place, message)| (Selected(place), message));
-        match selection {
-            Selection::First(count) => ready.take(count).map(|(selected, _)| selected).collect(),
-            Selection::WithId(id) => ready
-                .filter(|(_, message)| message.message_id.as_str() == id)
-                .map(|(selected, _)| selected)
-                .collect(),
-        }
+        let ready = state.backlog.iter_ready().filter(|(_, message)| is_selected(message));
+        ready.take(count).map(|(place, _)| Selected(place)).collect()
     }
 
     /// Takes a message in hand, if it is still ready: no consumer gets it until it is
