@@ -1,10 +1,20 @@
 use std::sync::mpsc;
+use std::thread;
+use std::time::{Duration, Instant};
 
 use tidings_broker::{Position, QueueId};
 
 use super::*;
 use crate::store::conformance::sent;
 use crate::store::{MemoryStore, Recovered};
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// Waits for what somebody tells.
+fn awaited<T>(from: &mpsc::Receiver<T>, what: &str) -> T {
+    from.recv_timeout(PATIENCE).unwrap_or_else(|error| panic!("waited for {what}: {error}"))
+}
 
 /// A store that waits for permission, and fails where it is told to.
 struct Gated {
@@ -26,7 +36,7 @@ impl Store for Gated {
 
     fn commit(&mut self, batch: &Batch) -> Result<(), StoreError> {
         self.began.send(batch.puts().count()).unwrap();
-        match self.verdicts.recv().unwrap() {
+        match awaited(&self.verdicts, "what becomes of a commit") {
             Verdict::Store => self.inner.commit(batch),
             Verdict::Fail(fault) => Err(StoreError::new(fault)),
             Verdict::Panic => panic!("as it was told to"),
@@ -46,7 +56,9 @@ impl Listener {
     /// Waits until it is told so.
     fn wait(&self, what: Result<u64, StoreFault>) {
         let missing = |told: &mut Vec<_>| !told.contains(&what);
-        drop(self.1.wait_while(self.0.lock().unwrap(), missing).unwrap());
+        let told = self.0.lock().unwrap();
+        let (told, waited) = self.1.wait_timeout_while(told, PATIENCE, missing).unwrap();
+        assert!(!waited.timed_out(), "waited to be told {what:?}, was told {told:?}");
     }
 }
 
@@ -72,6 +84,17 @@ fn gated() -> (Arc<Journal>, MemoryStore, Allow, mpsc::Receiver<usize>) {
     (Journal::start(Box::new(store)), inner, allow, commits)
 }
 
+fn end(journal: &Arc<Journal>) {
+    let (ended, has_ended) = mpsc::channel();
+    let journal = Arc::clone(journal);
+    thread::spawn(move || {
+        journal.end();
+        // Nobody may wait for it any more.
+        let _ = ended.send(());
+    });
+    awaited(&has_ended, "the journal to end");
+}
+
 fn put(journal: &Journal, body: &'static str) -> BatchNumber {
     let mut ticket = None;
     for change in sent("/queue/a", &[body]) {
@@ -94,7 +117,7 @@ fn mark(journal: &Journal) -> BatchNumber {
 fn what_comes_while_one_batch_is_written_is_in_the_next() {
     let (journal, store, allow, commits) = gated();
     let first = put(&journal, "1");
-    assert_eq!(commits.recv().unwrap(), 1);
+    assert_eq!(awaited(&commits, "a commit"), 1);
     let second = put(&journal, "2");
     assert!(second > first);
     let listener = Arc::new(Listener::default());
@@ -102,7 +125,7 @@ fn what_comes_while_one_batch_is_written_is_in_the_next() {
     allow.send(Verdict::Store).unwrap();
     listener.wait(Ok(first.0));
     allow.send(Verdict::Store).unwrap();
-    journal.end();
+    end(&journal);
     assert!(journal.wait_for(second, listener).is_err(), "it is stored already");
     assert_eq!(store.clone().recover().unwrap().messages(), 1, "both have one position here");
 }
@@ -116,17 +139,19 @@ fn a_batch_is_not_written_before_its_operations_have_ended() {
     journal.record(&mut ticket, changes.next().unwrap());
     let first = ticket.unwrap();
     // Others come until the writer wants the batch: it would take it now, if it did not wait.
+    let begun = Instant::now();
     while mark(&journal) == first {
-        std::thread::yield_now();
+        assert!(begun.elapsed() < PATIENCE, "waited for the writer to want the batch");
+        thread::yield_now();
     }
     for change in changes {
         journal.record(&mut ticket, change);
     }
     journal.finish(first);
-    assert_eq!(commits.recv().unwrap(), 2, "all of the operation is in it");
+    assert_eq!(awaited(&commits, "a commit"), 2, "all of the operation is in it");
     allow.send(Verdict::Store).unwrap();
     allow.send(Verdict::Store).unwrap();
-    journal.end();
+    end(&journal);
     assert_eq!(store.clone().recover().unwrap().messages(), 2);
 }
 
@@ -134,7 +159,7 @@ fn a_batch_is_not_written_before_its_operations_have_ended() {
 fn what_is_consumed_before_it_is_written_is_not_written_and_yet_told() {
     let (journal, _store, allow, commits) = gated();
     put(&journal, "1");
-    assert_eq!(commits.recv().unwrap(), 1);
+    assert_eq!(awaited(&commits, "a commit"), 1);
     let mut ticket = None;
     for change in sent("/queue/b", &["2"]).drain(1..) {
         journal.record(&mut ticket, change);
@@ -147,7 +172,7 @@ fn what_is_consumed_before_it_is_written_is_not_written_and_yet_told() {
     journal.wait_for(ticket, Arc::clone(&listener) as _).unwrap();
     allow.send(Verdict::Store).unwrap();
     listener.wait(Ok(ticket.0));
-    journal.end();
+    end(&journal);
     assert!(commits.try_recv().is_err(), "it took no other commit");
 }
 
@@ -157,13 +182,13 @@ fn whoever_waits_is_told_of_a_failure_and_nothing_is_lost() {
     let number = put(&journal, "1");
     let listener = Arc::new(Listener::default());
     journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
     listener.wait(Err(StoreFault::Full));
     assert_eq!(journal.storage(), Storage::Full);
     allow.send(Verdict::Store).unwrap();
-    commits.recv().unwrap();
-    journal.end();
+    awaited(&commits, "a commit");
+    end(&journal);
     assert!(journal.wait_for(number, listener).is_err(), "it is stored now");
     assert_eq!(store.clone().recover().unwrap().messages(), 1);
 }
@@ -174,7 +199,7 @@ const QUEUE: QueueId = QueueId(1);
 fn consumers_make_room_for_what_could_not_be_stored() {
     let (journal, _store, allow, commits) = gated();
     put(&journal, "1");
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     let mut ticket = None;
     journal.record(&mut ticket, Change::Remove { queue: QUEUE, position: Position(0) });
     // That there is such a queue is all that is left to store.
@@ -186,13 +211,13 @@ fn consumers_make_room_for_what_could_not_be_stored() {
     allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
     listener.wait(Err(StoreFault::Full));
     allow.send(Verdict::Store).unwrap();
-    assert_eq!(commits.recv().unwrap(), 0, "the message is taken");
+    assert_eq!(awaited(&commits, "a commit"), 0, "the message is taken");
     mark(&journal);
-    assert_eq!(commits.recv().unwrap(), 0);
+    assert_eq!(awaited(&commits, "a commit"), 0);
     assert_eq!(journal.storage(), Storage::Available);
     assert!(journal.wait_for(ticket, listener).is_err(), "it is stored with the batch before");
     allow.send(Verdict::Store).unwrap();
-    journal.end();
+    end(&journal);
 }
 
 #[test]
@@ -201,8 +226,8 @@ fn a_journal_ends_though_nothing_can_be_stored() {
     put(&journal, "1");
     allow.send(Verdict::Fail(StoreFault::Denied)).unwrap();
     allow.send(Verdict::Fail(StoreFault::Denied)).unwrap();
-    journal.end();
-    assert_eq!(commits.iter().count(), 2, "it has tried again");
+    end(&journal);
+    assert_eq!(commits.try_iter().count(), 2, "it has tried again");
     assert_eq!(journal.storage(), Storage::Failing);
     assert_eq!(store.clone().recover().unwrap().messages(), 0);
 }
@@ -213,12 +238,12 @@ fn a_store_that_panics_is_asked_again() {
     let number = put(&journal, "1");
     let listener = Arc::new(Listener::default());
     journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     allow.send(Verdict::Panic).unwrap();
     listener.wait(Err(StoreFault::Io));
     assert_eq!(journal.storage(), Storage::Failing);
     allow.send(Verdict::Store).unwrap();
-    journal.end();
+    end(&journal);
     assert_eq!(store.clone().recover().unwrap().messages(), 1);
 }
 
@@ -236,7 +261,7 @@ fn somebody_who_panics_when_told_ends_nobody_else() {
     }
     let (journal, _store, allow, commits) = gated();
     let number = put(&journal, "1");
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     let listener = Arc::new(Listener::default());
     for _ in 0..2 {
         journal.wait_for(number, Arc::new(Careless)).unwrap();
@@ -245,14 +270,14 @@ fn somebody_who_panics_when_told_ends_nobody_else() {
     allow.send(Verdict::Fail(StoreFault::Full)).unwrap();
     listener.wait(Err(StoreFault::Full));
     allow.send(Verdict::Store).unwrap();
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     let later = put(&journal, "2");
-    commits.recv().unwrap();
+    awaited(&commits, "a commit");
     journal.wait_for(later, Arc::new(Careless)).unwrap();
     journal.wait_for(later, Arc::clone(&listener) as _).unwrap();
     allow.send(Verdict::Store).unwrap();
     listener.wait(Ok(later.0));
-    journal.end();
+    end(&journal);
 }
 
 /// A store that takes its time to go.
@@ -274,7 +299,7 @@ impl Store for Slow {
 impl Drop for Slow {
     fn drop(&mut self) {
         self.goes.send(()).unwrap();
-        self.may_go.recv().unwrap();
+        awaited(&self.may_go, "permission to go");
     }
 }
 
@@ -283,12 +308,12 @@ fn whoever_comes_after_the_last_batch_is_told() {
     let ((goes, is_going), (let_go, may_go)) = (mpsc::channel(), mpsc::channel());
     let journal = Journal::start(Box::new(Slow { goes, may_go }));
     journal.begin_to_end();
-    is_going.recv().unwrap();
+    awaited(&is_going, "the store to go");
     assert_eq!(journal.storage(), Storage::Failing, "nothing is stored any more");
     let listener = Arc::new(Listener::default());
     let number = put(&journal, "too late");
     journal.wait_for(number, Arc::clone(&listener) as _).unwrap();
     listener.wait(Err(StoreFault::Io));
     let_go.send(()).unwrap();
-    journal.end();
+    end(&journal);
 }
