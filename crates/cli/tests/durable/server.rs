@@ -1,14 +1,14 @@
-use std::collections::BTreeSet;
-use std::io::{BufRead, BufReader, Write};
+use std::io::{BufRead, BufReader, ErrorKind, Read, Write};
 use std::net::TcpStream;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Output, Stdio};
 use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc;
 use std::time::Duration;
 use std::{env, fs, process, thread};
 
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub(crate) const PATIENCE: Duration = Duration::from_secs(60);
 
 /// A running server.
 pub(crate) struct Server {
@@ -34,12 +34,21 @@ impl Server {
     /// Starts what listens for STOMP, and says where.
     pub(crate) fn spawn(command: &mut Command) -> Self {
         let mut process = command.stdout(Stdio::piped()).spawn().unwrap();
-        let mut lines = BufReader::new(process.stdout.take().unwrap()).lines();
-        let is_stomp = |line: &String| line.trim_start().starts_with("STOMP");
-        let line = lines.by_ref().map(Result::unwrap).find(is_stomp).unwrap();
+        let lines = BufReader::new(process.stdout.take().unwrap()).lines();
+        let (tell, told) = mpsc::channel();
+        thread::spawn(move || {
+            // Whatever else it says must find a reader.
+            for line in lines.map_while(Result::ok) {
+                if line.trim_start().starts_with("STOMP") {
+                    let _ = tell.send(line);
+                }
+            }
+        });
+        let line = told.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            let _ = process.kill();
+            panic!("waited for the server to say where it listens for STOMP: {error}")
+        });
         let stomp = line.split_whitespace().nth(1).unwrap().to_owned();
-        // Whatever else it says must find a reader.
-        thread::spawn(move || lines.for_each(drop));
         Self { process, stomp }
     }
 
@@ -66,9 +75,8 @@ impl Drop for Server {
     }
 }
 
-/// A durable subscription, for which the client may be away.
-const DURABLY: &str = "SUBSCRIBE\nid:news\ndestination:/topic/news\nreceipt:s\n\
-                       activemq.subscriptionName:news\n\n\0";
+/// A durable subscription, for which the client may be away: what the head of its SUBSCRIBE has.
+pub(crate) const DURABLY: &str = "destination:/topic/news\nactivemq.subscriptionName:news";
 
 /// A client of STOMP.
 pub(crate) struct Client {
@@ -82,11 +90,18 @@ impl Client {
     }
 
     /// The next frame; `None` once the server is gone.
+    ///
+    /// # Panics
+    ///
+    /// If there is none in time: a server that hangs is not gone.
     pub(crate) fn frame(&mut self) -> Option<String> {
         let mut octets = Vec::new();
         match self.reader.read_until(0, &mut octets) {
             Ok(1..) if octets.pop() == Some(0) => {
                 Some(String::from_utf8(octets).unwrap().trim_start_matches('\n').to_owned())
+            }
+            Err(error) if matches!(error.kind(), ErrorKind::WouldBlock | ErrorKind::TimedOut) => {
+                panic!("waited for a frame of the server, which has said {octets:?}")
             }
             _ => None,
         }
@@ -101,17 +116,8 @@ impl Client {
 
     /// Subscribes to a topic so that it keeps its messages while the client is away.
     pub(crate) fn subscribe_durably(mut self) {
-        self.write(DURABLY).unwrap();
+        self.write(&format!("SUBSCRIBE\nid:s\n{DURABLY}\nreceipt:s\n\n\0")).unwrap();
         assert!(self.frame().unwrap().starts_with("RECEIPT"));
-    }
-
-    /// The numbers that the topic has kept.
-    pub(crate) fn take_durable(mut self) -> BTreeSet<u64> {
-        self.write(&format!("{DURABLY}SEND\ndestination:/topic/news\n\nend\0")).unwrap();
-        let frames = std::iter::from_fn(|| self.frame());
-        let messages = frames.filter(|frame| frame.starts_with("MESSAGE"));
-        let bodies = messages.map(|frame| frame.split_once("\n\n").unwrap().1.to_owned());
-        bodies.take_while(|body| body != "end").map(|body| body.parse().unwrap()).collect()
     }
 
     /// Takes the messages of a queue up to one that is sent for the purpose.
@@ -165,7 +171,31 @@ impl Drop for Directory {
     }
 }
 
-/// Runs a command to its end.
+/// Runs a command to its end, which has to come in time.
 pub(crate) fn output(command: &mut Command) -> Output {
-    command.stdin(Stdio::null()).output().unwrap()
+    let command = command.stdin(Stdio::null()).stdout(Stdio::piped()).stderr(Stdio::piped());
+    let mut process = command.spawn().unwrap();
+    let stdout = read_to_end(process.stdout.take().unwrap());
+    let stderr = read_to_end(process.stderr.take().unwrap());
+    let mut all = |from: &mpsc::Receiver<Vec<u8>>| {
+        from.recv_timeout(PATIENCE).unwrap_or_else(|error| {
+            let _ = process.kill();
+            let _ = process.wait();
+            let said = [&stdout, &stderr].map(|it| it.recv().unwrap_or_default());
+            let said = said.map(|octets| String::from_utf8_lossy(&octets).into_owned());
+            panic!("waited for the end of {command:?}, which has said {said:?}: {error}")
+        })
+    };
+    let (stdout, stderr) = (all(&stdout), all(&stderr));
+    Output { status: process.wait().unwrap(), stdout, stderr }
+}
+
+fn read_to_end(mut from: impl Read + Send + 'static) -> mpsc::Receiver<Vec<u8>> {
+    let (tell, told) = mpsc::channel();
+    thread::spawn(move || {
+        let mut octets = Vec::new();
+        from.read_to_end(&mut octets).unwrap();
+        let _ = tell.send(octets);
+    });
+    told
 }
