@@ -107,7 +107,7 @@ fn check_order<S: Store>(mut open: impl FnMut() -> S) {
 }
 
 /// The changes of another queue.
-fn with_id(queue: QueueId, changes: Vec<Change>) -> impl Iterator<Item = Change> {
+pub(super) fn with_id(queue: QueueId, changes: Vec<Change>) -> impl Iterator<Item = Change> {
     changes.into_iter().map(move |change| match change {
         Change::Open { definition, .. } => Change::Open { queue, definition },
         Change::Put { position, message, .. } => Change::Put { queue, position, message },
