@@ -221,3 +221,36 @@ async fn what_is_no_destination_is_refused_with_advice() {
         })
         .await;
 }
+
+#[tokio::test]
+async fn nobody_need_hear_what_they_have_said_themselves() {
+    for name in ["no-local", "activemq.noLocal"] {
+        EVERYWHERE
+            .attempt(app, async |server, mut client, version| {
+                client.subscribe(&format!("id:s\ndestination:/topic/t\n{name}:true\n")).await;
+                let mut other = Client::connect(&server, client.door, version).await;
+                client.done("SEND\ndestination:/topic/t\n\nmine").await;
+                other.done("SEND\ndestination:/topic/t\n\nother's").await;
+                client.message("other's").await;
+            })
+            .await;
+    }
+}
+
+#[tokio::test]
+async fn a_topic_retains_a_message_where_it_is_asked_to() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            let send = "SEND\ndestination:/topic/t.a\nretain";
+            client.done(&format!("{send}:set\n\nold")).await;
+            client.done(&format!("{send}:set\n\nkept")).await;
+            client.done("SEND\ndestination:/topic/t.a\n\nnot kept").await;
+            client.subscribe("id:s\ndestination:/topic/t.*\n").await;
+            client.message("kept").await;
+            client.send(format!("{send}:remove\n\ngone\0")).await;
+            client.message("gone").await;
+            client.subscribe("id:again\ndestination:/topic/t.a\n").await;
+            client.goes_on().await;
+        })
+        .await;
+}

@@ -41,7 +41,15 @@ async fn the_authenticator_says_who_a_client_is() {
 
 #[tokio::test]
 async fn who_is_refused_is_told_and_disconnected_at_once() {
-    let server = serve(app()).await;
+    // At once is before anything else ends the session.
+    let never = Duration::from_secs(3600);
+    let options = StompOptions {
+        connect_timeout: never,
+        authentication_timeout: never,
+        ..StompOptions::default()
+    };
+    let app = App::builder().stomp("/stomp").stomp_options(options).authenticator(only_ann);
+    let server = serve(app.build().unwrap()).await;
     for (door, version) in EVERYWHERE.each() {
         let mut client = Client::open(&server, door).await;
         let login = "login:bob\npasscode:hush";

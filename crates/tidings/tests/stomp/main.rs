@@ -19,6 +19,7 @@ mod frames;
 mod heart_beats;
 mod limits;
 mod login;
+mod queue_arguments;
 mod queues;
 mod replies;
 mod selectors;

@@ -230,61 +230,6 @@ async fn a_message_is_delivered_so_often_at_most() {
 }
 
 #[tokio::test]
-async fn a_queue_has_the_arguments_of_rabbitmq() {
-    EVERYWHERE
-        .attempt(keeping, async |_server, mut client, _| {
-            let to_length = "SEND\ndestination:/queue/short\nx-max-length:1\n\n";
-            for body in ["1", "2"] {
-                client.done(&format!("{to_length}{body}")).await;
-            }
-            // Who leaves one out has no opinion, and who has another one is refused.
-            client.done("SEND\ndestination:/queue/short\n\n3").await;
-            let differs = "SEND\ndestination:/queue/short\nx-max-length:2\n\n4";
-            client.refused(differs, "queue argument differs").await;
-            client.subscribe("id:s\ndestination:/queue/short\n").await;
-            client.message("3").await;
-            client.subscribe("id:d\ndestination:/queue/DLQ.short\n").await;
-            for body in ["1", "2"] {
-                let letter = client.message(body).await;
-                assert_eq!(header(&letter, "x-death-reason"), Some("maxlen"));
-            }
-            client.subscribe("id:k\ndestination:/exchange/amq.direct/dead\n").await;
-            client.subscribe("id:o\ndestination:/queue/other\n").await;
-            for (queue, arguments, to) in [
-                ("a", "x-dead-letter-exchange:amq.direct\nx-dead-letter-routing-key:dead", "k"),
-                ("b", "x-dead-letter-exchange:\nx-dead-letter-routing-key:other", "o"),
-            ] {
-                client
-                    .send(format!(
-                        "SEND\ndestination:/queue/{queue}\nx-message-ttl: 1\n{arguments}\n\nm\0"
-                    ))
-                    .await;
-                assert_eq!(header(&client.message("m").await, "subscription"), Some(to));
-            }
-            // Without room for another the new one is given up, or the oldest.
-            for (arguments, given_up) in [
-                ("x-max-length:1\nx-overflow:reject-publish-dlx", "2"),
-                ("x-max-length:1\nx-overflow:drop-head", "1"),
-                ("x-max-length-bytes:300", "1"),
-            ] {
-                let to = format!("destination:/queue/{given_up}.{}\n", arguments.len());
-                let dead = to.replace("/queue/", "/queue/DLQ.");
-                client.subscribe(&format!("id:full\n{dead}")).await;
-                let padding = "a".repeat(200);
-                for body in ["1", "2"] {
-                    let send = format!("SEND\n{to}{arguments}\npadding:{padding}\n\n{body}\0");
-                    client.send(send).await;
-                }
-                client.message(given_up).await;
-                client.done("UNSUBSCRIBE\nid:full\n\n").await;
-            }
-            let wrong = "SEND\ndestination:/queue/c\nx-message-ttl:soon\n\n";
-            client.refused(wrong, "invalid header").await;
-        })
-        .await;
-}
-
-#[tokio::test]
 async fn a_message_may_come_later() {
     EVERYWHERE
         .attempt(app, async |_server, mut client, _| {
@@ -342,39 +287,6 @@ async fn the_receipt_of_a_subscription_comes_before_its_backlog() {
             client.subscribe("id:s\ndestination:/queue/q\n").await;
             client.message("1").await;
             client.message("2").await;
-        })
-        .await;
-}
-
-#[tokio::test]
-async fn nobody_need_hear_what_they_have_said_themselves() {
-    for name in ["no-local", "activemq.noLocal"] {
-        EVERYWHERE
-            .attempt(app, async |server, mut client, version| {
-                client.subscribe(&format!("id:s\ndestination:/topic/t\n{name}:true\n")).await;
-                let mut other = Client::connect(&server, client.door, version).await;
-                client.done("SEND\ndestination:/topic/t\n\nmine").await;
-                other.done("SEND\ndestination:/topic/t\n\nother's").await;
-                client.message("other's").await;
-            })
-            .await;
-    }
-}
-
-#[tokio::test]
-async fn a_topic_retains_a_message_where_it_is_asked_to() {
-    EVERYWHERE
-        .attempt(app, async |_server, mut client, _| {
-            let send = "SEND\ndestination:/topic/t.a\nretain";
-            client.done(&format!("{send}:set\n\nold")).await;
-            client.done(&format!("{send}:set\n\nkept")).await;
-            client.done("SEND\ndestination:/topic/t.a\n\nnot kept").await;
-            client.subscribe("id:s\ndestination:/topic/t.*\n").await;
-            client.message("kept").await;
-            client.send(format!("{send}:remove\n\ngone\0")).await;
-            client.message("gone").await;
-            client.subscribe("id:again\ndestination:/topic/t.a\n").await;
-            client.goes_on().await;
         })
         .await;
 }

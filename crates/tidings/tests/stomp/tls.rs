@@ -1,12 +1,13 @@
 //! STOMP over TLS, with and without certificates of clients.
 
+use std::io;
 use std::net::SocketAddr;
 use std::sync::Arc;
 
 use rcgen::{CertificateParams, DistinguishedName, DnType, KeyPair, SerialNumber};
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use rustls::server::WebPkiClientVerifier;
-use rustls::{ClientConfig, RootCertStore, ServerConfig};
+use rustls::{ClientConfig, HandshakeKind, RootCertStore, ServerConfig};
 use tidings::App;
 use tidings::messaging::{AccessDenied, Login};
 use tidings::server::Server;
@@ -52,13 +53,8 @@ async fn serve(app: App, server: &Identity, client: &Identity) -> SocketAddr {
     addr
 }
 
-/// What the server answers to a client that shows `identity`, up to the end of the stream.
-async fn ask(
-    addr: SocketAddr,
-    server: &Identity,
-    identity: Option<&Identity>,
-    frames: &str,
-) -> String {
+/// A client that trusts the server, and shows `identity`.
+fn client(server: &Identity, identity: Option<&Identity>) -> TlsConnector {
     let provider = Arc::new(rustls::crypto::aws_lc_rs::default_provider());
     let config = ClientConfig::builder_with_provider(provider)
         .with_safe_default_protocol_versions()
@@ -70,16 +66,34 @@ async fn ask(
             config.with_client_auth_cert(vec![certificate.clone()], key.clone_key()).unwrap()
         }
     };
+    TlsConnector::from(Arc::new(config))
+}
+
+/// What the server answers to a client, up to the end of the stream, and how they began.
+async fn try_ask(
+    addr: SocketAddr,
+    client: &TlsConnector,
+    frames: &str,
+) -> io::Result<(String, Option<HandshakeKind>)> {
     let asked = async {
-        let stream = TcpStream::connect(addr).await.unwrap();
+        let stream = TcpStream::connect(addr).await?;
         let name = ServerName::try_from("localhost").unwrap();
-        let mut stream = TlsConnector::from(Arc::new(config)).connect(name, stream).await.unwrap();
-        stream.write_all(frames.as_bytes()).await.unwrap();
+        let mut stream = client.connect(name, stream).await?;
+        stream.write_all(frames.as_bytes()).await?;
         let mut answer = String::new();
-        stream.read_to_string(&mut answer).await.unwrap();
-        answer
+        stream.read_to_string(&mut answer).await?;
+        Ok((answer, stream.get_ref().1.handshake_kind()))
     };
     tokio::time::timeout(PATIENCE, asked).await.expect("nothing came")
+}
+
+async fn ask(
+    addr: SocketAddr,
+    server: &Identity,
+    identity: Option<&Identity>,
+    frames: &str,
+) -> String {
+    try_ask(addr, &client(server, identity), frames).await.unwrap().0
 }
 
 const FRAMES: &str = "CONNECT\naccept-version:1.2\nlogin:bob\n\n\0DISCONNECT\nreceipt:bye\n\n\0";
@@ -122,4 +136,39 @@ async fn the_authenticator_is_told_of_the_certificate() {
     assert!(ask(addr, &server, Some(&client), FRAMES).await.contains("user-name:ann\n"));
     let refused = ask(addr, &server, None, FRAMES).await;
     assert!(refused.contains("Show a certificate."), "{refused}");
+}
+
+#[tokio::test]
+async fn a_certificate_of_nobody_who_is_trusted_is_refused() {
+    let (server, trusted, stranger) = (identity("server"), identity("ann"), identity("ann"));
+    let addr = serve(App::builder().build().unwrap(), &server, &trusted).await;
+    let refused = try_ask(addr, &client(&server, Some(&stranger)), FRAMES).await;
+    assert!(refused.is_err(), "{refused:?}");
+}
+
+#[tokio::test]
+async fn whoever_comes_back_is_known_by_the_certificate_of_before() {
+    let (server, ann) = (identity("server"), identity("ann"));
+    let addr = serve(App::builder().build().unwrap(), &server, &ann).await;
+    let client = client(&server, Some(&ann));
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let (answer, began) = try_ask(addr, &client, FRAMES).await.unwrap();
+        assert_eq!(began, Some(kind));
+        assert!(answer.contains("user-name:ann\n"), "{answer}");
+    }
+}
+
+#[tokio::test]
+async fn the_last_frame_arrives_over_tls_although_input_was_left_unread() {
+    let server = identity("server");
+    let addr = serve(App::builder().build().unwrap(), &server, &identity("ann")).await;
+    let unread = "SEND\ndestination:/topic/a\n\nx\0".repeat(20_000);
+    for (last, expected) in [
+        ("NONSENSE\n", "ERROR\nmessage:unknown command\n"),
+        ("DISCONNECT\nreceipt:last\n\n\0", "RECEIPT\nreceipt-id:last\n"),
+    ] {
+        let frames = format!("CONNECT\naccept-version:1.2\n\n\0{last}{unread}");
+        let answer = ask(addr, &server, None, &frames).await;
+        assert!(answer.contains(expected), "{answer}");
+    }
 }
