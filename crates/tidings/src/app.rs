@@ -165,8 +165,13 @@ impl App {
     }
 
     /// Has messages expire, and so on, also before there is a session.
-    pub(crate) fn tell_time(&self) {
+    fn tell_time(&self) {
         self.0.stomp.hub().tell_time();
+    }
+
+    /// The same, on the runtime of a server of the application.
+    pub(crate) fn tell_time_here(&self) {
+        self.0.stomp.hub().tell_time_here();
     }
 
     pub(crate) fn downgrade(&self) -> WeakApp {

@@ -136,6 +136,11 @@ impl Hub {
         self.timer.start(self);
     }
 
+    /// The same on the runtime of the caller in any case, which is one that is driven.
+    pub(crate) fn tell_time_here(self: &Arc<Self>) {
+        self.timer.take_over(self);
+    }
+
     /// A key that no other session of this hub has. Called on the runtime of the session.
     pub(crate) fn session_key(self: &Arc<Self>) -> SessionKey {
         self.runtime.get_or_init(Handle::current);

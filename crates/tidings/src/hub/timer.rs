@@ -3,6 +3,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Weak};
 use std::time::Duration;
 
+use arc_swap::ArcSwap;
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
 
@@ -12,40 +13,57 @@ use crate::clock;
 /// Has the broker told the time when it wants to be: one task, as long as there are the hub and the runtime on
 /// which it was started.
 #[derive(Debug, Default)]
-pub(super) struct Timer(Arc<Shared>);
+pub(super) struct Timer(ArcSwap<Teller>);
 
 /// What the task has of its timer.
 #[derive(Debug, Default)]
-struct Shared {
+struct Teller {
     set_forward: Notify,
     is_running: AtomicBool,
+    /// Another one tells the time.
+    is_over: AtomicBool,
 }
 
 /// The task has this as long as there is the task.
-struct Running(Arc<Shared>);
+struct Running(Arc<Teller>);
 
 impl Timer {
     /// Begins to tell the time, unless that is done already, or the caller is outside of any runtime.
     pub(super) fn start(&self, hub: &Arc<Hub>) {
-        if self.0.is_running.load(Ordering::Acquire) {
+        let teller = self.0.load();
+        if teller.is_running.load(Ordering::Acquire) {
             return;
         }
         let Ok(runtime) = Handle::try_current() else { return };
-        if !self.0.is_running.swap(true, Ordering::AcqRel) {
-            runtime.spawn(tell_time(Arc::downgrade(hub), Running(Arc::clone(&self.0))));
+        if !teller.is_running.swap(true, Ordering::AcqRel) {
+            runtime.spawn(tell_time(Arc::downgrade(hub), Running(Arc::clone(&teller))));
         }
+    }
+
+    /// Tells the time on the runtime of the caller from now on: that on which it was told may be one that nobody
+    /// drives.
+    pub(super) fn take_over(&self, hub: &Arc<Hub>) {
+        self.0.swap(Arc::default()).end();
+        self.start(hub);
     }
 
     /// The broker wants to be told the time earlier than before.
     pub(super) fn set_forward(&self) {
-        self.0.set_forward.notify_one();
+        self.0.load().set_forward.notify_one();
+    }
+}
+
+impl Teller {
+    fn end(&self) {
+        self.is_over.store(true, Ordering::Release);
+        self.set_forward.notify_one();
     }
 }
 
 /// The task has to see that its hub is gone.
 impl Drop for Timer {
     fn drop(&mut self) {
-        self.0.set_forward.notify_one();
+        self.0.load().end();
     }
 }
 
@@ -56,7 +74,7 @@ impl Drop for Running {
 }
 
 async fn tell_time(hub: Weak<Hub>, timer: Running) {
-    while let Some(hub) = hub.upgrade() {
+    while let Some(hub) = hub.upgrade().filter(|_| !timer.0.is_over.load(Ordering::Acquire)) {
         let (deadline, now) = (hub.broker.next_deadline(), clock::now());
         if deadline.is_some_and(|at| at <= now) {
             let tell = || hub.deliver(|broker, sink| broker.handle_timeout(now, sink));
@@ -152,6 +170,21 @@ mod tests {
             });
         }
         assert!(exists(&hub, "/queue/DLQ.a"), "it was sent outside of any");
+    }
+
+    #[test]
+    fn time_goes_on_where_a_server_runs_though_nobody_drives_the_runtime_that_told_it() {
+        let hub = hub();
+        let runtime = || runtime::Builder::new_current_thread().enable_all().build().unwrap();
+        let (idle, serving) = (runtime(), runtime());
+        idle.block_on(async { hub.session_key() });
+        serving.block_on(async {
+            hub.tell_time_here();
+            send(&hub, "/queue/a", "1");
+            until(|| exists(&hub, "/queue/DLQ.a")).await;
+        });
+        assert_eq!(idle.metrics().num_alive_tasks(), 1, "it has not been driven");
+        idle.block_on(until(|| idle.metrics().num_alive_tasks() == 0));
     }
 
     /// Panics at the first warning.

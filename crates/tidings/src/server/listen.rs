@@ -214,7 +214,7 @@ where
     /// the [shutdown timeout](ServerOptions::shutdown_timeout) is left to the runtime.
     pub async fn run_until(self, signal: impl Future<Output = ()>) {
         let Self { app, fallback, options, listeners } = self;
-        app.tell_time();
+        app.tell_time_here();
         let options = Arc::new(options);
         let stop = CancellationToken::new();
         let connections = TaskTracker::new();
