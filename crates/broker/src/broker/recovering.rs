@@ -199,6 +199,19 @@ mod tests {
     }
 
     #[test]
+    fn what_a_queue_says_of_time_does_not_begin_anew() {
+        let mut before = Recording::new();
+        let headers = [("persistent", "true"), ("x-message-ttl", "100")];
+        before.send_with(0, "/queue/a", &headers, "m").unwrap();
+        let mut snapshot = Snapshot::default();
+        store(&mut snapshot, &mut before);
+        let mut again = restart(&mut snapshot, 60);
+        assert_eq!(again.broker.next_deadline(), Some(Timestamp(100)));
+        again.at(100);
+        assert_eq!(drained(&mut again, "/queue/DLQ.a"), new(&["m"]));
+    }
+
+    #[test]
     fn dead_letters_of_the_start_join_those_that_are_stored() {
         let mut before = Recording::new();
         let expiring = [("persistent", "true"), ("expires", "50")];

@@ -4,8 +4,10 @@ use super::backlog::Queued;
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
 use crate::destination::Destination;
+use crate::message::{Message, Properties};
 use crate::operation::Operation;
 use crate::record::{Change, Position, QueueDefinition, QueueId};
+use crate::timestamp::Timestamp;
 
 /// How far the mark is set ahead of the messages, so that it need not be moved for every one.
 const MARK_AHEAD: u64 = 4096;
@@ -75,7 +77,7 @@ impl Journal {
     pub(super) fn put<S>(&self, queued: &Queued, operation: &mut Operation<'_, S>) {
         if self.keeps(queued) {
             let (queue, position) = (self.id, queued.place.position);
-            let message = Arc::clone(&queued.message);
+            let message = with_expiry(&queued.message, queued.expires_at);
             operation.sink.record(Change::Put { queue, position, message });
         }
     }
@@ -129,4 +131,13 @@ impl Journal {
             operation.sink.record(Change::Close { queue: self.id });
         }
     }
+}
+
+/// The message as it is stored: what its queue says about how long it waits counts from now, not from a restart.
+fn with_expiry(message: &Arc<Message>, expires_at: Option<Timestamp>) -> Arc<Message> {
+    if message.properties.expires_at == expires_at {
+        return Arc::clone(message);
+    }
+    let properties = Properties { expires_at, ..message.properties };
+    Arc::new(Message { properties, ..Message::clone(message) })
 }
