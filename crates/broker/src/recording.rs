@@ -2,6 +2,7 @@
 
 use std::collections::{BTreeMap, VecDeque};
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 
@@ -104,7 +105,7 @@ impl Recording {
     /// Sends with headers, at a moment.
     pub(crate) fn send_with(
         &mut self,
-        now: u64,
+        milliseconds: u64,
         destination: &str,
         headers: &[(&str, &str)],
         body: &str,
@@ -112,7 +113,7 @@ impl Recording {
         let destination = Destination::parse(destination).unwrap();
         let body = Bytes::copy_from_slice(body.as_bytes());
         let headers = headers.iter().copied().collect();
-        self.broker.send(Timestamp(now), destination, headers, body, &mut self.log)
+        self.broker.send(later(milliseconds), destination, headers, body, &mut self.log)
     }
 
     pub(crate) fn subscribe_to(
@@ -130,9 +131,10 @@ impl Recording {
     }
 
     /// Does all that is due.
-    pub(crate) fn at(&mut self, now: u64) {
-        while self.broker.next_deadline().is_some_and(|at| at.0 <= now) {
-            self.broker.handle_timeout(Timestamp(now), &mut self.log);
+    pub(crate) fn at(&mut self, milliseconds: u64) {
+        let now = later(milliseconds);
+        while self.broker.next_deadline().is_some_and(|at| at <= now) {
+            self.broker.handle_timeout(now, &mut self.log);
         }
     }
 
@@ -341,11 +343,14 @@ pub(crate) fn owner() -> Owner {
     Owner::new(Some("owner"), None)
 }
 
-/// A moment of this century, in milliseconds.
-pub(crate) const TODAY: u64 = 1_700_000_000_000;
-
+/// A moment of this century, as whoever waits from 1970 on finds out.
 pub(crate) fn now() -> Timestamp {
-    Timestamp(0)
+    Timestamp(1_700_000_000_000)
+}
+
+/// So many milliseconds after [`now`].
+pub(crate) fn later(milliseconds: u64) -> Timestamp {
+    now().after(Duration::from_millis(milliseconds))
 }
 
 fn text(message: &Message) -> String {

@@ -188,7 +188,7 @@ fn number(message: &Message) -> Number {
 }
 
 fn now() -> Timestamp {
-    Timestamp(0)
+    Timestamp(1_700_000_000_000)
 }
 
 /// Each publisher's messages are in order, and none comes twice.

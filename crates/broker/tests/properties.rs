@@ -511,7 +511,7 @@ fn options() -> BrokerOptions {
 }
 
 fn now() -> Timestamp {
-    Timestamp(0)
+    Timestamp(1_700_000_000_000)
 }
 
 proptest! {

@@ -116,13 +116,12 @@ mod tests {
     use crate::destination::Destination;
     use crate::options::BrokerOptions;
     use crate::policy::{DeadLetters, DestinationPolicy, QueueOverflow};
-    use crate::recording::{Recording, to};
+    use crate::recording::{Recording, later, to};
     use crate::stomp::AckMode;
     use crate::storing::{Batch, Snapshot};
-    use crate::timestamp::Timestamp;
 
     const PERSISTENT: [(&str, &str); 1] = [("persistent", "true")];
-    const EXPIRING: [(&str, &str); 2] = [("persistent", "true"), ("expires", "50")];
+    const EXPIRING: [(&str, &str); 2] = [("persistent", "true"), ("expires", "1700000000050")];
 
     /// How many messages of a queue are ready, and how many wait for something else than a consumer.
     fn messages(recording: &Recording, queue: &str) -> Option<(usize, usize)> {
@@ -183,7 +182,7 @@ mod tests {
         }
         recording.subscribe(1, "d", "/queue/DLQ.a", AckMode::Auto).unwrap();
         assert_eq!(recording.bodies(), to(&[(1, "1"), (1, "2")]));
-        assert_eq!(recording.broker.next_deadline(), Some(Timestamp(60_100)));
+        assert_eq!(recording.broker.next_deadline(), Some(later(60_100)));
         recording.at(60_100);
         assert_eq!(recording.bodies(), to(&[(1, "3"), (1, "4")]));
         assert_eq!(recording.log.rooms, 2, "of both queues");
@@ -222,7 +221,7 @@ mod tests {
             let headers = [
                 ("x-dead-letter-exchange", exchange),
                 ("x-dead-letter-routing-key", key),
-                ("expires", "50"),
+                ("expires", "1700000000050"),
             ];
             recording.send_with(0, queue, &headers, queue).unwrap();
         }
@@ -271,7 +270,7 @@ mod tests {
     #[test]
     fn what_is_in_memory_only_is_given_up_where_there_is_no_room() {
         let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
-        for headers in [&EXPIRING[..], &[("expires", "50")]] {
+        for headers in [&EXPIRING[..], &[("expires", "1700000000050")]] {
             recording.send_with(0, "/queue/a", headers, "m").unwrap();
             recording.at(100);
         }
@@ -307,7 +306,7 @@ mod tests {
         let mut recording = without_place(DestinationPolicy::default(), 10);
         recording.send_with(0, "/queue/a", &EXPIRING, "1").unwrap();
         recording.at(100);
-        let headers = [PERSISTENT[0], ("expires", "60100")];
+        let headers = [PERSISTENT[0], ("expires", "1700000060100")];
         recording.send_with(100, "/queue/a", &headers, "2").unwrap();
         recording.disconnect(9);
         recording.at(60_100);
@@ -397,7 +396,7 @@ mod tests {
             let mut recording = without_place(policy, 10);
             recording.send_with(0, "/queue/a", &EXPIRING, "m").unwrap();
             recording.at(100);
-            assert_eq!(recording.broker.next_deadline(), Some(Timestamp(expected)));
+            assert_eq!(recording.broker.next_deadline(), Some(later(expected)));
         }
     }
 
@@ -409,11 +408,11 @@ mod tests {
             recording.send_with(0, "/queue/a", &headers, "m").unwrap();
             recording.at(100);
             recording.at(1000);
-            assert_eq!(recording.broker.next_deadline(), Some(Timestamp(60_100)));
+            assert_eq!(recording.broker.next_deadline(), Some(later(60_100)));
             assert_eq!(messages(&recording, "/queue/a"), Some((0, 1)), "they outlast its time");
             if purge {
                 let queue = Destination::parse("/queue/a").unwrap();
-                let purged = recording.broker.purge(Timestamp(1000), &queue, &mut recording.log);
+                let purged = recording.broker.purge(later(1000), &queue, &mut recording.log);
                 assert_eq!(purged, Some(1));
                 recording.at(1000);
                 assert_eq!(stored(&recording), []);

@@ -7,11 +7,10 @@ use crate::error::{MoveError, MoveFailure, SendError, SubscribeError};
 use crate::options::Unprepared;
 use crate::policy::{DestinationPolicy, RedeliveryDelay};
 use crate::record::{Change, Position, QueueDefinition, QueueId, StoredMessage, StoredQueue};
-use crate::recording::{Recording, TODAY, now, request, sender, to};
+use crate::recording::{Recording, later, now, request, sender, to};
 use crate::sink::Storage;
 use crate::stomp::{AckMode, Headers};
 use crate::subscription::SessionKey;
-use crate::timestamp::Timestamp;
 use bytes::Bytes;
 use std::time::Duration;
 
@@ -145,11 +144,11 @@ fn a_browser_sees_what_waits_and_takes_nothing() {
 #[test]
 fn what_expires_is_a_dead_letter_whoever_says_when() {
     let mut recording = Recording::new();
-    recording.send_with(1000, "/queue/x", &[("expires", "3000")], "absolute").unwrap();
+    recording.send_with(1000, "/queue/x", &[("expires", "1700000003000")], "absolute").unwrap();
     recording.send_with(1000, "/queue/x", &[("expiration", "1000")], "relative").unwrap();
     recording.send_with(1000, "/queue/x", &[("expires", "0")], "never").unwrap();
     recording.send_with(1000, "/queue/y", &[("x-message-ttl", "500")], "by the queue").unwrap();
-    assert_eq!(recording.broker.next_deadline().map(|at| at.0), Some(1500));
+    assert_eq!(recording.broker.next_deadline(), Some(later(1500)));
     recording.at(1999);
     assert_eq!(dead(&recording, "/queue/DLQ.y"), [pair("by the queue", "expired")]);
     assert_eq!(dead(&recording, "/queue/DLQ.x"), []);
@@ -168,7 +167,7 @@ fn what_has_expired_is_not_delivered_although_nobody_looked_at_the_clock() {
     let name = Destination::parse("/queue/x").unwrap();
     let mut request = crate::recording::request(1, "a", "/queue/x", AUTO);
     request.destination = name.as_str();
-    let late = crate::timestamp::Timestamp(5);
+    let late = later(5);
     recording.broker.subscribe(late, request, |_| {}, &mut recording.log).unwrap();
     assert_eq!(recording.bodies(), to(&[(1, "here")]));
 }
@@ -251,7 +250,7 @@ fn a_message_waits_until_the_time_that_its_sender_has_said() {
     recording.send_with(7, "/queue/x", &delay("50"), "3").unwrap();
     assert_eq!(recording.bodies(), to(&[(1, "2")]));
     assert_eq!(recording.stats("/queue/x").unwrap().delayed, 2);
-    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(57)));
+    assert_eq!(recording.broker.next_deadline(), Some(later(57)));
     recording.at(57);
     assert_eq!(recording.bodies(), to(&[(1, "3")]));
     recording.at(106);
@@ -286,9 +285,9 @@ fn the_time_of_a_message_is_stored() {
     message.write_record(&mut record);
     stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
     let mut recording = Recording::new();
-    recording.broker.recover(Timestamp(60), vec![stored], &mut recording.log).unwrap();
+    recording.broker.recover(later(60), vec![stored], &mut recording.log).unwrap();
     recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
-    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(100)));
+    assert_eq!(recording.broker.next_deadline(), Some(later(100)));
     recording.at(99);
     assert_eq!(recording.bodies(), to(&[]));
     recording.at(100);
@@ -334,22 +333,22 @@ fn what_is_asked_of_a_queue_stays_and_silence_agrees_with_it() {
 fn a_queue_that_nobody_uses_ends_when_it_was_to() {
     let mut recording = Recording::new();
     let headers = [("persistent", "true"), ("x-expires", "1000")];
-    recording.send_with(TODAY, "/queue/x", &headers, "m").unwrap();
-    recording.at(TODAY + 999);
+    recording.send_with(0, "/queue/x", &headers, "m").unwrap();
+    recording.at(999);
     assert_eq!(recording.stats("/queue/x").unwrap().ready, 1);
     let subscribe = request(1, "a", "/queue/x", INDIVIDUAL);
     let (broker, log) = (&recording.broker, &mut recording.log);
-    broker.subscribe(Timestamp(TODAY + 999), subscribe, |_| {}, log).unwrap();
-    broker.handle_timeout(Timestamp(TODAY + 5000), log);
-    broker.unsubscribe(Timestamp(TODAY + 6000), SessionKey(1), "a", log);
-    assert_eq!(broker.next_deadline(), Some(Timestamp(TODAY + 7000)));
-    recording.at(TODAY + 6999);
+    broker.subscribe(later(999), subscribe, |_| {}, log).unwrap();
+    broker.handle_timeout(later(5000), log);
+    broker.unsubscribe(later(6000), SessionKey(1), "a", log);
+    assert_eq!(broker.next_deadline(), Some(later(7000)));
+    recording.at(6999);
     assert_eq!(recording.stats("/queue/x").unwrap().ready, 1);
-    recording.at(TODAY + 7000);
+    recording.at(7000);
     assert_eq!(recording.stats("/queue/x"), None);
     assert_eq!(recording.broker.next_deadline(), None);
     assert!(matches!(recording.log.changes.last(), Some(Change::Close { .. })));
-    let at_once = recording.send_with(TODAY, "/queue/x", &[("x-expires", "0")], "m");
+    let at_once = recording.send_with(0, "/queue/x", &[("x-expires", "0")], "m");
     assert!(matches!(at_once, Err(SendError::InvalidHeader(_))), "{at_once:?}");
 }
 
@@ -359,10 +358,10 @@ fn a_queue_that_was_found_in_the_store_lasts_as_long_as_if_it_had_just_been_made
     definition.arguments.expires = Some(Duration::from_secs(1));
     let stored = StoredQueue::new(QueueId(7), definition, Position(0));
     let mut recording = Recording::new();
-    recording.broker.recover(Timestamp(TODAY), vec![stored], &mut recording.log).unwrap();
+    recording.broker.recover(later(0), vec![stored], &mut recording.log).unwrap();
     assert!(recording.log.changes.is_empty(), "{:?}", recording.log.changes);
-    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(TODAY + 1000)));
-    recording.at(TODAY + 1000);
+    assert_eq!(recording.broker.next_deadline(), Some(later(1000)));
+    recording.at(1000);
     assert_eq!(recording.stats("/queue/x"), None);
 }
 

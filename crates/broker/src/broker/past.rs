@@ -3,11 +3,11 @@
 use std::time::Duration;
 
 use crate::policy::{HistoryPolicy, Retention};
-use crate::recording::{Recording, request, to};
+use crate::recording::{Recording, later, request, to};
 use crate::stomp::AckMode;
 use crate::{
     Beginning, Delivered, DestinationPattern, DestinationPolicy, Limits, Recovery, Rewind,
-    SendError, SessionKey, Timestamp,
+    SendError, SessionKey,
 };
 
 /// A broker whose topics keep three messages for ten seconds.
@@ -50,7 +50,7 @@ fn begin(
     request.options.rewind = rewind;
     let mut beginning = None;
     let on_active = |it| beginning = Some(it);
-    recording.broker.subscribe(Timestamp(now), request, on_active, &mut recording.log).unwrap();
+    recording.broker.subscribe(later(now), request, on_active, &mut recording.log).unwrap();
     let bodies = recording.bodies().into_iter().map(|(to, body)| {
         assert_eq!(to, session);
         body
@@ -123,7 +123,7 @@ fn a_subscriber_may_ask_for_a_part_of_the_past() {
     check(&mut recording, Some(Rewind::Last(1)), "e-1:3", Recovery::Complete, &["4"]);
     check(&mut recording, Some(Rewind::Last(3)), "e-1:1", Recovery::Complete, &all);
     check(&mut recording, Some(Rewind::Last(4)), "e-1:1", Recovery::Incomplete, &all);
-    let since = |time| Some(Rewind::Since(Timestamp(time)));
+    let since = |time| Some(Rewind::Since(later(time)));
     check(&mut recording, since(3001), "e-1:4", Recovery::Complete, &[]);
     check(&mut recording, since(2000), "e-1:2", Recovery::Complete, &["3", "4"]);
     check(&mut recording, since(1), "e-1:1", Recovery::Complete, &all);
@@ -139,7 +139,7 @@ fn what_was_before_the_history_is_missing() {
     let mut recording = recording();
     recording.send_with(1000, "/topic/kept.a", &[], "1").unwrap();
     recording.send_with(1001, "/topic/kept.a", &[], "2").unwrap();
-    let since = |time| Some(Rewind::Since(Timestamp(time)));
+    let since = |time| Some(Rewind::Since(later(time)));
     let all = ["1", "2"];
     check(&mut recording, since(0), "e-1:0", Recovery::Incomplete, &all);
     // Another one of that moment may have been before.
@@ -156,7 +156,7 @@ fn a_history_that_began_late_for_want_of_a_place_says_so() {
     recording.send_with(1000, "/topic/kept.a", &[], "not kept").unwrap();
     recording.disconnect(1);
     recording.send_with(2000, "/topic/kept.a", &[], "kept").unwrap();
-    let since = Some(Rewind::Since(Timestamp(1000)));
+    let since = Some(Rewind::Since(later(1000)));
     check(&mut recording, since, "e-1:0", Recovery::Incomplete, &["kept"]);
 }
 
@@ -168,7 +168,7 @@ fn of_two_senders_the_later_one_may_have_looked_at_its_clock_first() {
         recording.send_with(now, "/topic/kept.a", &[], body).unwrap();
     }
     recording.take();
-    let since = Some(Rewind::Since(Timestamp(2000)));
+    let since = Some(Rewind::Since(later(2000)));
     check(&mut recording, since, "e-1:0", Recovery::Complete, &["1", "2", "3"]);
 }
 
@@ -191,16 +191,15 @@ fn a_topic_that_nobody_uses_is_forgotten_and_its_successor_has_another_epoch() {
     let mut recording = recording();
     recording.send_with(0, "/topic/kept.a", &[], "1").unwrap();
     let (_, _) = begin(&mut recording, 1_000, 1, "/topic/kept.a", None);
-    recording.broker.disconnect(Timestamp(6_000), SessionKey(1), &mut recording.log);
-    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(10_000)));
+    recording.broker.disconnect(later(6_000), SessionKey(1), &mut recording.log);
+    assert_eq!(recording.broker.next_deadline(), Some(later(10_000)));
     recording.at(10_000);
     assert!(recording.stats("/topic/kept.a").is_some(), "somebody was there at 6 s");
-    assert_eq!(recording.broker.next_deadline(), Some(Timestamp(16_000)));
+    assert_eq!(recording.broker.next_deadline(), Some(later(16_000)));
     recording.at(16_000);
     assert_eq!(recording.broker.stats(), Default::default());
     recording.send_with(16_000, "/topic/kept.a", &[], "2").unwrap();
-    for (session, rewind) in
-        [after("e-1:1"), Some(Rewind::Since(Timestamp(0)))].into_iter().enumerate()
+    for (session, rewind) in [after("e-1:1"), Some(Rewind::Since(later(0)))].into_iter().enumerate()
     {
         let (beginning, got) =
             begin(&mut recording, 16_000, session as u64, "/topic/kept.a", rewind);

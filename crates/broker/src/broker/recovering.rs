@@ -149,7 +149,7 @@ impl Error for RecoverError {}
 mod tests {
     use super::*;
     use crate::record::{Position, QueueId};
-    use crate::recording::Recording;
+    use crate::recording::{Recording, later};
     use crate::stomp::AckMode;
     use crate::storing::{Batch, Snapshot};
 
@@ -165,7 +165,7 @@ mod tests {
     fn restart(snapshot: &mut Snapshot, now: u64) -> Recording {
         let mut recording = Recording::new();
         let queues = snapshot.queues().unwrap();
-        recording.broker.recover(Timestamp(now), queues, &mut recording.log).unwrap();
+        recording.broker.recover(later(now), queues, &mut recording.log).unwrap();
         store(snapshot, &mut recording);
         recording
     }
@@ -187,7 +187,7 @@ mod tests {
     #[test]
     fn dead_letters_of_the_start_take_nothing_from_queues_that_are_stored() {
         let mut before = Recording::new();
-        let expiring = [("persistent", "true"), ("expires", "50")];
+        let expiring = [("persistent", "true"), ("expires", "1700000000050")];
         before.send_with(0, "/queue/a", &expiring, "dead").unwrap();
         before.send_with(0, "/queue/b", &PERSISTENT, "kept").unwrap();
         let mut snapshot = Snapshot::default();
@@ -206,7 +206,7 @@ mod tests {
         let mut snapshot = Snapshot::default();
         store(&mut snapshot, &mut before);
         let mut again = restart(&mut snapshot, 60);
-        assert_eq!(again.broker.next_deadline(), Some(Timestamp(100)));
+        assert_eq!(again.broker.next_deadline(), Some(later(100)));
         again.at(100);
         assert_eq!(drained(&mut again, "/queue/DLQ.a"), new(&["m"]));
     }
@@ -214,7 +214,7 @@ mod tests {
     #[test]
     fn dead_letters_of_the_start_join_those_that_are_stored() {
         let mut before = Recording::new();
-        let expiring = [("persistent", "true"), ("expires", "50")];
+        let expiring = [("persistent", "true"), ("expires", "1700000000050")];
         before.send_with(0, "/queue/a", &expiring, "dead").unwrap();
         before.send_with(0, "/queue/DLQ.a", &PERSISTENT, "old").unwrap();
         let mut snapshot = Snapshot::default();
@@ -260,7 +260,7 @@ mod tests {
             batch.apply(Change::Mark { queue: queue.id, below: queue.marked_below });
         }
         snapshot.apply(&batch);
-        recording.broker.recover(Timestamp(0), found, &mut recording.log).unwrap();
+        recording.broker.recover(later(0), found, &mut recording.log).unwrap();
         store(&mut snapshot, &mut recording);
         let got = drained(&mut recording, "/queue/a");
         let expected = [("1", 1), ("2", 1), ("3", 2), ("4", 1)];
@@ -289,7 +289,7 @@ mod tests {
         store(&mut snapshot, &mut before);
         let mut recording = Recording::with_limits(|limits| limits.destinations_max = 2);
         let queues = snapshot.queues().unwrap();
-        let refused = recording.broker.recover(Timestamp(0), queues, &mut recording.log);
+        let refused = recording.broker.recover(later(0), queues, &mut recording.log);
         assert_eq!(refused, Err(RecoverError { queues: 3, destinations_max: 2 }));
         assert!(recording.log.changes.is_empty());
         let error = refused.unwrap_err().to_string();

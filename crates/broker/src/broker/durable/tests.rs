@@ -6,7 +6,7 @@ use crate::error::MoveError;
 use crate::options::Unprepared;
 use crate::policy::{DeadLetters, DestinationPolicy};
 use crate::record::Change;
-use crate::recording::{Recording, TODAY, now, owner, request, to};
+use crate::recording::{Recording, later, now, owner, request, to};
 use crate::stomp::{AckMode, Headers};
 use crate::subscription::{SessionKey, Subscribe};
 
@@ -23,7 +23,7 @@ fn a_durable_subscription_that_nobody_uses_ends_when_it_was_to() {
     recording.at(999);
     assert_eq!(recording.stats("/dsub/owner/news").unwrap().ready, 1);
     // Once: whoever is told the time for ever never comes to the end of this.
-    recording.broker.handle_timeout(Timestamp(1000), &mut recording.log);
+    recording.broker.handle_timeout(later(1000), &mut recording.log);
     assert_eq!(recording.broker.next_deadline(), None);
     assert_eq!(recording.broker.stats(), Default::default());
     assert!(matches!(recording.log.changes.last(), Some(Change::Close { .. })));
@@ -42,10 +42,10 @@ fn a_durable_subscription_that_nobody_has_come_to_use_ends_when_it_was_to() {
     let mut request = request(1, "a", "/topic/a", AUTO);
     request.options = SubscribeOptions::from_headers(&headers, "a", "/topic/a", &owner()).unwrap();
     let (broker, log) = (&recording.broker, &mut recording.log);
-    broker.prepare_subscribe(Timestamp(TODAY), &request, log);
-    broker.disconnect(Timestamp(TODAY), SessionKey(1), log);
+    broker.prepare_subscribe(later(0), &request, log);
+    broker.disconnect(later(0), SessionKey(1), log);
     assert_eq!(broker.stats().destinations, 1);
-    recording.broker.handle_timeout(Timestamp(TODAY + 1000), &mut recording.log);
+    recording.broker.handle_timeout(later(1000), &mut recording.log);
     assert_eq!(recording.broker.stats(), Default::default());
 }
 
