@@ -3,15 +3,18 @@ use std::panic::{self, AssertUnwindSafe};
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use tidings_broker::{Batch, BatchCollector, BatchNumber, Change, Storage};
 
 use super::{Store, StoreError, StoreFault};
 use crate::net::TurnGuard;
 
-/// How long the writer waits before it tries again to store what it could not.
+/// How long the writer waits at least before it tries again to store what it could not.
 const RETRY: Duration = Duration::from_secs(1);
+
+/// How many times as long as an attempt took: a store that fails may check all that it has before it is used again.
+const RETRY_FACTOR: u32 = 10;
 
 /// Stores what operations of the broker change, by one thread: the next commit begins as the last
 /// one ends, with everything that has come meanwhile.
@@ -174,6 +177,7 @@ impl Journal {
         // What the journal was when the last attempt had failed.
         let mut life = Life::Running;
         while let Some((number, batch)) = self.next_batch() {
+            let begin = Instant::now();
             let Err(error) = commit(&mut *store, &batch) else {
                 life = Life::Running;
                 self.tell_committed(number);
@@ -186,7 +190,7 @@ impl Journal {
             if is_last {
                 break;
             }
-            life = self.wait_before_retry();
+            life = self.wait_before_retry(wait_after(begin.elapsed()));
         }
         self.close();
     }
@@ -208,9 +212,9 @@ impl Journal {
     }
 
     /// Waits for a while, unless the journal ends.
-    fn wait_before_retry(&self) -> Life {
+    fn wait_before_retry(&self, wait: Duration) -> Life {
         let running = |state: &mut State| state.life == Life::Running;
-        let waited = self.wake.wait_timeout_while(self.lock(), RETRY, running);
+        let waited = self.wake.wait_timeout_while(self.lock(), wait, running);
         waited.unwrap_or_else(PoisonError::into_inner).0.life
     }
 
@@ -294,6 +298,11 @@ impl fmt::Debug for Journal {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Journal").finish_non_exhaustive()
     }
+}
+
+/// How long to wait after an attempt that took so long.
+fn wait_after(attempt: Duration) -> Duration {
+    attempt.saturating_mul(RETRY_FACTOR).max(RETRY)
 }
 
 #[cfg(test)]

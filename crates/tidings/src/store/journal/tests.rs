@@ -317,3 +317,12 @@ fn whoever_comes_after_the_last_batch_is_told() {
     let_go.send(()).unwrap();
     end(&journal);
 }
+
+#[test]
+fn a_store_whose_attempts_take_long_is_asked_less_often() {
+    let wait = |milliseconds| wait_after(Duration::from_millis(milliseconds));
+    assert_eq!(wait(0), RETRY);
+    assert_eq!(wait(99), RETRY);
+    assert_eq!(wait(2500), Duration::from_secs(25));
+    assert_eq!(wait_after(Duration::MAX), Duration::MAX);
+}
