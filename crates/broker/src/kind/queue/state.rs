@@ -17,6 +17,9 @@ use crate::operation::Operation;
 use crate::sink::{Delivered, Delivery};
 use crate::timestamp::Timestamp;
 
+/// How many messages one operation deals with whose time has come, so that others come in between.
+pub(super) const DUE_MAX: usize = 1000;
+
 /// What a queue holds, under its lock.
 ///
 /// Between operations, no ready message is wanted by a consumer that is ready for it: whatever
@@ -162,11 +165,14 @@ impl<S> State<S> {
 
     /// Does what is due: messages expire, or come back after a delay.
     pub(super) fn handle_timeout(&mut self, operation: &mut Operation<'_, S>) {
-        while let Some(queued) = self.backlog.pop_expired(operation.now) {
-            self.bury(queued, DeathReason::Expired, operation);
-        }
-        while let Some(place) = self.backlog.wake_delayed(operation.now) {
-            self.offer(place, operation);
+        for _ in 0..DUE_MAX {
+            if let Some(queued) = self.backlog.pop_expired(operation.now) {
+                self.bury(queued, DeathReason::Expired, operation);
+            } else if let Some(place) = self.backlog.wake_delayed(operation.now) {
+                self.offer(place, operation);
+            } else {
+                break;
+            }
         }
         if let Some(first) = self.letters.take_due(operation.now) {
             operation.aftermath.bury(&self.name, first);

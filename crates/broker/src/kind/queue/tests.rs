@@ -1,3 +1,4 @@
+use super::state::DUE_MAX;
 use super::*;
 use crate::acknowledgement::NackAction;
 use crate::error::{AckError, QueueLimit, SendError};
@@ -41,6 +42,24 @@ fn a_queue_that_has_ended_takes_no_arguments() {
     let arguments = QueueArguments { messages_max: Some(1), ..QueueArguments::NONE };
     assert_eq!(queue.declare(&arguments, &mut operation), Err(Refusal::Retired));
     assert!(log.changes.is_empty(), "the store would have a queue of which nobody knows");
+}
+
+#[test]
+fn others_come_in_between_while_very_much_is_due() {
+    let mut recording = Recording::new();
+    for number in 0..DUE_MAX + 1 {
+        let header = if number % 2 == 0 { "expiration" } else { "AMQ_SCHEDULED_DELAY" };
+        recording.send_with(0, QUEUE, &[(header, "100")], "m").unwrap();
+    }
+    let due = Some(Timestamp(100));
+    let broker = &recording.broker;
+    assert_eq!(broker.next_deadline(), due);
+    broker.handle_timeout(Timestamp(100), &mut recording.log);
+    assert_eq!(broker.next_deadline(), due);
+    assert_eq!(recording.stats(QUEUE).unwrap().delayed, 1);
+    recording.at(100);
+    assert_eq!(recording.broker.next_deadline(), None);
+    assert_eq!(counts(&recording), (DUE_MAX / 2, 0));
 }
 
 #[test]
