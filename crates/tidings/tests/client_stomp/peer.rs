@@ -162,6 +162,15 @@ pub async fn within<T>(future: impl IntoFuture<Output = T>) -> T {
     tokio::time::timeout(PATIENCE, future.into_future()).await.expect("it hangs")
 }
 
+/// What comes of a future that waits until its time is over. Time goes by as soon as nothing else happens.
+pub async fn in_its_time<T>(what: &str, future: impl IntoFuture<Output = T>) -> T {
+    const HOUR: std::time::Duration = std::time::Duration::from_secs(3600);
+    tokio::time::pause();
+    let done = tokio::time::timeout(HOUR, future.into_future()).await;
+    tokio::time::resume();
+    done.unwrap_or_else(|_| panic!("{what} is waited for without end"))
+}
+
 /// With what tells how the connection changes.
 pub fn telling(builder: StompClientBuilder) -> (StompClientBuilder, UnboundedReceiver<String>) {
     let (changes, told) = tokio::sync::mpsc::unbounded_channel();

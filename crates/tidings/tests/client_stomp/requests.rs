@@ -6,7 +6,8 @@ use tidings::client::stomp::{StompClient, StompError};
 use tidings::endpoint::Json;
 
 use super::peer::{
-    Connection, Frame, Peer, at_once, once, server, tcp_url, telling, until_lost, within,
+    Connection, Frame, Peer, at_once, in_its_time, once, server, tcp_url, telling, until_lost,
+    within,
 };
 
 const REPLIES: &str = "/temp-queue/tidings-replies";
@@ -108,10 +109,7 @@ async fn a_reply_that_does_not_come_or_cannot_be_read_is_told() {
     let late = tokio::spawn(client.request::<String>("/queue/rpc").into_future());
     connection.confirm("SUBSCRIBE").await;
     let request = connection.frame("SEND").await;
-    // Time goes by as soon as nothing else happens.
-    tokio::time::pause();
-    let late = late.await.unwrap();
-    tokio::time::resume();
+    let late = in_its_time("a reply", late).await.unwrap();
     assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");
     // When it does come, nothing happens.
     reply(&mut connection, &request, "late").await;
@@ -162,10 +160,7 @@ async fn a_request_without_a_connection_waits_for_the_next_one_or_is_not_sent() 
     connection.hang_up().await;
     until_lost(&mut told).await;
     let late = client.request::<String>("/queue/rpc").text("late").timeout(Duration::from_secs(1));
-    // Time goes by as soon as nothing else happens.
-    tokio::time::pause();
-    let late = late.await;
-    tokio::time::resume();
+    let late = in_its_time("a connection for a request", late).await;
     assert!(matches!(late, Err(StompError::NoReply(_))), "{late:?}");
     let script = async {
         let mut connection = peer.session("1.2").await;

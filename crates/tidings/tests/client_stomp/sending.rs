@@ -3,7 +3,7 @@ use tidings::client::stomp::{AckMode, StompClient, StompError};
 use tidings::endpoint::Json;
 use tokio_util::task::AbortOnDropHandle;
 
-use super::peer::{Peer, at_once, once, server, tcp_url, within};
+use super::peer::{Peer, at_once, in_its_time, once, server, tcp_url, within};
 
 #[tokio::test]
 async fn a_message_has_the_headers_it_was_given_and_the_type_of_its_payload() {
@@ -57,10 +57,7 @@ async fn a_receipt_that_does_not_come_is_not_waited_for_for_ever() {
     let sending = client.send("/queue/q").receipt().into_future();
     let sending = AbortOnDropHandle::new(tokio::spawn(sending));
     let send = connection.frame("SEND").await;
-    // Time goes by as soon as nothing else happens.
-    tokio::time::pause();
-    let late = sending.await.unwrap();
-    tokio::time::resume();
+    let late = in_its_time("a receipt", sending).await.unwrap();
     assert!(matches!(late, Err(StompError::ReceiptTimeout(_))), "{late:?}");
     // When it does come, nothing happens.
     connection.receipt(&send).await;
@@ -139,10 +136,8 @@ async fn what_is_not_sent_in_time_never_is() {
     // Less than an attempt to connect may take, which nobody answers yet.
     let builder = at_once().receipt_timeout(std::time::Duration::from_secs(1));
     let client = peer.connect_and_lose(builder).await;
-    // Time goes by as soon as nothing else happens.
-    tokio::time::pause();
-    let late = client.send("/queue/q").text("late").receipt().await;
-    tokio::time::resume();
+    let late = client.send("/queue/q").text("late").receipt();
+    let late = in_its_time("a connection to send by", late).await;
     assert!(matches!(late, Err(StompError::SendTimeout(_))), "{late:?}");
     client.send("/queue/q").text("next").await.unwrap();
     assert_eq!(peer.session("1.2").await.frame("SEND").await.body(), "next");

@@ -55,6 +55,12 @@ async fn a_client_that_goes_away_ends_its_session_and_may_come_back_at_once() {
     }
 }
 
+/// Sends until that is answered 404: before, it is 204.
+async fn until_forgotten(server: &Running) {
+    let sending = async { while send(server, "s", "[]").await.status != 404 {} };
+    tokio::time::timeout(PATIENCE, sending).await.expect("what is sent to the session is not 404");
+}
+
 #[tokio::test]
 async fn what_was_sent_between_two_polls_waits_for_the_second() {
     let server = services().await;
@@ -94,8 +100,7 @@ async fn heartbeats_keep_coming_while_nothing_else_does() {
 async fn a_session_that_nobody_asks_for_is_forgotten() {
     let server = echo_with(impatient()).await;
     open_by_polling(&server, "s").await;
-    // Until the delay is over, sending is answered 204.
-    while send(&server, "s", "[]").await.status != 404 {}
+    until_forgotten(&server).await;
     poll(&server, "s").await.expect(200, "o\n");
 }
 
@@ -110,7 +115,7 @@ async fn what_arrives_for_a_session_that_was_forgotten_meanwhile_is_404() {
     slow.write(head).await;
     // The body is asked for, so the session was found.
     slow.read_until("HTTP/1.1 100 Continue\r\n\r\n").await;
-    while send(&server, "s", "[]").await.status != 404 {}
+    until_forgotten(&server).await;
     slow.write(body).await;
     assert!(slow.read_until("\r\n").await.starts_with("HTTP/1.1 404 "));
 }
