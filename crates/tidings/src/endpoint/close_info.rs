@@ -27,7 +27,8 @@ pub enum CloseInitiator {
     Remote,
     /// This end closed it: the application, or because the peer broke the protocol or a limit.
     Local,
-    /// A timeout of this end: the session was idle, or the peer did not answer or read.
+    /// A timeout of this end: the session was idle, the peer did not answer or read, or it was gone and what it had
+    /// sent before took longer than 30 s.
     Timeout,
     /// The stream ended or broke without a close frame.
     Transport,

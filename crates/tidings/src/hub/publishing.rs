@@ -1,5 +1,6 @@
 //! Sending to the broker, and waiting where a queue has no room.
 
+use std::future::{Future, pending};
 use std::pin::pin;
 use std::sync::Arc;
 
@@ -48,7 +49,7 @@ impl Hub {
         Ok(Published { subscribers: sent?.subscribers, batch })
     }
 
-    /// Publishes a message. Where a queue is full, it waits for room.
+    /// Publishes a message. Where a queue is full, it waits for room, as long as its sender has a connection.
     ///
     /// # Errors
     ///
@@ -64,7 +65,9 @@ impl Hub {
             || self.try_publish(clock::now(), sender, destination, headers.clone(), body.clone());
         match attempt() {
             Err(error) if error.full_queue().is_some() => {
-                Box::pin(self.when_there_is_room(error, PublishError::full_queue, attempt)).await
+                let gone = gone(sender);
+                Box::pin(self.when_there_is_room(error, PublishError::full_queue, gone, attempt))
+                    .await
             }
             done => done,
         }
@@ -89,7 +92,9 @@ impl Hub {
         match try_commit(actions.clone()) {
             Err(error) if error.full_queue().is_some() => {
                 let attempt = || try_commit(actions.clone());
-                Box::pin(self.when_there_is_room(error, CommitError::full_queue, attempt)).await
+                let gone = gone(Some(sender));
+                Box::pin(self.when_there_is_room(error, CommitError::full_queue, gone, attempt))
+                    .await
             }
             done => done,
         }
@@ -114,11 +119,12 @@ impl Hub {
         self.ending.cancel();
     }
 
-    /// Tries again whenever the queue that was full may have room, until it is too late.
+    /// Tries again whenever the queue that was full may have room, until it is too late or the sender is `gone`.
     async fn when_there_is_room<T, E>(
         &self,
         mut error: E,
         full_queue: fn(&E) -> Option<&Destination>,
+        gone: impl Future<Output = ()>,
         mut attempt: impl FnMut() -> Result<T, E>,
     ) -> Result<T, E> {
         // Senders may be outside of any runtime.
@@ -130,7 +136,7 @@ impl Hub {
             let _runtime = runtime.enter();
             sleep(self.publish_wait_max)
         };
-        let mut timeout = pin!(timeout);
+        let (mut timeout, mut gone) = (pin!(timeout), pin!(gone));
         while let Some(queue) = full_queue(&error).cloned() {
             let waiting = self.rooms.wait(queue.clone());
             let mut told = pin!(waiting.told().notified());
@@ -147,6 +153,7 @@ impl Hub {
                 tokio::select! {
                     () = &mut told => {}
                     () = &mut timeout => return Err(error),
+                    () = &mut gone => return Err(error),
                     () = self.ending.cancelled() => return Err(error),
                 }
             } else {
@@ -154,5 +161,13 @@ impl Hub {
             }
         }
         Err(error)
+    }
+}
+
+/// Waits until a sender has no connection any more. Who has none to begin with is never gone.
+async fn gone(sender: Option<Sender<'_, Session>>) {
+    match sender {
+        Some(sender) => sender.subscriber.link().closed().await,
+        None => pending().await,
     }
 }

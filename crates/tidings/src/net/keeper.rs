@@ -275,7 +275,7 @@ mod tests {
     async fn the_wheel_finds_what_is_due_and_stops_when_it_is_empty() {
         let outbox = outbox(|options| options.idle_timeout = Some(Duration::from_millis(1)));
         outbox.terms().keep(&outbox);
-        outbox.closed_for_new().await;
+        outbox.closed().await;
         let terms = Arc::clone(outbox.terms());
         tokio::time::timeout(second() * 60, async {
             while terms.lock().watch == Watch::Running {

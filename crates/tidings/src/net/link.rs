@@ -212,10 +212,24 @@ impl Link {
         self.outbox().is_some_and(|outbox| outbox.is_given_up())
     }
 
-    /// Whether the connection broke before anybody closed it: nothing can be sent any more, and what has come is
+    /// Whether the peer is gone although this end has not closed: nothing can be sent any more, and what has come is
     /// still to be done.
     pub(crate) fn is_lost(&self) -> bool {
-        self.outbox().is_some_and(|outbox| outbox.lost().is_some())
+        match self {
+            Self::Stream { outbox, .. } => outbox.lost().is_some(),
+            Self::Http(session) => session.is_lost(),
+            Self::Requests(_) | Self::Events(_) => false,
+        }
+    }
+
+    /// Waits until nothing can be sent any more.
+    pub(crate) async fn closed(&self) {
+        match self {
+            Self::Stream { outbox, .. } => outbox.closed().await,
+            Self::Http(session) => session.closed().await,
+            // Nobody waits for room while it handles what comes from these.
+            Self::Requests(_) | Self::Events(_) => std::future::pending().await,
+        }
     }
 
     /// Why nothing can be sent any more.

@@ -39,7 +39,7 @@ pub(crate) use outbox::{EndOfBatch, Outbox, Phase, PushError, Written};
 pub(crate) use payload::Payload;
 pub(crate) use segments::COPIED_OCTETS_MAX;
 pub(crate) use shared_message::SharedMessage;
-pub(crate) use source::{Alarm, Incoming, Source};
+pub(crate) use source::{Alarm, Incoming, Rest, Source};
 pub(crate) use stream::Stream;
 #[cfg(feature = "tls")]
 pub(crate) use tls::{Alpn, TlsClient};

@@ -1,7 +1,7 @@
 //! A bare stream as a door: STOMP over TCP.
 
 use std::sync::Arc;
-use std::task::{Context, Poll, ready};
+use std::task::{Context, Poll};
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -10,7 +10,7 @@ use tidings_websocket::{CloseReason, Message};
 use super::budget::TurnBudget;
 use super::moment::Moment;
 use super::outbox::Phase;
-use super::source::{Alarm, Incoming, REST_TIME_MAX, Source, linger};
+use super::source::{Alarm, Incoming, Rest, Source, linger};
 use super::{Outbox, Stream, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::Counted;
@@ -26,8 +26,8 @@ pub(crate) struct OctetSource {
     budget: TurnBudget,
     /// How it ended while a handler ran.
     ended: Option<CloseInfo>,
-    /// How it broke. What the peer has sent before is still read.
-    lost: Option<Box<CloseInfo>>,
+    /// It broke, and what the peer has sent before is still read.
+    rest: Option<Box<Rest>>,
     _counted: Option<Arc<Counted>>,
 }
 
@@ -49,7 +49,7 @@ impl OctetSource {
             read_at: None,
             budget: TurnBudget::default(),
             ended: None,
-            lost: None,
+            rest: None,
             _counted: counted,
         }
     }
@@ -66,48 +66,31 @@ impl OctetSource {
                 self.outbox.finish((*info).clone(), &(self.farewell)(&info.reason));
                 return Poll::Ready(info.cleanly());
             }
-            Phase::Finished(info) => return Poll::Ready(*info),
-            Phase::Broken(info) => return Poll::Ready(*info),
+            Phase::Broken(info) if info.initiator == CloseInitiator::Transport => {
+                let rest = self.rest.get_or_insert_default();
+                return rest.poll_too_long(cx).map(|()| self.outbox.end_rest());
+            }
+            Phase::Finished(info) | Phase::Broken(info) => return Poll::Ready(*info),
         }
         let deadline = driven.blocked_since.and_then(|since| self.outbox.blocked_deadline(since));
         self.alarm.set(deadline);
         if self.alarm.poll(cx).is_ready() {
             tracing::debug!("peer does not read: connection dropped");
+            // It is this end that does not wait for it: nothing of what it has sent is done any more.
+            self.outbox.give_up(CloseInfo::timed_out());
             self.stream.abandon(&self.outbox);
             return Poll::Ready(CloseInfo::timed_out());
         }
         Poll::Pending
-    }
-
-    /// Nothing has come just now. `Ready` when nothing more will, because the stream broke.
-    fn poll_rest(&mut self, cx: &mut Context<'_>) -> Poll<Box<CloseInfo>> {
-        if self.lost.is_some() {
-            self.alarm.set_no_later_than(Instant::now().checked_add(REST_TIME_MAX));
-            ready!(self.alarm.poll(cx));
-        }
-        self.lost.take().map_or(Poll::Pending, Poll::Ready)
     }
 }
 
 impl Source for OctetSource {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
         turn::own(&self.outbox);
-        if self.lost.is_some()
-            && let Some(info) = self.outbox.broken()
-            && info.initiator != CloseInitiator::Transport
-        {
-            // What has come is not wanted any more.
+        let ended = self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready);
+        if let Poll::Ready(info) = ended {
             return Poll::Ready(Incoming::Closed(Box::new(info)));
-        }
-        if self.lost.is_none()
-            && let Poll::Ready(info) =
-                self.ended.take().map_or_else(|| self.poll_output(cx), Poll::Ready)
-        {
-            if info.initiator != CloseInitiator::Transport {
-                return Poll::Ready(Incoming::Closed(Box::new(info)));
-            }
-            self.lost = Some(Box::new(info));
-            self.alarm.set(None);
         }
         if self.budget.is_spent() {
             self.budget.reset();
@@ -116,12 +99,16 @@ impl Source for OctetSource {
         }
         let Poll::Ready(read) = self.stream.poll_octets(cx) else {
             self.budget.reset();
-            return self.poll_rest(cx).map(Incoming::Closed);
+            let Some(rest) = &mut self.rest else { return Poll::Pending };
+            return rest.poll_quiet(cx).map(|()| {
+                let info = self.outbox.lost().unwrap_or_else(CloseInfo::abnormal);
+                Incoming::Closed(Box::new(info))
+            });
         };
         let end = match read {
             Ok(octets) if !octets.is_empty() => {
-                if self.lost.is_some() {
-                    self.alarm.set(None);
+                if let Some(rest) = &mut self.rest {
+                    rest.note_read();
                 }
                 let now = Instant::now();
                 self.read_at = Some(now.into());
@@ -131,13 +118,13 @@ impl Source for OctetSource {
             Ok(_) => CloseInfo::abnormal(),
             Err(error) => CloseInfo::broken(&error),
         };
-        let info = self.lost.take().unwrap_or_else(|| Box::new(end));
-        self.outbox.finish((*info).clone(), &[]);
-        Poll::Ready(Incoming::Closed(info))
+        let info = self.outbox.lost().unwrap_or(end);
+        self.outbox.finish(info.clone(), &[]);
+        Poll::Ready(Incoming::Closed(Box::new(info)))
     }
 
     fn poll_background(&mut self, cx: &mut Context<'_>) {
-        if self.ended.is_some() || self.lost.is_some() {
+        if self.ended.is_some() {
             let _ = self.stream.poll_drive(cx, &self.outbox);
         } else if let Poll::Ready(info) = self.poll_output(cx) {
             self.ended = Some(info);

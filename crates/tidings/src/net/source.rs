@@ -93,9 +93,49 @@ pub(super) fn close_deadline(since: Instant, outbox: &Outbox) -> Option<Instant>
     progress.into_iter().chain(longest).min()
 }
 
+/// How long what a peer has sent is still worked on after the peer is gone: 30 s.
+const LOST_TIME_MAX: Duration = Duration::from_secs(30);
+
 /// How long a stream that can no longer be written to may leave it open whether more comes: 1 s. It says so at once,
 /// unless it broke in one direction only.
-pub(super) const REST_TIME_MAX: Duration = Duration::from_secs(1);
+const REST_TIME_MAX: Duration = Duration::from_secs(1);
+
+/// What is still read and done after the peer is gone: what it had sent before.
+pub(crate) struct Rest {
+    since: Instant,
+    too_long: Alarm,
+    quiet: Alarm,
+}
+
+impl Default for Rest {
+    fn default() -> Self {
+        Self { since: now(), too_long: Alarm::default(), quiet: Alarm::default() }
+    }
+}
+
+impl Rest {
+    /// Octets came.
+    pub(super) fn note_read(&mut self) {
+        self.quiet.set(None);
+    }
+
+    /// `Ready` when it has taken too long, whatever else there is.
+    pub(crate) fn poll_too_long(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.too_long.set_no_later_than(self.since.checked_add(LOST_TIME_MAX));
+        self.too_long.poll(cx)
+    }
+
+    /// Nothing has come just now. `Ready` when nothing more will.
+    pub(super) fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
+        self.quiet.set_no_later_than(now().checked_add(REST_TIME_MAX));
+        self.quiet.poll(cx)
+    }
+}
+
+/// By the clock of the alarms.
+fn now() -> Instant {
+    tokio::time::Instant::now().into_std()
+}
 
 /// Octets read after the last ones were written, so that unread input does not turn the close into
 /// a reset, which would cost the peer the last octets.
@@ -188,3 +228,6 @@ impl Alarm {
         self.0.is_some()
     }
 }
+
+#[cfg(test)]
+mod tests;

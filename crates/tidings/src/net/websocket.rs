@@ -16,7 +16,7 @@ use super::budget::{ControlFrames, TurnBudget};
 use super::input::Input;
 use super::moment::Moment;
 use super::outbox::{Driven, Phase, Reading};
-use super::source::{Alarm, Incoming, REST_TIME_MAX, Source, close_deadline, linger};
+use super::source::{Alarm, Incoming, Rest, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream, element_octets, sockjs_octets_max, turn};
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
@@ -49,6 +49,8 @@ struct Work {
     /// When octets were read that the outbox has not been told of.
     read_at: Option<Moment>,
     closing_since: Option<Instant>,
+    /// The stream broke, and what the peer has sent before is still read.
+    rest: Option<Box<Rest>>,
     /// The end, read ahead: it waits until what came before it is handled and answered.
     read_end: Option<Box<Closed>>,
     pongs: Pongs,
@@ -73,6 +75,7 @@ impl Work {
             && self.queue.is_empty()
             && !self.alarm.is_set()
             && self.closing_since.is_none()
+            && self.rest.is_none()
             && self.read_end.is_none()
             && self.read_at.is_none()
             && self.pongs == Pongs::None
@@ -116,7 +119,7 @@ impl WebSocketSource {
     }
 
     /// Keeps what is still to be done until the next turn, and nothing else.
-    fn rest(&mut self) {
+    fn pause(&mut self) {
         let Some(work) = &mut self.work else { return };
         work.input.keep();
         work.budget.reset();
@@ -158,9 +161,15 @@ impl WebSocketSource {
         if info.initiator != CloseInitiator::Transport {
             return Poll::Ready(info);
         }
-        let alarm = &mut self.work().alarm;
-        alarm.set_no_later_than(Instant::now().checked_add(REST_TIME_MAX));
-        alarm.poll(cx).map(|()| info)
+        let too_long = self.work().rest.get_or_insert_default().poll_too_long(cx);
+        too_long.map(|()| self.outbox.end_rest())
+    }
+
+    /// Nothing has come just now. `Ready` when nothing more will, because the stream broke.
+    fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<CloseInfo> {
+        let Some(rest) = &mut self.work().rest else { return Poll::Pending };
+        let quiet = rest.poll_quiet(cx);
+        quiet.map(|()| self.outbox.lost().unwrap_or_else(CloseInfo::abnormal))
     }
 
     /// Says goodbye as this end asked, and begins to wait for the peer's answer.
@@ -321,12 +330,14 @@ impl WebSocketSource {
         let Closed { reason, initiator, clean, .. } = closed;
         let lost = self.outbox.lost();
         let clean = clean && lost.is_none();
-        let info = match (self.local_end().or(lost), initiator) {
+        let info = match (self.local_end(), initiator) {
             (Some(info), _) => info,
+            // RFC 6455, section 7.1.5: what was read counts, whether or not it could be answered.
             (None, Initiator::Peer) => CloseInfo::new(reason, CloseInitiator::Remote),
-            (None, Initiator::EndOfStream) => match self.work().read_error.take() {
-                Some(error) => CloseInfo::broken(&error),
-                None => CloseInfo::new(reason, CloseInitiator::Transport),
+            (None, Initiator::EndOfStream) => match (lost, self.work().read_error.take()) {
+                (Some(lost), _) => lost,
+                (None, Some(error)) => CloseInfo::broken(&error),
+                (None, None) => CloseInfo::new(reason, CloseInitiator::Transport),
             },
             (None, Initiator::Failure(failure)) => CloseInfo {
                 failure: Some(failure),
@@ -354,6 +365,9 @@ impl WebSocketSource {
                 let now = Instant::now();
                 work.read_at = Some(now.into());
                 work.budget.count_read(now);
+                if let Some(rest) = &mut work.rest {
+                    rest.note_read();
+                }
             }
         }
         Poll::Ready(())
@@ -410,7 +424,7 @@ impl WebSocketSource {
         if let Poll::Ready(info) = self.poll_output(cx) {
             return Poll::Ready(Incoming::Closed(Box::new(info)));
         }
-        self.rest();
+        self.pause();
         cx.waker().wake_by_ref();
         Poll::Pending
     }
@@ -501,7 +515,10 @@ impl Source for WebSocketSource {
                 if begins && let Poll::Ready(info) = self.poll_output(cx) {
                     return Poll::Ready(Incoming::Closed(Box::new(info)));
                 }
-                self.rest();
+                if let Poll::Ready(info) = self.poll_quiet(cx) {
+                    return Poll::Ready(Incoming::Closed(Box::new(info)));
+                }
+                self.pause();
                 return Poll::Pending;
             }
             turn::own(&self.outbox);
@@ -518,7 +535,7 @@ impl Source for WebSocketSource {
         if self.poll_output(cx).is_pending() {
             self.read_ahead(cx);
         }
-        self.rest();
+        self.pause();
     }
 
     fn last_received(&self) -> Instant {

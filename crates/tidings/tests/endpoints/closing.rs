@@ -303,6 +303,21 @@ async fn what_comes_after_a_close_of_this_end_is_not_delivered_although_the_peer
 }
 
 #[tokio::test]
+async fn a_close_frame_that_cannot_be_answered_is_told_all_the_same() {
+    in_every_session(async |scene, session| {
+        let frames = [scene.frame(TEXT, b"last"), scene.frame(CLOSE, b"\x03\xe8")].concat();
+        let Scene { way, peer, mut ears, .. } = scene;
+        assert_eq!(peer.stream.try_write(&frames).unwrap(), frames.len());
+        peer.stream.set_zero_linger().unwrap();
+        drop(peer);
+        let _ = session.try_send("for nobody");
+        assert_eq!(ears.told().await, "last", "{way:?}");
+        assert_eq!(ears.told().await, "1000 Remote, clean: false, open: false", "{way:?}");
+    })
+    .await;
+}
+
+#[tokio::test]
 async fn two_endpoints_of_ours_tell_the_same_of_a_close() {
     for closes in ["the client", "the server"] {
         let (of_server, mut server_told) = Teller::new();

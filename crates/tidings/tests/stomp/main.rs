@@ -17,6 +17,7 @@ mod errors;
 mod facts;
 mod frames;
 mod heart_beats;
+mod leaving;
 mod limits;
 mod login;
 mod queue_arguments;

@@ -88,7 +88,7 @@ async fn a_peer_is_not_silent_before_it_was_asked() {
     let heard = Arc::<Mutex<Vec<_>>>::default();
     let source = Busy { asked: 0, received: Instant::now() };
     let run = tokio::spawn(run(Hears(Arc::clone(&heard)), session.clone(), source));
-    outbox.closed_for_new().await;
+    outbox.closed().await;
     run.abort();
     let expected = [("early".to_owned(), true), ("late".to_owned(), true)];
     assert_eq!(*heard.lock().unwrap(), expected);

@@ -411,8 +411,7 @@ impl Outbox {
     }
 
     /// Waits until the outbox is no longer open.
-    #[cfg(test)]
-    pub(crate) async fn closed_for_new(&self) {
+    pub(crate) async fn closed(&self) {
         loop {
             let notified = self.room().notified();
             if self.is_closing() {
@@ -436,6 +435,7 @@ impl Outbox {
     }
 
     /// How it ended, if it broke or was given up.
+    #[cfg(test)]
     pub(crate) fn broken(&self) -> Option<CloseInfo> {
         match &self.lock().phase {
             Phase::Broken(info) => Some((**info).clone()),

@@ -94,6 +94,14 @@ impl Outbox {
         }
     }
 
+    /// Ends a session whose peer is gone, with what it had sent: it takes too long. Says how the session ended.
+    pub(crate) fn end_rest(&self) -> CloseInfo {
+        let info = self.lost().unwrap_or_else(CloseInfo::abnormal);
+        let info = CloseInfo { initiator: CloseInitiator::Timeout, ..info };
+        self.close(info.clone());
+        info
+    }
+
     /// When a stream is given up that has taken nothing since then.
     pub(crate) fn blocked_deadline(&self, since: Instant) -> Option<Instant> {
         since.checked_add(self.send_timeout()?)

@@ -14,7 +14,7 @@ use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
 use crate::net::{
-    Alarm, ConnectionOptions, Incoming, Payload, PushError, Source, Terms, TurnGuard,
+    Alarm, ConnectionOptions, Incoming, Payload, PushError, Rest, Source, Terms, TurnGuard,
     application_reason, element_octets, sockjs_octets_max,
 };
 
@@ -296,9 +296,7 @@ impl HttpSession {
 
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut state = self.lock();
-        // Nothing is delivered to an endpoint that has closed its session.
-        state.incoming.clear();
-        state.incoming_octets = 0;
+        state.end(reason, CloseInitiator::Local);
         state.machine.close(Instant::now(), reason.code().as_u16(), reason.reason());
         self.settle(&mut state, None);
     }
@@ -315,6 +313,22 @@ impl HttpSession {
     pub(crate) fn is_open(&self) -> bool {
         let state = self.lock();
         state.closed.is_none() && !state.removed
+    }
+
+    /// Whether the client is gone although this end has not closed: what it has sent is still to be done.
+    pub(crate) fn is_lost(&self) -> bool {
+        self.lock().is_lost()
+    }
+
+    /// Waits until nothing can be sent any more.
+    pub(crate) async fn closed(&self) {
+        loop {
+            let change = self.room.notified();
+            if !self.is_open() {
+                return;
+            }
+            change.await;
+        }
     }
 
     pub(crate) fn is_backlogged(&self) -> bool {
@@ -380,7 +394,24 @@ impl HttpSession {
 }
 
 impl State {
-    /// Takes those messages that there is room for. What comes after the close is dropped.
+    fn is_lost(&self) -> bool {
+        self.closed.is_some() && self.closed_by == CloseInitiator::Remote
+    }
+
+    /// This end ends the session: nothing is delivered to an endpoint that has closed it. Of a client that is gone, no
+    /// more is done.
+    fn end(&mut self, reason: &CloseReason, initiator: CloseInitiator) {
+        self.incoming.clear();
+        self.incoming_octets = 0;
+        if self.is_lost() {
+            self.closed = Some(reason.clone());
+        }
+        if self.closed_by == CloseInitiator::Remote {
+            self.closed_by = initiator;
+        }
+    }
+
+    /// Takes those messages that there is room for. What comes after the close of this end is dropped.
     fn take(&mut self, messages: &mut VecDeque<String>) -> Result<(), Undelivered> {
         if self.removed {
             return Err(Undelivered::Forgotten);
@@ -437,6 +468,8 @@ pub(crate) struct HttpSource {
     session_id: Box<str>,
     table: Arc<SessionTable>,
     alarm: Alarm,
+    /// The client is gone, and what it has sent before is still delivered.
+    rest: Option<Box<Rest>>,
     delivered: u32,
 }
 
@@ -446,7 +479,7 @@ impl HttpSource {
         session_id: Box<str>,
         table: Arc<SessionTable>,
     ) -> Self {
-        Self { session, session_id, table, alarm: Alarm::default(), delivered: 0 }
+        Self { session, session_id, table, alarm: Alarm::default(), rest: None, delivered: 0 }
     }
 
     fn poll_deadlines(&mut self, cx: &mut Context<'_>) {
@@ -459,9 +492,18 @@ impl HttpSource {
             };
             self.alarm.set(deadline);
             if self.alarm.poll(cx).is_pending() {
-                return;
+                return self.poll_rest(cx);
             }
             self.session.handle_timeout();
+        }
+    }
+
+    /// Ends what is left to be done for a client that is gone, once that has taken too long.
+    fn poll_rest(&mut self, cx: &mut Context<'_>) {
+        if self.session.is_lost() && self.rest.get_or_insert_default().poll_too_long(cx).is_ready()
+        {
+            let reason = self.session.close_reason();
+            self.session.lock().end(&reason, CloseInitiator::Timeout);
         }
     }
 }

@@ -132,6 +132,10 @@ impl StompSession {
                     break;
                 }
             }
+            if !session.is_open() && !session.link().is_lost() {
+                // This end has closed: what has come is not wanted any more.
+                break;
+            }
             next = self.handle_at_once(session)?;
         }
         Ok(())
