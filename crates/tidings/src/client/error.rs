@@ -107,6 +107,9 @@ impl fmt::Display for ConnectError {
             Self::Tls(error) if error.to_string().contains("InvalidContentType") => {
                 f.write_str("no secure connection: the server may not speak TLS at this port")
             }
+            Self::Tls(error) if error.to_string().contains("invalid peer certificate") => {
+                f.write_str("no secure connection: the server's certificate is not one to trust")
+            }
             Self::Tls(_) => f.write_str("no secure connection"),
             Self::Proxy(error) => error.fmt(f),
             Self::Timeout(timeout) => write!(f, "no connection within {timeout:?}"),

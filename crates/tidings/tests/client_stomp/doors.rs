@@ -145,8 +145,9 @@ async fn tls_is_for_stomp_and_asks_for_no_http() {
 async fn websocket_and_sockjs_go_over_tls_too() {
     let (showing, trusting) = certificate();
     let app = App::builder().stomp("/stomp").build().unwrap();
-    let server = Server::new(app).listen_tls("127.0.0.1:0", showing).await.unwrap();
-    let port = server.https_addrs()[0].port();
+    let server = Server::new(app).listen_tls("127.0.0.1:0", showing.clone()).await.unwrap();
+    let server = server.stomp_listen_tls("127.0.0.1:0", showing).await.unwrap();
+    let (port, stomp_port) = (server.https_addrs()[0].port(), server.stomp_tls_addrs()[0].port());
     let serving = tokio::spawn(server.run_until(std::future::pending()));
     for scheme in ["wss", "https"] {
         let client = Client::builder().tls(&trusting).stomp();
@@ -154,8 +155,17 @@ async fn websocket_and_sockjs_go_over_tls_too() {
         client.send("/topic/a").text("secret").receipt().await.unwrap();
         client.disconnect().await.unwrap();
     }
-    let untrusting = StompClient::connect(&format!("wss://localhost:{port}/stomp")).await;
-    let error = untrusting.unwrap_err();
-    assert!(error.to_string().contains("no secure connection"), "{error}");
+    // One that trusts another certificate.
+    let (_, untrusting) = certificate();
+    for url in [
+        format!("stomp+ssl://localhost:{stomp_port}"),
+        format!("wss://localhost:{port}/stomp"),
+        format!("https://localhost:{port}/stomp"),
+    ] {
+        let refused = Client::builder().tls(&untrusting).stomp().connect(&url).await;
+        let error = refused.unwrap_err().to_string();
+        assert!(error.contains("no secure connection"), "{url}: {error}");
+        assert!(error.contains("certificate"), "{url}: {error}");
+    }
     serving.abort();
 }

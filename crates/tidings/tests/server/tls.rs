@@ -4,6 +4,7 @@ use std::net::SocketAddr;
 use std::sync::Arc;
 use std::time::Duration;
 
+use rustls::HandshakeKind;
 use rustls::pki_types::{CertificateDer, PrivateKeyDer, ServerName};
 use tidings::App;
 use tidings::client::{Client, HttpVersion};
@@ -109,8 +110,28 @@ async fn the_certificate_of_a_client_is_known_to_the_endpoint() {
     let chain = vec![of_client.clone()];
     let known = client().with_client_auth_cert(chain, client_key).unwrap();
     for (config, shown) in [(known, of_client.to_vec()), (client().with_no_client_auth(), vec![])] {
-        let mut socket = Client::builder().tls(&config).build().open(&url).await.unwrap();
-        assert_eq!(socket.next().await, Some(shown.into()));
+        // The second time the session of TLS is resumed.
+        for _ in 0..2 {
+            let mut socket = Client::builder().tls(&config).build().open(&url).await.unwrap();
+            assert_eq!(socket.next().await, Some(shown.clone().into()));
+        }
+    }
+    let (of_stranger, stranger_key) = identity("client");
+    let stranger = client().with_client_auth_cert(vec![of_stranger], stranger_key).unwrap();
+    let refused = Client::builder().tls(&stranger).build().open(&url).await;
+    assert!(refused.is_err(), "a certificate of another authority");
+}
+
+#[tokio::test]
+async fn a_session_of_tls_is_resumed() {
+    let (addr, connector) = serve_tls(ServerOptions::default()).await;
+    for kind in [HandshakeKind::Full, HandshakeKind::Resumed] {
+        let stream = TcpStream::connect(addr).await.unwrap();
+        let name = ServerName::try_from("localhost").unwrap();
+        let mut stream = connector.connect(name, stream).await.unwrap();
+        // What resumes it comes with the first answer.
+        echo_over(&mut stream).await;
+        assert_eq!(stream.get_ref().1.handshake_kind(), Some(kind));
     }
 }
 
