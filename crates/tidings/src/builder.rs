@@ -481,13 +481,12 @@ impl AppBuilder {
                 .map_err(BuildError::of)?,
         };
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
-        let turns = Turns::of_stomp(self.stomp_options.authentications_max);
         let service = Service {
             hub,
             dispatcher: controllers,
             listeners: self.listeners.into(),
             application_prefix: self.application_prefix.into(),
-            authentication: logins.taken_in(turns),
+            authentication: logins.taken_in(self.stomp_options.turns()),
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);

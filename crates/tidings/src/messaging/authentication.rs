@@ -45,13 +45,6 @@ pub(crate) struct Turns {
     pub(crate) waiting_max: usize,
 }
 
-impl Turns {
-    /// Each client of STOMP that waits has a session, so they are as many as there may be sessions.
-    pub(crate) fn of_stomp(at_a_time: usize) -> Self {
-        Self { at_a_time, waiting_max: usize::MAX }
-    }
-}
-
 /// Why a client is not let in.
 #[derive(Debug)]
 pub(crate) enum NotAuthenticated {

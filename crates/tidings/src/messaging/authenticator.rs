@@ -18,7 +18,8 @@ use crate::endpoint::{Handshake, Principal};
 /// does when the login of the handshake expires before.
 ///
 /// It has [so much time](crate::server::StompOptions::authentication_timeout), and
-/// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait.
+/// [so many](crate::server::StompOptions::authentications_max) are asked at a time; others wait, but not
+/// [too many](crate::server::StompOptions::authentications_waiting_max).
 /// Event streams have turns [of their own](crate::server::EventSourceOptions::authentications_max), so that
 /// neither waits for the other. It may be cancelled, when the time is over or the server stops. If it panics, the client
 /// is refused. A closure will do:

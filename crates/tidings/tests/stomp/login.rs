@@ -4,7 +4,7 @@ use std::future::pending;
 use std::sync::Arc;
 use std::time::{Duration, Instant};
 
-use crate::client::{Client, Door, EVERYWHERE, OVER_TCP, OVER_WEBSOCKET, header};
+use crate::client::{Client, DOORS, Door, EVERYWHERE, OVER_TCP, OVER_WEBSOCKET, header};
 use crate::support::{WebSocket, http, serve};
 use tidings::App;
 use tidings::endpoint::{
@@ -204,6 +204,32 @@ async fn an_authenticator_that_hangs_or_fails_costs_one_session() {
         }
         // Its turn was given back.
         Client::connect(&server, door, version).await.goes_on().await;
+    }
+}
+
+#[tokio::test]
+async fn only_so_many_wait_for_an_authenticator() {
+    let asked = Arc::new(Notify::new());
+    let tell = Arc::clone(&asked);
+    let authenticator = move |_: Login| {
+        tell.notify_one();
+        pending()
+    };
+    let options = StompOptions {
+        authentications_max: 1,
+        authentications_waiting_max: 0,
+        ..StompOptions::default()
+    };
+    let app = App::builder().stomp("/stomp").stomp_options(options).authenticator(authenticator);
+    let server = serve(app.build().unwrap()).await;
+    let mut first = Client::open(&server, Door::Tcp).await;
+    first.send("CONNECT\nlogin:ann\n\n\0").await;
+    asked.notified().await;
+    for door in DOORS {
+        let mut client = Client::open(&server, door).await;
+        let error = client.ask("CONNECT\nlogin:bob\n\n\0").await;
+        assert_eq!(header(&error, "message"), Some("too many log in at this moment"));
+        client.ends().await;
     }
 }
 

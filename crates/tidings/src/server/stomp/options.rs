@@ -2,6 +2,8 @@ use std::time::Duration;
 
 use tidings_stomp::{HeartBeat, Limits, LineEnds, ServerOptions};
 
+use crate::messaging::Turns;
+
 /// How STOMP sessions are served, whichever door they come through.
 ///
 /// # Examples
@@ -46,6 +48,11 @@ pub struct StompOptions {
     /// How many clients of STOMP an authenticator is asked about at a time. At least one. Default: 64.
     pub authentications_max: usize,
 
+    /// How many clients of STOMP may wait until the authenticator is asked about them; more get ERROR at once, and
+    /// may come back later. Each holds up to twice the
+    /// [octets](tidings_stomp::Limits::before_login_octets_max) that may come before login. Default: 4,096.
+    pub authentications_waiting_max: usize,
+
     /// Octets of the frames of one session, 64 for each included, that wait until what they are for is
     /// stored: receipts, and whatever comes behind them. Beyond that nothing more is taken from the
     /// client until the store is done; the receipts of one transaction may go beyond it. Without a store nothing
@@ -72,6 +79,11 @@ pub struct StompOptions {
 }
 
 impl StompOptions {
+    /// Of those who log in.
+    pub(crate) fn turns(&self) -> Turns {
+        Turns { at_a_time: self.authentications_max, waiting_max: self.authentications_waiting_max }
+    }
+
     pub(super) fn session_options(&self) -> ServerOptions {
         let Self { limits, heart_beat, heart_beat_min, heart_beat_margin_percent, .. } = *self;
         ServerOptions {
@@ -109,6 +121,7 @@ impl Default for StompOptions {
             connect_timeout,
             authentication_timeout: Duration::from_secs(10),
             authentications_max: 64,
+            authentications_waiting_max: 4096,
             held_octets_max: 256 * 1024,
             hosts,
             strict,
