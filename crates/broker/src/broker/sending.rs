@@ -256,6 +256,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if !bound.is_empty() {
             self.send_to_bound(&bound, message, admission, operation)?;
         }
+        if message.properties.expires_at.is_some_and(|at| at <= operation.now) {
+            return Ok(0);
+        }
         if self.may_be_kept(message) {
             return self.send_and_keep(message, admission, operation);
         }

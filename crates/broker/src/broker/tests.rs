@@ -6,7 +6,7 @@ use crate::destination::DestinationError;
 use crate::error::{SendError, SubscribeError};
 use crate::kind::{DestinationKind, Kind, Occupancy, Role};
 use crate::message::Message;
-use crate::recording::{Log, Recording, now, request, to};
+use crate::recording::{Log, Recording, later, now, request, to};
 use crate::sink::{Delivered, Delivery};
 use crate::stomp::AckMode;
 use crate::subscribers::Subscribers;
@@ -143,6 +143,17 @@ fn nothing_reaches_a_subscription_that_has_ended() {
     recording.send_all("/topic/x", &["m"]);
     recording.send_all("/queue/x", &["m"]);
     assert_eq!(recording.bodies(), []);
+}
+
+#[test]
+fn a_topic_gives_nobody_what_nobody_wants_any_more() {
+    let mut recording = Recording::new();
+    recording.subscribe(1, "a", "/topic/x", AUTO).unwrap();
+    for (after, body) in [(99, "late"), (100, "just late"), (101, "in time")] {
+        let expires = later(after).0.to_string();
+        recording.send_with(100, "/topic/x", &[("expires", &expires)], body).unwrap();
+    }
+    assert_eq!(recording.bodies(), to(&[(1, "in time")]));
 }
 
 #[test]
