@@ -170,6 +170,11 @@ impl Connection {
         Ok((self.unsettled.len() < self.prefetch).then_some(place))
     }
 
+    /// What still comes was sent before the server ended the session.
+    pub(crate) fn server_has_left(&mut self) {
+        self.subscription = Subscription::Ending;
+    }
+
     fn consumes(&self) -> Option<Place> {
         match self.role {
             Role::Mover => Some(MOVED_FROM),
@@ -249,16 +254,16 @@ impl Connection {
             Role::Consumer { place, .. } => place,
             _ => MOVED_FROM,
         };
+        if self.subscription == Subscription::Ending {
+            return world.model.deliver_late(self.key, place, number, mark);
+        }
         world.model.deliver(self.key, place, number, mark)?;
         let ack = message.ack.clone().ok_or("a message cannot be acknowledged")?;
-        match self.subscription {
-            Subscription::Awaited => {
-                let what = format!("message {number} comes before the receipt of its subscription");
-                return Err(Wrong::with(number, what));
-            }
-            Subscription::Active => self.unsettled.push((place, number, ack)),
-            Subscription::Ending => {}
+        if self.subscription == Subscription::Awaited {
+            let what = format!("message {number} comes before the receipt of its subscription");
+            return Err(Wrong::with(number, what));
         }
+        self.unsettled.push((place, number, ack));
         Ok(())
     }
 

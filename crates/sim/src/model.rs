@@ -216,23 +216,11 @@ impl Model {
         message: u64,
         mark: Mark,
     ) -> Verdict {
-        self.counts.deliveries += 1;
-        self.counts.redeliveries += u64::from(mark == Mark::Redelivered);
+        let fate = self.arrive(consumer, place, message, mark)?;
         let sent = *self.expected(place, message)?;
-        self.came.insert(message, self.counts.crashes);
-        self.trace.message(message, format_args!("comes from {place} to {consumer:x}: {mark:?}"));
-        let is_dead = place.starts_with(DEAD_LETTERS);
+        let (is_dead, is_plain) = (place.starts_with(DEAD_LETTERS), fate.history == History::Plain);
         if is_dead && self.settled(origin(place), message) == Settled::Confirmed {
             let what = format!("message {message} is a dead letter after it was settled");
-            return Err(Wrong::with(message, what));
-        }
-        let fate = self.deliveries.entry((place, message)).or_default();
-        fate.deliveries += 1;
-        // A first delivery may be overtaken, on its way, by the second one to another client.
-        fate.unmarked += u32::from(mark == Mark::New);
-        let is_plain = fate.history == History::Plain;
-        if fate.unmarked > 1 && is_plain {
-            let what = format!("message {message} comes from {place} again without a mark");
             return Err(Wrong::with(message, what));
         }
         if fate.settled == Settled::Confirmed {
@@ -250,6 +238,41 @@ impl Model {
             return Ok(());
         }
         self.in_order(consumer, sent, place, message)
+    }
+
+    /// A message arrives at a consumer that has left the place meanwhile. It has gone back there, and
+    /// others may have settled it by now.
+    pub(crate) fn deliver_late(
+        &mut self,
+        consumer: u64,
+        place: Place,
+        message: u64,
+        mark: Mark,
+    ) -> Verdict {
+        self.arrive(consumer, place, message, mark).map(|_| ())
+    }
+
+    fn arrive(
+        &mut self,
+        consumer: u64,
+        place: Place,
+        message: u64,
+        mark: Mark,
+    ) -> Result<Fate, Wrong> {
+        self.counts.deliveries += 1;
+        self.counts.redeliveries += u64::from(mark == Mark::Redelivered);
+        self.expected(place, message)?;
+        self.came.insert(message, self.counts.crashes);
+        self.trace.message(message, format_args!("comes from {place} to {consumer:x}: {mark:?}"));
+        let fate = self.deliveries.entry((place, message)).or_default();
+        fate.deliveries += 1;
+        // A first delivery may be overtaken, on its way, by the second one to another client.
+        fate.unmarked += u32::from(mark == Mark::New);
+        if fate.unmarked > 1 && fate.history == History::Plain {
+            let what = format!("message {message} comes from {place} again without a mark");
+            return Err(Wrong::with(message, what));
+        }
+        Ok(*fate)
     }
 
     /// A message arrives at the last consumer of a place, which gets everything that is left.

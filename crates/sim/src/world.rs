@@ -380,11 +380,13 @@ impl World {
     fn arrive_at_client(&mut self, link: u64, packet: Packet) -> Verdict {
         let now = self.now();
         let Some(client) = self.links.get(&link).map(|link| link.client) else { return Ok(()) };
-        if let Some(session) = self.server.as_mut().and_then(|it| it.sessions.get_mut(&link)) {
-            session.handle_arrival(&packet);
-        }
+        let session = self.server.as_mut().and_then(|it| it.sessions.get_mut(&link));
         let Self { random, model, disk, clients, .. } = self;
         let Some(connection) = &mut clients[client].connection else { return Ok(()) };
+        match session {
+            Some(session) => session.handle_arrival(&packet),
+            None => connection.server_has_left(),
+        }
         let answer = connection.handle(now.instant, packet, &mut Seen { random, model, disk })?;
         if connection.is_over() {
             self.note(format_args!("{link} is over"));
