@@ -2,7 +2,7 @@ use super::state::DUE_MAX;
 use super::*;
 use crate::acknowledgement::NackAction;
 use crate::error::{AckError, QueueLimit, SendError};
-use crate::recording::{Got, Log, Recording, now, to};
+use crate::recording::{Got, Log, Recording, later, now, to};
 use crate::session::ENDED_MAX;
 use crate::sink::Delivered;
 use crate::stomp::AckMode;
@@ -51,10 +51,10 @@ fn others_come_in_between_while_very_much_is_due() {
         let header = if number % 2 == 0 { "expiration" } else { "AMQ_SCHEDULED_DELAY" };
         recording.send_with(0, QUEUE, &[(header, "100")], "m").unwrap();
     }
-    let due = Some(Timestamp(100));
+    let due = Some(later(100));
     let broker = &recording.broker;
     assert_eq!(broker.next_deadline(), due);
-    broker.handle_timeout(Timestamp(100), &mut recording.log);
+    broker.handle_timeout(later(100), &mut recording.log);
     assert_eq!(broker.next_deadline(), due);
     assert_eq!(recording.stats(QUEUE).unwrap().delayed, 1);
     recording.at(100);
