@@ -43,8 +43,12 @@ impl Timer {
     /// Tells the time on the runtime of the caller from now on: that on which it was told may be one that nobody
     /// drives.
     pub(super) fn take_over(&self, hub: &Arc<Hub>) {
-        self.0.swap(Arc::default()).end();
-        self.start(hub);
+        let Ok(runtime) = Handle::try_current() else { return };
+        let teller = Arc::new(Teller { is_running: AtomicBool::new(true), ..Teller::default() });
+        runtime.spawn(tell_time(Arc::downgrade(hub), Running(Arc::clone(&teller))));
+        self.0.swap(Arc::clone(&teller)).end();
+        // The former one may have been told in the meantime what this one has to know.
+        teller.set_forward.notify_one();
     }
 
     /// The broker wants to be told the time earlier than before.
