@@ -41,6 +41,8 @@ pub struct Properties {
     pub expires_at: Option<Timestamp>,
     /// Before when no queue delivers it.
     pub deliver_at: Option<Timestamp>,
+    /// Of a message that is stored: how long its queue said that it keeps it. In another queue it means nothing.
+    pub kept_until: Option<Timestamp>,
     /// Whether a topic keeps it for new subscribers.
     pub retain: Retain,
 }

@@ -99,6 +99,7 @@ pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties
         priority: priority.map(|number| u8::try_from(number).unwrap_or(u8::MAX)),
         expires_at: expires.into_iter().chain(expiration).min(),
         deliver_at: delay.map(|delay| now.after(Duration::from_millis(delay))),
+        kept_until: None,
         retain: first.retain.map_or(Retain::Unsaid, history::retain),
     })
 }

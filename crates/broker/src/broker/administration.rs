@@ -129,7 +129,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     continue;
                 };
                 let Revived { destination, headers, .. } = revived(lifted.message());
-                let message = Message { headers, ..lifted.message().clone() };
+                let mut message = Message { headers, ..lifted.message().clone() };
+                message.properties.kept_until = None;
                 let moved_to = if to.as_str().starts_with(DurableName::PREFIX) {
                     self.send_to_durable(&to, message, destination, operation)
                 } else {

@@ -148,6 +148,7 @@ impl Error for RecoverError {}
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::broker::Selection;
     use crate::record::{Position, QueueId};
     use crate::recording::{Recording, later};
     use crate::stomp::AckMode;
@@ -202,13 +203,18 @@ mod tests {
     fn what_a_queue_says_of_time_does_not_begin_anew() {
         let mut before = Recording::new();
         let headers = [("persistent", "true"), ("x-message-ttl", "100")];
+        before.send_with(0, "/queue/a", &headers, "moved").unwrap();
         before.send_with(0, "/queue/a", &headers, "m").unwrap();
         let mut snapshot = Snapshot::default();
         store(&mut snapshot, &mut before);
         let mut again = restart(&mut snapshot, 60);
+        let [a, b] = ["/queue/a", "/queue/b"].map(|name| Destination::parse(name).unwrap());
+        let (first, log) = (Selection::First(1), &mut again.log);
+        assert_eq!(again.broker.move_messages(later(60), &a, Some(&b), first, log), Ok(1));
         assert_eq!(again.broker.next_deadline(), Some(later(100)));
         again.at(100);
         assert_eq!(drained(&mut again, "/queue/DLQ.a"), new(&["m"]));
+        assert_eq!(drained(&mut again, "/queue/b"), new(&["moved"]), "another queue keeps it");
     }
 
     #[test]

@@ -21,6 +21,10 @@ const FORM: u8 = 1;
 /// That of a message that is not to be delivered at once, which says when.
 const DELAYED_FORM: u8 = 2;
 
+/// That of a message whose queue has said how long it keeps it, which says until when, and when it is to be
+/// delivered.
+const KEPT_FORM: u8 = 3;
+
 /// A message as it was found in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
 #[non_exhaustive]
@@ -55,11 +59,16 @@ impl Message {
     /// The record of the message, appended to `record`.
     pub fn write_record(&self, record: &mut Vec<u8>) {
         let mut writer = Writer(std::mem::take(record));
-        match self.properties.deliver_at {
-            None => writer.u8(FORM),
-            Some(at) => {
+        match (self.properties.kept_until, self.properties.deliver_at) {
+            (None, None) => writer.u8(FORM),
+            (None, Some(at)) => {
                 writer.u8(DELAYED_FORM);
                 writer.u64(at.0);
+            }
+            (Some(until), at) => {
+                writer.u8(KEPT_FORM);
+                writer.u64(until.0);
+                writer.option(at.map(|at| at.0));
             }
         }
         writer.u64(self.message_id.serial());
@@ -84,9 +93,10 @@ impl StoredMessage {
     /// [`RecordError`]; nothing in a record can make it panic.
     pub fn read_record(record: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader(record);
-        let deliver_at = match reader.u8()? {
-            FORM => None,
-            DELAYED_FORM => Some(Timestamp(reader.u64()?)),
+        let (kept_until, deliver_at) = match reader.u8()? {
+            FORM => (None, None),
+            DELAYED_FORM => (None, Some(Timestamp(reader.u64()?))),
+            KEPT_FORM => (Some(Timestamp(reader.u64()?)), reader.option()?.map(Timestamp)),
             _ => return Err(RecordError::UnknownForm),
         };
         let serial = reader.u64()?;
@@ -104,7 +114,8 @@ impl StoredMessage {
         let body = Bytes::copy_from_slice(reader.rest());
         let durability = Durability::Persistent;
         let retain = Retain::Unsaid;
-        let properties = Properties { durability, priority, expires_at, deliver_at, retain };
+        let properties =
+            Properties { durability, priority, expires_at, deliver_at, kept_until, retain };
         Ok(Self { destination, serial, headers, body, properties })
     }
 }
@@ -236,8 +247,10 @@ mod tests {
 
     #[test]
     fn a_message_reads_back() {
-        for deliver_at in [None, Some(Timestamp(7))] {
+        let (some, other) = (Some(Timestamp(7)), Some(Timestamp(8)));
+        for (kept_until, deliver_at) in [(None, None), (None, some), (other, None), (other, some)] {
             let mut message = message();
+            message.properties.kept_until = kept_until;
             message.properties.deliver_at = deliver_at;
             let mut record = Vec::new();
             message.write_record(&mut record);

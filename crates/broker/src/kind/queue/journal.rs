@@ -77,7 +77,7 @@ impl Journal {
     pub(super) fn put<S>(&self, queued: &Queued, operation: &mut Operation<'_, S>) {
         if self.keeps(queued) {
             let (queue, position) = (self.id, queued.place.position);
-            let message = with_expiry(&queued.message, queued.expires_at);
+            let message = as_stored(&queued.message, queued.expires_at);
             operation.sink.record(Change::Put { queue, position, message });
         }
     }
@@ -134,10 +134,11 @@ impl Journal {
 }
 
 /// The message as it is stored: what its queue says about how long it waits counts from now, not from a restart.
-fn with_expiry(message: &Arc<Message>, expires_at: Option<Timestamp>) -> Arc<Message> {
-    if message.properties.expires_at == expires_at {
+fn as_stored(message: &Arc<Message>, expires_at: Option<Timestamp>) -> Arc<Message> {
+    let Properties { expires_at: own, kept_until, .. } = message.properties;
+    if expires_at == own || expires_at == kept_until {
         return Arc::clone(message);
     }
-    let properties = Properties { expires_at, ..message.properties };
+    let properties = Properties { kept_until: expires_at, ..message.properties };
     Arc::new(Message { properties, ..Message::clone(message) })
 }
