@@ -134,7 +134,10 @@ impl Receiver {
             ClientEvent::Cancelled { id, error } => self.shared.cancel(&id, &error),
             ClientEvent::Error(error) => match self.shared.refuse(&error) {
                 Refusal::EndsSession => self.end = Some(ConnectionEnd::Error(error)),
-                Refusal::OfWhatIsOver => self.connection.lock().go_on(),
+                Refusal::OfWhatIsOver => {
+                    self.connection.lock().go_on();
+                    self.shared.go_on();
+                }
             },
             ClientEvent::Failed(error) => self.end = Some(ConnectionEnd::Protocol(error)),
             _ => {}

@@ -44,6 +44,11 @@ impl Shared {
         true
     }
 
+    /// A connection that seemed to be over is not: what was to be sent meanwhile has waited.
+    pub(super) fn go_on(&self) {
+        self.work.notify_waiters();
+    }
+
     /// The next frame for a connection, which [`sent`](Self::sent) has to be called after.
     pub(super) async fn next_frame(&self, connection: &Connection) -> bytes::Bytes {
         loop {

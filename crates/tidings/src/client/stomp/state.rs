@@ -153,7 +153,12 @@ impl State {
                 }
                 Ok(None) => {}
                 Err(NotSent::NotOpen) => {
-                    // The end of the connection is about to be told.
+                    // The end of the connection is about to be told, or that it goes on after all.
+                    if let Operation::Subscribe(_) | Operation::Unsubscribe { .. } = entry.operation
+                        && let Some(receipt) = entry.receipt.take()
+                    {
+                        self.receipts.take(&receipt);
+                    }
                     self.outgoing.push_front(entry);
                     return None;
                 }
