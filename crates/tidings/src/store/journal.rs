@@ -13,6 +13,9 @@ use crate::net::TurnGuard;
 /// How long the writer waits at least before it tries again to store what it could not.
 const RETRY: Duration = Duration::from_secs(1);
 
+/// How long it waits at most.
+const RETRY_MAX: Duration = Duration::from_secs(60);
+
 /// How many times as long as an attempt took: a store that fails may check all that it has before it is used again.
 const RETRY_FACTOR: u32 = 10;
 
@@ -302,7 +305,7 @@ impl fmt::Debug for Journal {
 
 /// How long to wait after an attempt that took so long.
 fn wait_after(attempt: Duration) -> Duration {
-    attempt.saturating_mul(RETRY_FACTOR).max(RETRY)
+    attempt.saturating_mul(RETRY_FACTOR).clamp(RETRY, RETRY_MAX)
 }
 
 #[cfg(test)]
