@@ -1,5 +1,5 @@
 use bytes::{Buf, Bytes};
-use memchr::{memchr, memchr3};
+use memchr::{memchr, memchr2};
 
 use super::{CONTENT_LENGTH, Decoder, State, is_little, parse_content_length};
 use crate::headers::HeadersBuilder;
@@ -57,7 +57,11 @@ impl Decoder {
         let mut headers = HeadersBuilder::default();
         let (mut length, mut at) = (None, 0);
         loop {
-            let line = &lines[at..at + memchr(b'\n', &lines[at..])?];
+            let line = &lines[at..at + memchr2(b'\n', 0, &lines[at..])?];
+            // No line goes on behind its frame.
+            if lines[at + line.len()] == 0 {
+                return None;
+            }
             if line.is_empty() {
                 break;
             }
@@ -75,7 +79,7 @@ impl Decoder {
             at = end + 1;
         }
         let lines = &lines[..at];
-        if memchr3(b'\r', b'\\', 0, lines).is_some() {
+        if memchr2(b'\r', b'\\', lines).is_some() {
             return None;
         }
         let lines = str::from_utf8(lines).ok()?;
