@@ -99,7 +99,6 @@ const SETTINGS: &[Setting] = &[
         about: "how long a message waits after its first delivery that was not acknowledged",
         set: |policy, value| {
             policy.redelivery_delay.first = duration(value)?;
-            policy.redelivery_delay.max = policy.redelivery_delay.max.max(duration(value)?);
             Some(())
         },
     },
@@ -228,8 +227,9 @@ impl FromStr for DestinationSettings {
                 format!("`{value}` is no value of {name}, expected {}", known.value)
             })?;
         }
-        let RedeliveryDelay { first, factor, max } = policy.redelivery_delay;
-        if factor > 1 && max <= first {
+        let RedeliveryDelay { first, factor, max } = &mut policy.redelivery_delay;
+        *max = (*max).max(*first);
+        if *factor > 1 && (first.is_zero() || max <= first) {
             return Err("redelivery-factor changes nothing without redelivery-delay and a longer \
                         redelivery-delay-max"
                 .to_owned());
@@ -368,7 +368,7 @@ mod tests {
         check("/queue/a deliveries-max=0", "expected NUMBER");
         check("/queue/a overflow", "expected wait|drop-head|drop-new");
         check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
-        check("/queue/a redelivery-factor=2,redelivery-delay-max=0s", "redelivery-factor changes");
+        check("/queue/a redelivery-factor=2,redelivery-delay-max=1m", "redelivery-factor changes");
         check("/queue/a,overflow=wait", "a blank");
     }
 
