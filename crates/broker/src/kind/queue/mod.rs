@@ -326,7 +326,8 @@ impl<S> Queue<S> {
         drained.len()
     }
 
-    /// Finds those of the messages that are ready and wanted.
+    /// Finds those of the messages that are ready and wanted. What is asked about a message is asked under the lock
+    /// of the queue.
     pub(crate) fn select(
         &self,
         selection: Selection<'_>,
