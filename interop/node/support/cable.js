@@ -1,6 +1,6 @@
 // What lies between a browser and a server, and can be cut.
 
-import { once } from "node:events";
+import { on, once } from "node:events";
 import net from "node:net";
 
 export class Cable {
@@ -26,8 +26,20 @@ export class Cable {
         for (const socket of pair) socket.destroy();
       });
     }
-    near.on("data", (data) => this.isDead || far.write(data));
+    near.on("data", (data) => {
+      if (this.isDead) return;
+      far.write(data);
+      const [, path] = /^POST (\S+) HTTP/.exec(data.toString("latin1")) ?? [];
+      if (path) this.server.emit("posted", path);
+    });
     far.on("data", (data) => this.isDead || near.write(data));
+  }
+
+  /// Resolves at the next POST request that goes through to a path with this end.
+  async posted(end) {
+    for await (const [path] of on(this.server, "posted")) {
+      if (path.endsWith(end)) return;
+    }
   }
 
   /// Ends every connection; there may be new ones.

@@ -75,38 +75,50 @@ async function open(site) {
 }
 
 test("after a cut, each transport connects again", async () => {
-  const cable = await Cable.lay(server.port);
+  const cables = await Promise.all(TRANSPORTS.map(() => Cable.lay(server.port)));
   const pages = await site("default-src 'self'; connect-src *");
   const page = await open(pages);
   const transports = await page.evaluate(
-    async ([port, transports]) => {
+    async ([ports, transports]) => {
       const opened = (sockjs) => new Promise((resolve) => (sockjs.onopen = () => resolve(sockjs.transport)));
-      window.sockets = transports.map((name) => {
+      window.sockets = transports.map((name, index) => {
         const options = { transports: name, reconnect: { delay: 10 } };
-        return new SockJS(`http://127.0.0.1:${port}/echo`, null, options);
+        return new SockJS(`http://127.0.0.1:${ports[index]}/echo`, null, options);
       });
       const transportsNow = await Promise.all(sockets.map(opened));
       window.lost = sockets.map((it) => new Promise((resolve) => (it.onreconnecting = resolve)));
       window.again = sockets.map(opened);
       return transportsNow;
     },
-    [cable.port, TRANSPORTS],
+    [cables.map(({ port }) => port), TRANSPORTS],
   );
   assert.deepEqual(transports, TRANSPORTS);
-  cable.cut();
-  const [codes, again, echoes] = await page.evaluate(async () => {
-    const codes = (await Promise.all(lost)).map(({ code }) => code);
+  const codes = await within(Promise.all(cables.map((cable, index) => cutUntilLost(cable, page, index))), "every loss");
+  const reconnected = page.evaluate(async () => {
     const names = await Promise.all(again);
     const echoes = sockets.map((sockjs) => new Promise((resolve) => (sockjs.onmessage = resolve)));
     sockets.forEach((sockjs) => sockjs.send(sockjs.transport));
-    return [codes, names, (await Promise.all(echoes)).map(({ data }) => data)];
+    return [names, (await Promise.all(echoes)).map(({ data }) => data)];
   });
+  const [again, echoes] = await within(reconnected, "every echo after the cut");
   assert.deepEqual(codes, TRANSPORTS.map(() => 1006));
   assert.deepEqual([again, echoes], [TRANSPORTS, TRANSPORTS]);
   await page.context().close();
   pages.stop();
-  cable.remove();
+  for (const cable of cables) cable.remove();
 });
+
+/// Cuts the cable of a socket of the page, and resolves to the code with which that tells its loss. Between two polls
+/// there is nothing to lose, and a browser sends a poll once more that the server has not read: then it is cut again.
+async function cutUntilLost(cable, page, index) {
+  let code;
+  const lost = page.evaluate((index) => window.lost[index].then(({ code }) => code), index).then((told) => (code = told));
+  while (code === undefined) {
+    cable.cut();
+    await Promise.race([lost, cable.posted("/xhr")]);
+  }
+  return code;
+}
 
 test("a server behind a dead network is given up by each transport", async () => {
   const cable = await Cable.lay(server.port);
@@ -124,7 +136,8 @@ test("a server behind a dead network is given up by each transport", async () =>
     [cable.port, TRANSPORTS],
   );
   cable.die();
-  const closed = await page.evaluate(async () => (await Promise.all(ends)).map((told) => told.at(-1)));
+  const ends = page.evaluate(async () => (await Promise.all(window.ends)).map((told) => told.at(-1)));
+  const closed = await within(ends, "every transport's end without heartbeats");
   assert.deepEqual(closed, TRANSPORTS.map(() => ({ type: "close", code: 1006, reason: "No heartbeat" })));
   await page.context().close();
   pages.stop();
