@@ -35,11 +35,9 @@ impl ClientTls {
             return Ok(None);
         }
         if !is_secure(url) {
-            return Err(
-                "--ca, --insecure and --cert are only for TLS: begin the URL with tls://, \
-                        wss:// or https://"
-                    .into(),
-            );
+            return Err("--ca, --insecure and --cert are only for TLS: begin the URL with \
+                        stomp+ssl://, wss:// or https://"
+                .into());
         }
         let provider = Arc::new(aws_lc_rs::default_provider());
         let builder = ClientConfig::builder_with_provider(Arc::clone(&provider))

@@ -4,6 +4,8 @@ use std::path::Path;
 
 use tidings::Recovery;
 
+use crate::demo::{EVENT_STREAM_PATH, STOMP_PATH};
+
 /// What the server says when it begins: what listens where, what was found, the page to open, and how to stop.
 pub(super) struct Announcement<'a> {
     pub(super) http: Option<SocketAddr>,
@@ -23,18 +25,8 @@ impl Announcement<'_> {
 
     fn write(&self, out: &mut dyn Write, bold: impl Fn(&str) -> String) -> io::Result<()> {
         let http = self.http.map_or("off".to_owned(), |address| format!("http://{address}/"));
-        let stomp = self.stomp.map_or("off".to_owned(), |address| address.to_string());
-        let width = http.len().max(stomp.len());
-        let what = |is_on: bool, what: &'static str| if is_on { what } else { "" };
-        let over_http =
-            what(self.http.is_some(), "   WebSocket, SockJS, STOMP over WebSocket, site");
-        let over_tcp = what(self.stomp.is_some(), "   STOMP over TCP, for clients and for telnet");
         writeln!(out, "tidings {}\n", env!("CARGO_PKG_VERSION"))?;
-        writeln!(out, "  HTTP   {http:width$}{over_http}")?;
-        writeln!(out, "  STOMP  {stomp:width$}{over_tcp}")?;
-        if let Some(address) = self.stomp_tls {
-            writeln!(out, "  STOMPS {address}   STOMP over TLS")?;
-        }
+        self.write_doors(out, &http)?;
         self.write_recovery(out)?;
         writeln!(out)?;
         if self.http.is_some() {
@@ -46,6 +38,30 @@ impl Announcement<'_> {
             writeln!(out, "  {who}\n")?;
         }
         out.flush()
+    }
+
+    /// What listens where, in columns.
+    fn write_doors(&self, out: &mut dyn Write, http: &str) -> io::Result<()> {
+        let stomp = self.stomp.map_or("off".to_owned(), |address| address.to_string());
+        let mut rows = Vec::new();
+        match self.http {
+            None => rows.push(("HTTP", http, "")),
+            Some(_) => rows.extend([
+                ("HTTP", http, "WebSocket, SockJS, site"),
+                ("", STOMP_PATH, "STOMP over WebSocket and SockJS"),
+                ("", EVENT_STREAM_PATH, "event streams"),
+            ]),
+        }
+        let over_tcp = self.stomp.map_or("", |_| "STOMP over TCP, for clients and for telnet");
+        rows.push(("STOMP", &stomp, over_tcp));
+        let stomp_tls = self.stomp_tls.map(|address| address.to_string());
+        if let Some(address) = &stomp_tls {
+            rows.push(("STOMPS", address, "STOMP over TLS"));
+        }
+        let width = rows.iter().map(|(_, place, _)| place.len()).max().unwrap_or_default();
+        rows.iter().try_for_each(|(door, place, what)| {
+            writeln!(out, "{}", format!("  {door:6} {place:width$}   {what}").trim_end())
+        })
     }
 
     fn write_recovery(&self, out: &mut dyn Write) -> io::Result<()> {
@@ -86,5 +102,29 @@ mod tests {
         check(own, public, None, true);
         check(own, own, public, true);
         check(None, None, public, true);
+    }
+
+    #[test]
+    fn what_is_served_over_http_is_told_with_its_paths() {
+        let said = |http| {
+            let stomp = "127.0.0.1:61613".parse().ok();
+            let (data_dir, recovery) = (Path::new("data"), Recovery::default());
+            let announcement = Announcement { http, stomp, stomp_tls: None, data_dir, recovery };
+            let mut out = Vec::new();
+            announcement.write(&mut out, str::to_owned).unwrap();
+            String::from_utf8(out).unwrap()
+        };
+        let with_http = said("127.0.0.1:8080".parse().ok());
+        for line in [
+            "  HTTP   http://127.0.0.1:8080/   WebSocket, SockJS, site",
+            "         /gs-guide-websocket      STOMP over WebSocket and SockJS",
+            "         /api/subscribe           event streams",
+            "  STOMP  127.0.0.1:61613          STOMP over TCP, for clients and for telnet",
+        ] {
+            assert!(with_http.lines().any(|said| said == line), "{line}: {with_http}");
+        }
+        let without = said(None);
+        assert!(without.lines().any(|said| said == "  HTTP   off"), "{without}");
+        assert!(!without.contains(STOMP_PATH), "{without}");
     }
 }

@@ -11,8 +11,10 @@ use crate::command::client_tls::ClientTls;
 /// How to reach a server, and as whom.
 #[derive(Args, Clone)]
 pub(super) struct Connection {
-    /// Server to connect to: `tcp://`, `tls://`, `ws://` or `wss://`; `http://` or `https://` for SockJS.
-    #[arg(long, short = 'U', value_name = "URL", default_value = "tcp://127.0.0.1:61613")]
+    /// Server to connect to, with a scheme for the way: `stomp://` TCP, `stomp+ssl://` TLS, `ws://` and `wss://`
+    /// WebSocket, `http://` and `https://` SockJS. `tidings serve` is also at
+    /// `ws://127.0.0.1:8080/gs-guide-websocket`, and by SockJS at `http://` and the same.
+    #[arg(long, short = 'U', value_name = "URL", default_value = "stomp://127.0.0.1:61613")]
     url: String,
     #[command(flatten)]
     tls: ClientTls,
@@ -138,7 +140,7 @@ mod tests {
     #[test]
     fn urls_are_told_without_secrets() {
         for (url, told) in [
-            ("tcp://127.0.0.1:61613", "tcp://127.0.0.1:61613"),
+            ("stomp://127.0.0.1:61613", "stomp://127.0.0.1:61613"),
             ("ws://ann:secret@host/stomp?token=secret", "ws://host/stomp"),
             ("wss://host?token=a/b@c", "wss://host"),
             ("https://host/a@b#secret", "https://host/a@b"),
