@@ -4,9 +4,11 @@ use std::borrow::Cow;
 use std::sync::Arc;
 
 use crate::destination::{Destination, DestinationError};
+use crate::durable_name::DurableName;
 use crate::error::UnknownDestination;
 use crate::kind::Kind;
 use crate::options::BrokerOptions;
+use crate::pattern::{DestinationPattern, Word};
 use crate::presence;
 use crate::token::Token;
 
@@ -24,6 +26,16 @@ const TOPIC_EXCHANGE: &str = "amq.topic";
 const DIRECT_EXCHANGE: &str = "amq.direct";
 const FANOUT_EXCHANGE: &str = "amq.fanout";
 const EXISTING_QUEUE: &str = "/amq/queue/";
+
+/// What is told, beside the prefixes of topics and queues, to those who use none of them.
+const OTHERS: [&str; 6] = [
+    "/temp-queue/NAME",
+    "/temp-topic/NAME",
+    "/amq/queue/NAME",
+    "/exchange/amq.topic/KEY",
+    "/exchange/amq.direct/KEY",
+    "/exchange/amq.fanout",
+];
 
 /// What SEND and SUBSCRIBE call an exchange of RabbitMQ. The key may be left out. `None` if there is no such
 /// exchange.
@@ -112,7 +124,14 @@ impl Addresses {
             topics.chain(queues).map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
         let named: Vec<String> =
             prefixes.iter().map(|(prefix, _)| format!("{prefix}NAME")).collect();
-        let expected = format!("a destination is {}", named.join(" or ")).into();
+        let others = options.other_prefixes.iter().map(|prefix| format!("{prefix}NAME"));
+        let others: Vec<String> = others.chain(OTHERS.map(str::to_owned)).collect();
+        let expected = format!(
+            "a destination is {}; NAME alone is a queue; there are also {}",
+            named.join(" or "),
+            others.join(", ")
+        )
+        .into();
         prefixes.sort_by_key(|(prefix, _)| std::cmp::Reverse(prefix.len()));
         let first = |prefixes: &[String]| prefixes.first().map(|prefix| prefix.as_str().into());
         Self {
@@ -164,6 +183,60 @@ impl Addresses {
             (_, None) => self.behind(&self.queue_prefix, name, text).map(Address::Queue),
             (_, Some(_)) => Err(self.unknown(text)),
         }
+    }
+
+    /// The pattern of a policy, with the name by which the broker knows the destinations that it is for.
+    ///
+    /// # Errors
+    ///
+    /// [`AddressError`] where there can be no such destination.
+    pub(crate) fn policy_pattern(
+        &self,
+        pattern: &DestinationPattern,
+    ) -> Result<DestinationPattern, AddressError> {
+        if pattern.as_str().starts_with(DurableName::PREFIX) {
+            return Ok(pattern.clone());
+        }
+        let begins_with_wildcard = pattern.words().is_some_and(|words| {
+            let first =
+                words.iter().find(|word| !matches!(word, Word::Literal(it) if it.is_empty()));
+            !matches!(first, Some(Word::Literal(_)))
+        });
+        if begins_with_wildcard {
+            return Ok(pattern.clone());
+        }
+        let is_plain = !pattern.as_str().starts_with('/');
+        match self.resolve(pattern.name(), || None) {
+            // Its wildcards may stand for what it has to begin with.
+            Ok(Address::Queue(_)) if is_plain && self.may_begin(pattern) => Ok(pattern.clone()),
+            Err(AddressError::Unknown(_)) if self.may_begin(pattern) => Ok(pattern.clone()),
+            Ok(
+                Address::Topic(name)
+                | Address::Queue(name)
+                | Address::ExistingQueue(name)
+                | Address::Exchange(name),
+            ) => DestinationPattern::of(name).map_err(AddressError::Invalid),
+            Ok(Address::Presence(_) | Address::Own(..) | Address::Remote(..)) => {
+                Ok(pattern.clone())
+            }
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Whether some destination begins with the words of a pattern before its first wildcard.
+    fn may_begin(&self, pattern: &DestinationPattern) -> bool {
+        let Some(words) = pattern.words() else { return false };
+        let literals = words.iter().map_while(|word| match word {
+            Word::Literal(literal) => Some(&**literal),
+            Word::One | Word::Any => None,
+        });
+        let start = literals.collect::<Vec<_>>().join("/");
+        let prefixes = self.prefixes.iter().map(|(prefix, _)| &**prefix);
+        prefixes.chain([OWN_QUEUE, OWN_TOPIC, EXCHANGE, presence::PREFIX]).any(|prefix| {
+            // A pattern compares words, whatever separates them.
+            let prefix = prefix.replace('.', "/");
+            start.starts_with(&*prefix) || prefix.starts_with(&start)
+        })
     }
 
     /// RabbitMQ: `amq.topic` is what topics are, the others know no patterns.
@@ -356,11 +429,49 @@ mod tests {
         };
         for text in ["/foo/bar", "/topic", "/topic/", "/queue/", "/", "/temp-queue/", "/amq/queue/"]
         {
-            check(text, "a destination is /topic/NAME or /queue/NAME");
+            check(text, "a destination is /topic/NAME or /queue/NAME; NAME alone is a queue");
+            check(text, "also /temp-queue/NAME, /temp-topic/NAME, /amq/queue/NAME, /exchange/amq.");
         }
         for text in ["/exchange/", "/exchange/a/b", "/exchange/amq.topic", "/exchange/amq.direct/"]
         {
             check(text, "an exchange is amq.topic/KEY, amq.direct/KEY or amq.fanout");
+        }
+    }
+    #[test]
+    fn the_pattern_of_a_policy_is_understood_as_names_are() {
+        let addresses = Addresses::new(&BrokerOptions::default());
+        let check = |text: &str, expected: Option<&str>| {
+            let pattern = addresses.policy_pattern(&DestinationPattern::parse(text).unwrap());
+            let pattern = pattern.map(|pattern| pattern.as_str().to_owned());
+            assert_eq!(pattern.ok().as_deref(), expected, "{text}");
+        };
+        check("plain", Some("/queue/plain"));
+        check("jobs.*", Some("/queue/jobs.*"));
+        check("/amq/queue/a", Some("/queue/a"));
+        check("/exchange/amq.topic/a.#", Some("/topic/a.#"));
+        check("/queue/a%2Fb", Some("/queue/a/b"));
+        for as_it_is in [
+            "/queue/a",
+            "/topic/**",
+            "/topic.a.*",
+            "**",
+            "/**",
+            "*/a",
+            "#",
+            "/dsub/**",
+            "/exchange/**",
+            "/exchange/amq.direct/a",
+            "/temp-queue/*",
+            "/queue.>",
+        ] {
+            check(as_it_is, Some(as_it_is));
+        }
+        let topic_prefixes = vec!["jms.topic.".to_owned()];
+        let options = BrokerOptions { topic_prefixes, ..BrokerOptions::default() };
+        let of_jms = DestinationPattern::parse("jms.*.a").unwrap();
+        assert_eq!(Addresses::new(&options).policy_pattern(&of_jms), Ok(of_jms));
+        for of_nothing in ["/foo", "/foo/**", "/queue", "/topics/*"] {
+            check(of_nothing, None);
         }
     }
 }

@@ -129,7 +129,8 @@ pub struct Sent {
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// A broker without subscriptions and messages.
     #[must_use]
-    pub fn new(options: BrokerOptions) -> Self {
+    pub fn new(mut options: BrokerOptions) -> Self {
+        options.resolve_policies();
         let options = Arc::new(options);
         let (prefix, first) = (&options.message_id_prefix, options.message_serial_first);
         Self {

@@ -2,6 +2,7 @@ use crate::address::{Address, Addresses};
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::limits::Limits;
+use crate::pattern::DestinationPattern;
 use crate::policy::{DeadLetters, DestinationPolicies};
 use crate::token::TokenSource;
 
@@ -26,6 +27,9 @@ pub struct BrokerOptions {
     /// What the names of queues start with; the first one is put before names without slash. Default
     /// `/queue/`.
     pub queue_prefixes: Vec<String>,
+    /// What destinations start with that somebody else than the broker serves, such as `/app/`: told to those
+    /// whose destination is unknown. Default none.
+    pub other_prefixes: Vec<String>,
     /// Where the names of temporary destinations come from, which nobody must be able to guess.
     pub tokens: TokenSource,
     /// How destinations of some names behave.
@@ -49,6 +53,27 @@ pub enum Unprepared {
 }
 
 impl BrokerOptions {
+    /// Whether there can be destinations, under these prefixes, that the patterns of the policies match: the others
+    /// would be passed over in silence. A pattern is understood as the destination of a SUBSCRIBE is, `NAME` without
+    /// a slash as a queue; one that begins with a wildcard is for whatever it matches.
+    ///
+    /// # Errors
+    ///
+    /// The first pattern that is for nothing, and what is wrong with it.
+    pub fn check_policies(&self) -> Result<(), (DestinationPattern, SendError)> {
+        let addresses = Addresses::new(self);
+        self.policies.patterns().try_for_each(|pattern| match addresses.policy_pattern(pattern) {
+            Ok(_) => Ok(()),
+            Err(error) => Err((pattern.clone(), error.into())),
+        })
+    }
+
+    /// Has the patterns of policies be those of names by which the broker knows destinations.
+    pub(crate) fn resolve_policies(&mut self) {
+        let addresses = Addresses::new(self);
+        self.policies.replace_patterns(|pattern| addresses.policy_pattern(pattern).ok());
+    }
+
     /// Whether the policies send dead letters to destinations that there are, under these prefixes: they would
     /// be lost otherwise.
     ///
@@ -107,6 +132,7 @@ impl Default for BrokerOptions {
             history_epoch: String::new(),
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
+            other_prefixes: Vec::new(),
             tokens: TokenSource::default(),
             policies: DestinationPolicies::default(),
             unprepared: Unprepared::default(),

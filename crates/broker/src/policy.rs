@@ -190,6 +190,22 @@ impl DestinationPolicies {
         self.rest = policy;
     }
 
+    pub(crate) fn patterns(&self) -> impl Iterator<Item = &DestinationPattern> {
+        self.policies.iter().map(|(pattern, _)| pattern)
+    }
+
+    /// Puts other patterns in place of those for which there are some.
+    pub(crate) fn replace_patterns(
+        &mut self,
+        replacement: impl Fn(&DestinationPattern) -> Option<DestinationPattern>,
+    ) {
+        for (pattern, _) in &mut self.policies {
+            if let Some(other) = replacement(pattern) {
+                *pattern = other;
+            }
+        }
+    }
+
     pub(crate) fn all(&self) -> impl Iterator<Item = &DestinationPolicy> {
         self.policies.iter().map(|(_, policy)| policy).chain([&self.rest])
     }

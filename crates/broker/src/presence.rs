@@ -73,7 +73,7 @@ impl MemberInfo {
 }
 
 /// What the names of presence begin with, before the whole name of the destination.
-const PREFIX: &str = "/presence";
+pub(crate) const PREFIX: &str = "/presence";
 
 /// Where the presence of a destination is told.
 pub(crate) fn companion_of(destination: &Destination) -> Result<Destination, DestinationError> {

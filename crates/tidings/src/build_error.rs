@@ -24,6 +24,7 @@ pub(crate) enum Mistake {
     VariablePrefix(String),
     Origin(String),
     Policy { pattern: String, error: DestinationError },
+    PolicyOfNothing { pattern: String, error: SendError },
     DeadLetters(SendError),
     Store(StoreError),
     Recovery(RecoverError),
@@ -60,6 +61,9 @@ impl fmt::Display for BuildError {
                 }
                 Mistake::Policy { pattern, error } => {
                     write!(f, "; policy of `{pattern}`: {error}")?;
+                }
+                Mistake::PolicyOfNothing { pattern, error } => {
+                    write!(f, "; policy of `{pattern}`, which matches nothing: {error}")?;
                 }
                 Mistake::DeadLetters(error) => write!(f, "; dead letters: {error}")?,
                 Mistake::Store(error) => write!(f, "; {error}")?,

@@ -345,8 +345,9 @@ impl AppBuilder {
         self
     }
 
-    /// Sets how destinations behave whose names match `pattern`, in which `*` stands for one word and `**`
-    /// for any number. Of several policies the first one that matches a destination is its policy.
+    /// Sets how destinations behave whose names match `pattern`, in which `*` stands for one word, and `**`
+    /// or `#` for any number, as does a final `>`. A name without a slash at its start is that of a queue, as in SEND. Of several policies the first
+    /// one that matches a destination is its policy.
     #[must_use]
     pub fn destination_policy(mut self, pattern: &str, policy: DestinationPolicy) -> Self {
         match DestinationPattern::parse(pattern) {
@@ -430,13 +431,15 @@ impl AppBuilder {
     /// # Errors
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
-    /// sends, patterns of policies that are none, places of dead letters that are no destinations, state that endpoints ask for and were not given, ambiguous mappings.
+    /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
+    /// destinations, state that endpoints ask for and were not given, ambiguous mappings.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
         let Self {
             endpoints, sockjs, stomp_paths, event_sources, controllers, mut mistakes, ..
         } = self;
+        let mut broker = self.broker;
         let ground = endpoints.ground.clone();
         ground.state.fill(self.state_values);
         let mut taken = TakenPaths::default();
@@ -450,14 +453,11 @@ impl AppBuilder {
         }
         let options = sockjs.iter().map(|(_, _, options)| options);
         for options in options.chain(stomp_paths.iter().map(|(_, options)| options)) {
-            mistakes.extend(options.page().err().map(Mistake::SockJsUrl));
-            let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
-            mistakes.extend(origins.map(Mistake::Origin));
+            mistakes.extend(mistakes_of_sockjs(options));
         }
         mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
         let own_origins = event_sources.iter().filter_map(|(_, it)| it.allowed_origins.as_ref());
-        let origins = own_origins.flat_map(AllowedOrigins::unmatchable);
-        mistakes.extend(origins.map(Mistake::Origin));
+        mistakes.extend(own_origins.flat_map(AllowedOrigins::unmatchable).map(Mistake::Origin));
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
         let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
         let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
@@ -472,13 +472,15 @@ impl AppBuilder {
                 Arc::default()
             }
         };
-        mistakes.extend(self.broker.check_dead_letters().err().map(Mistake::DeadLetters));
+        broker.other_prefixes = vec![format!("{}/", self.application_prefix)];
+        mistakes.extend(mistakes_of_broker(&broker));
         BuildError::check(mistakes)?;
 
         let (hub, recovery) = match self.store {
-            None => (Hub::new(self.broker, self.publish_wait_max), Recovery::default()),
-            Some(store) => Hub::with_store(self.broker, self.publish_wait_max, store)
-                .map_err(BuildError::of)?,
+            None => (Hub::new(broker, self.publish_wait_max), Recovery::default()),
+            Some(store) => {
+                Hub::with_store(broker, self.publish_wait_max, store).map_err(BuildError::of)?
+            }
         };
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
         let service = Service {
@@ -505,6 +507,20 @@ impl AppBuilder {
             recovery,
         }))
     }
+}
+
+fn mistakes_of_sockjs(options: &SockJsOptions) -> impl Iterator<Item = Mistake> {
+    let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
+    options.page().err().map(Mistake::SockJsUrl).into_iter().chain(origins.map(Mistake::Origin))
+}
+
+fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
+    let policy = options.check_policies().err().map(|(pattern, error)| {
+        let pattern = pattern.to_string();
+        Mistake::PolicyOfNothing { pattern, error }
+    });
+    let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
+    policy.into_iter().chain(dead_letters)
 }
 
 fn event_streams(

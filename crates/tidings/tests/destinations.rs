@@ -68,6 +68,23 @@ fn an_application_whose_dead_letters_have_no_place_is_not_built() {
     assert!(app().queue_prefixes(["jms.queue.", "/queue/"]).build().is_ok());
 }
 
+#[test]
+fn a_policy_for_what_cannot_be_is_a_mistake_and_a_plain_name_is_a_queue() {
+    let app = |pattern: &str| {
+        let policy = DestinationPolicy { messages_max: Some(0), ..DestinationPolicy::default() };
+        App::builder().destination_policy(pattern, policy).build()
+    };
+    let error = app("/jobs/*").unwrap_err().to_string();
+    let expected = "policy of `/jobs/*`, which matches nothing: unknown destination /jobs/*: a \
+                    destination is /topic/NAME or /queue/NAME; NAME alone is a queue; there are \
+                    also /app/NAME, /temp-queue/NAME";
+    assert!(error.contains(expected), "{error}");
+    let full = app("plain").unwrap();
+    assert!(full.messenger().try_send("plain", "m").is_err());
+    assert!(full.messenger().try_send("/queue/plain", "m").is_err());
+    assert!(full.messenger().try_send("/queue/other", "m").is_ok());
+}
+
 #[tokio::test]
 async fn prefixes_and_limits_are_the_applications() {
     let limits = Limits { session_subscriptions_max: 1, ..Limits::default() };

@@ -224,7 +224,7 @@ impl FromStr for DestinationSettings {
                 ));
             };
             (known.set)(&mut policy, value).ok_or_else(|| {
-                format!("`{value}` is no value of {name}, expected {}", known.value)
+                format!("`{value}` is no value of {name}, expected {}", expected(known.value))
             })?;
         }
         let RedeliveryDelay { first, factor, max } = &mut policy.redelivery_delay;
@@ -238,12 +238,23 @@ impl FromStr for DestinationSettings {
     }
 }
 
+/// What a value looks like, with an example where its name alone does not say it.
+fn expected(value: &str) -> String {
+    let example = match value {
+        "DURATION" => ", a number and ms, s, m, h or d, such as 30s",
+        "SIZE" => ", octets, or a number and KiB, MiB or GiB, such as 8MiB",
+        "NUMBER" => ", such as 100",
+        _ => "",
+    };
+    format!("{value}{example}")
+}
+
 /// What `--help` says of the settings.
 pub(super) fn help() -> String {
     let mut help = "Sets how destinations behave whose names match a pattern; can be given more than once. \
-        In PATTERN, `*` stands for one word and `**` for any number; the first pattern that matches a \
-        destination counts. A DURATION is a number and ms, s, m, h or d; a SIZE is in octets, or has KiB, MiB \
-        or GiB behind it.\n\nSettings:"
+        In PATTERN, `*` stands for one word, and `**` or `#` for any number, as does a final `>`; `jobs` is short for \
+        `/queue/jobs`; the first pattern that matches a destination counts. A DURATION is a number and ms, s, m, h or \
+        d, such as 30s; a SIZE is in octets, or has KiB, MiB or GiB behind it, such as 8MiB.\n\nSettings:"
         .to_owned();
     for Setting { name, value, about, .. } in SETTINGS {
         let _ = write!(help, "\n- {name}={value}: {about}");
@@ -362,10 +373,16 @@ mod tests {
         };
         check("/queue/a", "expected a pattern, a blank, and settings");
         check("/queue/a ttl=1s", "unknown setting `ttl`, expected one of message-ttl, ");
-        check("/queue/a message-ttl=1", "`1` is no value of message-ttl, expected DURATION");
+        check(
+            "/queue/a message-ttl=1",
+            "`1` is no value of message-ttl, expected DURATION, a number and ms, s, m, h or d, such as 30s",
+        );
         check("/queue/a message-ttl=99999999999999999999d", "expected DURATION");
-        check("/queue/a octets-max=1kb", "expected SIZE");
-        check("/queue/a deliveries-max=0", "expected NUMBER");
+        check(
+            "/queue/a octets-max=1kb",
+            "expected SIZE, octets, or a number and KiB, MiB or GiB, such as 8MiB",
+        );
+        check("/queue/a deliveries-max=0", "expected NUMBER, such as 100");
         check("/queue/a overflow", "expected wait|drop-head|drop-new");
         check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
         check("/queue/a redelivery-factor=2,redelivery-delay-max=1m", "redelivery-factor changes");
