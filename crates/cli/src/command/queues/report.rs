@@ -26,10 +26,11 @@ pub(super) fn table(out: &mut dyn Write, rows: &[QueueRow]) -> io::Result<()> {
     Ok(())
 }
 
-/// A message as a frame would show it.
+/// A message as a frame would show it, behind what its queue knows of it: `x-delivery-count` of a dead letter is what the
+/// queue counted that gave it up.
 pub(super) fn message(out: &mut dyn Write, message: &ShownMessage) -> io::Result<()> {
     let ShownMessage { id, destination, deliveries, headers, octets, body, body_hex } = message;
-    writeln!(out, "message-id:{id}\ndestination:{destination}\nx-delivery-count:{deliveries}")?;
+    writeln!(out, "message-id:{id}\ndestination:{destination}\ndeliveries:{deliveries}")?;
     for (name, value) in headers {
         writeln!(out, "{}:{}", Visible(name), Visible(value))?;
     }
@@ -63,6 +64,26 @@ mod tests {
         let out = String::from_utf8(out).unwrap();
         let ends: Vec<usize> = out.lines().map(str::len).collect();
         assert!(ends.iter().all(|end| *end == ends[0]), "{out}");
+    }
+
+    #[test]
+    fn how_often_a_queue_has_delivered_is_not_what_another_one_has() {
+        let message = ShownMessage {
+            id: "m-1".to_owned(),
+            destination: "/queue/DLQ.a".to_owned(),
+            deliveries: 1,
+            headers: vec![("x-delivery-count".to_owned(), "20".to_owned())],
+            octets: 1,
+            body: Some("x".to_owned()),
+            body_hex: None,
+        };
+        let mut out = Vec::new();
+        super::message(&mut out, &message).unwrap();
+        let out = String::from_utf8(out).unwrap();
+        assert_eq!(
+            out,
+            "message-id:m-1\ndestination:/queue/DLQ.a\ndeliveries:1\nx-delivery-count:20\n\nx\n\n"
+        );
     }
 
     #[test]
