@@ -168,6 +168,25 @@ fn selectors_choose_and_several_destinations_are_one_stream() {
 }
 
 #[test]
+fn durable_subscriptions_are_told_apart_by_the_id_that_they_are_given() {
+    let (_server, [url, ..]) = server();
+    let subscribe = |id: &str, more: &[&str]| {
+        let durable = ["-U", &url, "-H", id, "-H", "durable:true"];
+        run("sub", &[&durable, more, &["/topic/t"]].concat(), b"")
+    };
+    for id in ["id:news", "id:sport"] {
+        assert!(subscribe(id, &["--wait", "0"]).status.success(), "{id}");
+    }
+    publish(&["-U", &url, "--receipt", "/topic/t", "kept"]);
+    for id in ["id:news", "id:sport"] {
+        let output = subscribe(id, &["--body", "-n", "1", "--wait", "30"]);
+        assert_eq!(text(&output.stdout), "kept\n", "{id}: {output:?}");
+    }
+    let refused = subscribe("ack:client", &["--wait", "0"]);
+    assert!(text(&refused.stderr).contains("say it with --ack"), "{refused:?}");
+}
+
+#[test]
 fn what_goes_wrong_is_one_line_and_exit_code_1() {
     let (_server, [url, ..]) = server();
     let nowhere = ["-U", &url, "/nowhere/at-all", "x"];

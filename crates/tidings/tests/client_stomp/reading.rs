@@ -47,7 +47,7 @@ async fn a_dropped_subscription_is_ended_at_the_server() {
     let unsubscribe = connection.frame("UNSUBSCRIBE").await;
     assert_eq!(unsubscribe.header("id"), subscribe.header("id"));
 
-    let subscribing = client.subscribe("/topic/b").id("b").header("durable", "true");
+    let subscribing = client.subscribe("/topic/b").header("id", "b").header("durable", "true");
     let (subscription, _) = connection.subscription(subscribing).await;
     let unsubscribing = subscription.unsubscribe_with([("durable", "true")]);
     let (done, unsubscribe) = tokio::join!(unsubscribing, connection.confirm("UNSUBSCRIBE"));

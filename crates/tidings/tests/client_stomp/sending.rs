@@ -24,7 +24,9 @@ async fn a_message_has_the_headers_it_was_given_and_the_type_of_its_payload() {
     assert_eq!(send.header("receipt"), None);
     let plain = client.send("/queue/q").header("content-type", "text/csv").text("a,b");
     plain.await.unwrap();
-    assert_eq!(connection.frame("SEND").await.header("content-type"), Some("text/csv"));
+    let send = connection.frame("SEND").await;
+    assert_eq!(send.header("content-type"), Some("text/csv"));
+    assert_eq!(format!("{send:?}").matches("content-type").count(), 1, "{send:?}");
 }
 
 #[tokio::test]

@@ -35,7 +35,7 @@ pub(crate) struct Arguments {
     #[command(flatten)]
     connection: Connection,
     /// Add a header to each message; may be repeated.
-    #[arg(long = "header", short = 'H', value_name = "NAME:VALUE", value_parser = header)]
+    #[arg(long = "header", short = 'H', value_name = "NAME:VALUE", value_parser = send_header)]
     headers: Vec<(String, String)>,
     /// Wait until the server says that it has each message.
     #[arg(long, short = 'r')]
@@ -216,6 +216,16 @@ fn pace(rate: f64) -> Interval {
     interval
 }
 
+fn send_header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = header(text)?;
+    match &*name {
+        "destination" => Err("the destination is an argument of its own, before the message"),
+        "receipt" => Err("say it with --receipt"),
+        "transaction" => Err("no transaction was begun"),
+        _ => Ok((name, value)),
+    }
+}
+
 fn rate(text: &str) -> Result<f64, &'static str> {
     match text.parse() {
         Ok(rate) if (0.001..=1_000_000.0).contains(&rate) => Ok(rate),
@@ -232,6 +242,14 @@ mod tests {
         assert_eq!(rate("0.5"), Ok(0.5));
         for text in ["0", "-1", "NaN", "inf", "much"] {
             assert!(rate(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn headers_that_would_be_passed_over_are_refused() {
+        assert_eq!(send_header("a:b"), Ok(("a".to_owned(), "b".to_owned())));
+        for (text, advice) in [("receipt:r", "--receipt"), ("destination:/queue/a", "argument")] {
+            assert!(send_header(text).unwrap_err().contains(advice), "{text}");
         }
     }
 

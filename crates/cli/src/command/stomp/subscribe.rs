@@ -22,8 +22,8 @@ pub(crate) struct Arguments {
     destinations: Vec<String>,
     #[command(flatten)]
     connection: Connection,
-    /// Add a header to SUBSCRIBE; may be repeated.
-    #[arg(long = "header", short = 'H', value_name = "NAME:VALUE", value_parser = header)]
+    /// Add a header to SUBSCRIBE; may be repeated. `id:NAME` with `durable:true` is a subscription that lasts.
+    #[arg(long = "header", short = 'H', value_name = "NAME:VALUE", value_parser = subscribe_header)]
     headers: Vec<(String, String)>,
     /// How to acknowledge messages, which is done when they are printed: auto, client or client-individual. Default: auto;
     /// with --count client-individual, so that a queue keeps the rest.
@@ -141,6 +141,16 @@ async fn silence(wait: Option<Duration>) {
     match wait {
         Some(wait) => tokio::time::sleep(wait).await,
         None => std::future::pending().await,
+    }
+}
+
+fn subscribe_header(text: &str) -> Result<(String, String), &'static str> {
+    let (name, value) = header(text)?;
+    match &*name {
+        "destination" => Err("destinations are arguments of their own, behind the options"),
+        "ack" => Err("say it with --ack"),
+        "receipt" => Err("the server is always asked for one"),
+        _ => Ok((name, value)),
     }
 }
 

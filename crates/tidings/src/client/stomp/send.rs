@@ -69,7 +69,8 @@ impl SendRequest {
         Self { transaction: Some((id, connection)), ..self }
     }
 
-    /// Adds a header. The first of a name holds.
+    /// Adds a header. The first of a name holds, and a `content-type` goes before that of the payload. The request's
+    /// own, `destination`, `transaction` and `receipt`, are passed over.
     pub fn header(mut self, name: &str, value: &str) -> Self {
         self.headers.push(name, value);
         self
@@ -126,8 +127,7 @@ impl SendRequest {
         let destination = destination?;
         let Payload { content_type, body } =
             payload.map_err(|error| StompError::Encode(Arc::new(error)))?;
-        if let Some(content_type) = content_type {
-            // Behind those that were given, which hold.
+        if let Some(content_type) = content_type.filter(|_| headers.get("content-type").is_none()) {
             headers.push("content-type", content_type);
         }
         let (transaction, bound) = match transaction {

@@ -72,8 +72,12 @@ impl<T: FromPayload> SubscribeRequest<T> {
         self.header("selector", selector)
     }
 
-    /// Adds a header to SUBSCRIBE.
+    /// Adds a header to SUBSCRIBE. `id` is the [id](Self::id) of the subscription; the request's own others,
+    /// `destination`, `ack` and `receipt`, are passed over.
     pub fn header(mut self, name: &str, value: &str) -> Self {
+        if name == "id" {
+            return self.id(value);
+        }
         self.headers.push(name, value);
         self
     }
