@@ -35,6 +35,16 @@ impl BuildError {
         Self { mistakes: vec![mistake] }
     }
 
+    /// What is wrong with the [store](crate::AppBuilder::store), if that is what kept the application from being
+    /// built.
+    #[must_use]
+    pub fn store(&self) -> Option<&StoreError> {
+        self.mistakes.iter().find_map(|mistake| match mistake {
+            Mistake::Store(error) => Some(error),
+            _ => None,
+        })
+    }
+
     /// The error that all these mistakes make, if there are any.
     pub(crate) fn check(mistakes: Vec<Mistake>) -> Result<(), Self> {
         if mistakes.is_empty() { Ok(()) } else { Err(Self { mistakes }) }

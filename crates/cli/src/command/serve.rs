@@ -11,9 +11,9 @@ use std::path::PathBuf;
 use std::str::FromStr;
 
 use clap::Args;
-use tidings::App;
 use tidings::server::{Server, ServerOptions, raise_open_file_limit};
 use tidings::store::RedbStore;
+use tidings::{App, BuildError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -121,7 +121,8 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     for DestinationSettings { pattern, policy } in arguments.destination.clone() {
         app = app.destination_policy(&pattern, policy);
     }
-    let app = tokio::task::spawn_blocking(|| app.build()).await??;
+    let app = tokio::task::spawn_blocking(|| app.build()).await?;
+    let app = app.map_err(cannot_build)?;
     let recovery = app.recovery();
     let queues = app.queues();
     let control = control_socket(arguments)?;
@@ -158,6 +159,13 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         () = controlled => {}
     }
     Ok(())
+}
+
+/// What keeps the server from starting, with the flag that it is about.
+fn cannot_build(error: BuildError) -> Box<dyn Error> {
+    let Some(store) = error.store() else { return error.into() };
+    let cause = store.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
+    format!("{store}{cause}; --data-dir says which directory it is").into()
 }
 
 /// Where commands are taken. A server needs no such place: only if one was asked for, its lack is an

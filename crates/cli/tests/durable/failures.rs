@@ -78,9 +78,9 @@ fn a_full_disk_refuses_what_it_cannot_store_and_keeps_the_rest() {
 #[test]
 fn a_place_that_cannot_be_written_is_told_and_works_once_it_can() {
     let directory = Directory::new();
+    let server = Server::start(directory.path());
     // A file in place of the directory stops root, too.
     fs::write(directory.path(), "in the way").unwrap();
-    let server = Server::start(directory.path());
     let mut client = server.connect();
     let error = client.send("/queue/a", "refused");
     assert_eq!(header(&error, "message"), Some("cannot store"), "{error}");
@@ -102,7 +102,8 @@ fn a_second_server_is_told_that_the_data_is_in_use() {
     assert!(sent(&mut server.connect(), "kept"));
     let why = refusal(&mut serve(directory.path()));
     assert!(why.contains(FILE) && why.contains("in use by another process"), "{why}");
-    assert!(why.contains("choose another data directory"), "{why}");
+    assert!(why.contains("choose another data directory") && why.contains("--data-dir"), "{why}");
+    assert!(!why.contains("cannot be built"), "{why}");
     assert_eq!(server.connect().drain("/queue/a"), ["kept"]);
 }
 

@@ -1,7 +1,7 @@
 //! What the server says of its data when it starts, and a place where it may not write.
 
 use std::fs::{self, Permissions};
-use std::io::{BufRead, BufReader};
+use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
@@ -52,6 +52,31 @@ fn serve_as_nobody(directory: &Directory) -> Command {
 
 fn allow(directory: &Directory, mode: u32) {
     fs::set_permissions(directory.path(), Permissions::from_mode(mode)).unwrap();
+}
+
+#[test]
+fn a_place_where_no_directory_can_be_is_told_at_the_start() {
+    let directory = Directory::new();
+    fs::write(directory.path(), "in the way").unwrap();
+    for place in [directory.path().to_owned(), directory.path().join("beneath")] {
+        let refused = output(&mut serve(&place));
+        let why = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success(), "{why}");
+        assert!(why.contains("data is no directory") && why.contains("--data-dir"), "{why}");
+    }
+    fs::remove_file(directory.path()).unwrap();
+
+    // It may come to be allowed later, and who sends nothing persistent does not mind.
+    let mut command = serve_as_nobody(&directory);
+    fs::set_permissions(directory.root(), Permissions::from_mode(0o555)).unwrap();
+    let mut server = Server::spawn(command.stderr(Stdio::piped()));
+    let mut told = server.process.stderr.take().unwrap();
+    server.kill();
+    fs::set_permissions(directory.root(), Permissions::from_mode(0o755)).unwrap();
+    let mut why = String::new();
+    told.read_to_string(&mut why).unwrap();
+    assert!(why.contains("persistent messages are going to be refused"), "{why}");
+    assert!(why.contains("may not be written"), "{why}");
 }
 
 #[test]

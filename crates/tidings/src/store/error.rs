@@ -26,6 +26,8 @@ pub enum StoreFault {
     Full,
     /// It may not be read or written.
     Denied,
+    /// There is something else where a directory has to be.
+    NoDirectory,
     /// Anything else that can happen to files.
     Io,
 }
@@ -51,10 +53,10 @@ impl StoreError {
         }
     }
 
-    /// The same error, with the file or directory in which it happened.
+    /// The same error, with the file or directory in which it happened, unless it says one already.
     #[must_use]
     pub fn at(mut self, path: &Path) -> Self {
-        self.path = Some(path.to_owned());
+        self.path.get_or_insert_with(|| path.to_owned());
         self
     }
 
@@ -102,6 +104,9 @@ impl fmt::Display for StoreError {
             }
             StoreFault::Denied => {
                 ("may not be written", "give this user the right to, or choose another directory")
+            }
+            StoreFault::NoDirectory => {
+                ("is no directory", "move away what is there, or choose another directory")
             }
             StoreFault::Io => ("cannot be read or written", "see what the system says"),
         };

@@ -29,7 +29,8 @@ const LOCK: &str = "queues.lock";
 ///
 /// Each commit is written and synchronised before it returns, and takes effect as a whole: a commit
 /// that a crash or a power cut interrupts has never been. Directory and file are created with the
-/// first commit, for this user alone (on Unix, modes 0700 and 0600).
+/// first commit, for this user alone (on Unix, modes 0700 and 0600). Where there is something else in place of the
+/// directory, nothing is recovered and the server does not start; where it may not be created yet, that is logged.
 ///
 /// One process at a time may use the directory: it is locked from the start, or from when it is
 /// created, until the store is dropped. A file that was there and is gone is not created anew, and
@@ -55,6 +56,20 @@ enum File {
     ToBeCreated,
     /// It was found or created. It is never created again, whatever may hide it.
     Known,
+}
+
+/// Where a directory is to be.
+struct Place {
+    /// The directories that there are not yet, innermost first.
+    missing: Vec<PathBuf>,
+    /// The one in which they would be.
+    inside: PathBuf,
+}
+
+/// Says at the start what is going to keep messages from being stored, as long as it is so.
+fn foretell(error: StoreError) {
+    let cause = std::error::Error::source(&error).map(ToString::to_string);
+    tracing::warn!(%error, cause, "persistent messages are going to be refused");
 }
 
 impl RedbStore {
@@ -90,12 +105,17 @@ impl RedbStore {
     }
 
     fn find(&mut self) -> Result<Vec<StoredQueue>, StoreError> {
-        if !self.files.has_directory(&self.directory)? {
+        let Place { missing, inside } = self.place()?;
+        if !missing.is_empty() {
+            if let Err(error) = self.files.may_create_in(&inside) {
+                foretell(StoreError::from(error).at(&inside));
+            }
             return Ok(Vec::new());
         }
         match self.lock() {
             // Nothing is there to be harmed, and commits try again.
             Err(error) if error.fault() != StoreFault::Locked && !self.files.has(&self.path)? => {
+                foretell(error.at(&self.directory));
                 return Ok(Vec::new());
             }
             locked => locked?,
@@ -157,15 +177,23 @@ impl RedbStore {
         Ok(database)
     }
 
-    fn create_directory(&mut self) -> Result<(), StoreError> {
+    /// Where the directory is, or is to be.
+    fn place(&self) -> Result<Place, StoreError> {
         let mut missing = Vec::new();
-        let mut directory = self.directory.as_path();
-        while !self.files.has_directory(directory)? {
-            missing.push(directory.to_owned());
-            let Some(parent) = parent(directory) else { break };
-            directory = parent;
+        let mut inside = self.directory.as_path();
+        while !self.files.has_directory(inside)? {
+            if self.files.has(inside)? {
+                return Err(StoreError::new(StoreFault::NoDirectory).at(inside));
+            }
+            missing.push(inside.to_owned());
+            let Some(parent) = parent(inside) else { break };
+            inside = parent;
         }
-        for directory in missing.into_iter().rev() {
+        Ok(Place { missing, inside: inside.to_owned() })
+    }
+
+    fn create_directory(&mut self) -> Result<(), StoreError> {
+        for directory in self.place()?.missing.into_iter().rev() {
             self.files.create_directory(&directory)?;
             self.unsynced.extend(parent(&directory).map(Path::to_owned));
         }

@@ -19,6 +19,9 @@ pub(super) trait Files: Send {
     /// Whether there is something of this name. Not to know is an error.
     fn has(&self, path: &Path) -> io::Result<bool>;
 
+    /// Whether something may be created in a directory; if not, why.
+    fn may_create_in(&self, directory: &Path) -> io::Result<()>;
+
     /// Creates a directory in one that there is.
     fn create_directory(&self, path: &Path) -> io::Result<()>;
 
@@ -52,6 +55,17 @@ impl Files for SystemFiles {
     fn has(&self, path: &Path) -> io::Result<bool> {
         // Also where it is a link to what is not there at the moment.
         found(fs::symlink_metadata(path)).map(|found| found.is_some())
+    }
+
+    fn may_create_in(&self, directory: &Path) -> io::Result<()> {
+        #[cfg(unix)]
+        {
+            use rustix::fs::{Access, access};
+            access(directory, Access::WRITE_OK | Access::EXEC_OK)?;
+        }
+        #[cfg(not(unix))]
+        let _ = directory;
+        Ok(())
     }
 
     fn create_directory(&self, path: &Path) -> io::Result<()> {

@@ -58,6 +58,22 @@ fn nothing_is_created_before_there_is_something_to_store() {
 }
 
 #[test]
+fn what_is_no_directory_is_refused_at_once_and_left_alone() {
+    let directory = Directory::new();
+    fs::create_dir_all(&directory.0).unwrap();
+    let file = directory.0.join("file");
+    fs::write(&file, b"precious").unwrap();
+    for place in [file.clone(), file.join("beneath"), file.join("far/beneath")] {
+        let mut store = RedbStore::new(&place);
+        let error = store.recover().unwrap_err();
+        assert_eq!(error.fault(), StoreFault::NoDirectory, "{error:?}");
+        assert!(error.to_string().contains("file is no directory: move away"), "{error}");
+        assert_eq!(fault(&mut store), StoreFault::NoDirectory);
+    }
+    assert_eq!(fs::read(&file).unwrap(), b"precious");
+}
+
+#[test]
 fn a_file_whose_making_was_interrupted_is_made_anew() {
     let directory = Directory::new();
     fs::create_dir_all(&directory.0).unwrap();
@@ -205,12 +221,11 @@ fn a_file_that_was_changed_anywhere_is_told_or_read_as_it_was() {
 }
 
 #[test]
-fn a_directory_that_cannot_be_is_told() {
+fn a_directory_that_cannot_be_is_made_once_it_can() {
     let directory = Directory::new();
     fs::write(&directory.0, b"a file").unwrap();
     let mut store = RedbStore::new(directory.0.join("data"));
-    let error = store.commit(&message()).unwrap_err();
-    assert!(error.to_string().contains("data/queues.redb"), "{error}");
+    assert_eq!(fault(&mut store), StoreFault::NoDirectory);
     fs::remove_file(&directory.0).unwrap();
     store.commit(&message()).unwrap();
 }
