@@ -37,6 +37,9 @@ impl From<DecodeError> for ClientError {
 impl fmt::Display for ClientError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
+            Self::Decode(DecodeError::HttpResponse) => f.write_str(
+                "the server speaks HTTP here: connect by ws:// or http:// with the path of its STOMP, or to another port",
+            ),
             Self::Decode(error) => write!(f, "the server's frame cannot be read: {error}"),
             Self::UnexpectedFrame(command) => write!(f, "the server sent {command} out of turn"),
             Self::VersionNotOffered(version) => {

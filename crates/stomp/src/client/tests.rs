@@ -64,6 +64,24 @@ fn an_acknowledgement_names_its_message_as_the_version_does() {
 }
 
 #[test]
+fn a_server_of_http_is_told_for_one_however_its_answer_comes() {
+    let long = format!("HTTP/1.1 400 {}\r\n", "x".repeat(200));
+    for answer in ["HTTP/1.1 400 Bad Request\r\n\r\n", "HTTP/1.0 400 Bad Request\r\n", &long] {
+        let mut client = Client::new(now(), ClientOptions::default());
+        let mut told = Vec::new();
+        for octet in answer.chars() {
+            told.extend(events(&mut client, octet.encode_utf8(&mut [0; 4])));
+        }
+        assert_eq!(told, [ClientEvent::Failed(DecodeError::HttpResponse.into())], "{answer}");
+    }
+    let error = ClientError::from(DecodeError::HttpResponse).to_string();
+    assert!(error.contains("speaks HTTP here: connect by ws://"), "{error}");
+    let mut client = open(Version::V1_2);
+    let unknown = ClientEvent::Failed(DecodeError::UnknownCommand.into());
+    assert_eq!(events(&mut client, "HTTP/1.1 400 Bad Request\r\n"), [unknown]);
+}
+
+#[test]
 fn what_a_server_must_not_send_ends_the_session() {
     let missing = |command, name| ClientError::MissingHeader { command, name };
     for (input, expected) in [

@@ -286,10 +286,8 @@ impl Decoder {
             }
         }
         let max = self.limits.command_octets_max;
-        let mut too_long = DecodeError::CommandTooLong { max };
-        if self.version.is_none() && is_http_request(&self.line, &self.input) {
-            too_long = DecodeError::HttpRequest;
-        }
+        let http = self.version.is_none().then(|| http(&self.line, &self.input)).flatten();
+        let too_long = http.unwrap_or(DecodeError::CommandTooLong { max });
         let Some(end) = self.find_line_end(available, max, too_long)? else { return Ok(()) };
         let line = line_text(&mut self.line, &self.input[..end])?;
         if line.is_empty() {
@@ -299,8 +297,7 @@ impl Decoder {
         }
         let command = Command::from_octets(line).ok_or_else(|| match Command::in_any_case(line) {
             Some(command) => DecodeError::CommandNotInUpperCase(command),
-            None if too_long == DecodeError::HttpRequest => too_long,
-            None => DecodeError::UnknownCommand,
+            None => http.unwrap_or(DecodeError::UnknownCommand),
         });
         let skips = self.version.is_some() && self.unknown_commands == UnknownCommands::Skip;
         if !skips {
@@ -472,14 +469,18 @@ impl Decoder {
     }
 }
 
-/// Whether a line that begins with `line` and goes on with `input` could be a request of HTTP.
-fn is_http_request(line: &[u8], input: &[u8]) -> bool {
+/// What of HTTP a line could be that begins with `line` and goes on with `input`.
+fn http(line: &[u8], input: &[u8]) -> Option<DecodeError> {
     const METHODS: [&[u8]; 8] =
         [b"GET ", b"HEAD ", b"POST ", b"PUT ", b"DELETE ", b"OPTIONS ", b"PATCH ", b"PRI "];
-    METHODS.iter().any(|method| {
-        let (first, second) = method.split_at(line.len().min(method.len()));
+    let begins_with = |start: &[u8]| {
+        let (first, second) = start.split_at(line.len().min(start.len()));
         line.starts_with(first) && input.starts_with(second)
-    })
+    };
+    if METHODS.into_iter().any(begins_with) {
+        return Some(DecodeError::HttpRequest);
+    }
+    begins_with(b"HTTP/").then_some(DecodeError::HttpResponse)
 }
 
 /// The line that begins with `line` and ends with `rest`, without its carriage return.

@@ -55,8 +55,10 @@ pub enum DecodeError {
     },
     /// The peer speaks TLS.
     TlsClientHello,
-    /// The peer speaks HTTP.
+    /// The peer asks in HTTP.
     HttpRequest,
+    /// The peer answers in HTTP.
+    HttpResponse,
 }
 
 impl DecodeError {
@@ -110,6 +112,10 @@ impl DecodeError {
             Self::HttpRequest => {
                 "This port takes STOMP without HTTP; STOMP over WebSocket has another.".into()
             }
+            Self::HttpResponse => {
+                "A server of HTTP takes STOMP over WebSocket or SockJS, at a path of its own."
+                    .into()
+            }
         }
     }
 }
@@ -133,6 +139,7 @@ impl fmt::Display for DecodeError {
             Self::TooLongBeforeLogin { .. } => "frame is too long before login",
             Self::TlsClientHello => "TLS is not spoken here",
             Self::HttpRequest => "HTTP is not spoken here",
+            Self::HttpResponse => "answer of HTTP",
         })
     }
 }
