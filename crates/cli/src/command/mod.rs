@@ -1,6 +1,7 @@
 //! One file for each subcommand.
 
 mod client_tls;
+mod counted;
 pub(crate) mod lab;
 mod pem;
 pub(crate) mod queues;

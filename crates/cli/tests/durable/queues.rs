@@ -57,17 +57,17 @@ fn queues_are_listed_browsed_moved_and_purged() {
     let shown = queues(&directory, &["browse", "DLQ.jobs"]).unwrap();
     let id = header(&shown, "message-id").unwrap().to_owned();
     let moved = queues(&directory, &["move", "DLQ.jobs", "--message", &id]).unwrap();
-    assert!(moved.starts_with("Moved 1 messages"), "{moved}");
+    assert!(moved.starts_with("Moved 1 message from"), "{moved}");
     let moved = queues(&directory, &["move", "DLQ.jobs", "--limit", "1", "--to", "other"]).unwrap();
     assert!(moved.contains("to /queue/other"), "{moved}");
     let moved = queues(&directory, &["move", "DLQ.jobs"]).unwrap();
-    assert!(moved.starts_with("Moved 1 messages"), "{moved}");
+    assert!(moved.starts_with("Moved 1 message from"), "{moved}");
     assert_eq!(client.drain("/queue/jobs"), ["one", "three"]);
 
     let why = queues(&directory, &["purge", "other"]).unwrap_err();
     assert!(why.contains("--yes"), "{why}");
     let purged = queues(&directory, &["purge", "other", "--yes"]).unwrap();
-    assert_eq!(purged, "Removed 1 messages of /queue/other.\n");
+    assert_eq!(purged, "Removed 1 message of /queue/other.\n");
     server.kill();
     let left = Server::start(directory.path()).connect().drain("/queue/other");
     assert!(left.is_empty(), "what was removed stays so: {left:?}");

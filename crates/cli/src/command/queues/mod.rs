@@ -11,6 +11,7 @@ use serde_json::json;
 
 pub(crate) use self::arguments::Arguments;
 use self::arguments::{Action, Browse, Move, Purge};
+use super::counted::counted;
 use crate::control::{self, Client, Control, Moved, Purged, QueueRow, ShownMessage, path_of};
 
 /// How many messages one request moves, so that progress can be told.
@@ -79,7 +80,7 @@ async fn purge(
     if arguments.json {
         println!("{}", json!({ "purged": purged }));
     } else {
-        println!("Removed {purged} messages of {queue}.");
+        println!("Removed {} of {queue}.", counted(purged, "message"));
     }
     Ok(())
 }
@@ -102,7 +103,8 @@ async fn move_messages(
             // The last step has moved all that there was, and a queue without messages is no more.
             Err(error) if total > 0 && error.to_string().starts_with("there is no queue") => 0,
             Err(error) if total > 0 => {
-                return Err(format!("{total} messages were moved before this: {error}").into());
+                let moved = counted(total, "message");
+                return Err(format!("{moved} moved before this: {error}").into());
             }
             Err(error) => return Err(error),
         };
@@ -111,7 +113,7 @@ async fn move_messages(
             break;
         }
         if stderr().is_terminal() {
-            eprint!("\r{total} messages moved …");
+            eprint!("\r{} moved …", counted(total, "message"));
         }
     }
     if stderr().is_terminal() && total > STEP {
@@ -120,9 +122,9 @@ async fn move_messages(
     if arguments.json {
         println!("{}", json!({ "moved": total }));
     } else if let Some(to) = to {
-        println!("Moved {total} messages from {queue} to {to}.");
+        println!("Moved {} from {queue} to {to}.", counted(total, "message"));
     } else {
-        println!("Moved {total} messages from {queue} back to where they came from.");
+        println!("Moved {} from {queue} back to where they came from.", counted(total, "message"));
     }
     if total == 0
         && let Some(id) = &request.message

@@ -4,6 +4,7 @@ use std::path::Path;
 
 use tidings::Recovery;
 
+use crate::command::counted::counted;
 use crate::demo::{EVENT_STREAM_PATH, STOMP_PATH};
 
 /// What the server says when it begins: what listens where, what was found, the page to open, and how to stop.
@@ -68,7 +69,13 @@ impl Announcement<'_> {
         let Recovery { queues, messages, .. } = self.recovery;
         let found = match (queues, messages) {
             (0, _) => "nothing there yet".to_owned(),
-            (queues, messages) => format!("recovered {messages} messages in {queues} queues"),
+            (queues, messages) => {
+                format!(
+                    "recovered {} in {}",
+                    counted(messages, "message"),
+                    counted(queues, "queue")
+                )
+            }
         };
         writeln!(out, "  Queues {}   {found}", self.data_dir.display())
     }
