@@ -144,7 +144,7 @@ fn with_count_a_queue_keeps_the_rest() {
     assert_eq!(bodies(&url, "/queue/q", 3).len(), 3);
     let output = run("sub", &["-U", &url, "-n", "1", "--wait", "0", "/queue/q"], b"");
     assert_eq!(output.status.code(), Some(1));
-    assert!(text(&output.stderr).ends_with("tidings: 0 of 1 messages came\n"), "{output:?}");
+    assert!(text(&output.stderr).ends_with("tidings: 0 of 1 message came\n"), "{output:?}");
     assert!(run("sub", &["-U", &url, "--wait", "0", "/queue/q"], b"").status.success());
 }
 
@@ -188,9 +188,13 @@ fn durable_subscriptions_are_told_apart_by_the_id_that_they_are_given() {
 
 #[test]
 fn what_goes_wrong_is_one_line_and_exit_code_1() {
-    let (_server, [url, ..]) = server();
+    let (_server, [url, websocket, _]) = server();
     let nowhere = ["-U", &url, "/nowhere/at-all", "x"];
-    let cases: [(&str, &[&str], &str); 6] = [
+    let without_path = websocket.trim_end_matches("/stomp");
+    let http_port = without_path.replace("ws://", "stomp://");
+    let cases: [(&str, &[&str], &str); 8] = [
+        ("sub", &["-U", &http_port, "/queue/q"], "the server speaks HTTP here"),
+        ("sub", &["-U", without_path, "/queue/q"], "lacks the path of STOMP"),
         ("pub", &["-U", "tcp://127.0.0.1:1", "/queue/q", "x"], "is the server running?"),
         ("sub", &["-U", "ftp://x", "/queue/q"], "begin it with stomp://"),
         ("pub", &["-U", &url, "--receipt", "/nowhere/at-all", "x"], "the server refused it"),
@@ -202,10 +206,9 @@ fn what_goes_wrong_is_one_line_and_exit_code_1() {
         let output = run(command, arguments, b"");
         let told = text(&output.stderr);
         assert_eq!(output.status.code(), Some(1), "{arguments:?} {output:?}");
-        assert!(
-            told.lines().any(|line| line.starts_with("tidings: ") && line.contains(expected)),
-            "{told}"
-        );
+        assert!(told.starts_with("tidings: ") && told.contains(expected), "{told}");
+        assert!(!told.contains("not known") && !told.contains("again"), "{told}");
+        assert_eq!(told.lines().count(), 1, "{told}");
         assert!(output.stdout.is_empty(), "{output:?}");
     }
     let selector = ["-U", &url, "-s", "size >", "/queue/q"];

@@ -4,9 +4,10 @@ use std::time::Duration;
 
 use clap::Args;
 use tidings::client::Client;
-use tidings::client::stomp::{StompClient, StompClientBuilder, Version};
+use tidings::client::stomp::{StompClient, StompClientBuilder, StompConnectError, Version};
 
 use crate::command::client_tls::ClientTls;
+use crate::demo::STOMP_PATH;
 
 /// How to reach a server, and as whom.
 #[derive(Args, Clone)]
@@ -72,6 +73,15 @@ impl Connection {
                 line.push_str(&format!(": {error}"));
                 cause = error.source();
             }
+            // Some server is there, which has something else at its root.
+            if let StompConnectError::Transport(error) = &error
+                && error.response().is_some()
+                && is_without_path(&self.url)
+            {
+                line += "; the URL lacks the path of STOMP, which is ";
+                line += STOMP_PATH;
+                line += " of `tidings serve`";
+            }
             line.into()
         })
     }
@@ -100,6 +110,11 @@ fn without_secrets(url: &str) -> String {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{scheme}://{host}{path}")
+}
+
+fn is_without_path(url: &str) -> bool {
+    let authority = url.split_once("://").map_or(url, |(_, rest)| rest);
+    !authority.strip_suffix('/').unwrap_or(authority).contains('/')
 }
 
 fn user(text: &str) -> Result<(String, String), &'static str> {
@@ -147,6 +162,18 @@ mod tests {
             ("host", "host"),
         ] {
             assert_eq!(without_secrets(url), told);
+        }
+    }
+
+    #[test]
+    fn a_slash_alone_is_no_path() {
+        for (url, is_without) in [
+            ("ws://host", true),
+            ("ws://host:1/", true),
+            ("ws://host/stomp", false),
+            ("http://h/a/", false),
+        ] {
+            assert_eq!(is_without_path(url), is_without, "{url}");
         }
     }
 

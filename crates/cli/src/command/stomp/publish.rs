@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use clap::Args;
-use tidings::client::stomp::{StompClient, StompError};
+use tidings::client::stomp::{ConnectionEnd, StompClient, StompError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::mpsc;
 use tokio::task::JoinSet;
@@ -14,6 +14,7 @@ use tokio::time::{Interval, MissedTickBehavior};
 
 use super::connection::{Connection, header};
 use super::input::read_lines;
+use crate::command::counted::counted;
 
 /// Receipts that are waited for at a time.
 const UNCONFIRMED_MAX: usize = 256;
@@ -145,19 +146,20 @@ impl Sender<'_> {
             }
         }
         // Its receipt says that the server has read everything, and has found nothing wrong with it.
-        let left = self.client.disconnect().await;
-        let sent = match self.sent {
-            1 => "1 message".to_owned(),
-            many => format!("{many} messages"),
-        };
+        let left = self.client.disconnect().await.map_err(|error| match error {
+            // It is about what was sent before.
+            StompError::Unconfirmed(end @ ConnectionEnd::Error(_)) => end.into(),
+            error => Box::<dyn Error>::from(error),
+        });
+        let sent = counted(self.sent, "message");
         let destination = &self.arguments.destination;
-        match outcome.and(left.map_err(Into::into)) {
+        match outcome.and(left) {
             Ok(()) => {
                 let has = if self.arguments.receipt { "; the server has confirmed" } else { "" };
                 writeln!(stdout(), "Sent {sent} to {destination}{has}")?;
                 Ok(())
             }
-            Err(error) if self.arguments.receipt => {
+            Err(error) if self.arguments.receipt && self.sent > 0 => {
                 Err(format!("{error} ({sent} to {destination} confirmed before)").into())
             }
             Err(error) => Err(error),

@@ -3,7 +3,7 @@ use std::io::{self, IsTerminal, Write, stderr, stdout};
 
 use bytes::Bytes;
 use serde_json::{Map, Value, json};
-use tidings::client::stomp::{Connectivity, Message};
+use tidings::client::stomp::{ConnectionEnd, Connectivity, Message};
 
 use crate::command::visible::{Visible, hex};
 
@@ -53,6 +53,8 @@ pub(super) fn message(format: Format, message: &Message<Bytes>) -> io::Result<()
 /// Tells on standard error what becomes of the connection.
 pub(super) fn change(change: &Connectivity<'_>) {
     let (what, next) = match change {
+        // That is told where it was asked for, and the command is over.
+        Connectivity::Lost(ConnectionEnd::Error(error), _) if error.receipt.is_some() => return,
         Connectivity::Lost(end, next) => (end.to_string(), *next),
         Connectivity::Failed(error, next) => (error.to_string(), *next),
         _ => return,

@@ -9,6 +9,7 @@ use tokio::signal::unix::{SignalKind, signal};
 
 use super::connection::{Connection, header, seconds};
 use super::report::{self, Format};
+use crate::command::counted::counted;
 
 /// Subscribe to destinations of a STOMP server, and print each message.
 ///
@@ -41,7 +42,8 @@ pub(crate) struct Arguments {
     /// End when no message came for so long.
     #[arg(long, value_name = "SECONDS", value_parser = seconds)]
     wait: Option<Duration>,
-    /// Print one JSON object for each message, for other programs to read.
+    /// Print one JSON object a line for each message, for other programs to read: `destination`, `message_id`,
+    /// `headers`, which is an object, and `body`, or `hex` if that is no text.
     #[arg(long)]
     json: bool,
     /// Print only the bodies, a line each.
@@ -131,7 +133,7 @@ impl Arguments {
     /// An end before as many messages came as were asked for.
     fn missing(&self, came: u32) -> Result<(), Box<dyn Error>> {
         match self.count {
-            Some(count) => Err(format!("{came} of {count} messages came").into()),
+            Some(count) => Err(format!("{came} of {} came", counted(count, "message")).into()),
             None => Ok(()),
         }
     }

@@ -117,15 +117,16 @@ impl fmt::Display for ConnectionEnd {
 
 impl Error for ConnectionEnd {}
 
-/// An ERROR in one line: its message, and the first line of what the server says to it.
+/// An ERROR in one line: its message, unless it is repeated there, and the first line of what the server says to it.
 struct Told<'a>(&'a tidings_stomp::Error);
 
 impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str(&self.0.message)?;
+        let message = &self.0.message;
         match self.0.body.lines().map(str::trim).find(|line| !line.is_empty()) {
-            Some(line) if line != self.0.message => write!(f, ": {line}"),
-            _ => Ok(()),
+            Some(line) if line.contains(message.as_str()) => f.write_str(line),
+            Some(line) => write!(f, "{message}: {line}"),
+            None => f.write_str(message),
         }
     }
 }
@@ -271,5 +272,22 @@ impl Error for DeliveryError {
             Self::Payload { source, .. } => source.source(),
             _ => None,
         }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_error_is_told_in_one_line_that_says_nothing_twice() {
+        let check = |message: &str, body: &str, expected: &str| {
+            let error = StompError::Refused(tidings_stomp::Error::new(message, body));
+            assert_eq!(error.to_string(), format!("the server refused it: {expected}"));
+        };
+        check("no", "", "no");
+        check("no", "\n no\n", "no");
+        check("access refused", "Ask\nsomebody", "access refused: Ask");
+        check("unknown destination", "unknown destination /a.\n", "unknown destination /a.");
     }
 }
