@@ -37,3 +37,8 @@ pub use tidings_macros::{client_endpoint, controller, server_endpoint};
 #[cfg(doctest)]
 #[doc = include_str!("../../../README.md")]
 struct Readme;
+
+/// The code of the page on the client, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/client.md")]
+struct ClientPage;

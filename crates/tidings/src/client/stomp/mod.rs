@@ -6,6 +6,8 @@
 //! ([`inbox_octets_max`](StompClientBuilder::inbox_octets_max)), and the frames of the server
 //! ([`limits`](StompClientBuilder::limits)).
 //!
+//! `docs/client.md` shows how it is used.
+//!
 //! # When a connection is lost
 //!
 //! - Subscriptions are made again by the next connection, before anything else is sent by it.
