@@ -38,6 +38,11 @@ pub use tidings_macros::{client_endpoint, controller, server_endpoint};
 #[doc = include_str!("../../../README.md")]
 struct Readme;
 
+/// The code of the page on STOMP sessions, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/stomp.md")]
+struct StompPage;
+
 /// The code of the page on the client, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/client.md")]
