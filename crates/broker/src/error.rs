@@ -277,7 +277,7 @@ impl fmt::Display for MoveError {
                 write!(f, "{target} is no queue: messages can be moved to queues only")
             }
             MoveFailure::Send(error) => {
-                write!(f, "{} messages were moved, the next one cannot be: {error}", self.moved)
+                write!(f, "{} moved; the next message cannot be: {error}", self.moved)
             }
         }
     }

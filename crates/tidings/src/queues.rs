@@ -297,12 +297,12 @@ impl fmt::Display for QueueError {
             }
             Self::InvalidName(why) => f.write_str(why),
             Self::NotMoved { moved, cause: MoveFailure::Send(error) } => {
-                write!(f, "{moved} messages were moved, the next one cannot be: {error}")
+                write!(f, "{moved} moved; the next message cannot be: {error}")
             }
             Self::NotMoved { cause: MoveFailure::NotAQueue { target }, .. } => {
                 write!(f, "{target} is no queue: messages can be moved to queues only")
             }
-            Self::NotMoved { moved, .. } => write!(f, "{moved} messages were moved, and no more"),
+            Self::NotMoved { moved, .. } => write!(f, "{moved} moved, and no more"),
             Self::NotStored(error) => {
                 write!(f, "done, but it may come undone if the server ends now: {error}")
             }

@@ -1,5 +1,6 @@
 use std::io::{self, Write};
 
+use crate::command::counted::counted;
 use crate::command::visible::Visible;
 use crate::control::{QueueRow, ShownMessage};
 
@@ -38,7 +39,8 @@ pub(super) fn message(out: &mut dyn Write, message: &ShownMessage) -> io::Result
     match body {
         Some(text) => text.lines().try_for_each(|line| writeln!(out, "{}", Visible(line)))?,
         None => {
-            writeln!(out, "[{octets} octets] {}", body_hex.as_deref().unwrap_or_default())?;
+            let hex = body_hex.as_deref().unwrap_or_default();
+            writeln!(out, "[{}] {hex}", counted(*octets, "octet"))?;
         }
     }
     writeln!(out)
