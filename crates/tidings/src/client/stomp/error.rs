@@ -124,11 +124,20 @@ impl fmt::Display for Told<'_> {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         let message = &self.0.message;
         match self.0.body.lines().map(str::trim).find(|line| !line.is_empty()) {
-            Some(line) if line.contains(message.as_str()) => f.write_str(line),
+            Some(line) if has_words(line, message) => f.write_str(line),
             Some(line) => write!(f, "{message}: {line}"),
             None => f.write_str(message),
         }
     }
+}
+
+/// Whether a line has these words in it, and not only as parts of others.
+fn has_words(line: &str, words: &str) -> bool {
+    line.match_indices(words).any(|(at, _)| {
+        let before = line[..at].chars().next_back();
+        let behind = line[at + words.len()..].chars().next();
+        !before.into_iter().chain(behind).any(char::is_alphanumeric)
+    })
 }
 
 /// Why a STOMP client did not do what it was asked to, or does not know whether the server did.
@@ -287,6 +296,8 @@ mod tests {
         };
         check("no", "", "no");
         check("no", "\n no\n", "no");
+        check("no", "Do not.", "no: Do not.");
+        check("no", "not known", "no: not known");
         check("access refused", "Ask\nsomebody", "access refused: Ask");
         check("unknown destination", "unknown destination /a.\n", "unknown destination /a.");
     }
