@@ -35,6 +35,11 @@ impl BuildError {
         Self { mistakes: vec![mistake] }
     }
 
+    /// What is wrong, each mistake in a sentence without an end.
+    pub fn mistakes(&self) -> impl Iterator<Item = impl fmt::Display> {
+        self.mistakes.iter()
+    }
+
     /// What is wrong with the [store](crate::AppBuilder::store), if that is what kept the application from being
     /// built.
     #[must_use]
@@ -54,43 +59,39 @@ impl BuildError {
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str("application cannot be built")?;
-        for mistake in &self.mistakes {
-            match mistake {
-                Mistake::Path(error) => write!(f, "; {error}")?,
-                Mistake::Conflict { first, second } => {
-                    write!(f, "; {first} and {second} match the same paths")?;
-                }
-                Mistake::State { endpoint, missing } => write!(f, "; {endpoint}: {missing}")?,
-                Mistake::Mapping(error) => write!(f, "; {error}")?,
-                Mistake::SockJsUrl(error) => write!(f, "; {error}")?,
-                Mistake::VariablePrefix(prefix) => {
-                    write!(
-                        f,
-                        "; `{prefix}` (SockJS) has path parameters, which only endpoints can"
-                    )?;
-                }
-                Mistake::Policy { pattern, error } => {
-                    write!(f, "; policy of `{pattern}`: {error}")?;
-                }
-                Mistake::PolicyOfNothing { pattern, error } => {
-                    write!(f, "; policy of `{pattern}`, which matches nothing: {error}")?;
-                }
-                Mistake::DeadLetters(error) => write!(f, "; dead letters: {error}")?,
-                Mistake::Store(error) => write!(f, "; {error}")?,
-                Mistake::Recovery(error) => write!(f, "; {error}")?,
-                Mistake::Origin(origin) if origin == "*" => {
-                    f.write_str(
-                        "; `*` is no origin: to allow every one there is AllowedOrigins::Any",
-                    )?;
-                }
-                Mistake::Origin(origin) => write!(
-                    f,
-                    "; allowed origin `{origin}` is none that a browser sends: it is a scheme and a host, \
-                     as https://example.org, with the port where it is not the scheme's own, and nothing else"
-                )?,
+        self.mistakes.iter().try_for_each(|mistake| write!(f, "; {mistake}"))
+    }
+}
+
+impl fmt::Display for Mistake {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::Path(error) => error.fmt(f),
+            Self::Conflict { first, second } => {
+                write!(f, "{first} and {second} match the same paths")
             }
+            Self::State { endpoint, missing } => write!(f, "{endpoint}: {missing}"),
+            Self::Mapping(error) => error.fmt(f),
+            Self::SockJsUrl(error) => error.fmt(f),
+            Self::VariablePrefix(prefix) => {
+                write!(f, "`{prefix}` (SockJS) has path parameters, which only endpoints can")
+            }
+            Self::Policy { pattern, error } => write!(f, "policy of `{pattern}`: {error}"),
+            Self::PolicyOfNothing { pattern, error } => {
+                write!(f, "policy of `{pattern}`, which matches nothing: {error}")
+            }
+            Self::DeadLetters(error) => write!(f, "dead letters: {error}"),
+            Self::Store(error) => error.fmt(f),
+            Self::Recovery(error) => error.fmt(f),
+            Self::Origin(origin) if origin == "*" => {
+                f.write_str("`*` is no origin: to allow every one there is AllowedOrigins::Any")
+            }
+            Self::Origin(origin) => write!(
+                f,
+                "allowed origin `{origin}` is none that a browser sends: it is a scheme and a host, \
+                 as https://example.org, with the port where it is not the scheme's own, and nothing else"
+            ),
         }
-        Ok(())
     }
 }
 

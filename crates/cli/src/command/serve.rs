@@ -161,9 +161,12 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
     Ok(())
 }
 
-/// What keeps the server from starting, with the flag that it is about.
+/// What keeps the server from starting: the application is made here, but for what flags say.
 fn cannot_build(error: BuildError) -> Box<dyn Error> {
-    let Some(store) = error.store() else { return error.into() };
+    let Some(store) = error.store() else {
+        let mistakes: Vec<_> = error.mistakes().map(|mistake| mistake.to_string()).collect();
+        return mistakes.join("; ").into();
+    };
     let cause = store.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
     format!("{store}{cause}; --data-dir says which directory it is").into()
 }

@@ -55,6 +55,16 @@ fn allow(directory: &Directory, mode: u32) {
 }
 
 #[test]
+fn a_policy_of_nothing_is_told_by_its_pattern() {
+    let directory = Directory::new();
+    let mut command = serve(directory.path());
+    let refused = output(command.args(["--destination", "/jobs/* messages-max=1"]));
+    let why = String::from_utf8(refused.stderr).unwrap();
+    assert!(!refused.status.success(), "{why}");
+    assert!(why.starts_with("tidings: policy of `/jobs/*`, which matches nothing: "), "{why}");
+}
+
+#[test]
 fn a_place_where_no_directory_can_be_is_told_at_the_start() {
     let directory = Directory::new();
     fs::write(directory.path(), "in the way").unwrap();
