@@ -426,6 +426,24 @@ mod tests {
     }
 
     #[test]
+    fn letters_that_others_have_sent_may_have_been_those_of_a_queue_that_is_no_more() {
+        let mut recording = without_place(DestinationPolicy::default(), 10);
+        for body in ["1", "2"] {
+            recording.send_with(0, "/queue/a", &EXPIRING, body).unwrap();
+        }
+        recording.at(100);
+        let queue = Destination::parse("/queue/a").unwrap();
+        let from = recording.broker.routing.queue(&queue).unwrap().next_letter();
+        recording.broker.purge(later(100), &queue, &mut recording.log);
+        recording.send_with(200, "/queue/a", &EXPIRING, "3").unwrap();
+        let letters = operation::DeadLetters { queue, from };
+        recording.broker.operate(later(200), &mut recording.log, |operation| {
+            recording.broker.send_dead_letters(&letters, 0, operation);
+        });
+        assert_eq!(messages(&recording, "/queue/a"), Some((0, 1)));
+    }
+
+    #[test]
     fn queues_that_drop_into_each_other_come_to_an_end() {
         let mut recording = Recording::with_options(|options| {
             options.policies.set_rest(one_at_most(QueueOverflow::DropHead));

@@ -120,15 +120,18 @@ impl<S> Queue<S> {
     }
 
     /// Takes the first of these dead letters in hand, until it [has gone](Self::letter_has_gone) or
-    /// [has to wait](Self::letter_waits).
+    /// [has to wait](Self::letter_waits). There is none if others have sent them all: this may even be
+    /// another queue of that name, which counts anew.
     pub(crate) fn lift_letter(
         &self,
         from: LetterNumber,
         upto: LetterNumber,
     ) -> Option<LiftedLetter> {
         let mut state = lock(&self.state);
-        let (number, _) = state.letters.waiting.range(from..upto).next()?;
-        let number = *number;
+        let (&number, _) = state.letters.waiting.range(from..).next()?;
+        if number >= upto {
+            return None;
+        }
         let Letter { queued, reason } = state.letters.waiting.remove(&number)?;
         let letter = state.dead_letter(&queued, reason);
         Some(LiftedLetter { number, queued, letter })
