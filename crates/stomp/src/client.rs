@@ -348,7 +348,9 @@ impl Client {
         let heart_beat = match headers.get("heart-beat") {
             Some(text) if version >= Version::V1_1 => {
                 let theirs = parse_heart_beat(text).ok_or(ClientError::InvalidHeartBeat)?;
+                let margin = self.options.heart_beat_margin_percent;
                 HeartBeat::negotiate(self.options.heart_beat, theirs)
+                    .map(|beat| beat.with_margin_percent(margin))
             }
             _ => None,
         };

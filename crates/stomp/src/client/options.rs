@@ -19,6 +19,10 @@ pub struct ClientOptions {
     /// How often to send heart-beats and how often to receive them; zero for never. Default: 10 s
     /// each.
     pub heart_beat: (Duration, Duration),
+    /// How long the server may be silent, in percent of the interval that it promised, before it is
+    /// taken for dead. ActiveMQ looks once an interval if it has sent anything since it last looked, so
+    /// it may be silent for almost two. Default: 300.
+    pub heart_beat_margin_percent: u32,
     /// How long the server may take to answer CONNECT. Default: 10 s.
     pub connect_timeout: Duration,
     /// What a server may make the client hold. Those on frames apply; CONNECTED, or ERROR in its
@@ -35,6 +39,7 @@ impl Default for ClientOptions {
             passcode: None,
             headers: Headers::default(),
             heart_beat: (Duration::from_secs(10), Duration::from_secs(10)),
+            heart_beat_margin_percent: 300,
             connect_timeout: Duration::from_secs(10),
             limits: Limits::default(),
         }
@@ -49,6 +54,7 @@ impl fmt::Debug for ClientOptions {
             .field("host", &self.host)
             .field("login", &self.login)
             .field("heart_beat", &self.heart_beat)
+            .field("heart_beat_margin_percent", &self.heart_beat_margin_percent)
             .field("connect_timeout", &self.connect_timeout)
             .field("limits", &self.limits)
             .finish_non_exhaustive()

@@ -199,6 +199,19 @@ fn exchange(client: &mut Client, server: &mut Server) -> (Vec<Event>, Vec<Client
 }
 
 #[test]
+fn a_server_may_be_silent_for_almost_three_intervals() {
+    let start = now();
+    let mut client = Client::new(start, ClientOptions::default());
+    client.handle_input(start, "CONNECTED\nversion:1.2\nheart-beat:1000,0\n\n\0".into());
+    while client.poll_event().is_some() {}
+    let beat = client.heart_beat().unwrap();
+    let interval = beat.incoming().unwrap();
+    let silent_for = |silence| beat.poll(start + silence, start + silence, start);
+    assert_eq!(silent_for(interval * 3 - Duration::from_millis(1)), Ok(None));
+    assert_eq!(silent_for(interval * 3), Err(crate::PeerSilent));
+}
+
+#[test]
 fn our_server_understands_the_client_in_every_version() {
     for version in Version::ALL {
         let mut server = Server::new(now(), ServerOptions::default());

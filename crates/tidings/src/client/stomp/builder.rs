@@ -78,10 +78,16 @@ impl StompClientBuilder {
         self
     }
 
-    /// How often to send heart-beats, and how often to receive them; zero for never. A server that is silent for
-    /// twice as long is given up. Default: 10 s each.
+    /// How often to send heart-beats, and how often to receive them; zero for never. Default: 10 s each.
     pub fn heart_beat(mut self, send: Duration, receive: Duration) -> Self {
         self.options.heart_beat = (send, receive);
+        self
+    }
+
+    /// How long the server may be silent, in percent of the interval of heart-beats that it promised, before the
+    /// connection is given up; at least 100. ActiveMQ may be silent for almost two intervals. Default: 300.
+    pub fn heart_beat_margin_percent(mut self, percent: u32) -> Self {
+        self.options.heart_beat_margin_percent = percent;
         self
     }
 
