@@ -1,15 +1,12 @@
 //! ACK and NACK: which messages they are about, and what becomes of these.
 
+use crate::apps::app;
 use crate::client::{
     BEFORE_1_2, Client, Door, EVERYWHERE, FROM_1_1, IN_1_0, IN_1_1, IN_1_2, header, naming,
 };
 use crate::support::{Running, serve};
 use tidings::App;
 use tidings::server::StompOptions;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
 
 /// ACK or NACK of a message, as the version has it.
 fn settle(command: &str, version: &str, message: &str, more: &str) -> String {

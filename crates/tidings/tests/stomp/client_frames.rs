@@ -1,11 +1,7 @@
 //! What clients send, and what comes of it.
 
+use crate::apps::app;
 use crate::client::{Client, EVERYWHERE, IN_1_0, header};
-use tidings::App;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
 
 #[tokio::test]
 async fn a_send_reaches_subscribers_with_its_own_headers_and_none_that_are_the_servers() {

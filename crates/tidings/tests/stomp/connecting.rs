@@ -1,25 +1,14 @@
 //! CONNECT and CONNECTED, and the end of the connection.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::apps::{app, app_with, holding};
 use crate::client::{Client, DOORS, Door, EVERYWHERE, OVER_TCP, header};
 use crate::support::{Raw, frame, http, serve};
-use tidings::App;
 use tidings::endpoint::CloseCode;
-use tidings::messaging::{Messenger, SessionEvent};
 use tidings::server::StompOptions;
 use tidings_websocket::Event;
 use tokio::io::AsyncWriteExt;
-use tokio::sync::Semaphore;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
-
-fn app_with(options: StompOptions) -> App {
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 #[tokio::test]
 async fn the_highest_common_version_is_chosen() {
@@ -203,17 +192,7 @@ async fn before_login_no_door_takes_long_messages() {
 
 #[tokio::test]
 async fn after_login_long_messages_are_taken_although_what_came_with_it_is_still_handled() {
-    let go_on = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&go_on);
-    let listen = move |event: SessionEvent, _: Messenger| {
-        let held = Arc::clone(&held);
-        async move {
-            if let SessionEvent::Subscribed { .. } = event {
-                held.acquire().await.unwrap().forget();
-            }
-        }
-    };
-    let app = App::builder().stomp("/stomp").session_listener(listen).build().unwrap();
+    let (app, go_on) = holding();
     let server = serve(app).await;
     let mut socket = server.websocket("/stomp").await;
     let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0";

@@ -1,18 +1,7 @@
 //! What destinations are called, and what that makes of their messages.
 
+use crate::apps::{app, keeping};
 use crate::client::{Client, EVERYWHERE, header};
-use tidings::App;
-use tidings::server::StompOptions;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
-
-/// An application whose sessions outlive refused frames.
-fn keeping() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 #[tokio::test]
 async fn a_topic_reaches_all_who_are_subscribed_at_the_moment() {

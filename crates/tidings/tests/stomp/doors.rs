@@ -6,12 +6,9 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use tidings::endpoint::Message;
 use tidings::{App, controller};
 
+use crate::apps::app;
 use crate::client::{Client, DOORS, Door, EVERYWHERE, OVER_WEBSOCKET, header};
 use crate::support::{WebSocket, http, serve};
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
 
 const CONNECT: &str = "CONNECT\naccept-version:1.2\nhost:x\n\n\0";
 

@@ -1,9 +1,9 @@
 //! Durable subscriptions, under the headers of all three families of brokers.
 
+use crate::apps::keeping;
 use crate::client::{Client, EVERYWHERE, IN_1_0, header};
 use crate::support::{PATIENCE, Running, serve};
 use tidings::App;
-use tidings::server::StompOptions;
 use tidings::store::MemoryStore;
 
 /// The headers by which the clients of a broker ask for a durable subscription, and end it.
@@ -15,12 +15,6 @@ const FAMILIES: [&str; 6] = [
     "durable-subscription-name:b\n",
     "durable-subscriber-name:c\n",
 ];
-
-/// An application whose sessions outlive refused frames.
-fn app() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 /// One more connection of the same client, as the other.
 async fn again(server: &Running, client: &Client, version: &str) -> Client {
@@ -73,7 +67,7 @@ async fn a_durable_subscription_outlives_its_client_and_the_server() {
 #[tokio::test]
 async fn a_durable_subscription_stays_until_it_is_ended_by_its_name() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             for family in FAMILIES {
                 let subscribe = format!("id:s\ndestination:/topic/n\n{family}");
                 let mut first = again(&server, &client, version).await;
@@ -112,7 +106,7 @@ async fn a_durable_subscription_stays_until_it_is_ended_by_its_name() {
 #[tokio::test]
 async fn a_durable_subscription_has_one_consumer_unless_it_is_shared() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             for family in FAMILIES {
                 let named = format!("id:s\ndestination:/topic/n\n{family}");
                 let mut first = again(&server, &client, version).await;
@@ -147,7 +141,7 @@ async fn a_durable_subscription_has_one_consumer_unless_it_is_shared() {
 #[tokio::test]
 async fn a_subscription_that_deletes_itself_is_not_durable() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             let subscribe = "id:s\ndestination:/topic/n\ndurable:true\nauto-delete:true\n";
             let mut first = again(&server, &client, version).await;
             first.subscribe(subscribe).await;
@@ -163,7 +157,7 @@ async fn a_subscription_that_deletes_itself_is_not_durable() {
 #[tokio::test]
 async fn a_durable_subscription_keeps_what_its_selector_wants() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             for family in FAMILIES {
                 let subscribe =
                     format!("id:s\ndestination:/topic/n\nselector:color = 'red'\n{family}");
@@ -195,7 +189,7 @@ enum Another {
 #[tokio::test]
 async fn another_topic_means_what_it_means_with_each_broker() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             for family in FAMILIES {
                 let another = match family {
                     it if it.contains("x-queue-name") => Another::Refused,
@@ -228,7 +222,7 @@ async fn another_topic_means_what_it_means_with_each_broker() {
 #[tokio::test]
 async fn a_durable_subscription_is_of_its_client() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             for family in FAMILIES.into_iter().filter(|it| !it.contains("x-queue-name")) {
                 let subscribe = format!("id:s\ndestination:/topic/n\n{family}");
                 let mut clients = Vec::new();
@@ -252,7 +246,7 @@ async fn a_durable_subscription_is_of_its_client() {
 #[tokio::test]
 async fn a_durable_subscription_is_to_one_topic_and_keeps_nobody_from_sending() {
     EVERYWHERE
-        .attempt(app, async |server, client, version| {
+        .attempt(keeping, async |server, client, version| {
             let mut client = again(&server, &client, version).await;
             for family in FAMILIES {
                 let several = format!("SUBSCRIBE\nid:s\ndestination:/topic/a,/topic/b\n{family}\n");
@@ -267,7 +261,7 @@ async fn a_durable_subscription_is_to_one_topic_and_keeps_nobody_from_sending() 
 
 #[tokio::test]
 async fn blanks_around_names_do_not_count_in_1_0() {
-    let server = serve(app()).await;
+    let server = serve(keeping()).await;
     for (door, version) in IN_1_0.each() {
         for family in FAMILIES {
             let padded = family.replace(':', ": ").replace('\n', " \n");

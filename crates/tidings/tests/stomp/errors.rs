@@ -1,22 +1,11 @@
 //! ERROR: what it says, and what is over with it.
 
+use crate::apps::{app, app_with, keeping};
 use crate::client::{EVERYWHERE, OVER_WEBSOCKET, header};
 use crate::support::serve;
 use tidings::App;
 use tidings::server::StompOptions;
 use tidings_websocket::CloseCode;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
-
-fn app_with(options: StompOptions) -> App {
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
-
-fn keeping() -> App {
-    app_with(StompOptions { error_keeps_connection: true, ..StompOptions::default() })
-}
 
 fn strict() -> App {
     app_with(StompOptions { strict: true, ..StompOptions::default() })

@@ -1,12 +1,8 @@
 //! Frames and headers: as they are read, and as they are written.
 
+use crate::apps::app;
 use crate::client::{Client, EVERYWHERE, FROM_1_1, header};
 use crate::support::serve;
-use tidings::App;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
 
 #[tokio::test]
 async fn frames_are_read_as_people_write_them() {

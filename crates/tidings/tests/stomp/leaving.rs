@@ -1,8 +1,8 @@
 //! What becomes of what a client has sent that is gone.
 
-use std::sync::Arc;
 use std::time::Duration;
 
+use crate::apps::holding;
 use crate::client::{Client, DOORS, Door};
 use crate::support::{PATIENCE, Raw, http, serve};
 use tidings::App;
@@ -10,21 +10,11 @@ use tidings::broker::DestinationPolicy;
 use tidings::endpoint::{CloseCode, CloseReason};
 use tidings::messaging::{Messenger, SessionEvent};
 use tidings::server::StompOptions;
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::mpsc;
 
 #[tokio::test]
 async fn what_requests_have_brought_is_done_although_the_client_is_gone() {
-    let go_on = Arc::new(Semaphore::new(0));
-    let held = Arc::clone(&go_on);
-    let listen = move |event: SessionEvent, _: Messenger| {
-        let held = Arc::clone(&held);
-        async move {
-            if let SessionEvent::Subscribed { .. } = event {
-                held.acquire().await.unwrap().forget();
-            }
-        }
-    };
-    let app = App::builder().stomp("/stomp").session_listener(listen).build().unwrap();
+    let (app, go_on) = holding();
     let server = serve(app).await;
     let mut observer = Client::connect(&server, Door::Tcp, "1.2").await;
     go_on.add_permits(1);

@@ -1,14 +1,11 @@
 //! Limits: what just fits is taken, and one more is refused.
 
+use crate::apps::app;
 use crate::client::{Client, DOORS, EVERYWHERE, header};
 use crate::support::serve;
 use tidings::App;
 use tidings::broker::Limits as BrokerLimits;
 use tidings::server::{StompLimits as Limits, StompOptions};
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
 
 fn app_with(limits: Limits) -> App {
     let options = StompOptions { limits, ..StompOptions::default() };

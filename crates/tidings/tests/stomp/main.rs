@@ -7,6 +7,7 @@ mod support;
 
 mod acknowledging;
 mod applications;
+mod apps;
 mod client;
 mod client_frames;
 mod connecting;

@@ -1,15 +1,8 @@
 //! The arguments that clients of RabbitMQ give to queues.
 
+use crate::apps::keeping;
 use crate::client::{EVERYWHERE, header};
 use crate::support::PATIENCE;
-use tidings::App;
-use tidings::server::StompOptions;
-
-/// An application whose sessions outlive refused frames.
-fn keeping() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 #[tokio::test]
 async fn a_queue_has_the_arguments_of_rabbitmq() {

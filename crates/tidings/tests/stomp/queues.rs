@@ -1,21 +1,11 @@
 //! What queues, and their messages and consumers, are asked for in headers.
 
+use crate::apps::{app, keeping};
 use crate::client::{Client, EVERYWHERE, FROM_1_1, header, naming};
 use crate::support::serve;
 use tidings::App;
 use tidings::broker::DestinationPolicy;
-use tidings::server::StompOptions;
 use tidings::store::MemoryStore;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
-
-/// An application whose sessions outlive refused frames.
-fn keeping() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 #[tokio::test]
 async fn what_is_unsettled_is_bounded_as_each_broker_has_it() {

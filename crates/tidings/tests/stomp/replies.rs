@@ -1,13 +1,7 @@
 //! Temporary destinations, and replies to them.
 
+use crate::apps::keeping;
 use crate::client::{Client, EVERYWHERE, IN_1_0, header};
-use tidings::App;
-use tidings::server::StompOptions;
-
-fn app() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 /// What the worker sees of a request that wants its reply at `reply_to`.
 async fn request(client: &mut Client, worker: &mut Client, reply_to: &str) -> String {
@@ -22,7 +16,7 @@ async fn request(client: &mut Client, worker: &mut Client, reply_to: &str) -> St
 #[tokio::test]
 async fn a_reply_comes_to_a_queue_that_nobody_has_subscribed_to() {
     EVERYWHERE
-        .attempt(app, async |server, mut client, version| {
+        .attempt(keeping, async |server, mut client, version| {
             let mut worker = Client::connect(&server, client.door, version).await;
             let reply_to = request(&mut client, &mut worker, "/temp-queue/r").await;
             assert!(reply_to.starts_with("/reply-queue/"), "{reply_to}");
@@ -44,7 +38,7 @@ async fn a_reply_comes_to_the_own_subscription_of_a_temporary_destination() {
         [("/temp-queue/", "/remote-temp-queue/"), ("/temp-topic/", "/remote-temp-topic/")]
     {
         EVERYWHERE
-            .attempt(app, async |server, mut client, version| {
+            .attempt(keeping, async |server, mut client, version| {
                 let own = format!("{kind}r");
                 client.subscribe(&format!("id:mine\ndestination:{own}\n")).await;
                 let mut worker = Client::connect(&server, client.door, version).await;
@@ -65,7 +59,7 @@ async fn a_reply_comes_to_the_own_subscription_of_a_temporary_destination() {
 async fn a_temporary_destination_is_of_one_connection() {
     for kind in ["/temp-queue/", "/temp-topic/"] {
         EVERYWHERE
-            .attempt(app, async |server, mut client, version| {
+            .attempt(keeping, async |server, mut client, version| {
                 let own = format!("{kind}r");
                 let mut other = Client::connect(&server, client.door, version).await;
                 for it in [&mut client, &mut other] {
@@ -84,7 +78,7 @@ async fn a_temporary_destination_is_of_one_connection() {
 #[tokio::test]
 async fn a_temporary_destination_is_gone_with_its_connection() {
     EVERYWHERE
-        .attempt(app, async |server, mut client, version| {
+        .attempt(keeping, async |server, mut client, version| {
             let mut worker = Client::connect(&server, client.door, version).await;
             let reply_to = request(&mut client, &mut worker, "/temp-queue/r").await;
             client.leave().await;
@@ -97,7 +91,7 @@ async fn a_temporary_destination_is_gone_with_its_connection() {
 #[tokio::test]
 async fn blanks_around_reply_to_do_not_count_in_1_0() {
     IN_1_0
-        .attempt(app, async |server, mut client, version| {
+        .attempt(keeping, async |server, mut client, version| {
             let mut worker = Client::connect(&server, client.door, version).await;
             let reply_to = request(&mut client, &mut worker, " /temp-queue/r ").await;
             worker.done(&format!("SEND\ndestination:{reply_to}\n\n4")).await;

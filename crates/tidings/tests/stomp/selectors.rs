@@ -1,14 +1,7 @@
 //! Selectors: SQL-92 as of JMS, over headers.
 
+use crate::apps::keeping;
 use crate::client::{Client, EVERYWHERE, header};
-use tidings::App;
-use tidings::server::StompOptions;
-
-/// An application whose sessions outlive refused frames.
-fn app() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 /// What a selector is asked about.
 const HEADERS: &str = "color:red\nsize:12\nname:it's\npath:a_b%c\nempty:\ncontent-type:text/plain\n\
@@ -61,7 +54,7 @@ const UNWANTED: [&str; 12] = [
 #[tokio::test]
 async fn a_subscriber_gets_what_its_selector_wants() {
     EVERYWHERE
-        .attempt(app, async |_server, mut client, _| {
+        .attempt(keeping, async |_server, mut client, _| {
             client.subscribe("id:all\ndestination:/topic/t\n").await;
             let send = format!("SEND\ndestination:/topic/t\n{HEADERS}\nm\0");
             for (selectors, count) in [(&WANTED[..], 2), (&UNWANTED[..], 1)] {
@@ -86,7 +79,7 @@ async fn a_subscriber_gets_what_its_selector_wants() {
 #[tokio::test]
 async fn of_a_queue_others_get_what_a_selector_does_not_want() {
     EVERYWHERE
-        .attempt(app, async |server, mut client, version| {
+        .attempt(keeping, async |server, mut client, version| {
             let queue = "destination:/queue/q\n";
             client.subscribe(&format!("id:s\n{queue}selector:color = 'red'\n")).await;
             for color in ["blue", "red", "green"] {
@@ -108,7 +101,7 @@ async fn a_selector_that_is_none_is_refused() {
     let deep = "(".repeat(100) + "color = 'red'" + &")".repeat(100);
     let malformed = ["=", "color = ", "color = 'red", "(color = 'red'", "1 +", &long, &deep];
     EVERYWHERE
-        .attempt(app, async |_server, mut client, _| {
+        .attempt(keeping, async |_server, mut client, _| {
             for selector in malformed {
                 let subscribe =
                     format!("SUBSCRIBE\nid:s\ndestination:/topic/t\nselector:{selector}\n\n");

@@ -1,18 +1,7 @@
 //! Transactions: what they gather takes effect together, or not at all.
 
+use crate::apps::{app, keeping};
 use crate::client::{Client, EVERYWHERE, FROM_1_1, header, naming};
-use tidings::App;
-use tidings::server::StompOptions;
-
-fn app() -> App {
-    App::builder().stomp("/stomp").build().unwrap()
-}
-
-/// An application whose sessions outlive refused frames.
-fn keeping() -> App {
-    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
-    App::builder().stomp("/stomp").stomp_options(options).build().unwrap()
-}
 
 #[tokio::test]
 async fn transactions_take_effect_together_or_not_at_all() {
