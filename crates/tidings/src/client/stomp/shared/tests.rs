@@ -35,7 +35,7 @@ fn connection(number: u64) -> Arc<Connection> {
 }
 
 fn send(body: &'static str) -> Entry {
-    let (destination, headers) = ("/queue/q".to_owned(), Headers::default());
+    let (destination, headers) = ("/queue/q".into(), Headers::default());
     let send = Send { destination, headers, body: body.into(), receipt: None };
     Entry::new(Operation::Send { send, transaction: None }, Bound::Any)
 }
@@ -59,6 +59,20 @@ fn all(shared: &Shared, connection: &Connection) -> Vec<String> {
     std::iter::from_fn(|| next(shared, connection)).collect()
 }
 
+fn record() -> Record {
+    Record::new("/topic/a".to_owned(), Target::Requests)
+}
+
+/// A client that has subscribed as `a`.
+fn subscribed() -> (Shared, Arc<Connection>, Arc<Standing>) {
+    let (shared, connection, record) = (shared(1), connection(1), record());
+    assert!(shared.open(&connection));
+    let standing = Arc::clone(&record.standing);
+    shared.lock().add_subscription("a".into(), record).unwrap();
+    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    (shared, connection, standing)
+}
+
 fn lost() -> ConnectionEnd {
     ConnectionEnd::Closed(CloseReason::from_code(CloseCode::ABNORMAL_CLOSURE))
 }
@@ -67,8 +81,7 @@ fn lost() -> ConnectionEnd {
 fn a_connection_that_comes_when_the_client_is_left_sends_what_waits_or_is_not_used() {
     for waiting in [false, true] {
         let shared = shared(1000);
-        let record = Record::new("/topic/a".to_owned(), Target::Requests);
-        shared.lock().add_subscription("a".into(), record).unwrap();
+        shared.lock().add_subscription("a".into(), record()).unwrap();
         if waiting {
             now(shared.queue(send("a"))).unwrap();
         }
@@ -134,13 +147,7 @@ fn a_frame_that_is_skipped_leaves_room() {
 
 #[tokio::test(start_paused = true)]
 async fn an_id_is_free_again_when_the_server_does_not_confirm_the_end_of_its_subscription() {
-    let (shared, connection) = (shared(1), connection(1));
-    assert!(shared.open(&connection));
-    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
-    let first = record();
-    let standing = Arc::clone(&first.standing);
-    shared.lock().add_subscription("a".into(), first).unwrap();
-    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    let (shared, connection, standing) = subscribed();
     shared.abandon(&"a".into(), &standing);
     let mut second = pin!(shared.subscribe(Some("a".into()), record()));
     assert!(second.as_mut().now_or_never().is_none());
@@ -164,13 +171,7 @@ async fn an_id_is_free_again_when_the_server_does_not_confirm_the_end_of_its_sub
 
 #[tokio::test(start_paused = true)]
 async fn an_id_is_not_waited_for_when_unsubscribe_is_never_sent() {
-    let (shared, connection) = (shared(1), connection(1));
-    assert!(shared.open(&connection));
-    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
-    let first = record();
-    let standing = Arc::clone(&first.standing);
-    shared.lock().add_subscription("a".into(), first).unwrap();
-    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    let (shared, _, standing) = subscribed();
     shared.abandon(&"a".into(), &standing);
     let second = shared.subscribe(Some("a".into()), record()).await;
     assert!(matches!(second, Err(StompError::ReceiptTimeout(_))), "{second:?}");
@@ -178,13 +179,7 @@ async fn an_id_is_not_waited_for_when_unsubscribe_is_never_sent() {
 
 #[tokio::test]
 async fn an_unsubscribe_that_is_not_sent_yet_is_none_when_the_server_ends_the_subscription() {
-    let (shared, connection) = (shared(1), connection(1));
-    assert!(shared.open(&connection));
-    let record = || Record::new("/topic/a".to_owned(), Target::Requests);
-    let first = record();
-    let standing = Arc::clone(&first.standing);
-    shared.lock().add_subscription("a".into(), first).unwrap();
-    assert_eq!(all(&shared, &connection), ["SUBSCRIBE"]);
+    let (shared, connection, standing) = subscribed();
     let id = SubscriptionId::from("a");
     let mut ending = pin!(shared.unsubscribe(&id, &standing, Headers::default()));
     assert!(ending.as_mut().now_or_never().is_none());
