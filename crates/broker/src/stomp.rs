@@ -225,24 +225,27 @@ pub(crate) fn dead_letter_headers(letter: &DeadLetter) -> Headers {
     headers
 }
 
-/// What a dead letter was before.
-pub(crate) struct Revived {
+/// Where a dead letter comes from.
+pub(crate) struct Past {
     /// Where it was sent to.
     pub(crate) destination: Option<Destination>,
     /// The queue that has given it up, if that is another one.
     pub(crate) queue: Option<Destination>,
-    pub(crate) headers: Headers,
 }
 
-/// What a message was before it became a dead letter, if it is one.
-pub(crate) fn revived(message: &Message) -> Revived {
+/// Where a message comes from, if it is a dead letter.
+pub(crate) fn past(message: &Message) -> Past {
+    let named = |name| message.headers.get(name).and_then(|it| Destination::parse(it).ok());
+    Past { destination: named(ORIGIN), queue: named(QUEUE) }
+}
+
+/// The headers of a message as they were before it became a dead letter, if it is one.
+pub(crate) fn revived(message: &Message) -> Headers {
     let mut headers = message.headers.clone();
-    let named = |name| headers.get(name).and_then(|value| Destination::parse(value).ok());
-    let (destination, queue) = (named(ORIGIN), named(QUEUE));
     if headers.get(REASON).is_some() {
         headers.retain(|name, _| ![REASON, COUNT, ORIGIN, QUEUE].contains(&name));
     }
-    Revived { destination, queue, headers }
+    headers
 }
 
 fn whole_number(name: &'static str, value: &str) -> Result<u64, InvalidHeader> {

@@ -204,7 +204,7 @@ impl Queues {
                     return Err(self.missing(queue));
                 }
                 Err(MoveError { moved: done, cause }) => {
-                    return Err(QueueError::NotMoved { moved: moved + done, cause });
+                    return Err(QueueError::NotMoved(MoveError { moved: moved + done, cause }));
                 }
             }
         }
@@ -276,12 +276,7 @@ pub enum QueueError {
     /// A name is none, and why.
     InvalidName(String),
     /// A message could not be moved.
-    NotMoved {
-        /// How many were moved before.
-        moved: usize,
-        /// Why.
-        cause: MoveFailure,
-    },
+    NotMoved(MoveError),
     /// It was done, and cannot be stored at the moment: it may come undone if the server ends now.
     NotStored(StoreError),
 }
@@ -296,13 +291,7 @@ impl fmt::Display for QueueError {
                 write!(f, "there is no queue {queue}; there is {}", similar.join(" and "))
             }
             Self::InvalidName(why) => f.write_str(why),
-            Self::NotMoved { moved, cause: MoveFailure::Send(error) } => {
-                write!(f, "{moved} moved; the next message cannot be: {error}")
-            }
-            Self::NotMoved { cause: MoveFailure::NotAQueue { target }, .. } => {
-                write!(f, "{target} is no queue: messages can be moved to queues only")
-            }
-            Self::NotMoved { moved, .. } => write!(f, "{moved} moved, and no more"),
+            Self::NotMoved(error) => error.fmt(f),
             Self::NotStored(error) => {
                 write!(f, "done, but it may come undone if the server ends now: {error}")
             }

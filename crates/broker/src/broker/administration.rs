@@ -11,7 +11,7 @@ use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::Sink;
-use crate::stomp::{Revived, revived};
+use crate::stomp::{Past, past, revived};
 use crate::subscription::Subscription;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
@@ -128,10 +128,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     found.put_down(lifted, operation);
                     continue;
                 };
-                let Revived { destination, headers, .. } = revived(lifted.message());
+                let headers = revived(lifted.message());
                 let mut message = Message { headers, ..lifted.message().clone() };
                 message.properties.kept_until = None;
                 let moved_to = if to.as_str().starts_with(DurableName::PREFIX) {
+                    let Past { destination, .. } = past(lifted.message());
                     self.send_to_durable(&to, message, destination, operation)
                 } else {
                     self.send_elsewhere(to, message, operation)
@@ -158,15 +159,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         queue: &Destination,
         target: Option<&Destination>,
     ) -> Option<Destination> {
-        let past = || {
-            let Revived { destination, queue, .. } = revived(message);
-            let has_ended = |queue: &Destination| {
-                queue.as_str().starts_with(DurableName::PREFIX)
-                    && self.routing.queue(queue).is_none()
-            };
-            queue.or(destination).filter(|past| !has_ended(past))
+        let has_ended = |queue: &Destination| {
+            queue.as_str().starts_with(DurableName::PREFIX) && self.routing.queue(queue).is_none()
         };
-        target.cloned().or_else(past).filter(|goal| goal != queue)
+        let back = || {
+            let Past { destination, queue } = past(message);
+            queue.or(destination).filter(|queue| !has_ended(queue))
+        };
+        target.cloned().or_else(back).filter(|goal| goal != queue)
     }
 
     /// A topic would keep nothing of what is moved there.

@@ -86,7 +86,7 @@ impl Settings {
     /// When a message is no longer wanted that comes now.
     pub(super) fn expiry(&self, now: Timestamp, message: &Message) -> Option<Timestamp> {
         let Properties { expires_at, kept_until, .. } = message.properties;
-        least([least([expires_at, kept_until]), self.message_ttl.map(|ttl| now.after(ttl))])
+        least([expires_at, kept_until, self.message_ttl.map(|ttl| now.after(ttl))])
     }
 
     /// Whether the queue may hold so much.

@@ -65,8 +65,8 @@ pub struct StompOptions {
 
     /// Refuses what is against the specification and does no harm: CONNECT of version 1.1 or 1.2
     /// without `host`, a body on other frames than SEND, ACK and NACK of version 1.2 that name their
-    /// message by its `message-id`, those of 1.0 and 1.1 by `id`. UNSUBSCRIBE, ACK and NACK of what does not exist then end the session
-    /// instead of being answered with ERROR only. Default: false.
+    /// message by its `message-id`, those of 1.0 and 1.1 by `id`. UNSUBSCRIBE, ACK and NACK of what does not
+    /// exist then end the session instead of being answered with ERROR only. Default: false.
     pub strict: bool,
 
     /// Whether a session goes on after ERROR where a frame was understood and could not be done, as it
