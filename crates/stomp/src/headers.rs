@@ -226,11 +226,6 @@ impl HeadersBuilder {
         self.0.len
     }
 
-    /// As [`Headers::push`].
-    pub(crate) fn push(&mut self, name: &str, value: &str) {
-        self.0.push(name, value);
-    }
-
     /// As [`Headers::push_octets`].
     pub(crate) fn push_octets(&mut self, name: &[u8], value: &[u8]) {
         self.0.push_octets(name, value);

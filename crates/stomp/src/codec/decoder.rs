@@ -519,14 +519,8 @@ fn push_header(
         }
         _ => colon + 1,
     };
-    // Most lines are text and have nothing escaped, which is seen at one look.
-    match str::from_utf8(line) {
-        Ok(text) if !escaping.may_be_in(line) => headers.push(&text[..colon], &text[value_start..]),
-        _ => {
-            let (name, value) = (&line[..colon], &line[value_start..]);
-            headers.push_octets(&escaping.unescape(name)?, &escaping.unescape(value)?);
-        }
-    }
+    let (name, value) = (&line[..colon], &line[value_start..]);
+    headers.push_octets(&escaping.unescape(name)?, &escaping.unescape(value)?);
     Ok(())
 }
 

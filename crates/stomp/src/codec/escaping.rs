@@ -25,11 +25,6 @@ impl Escaping {
         }
     }
 
-    /// Whether a name or value in the line may be escaped.
-    pub(super) fn may_be_in(self, line: &[u8]) -> bool {
-        self != Self::Verbatim && line.iter().fold(false, |is_in, octet| is_in | (*octet == b'\\'))
-    }
-
     /// Reads a name or value.
     pub(super) fn unescape(self, text: &[u8]) -> Result<Cow<'_, [u8]>, DecodeError> {
         if self == Self::Verbatim {
