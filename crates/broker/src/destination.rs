@@ -1,6 +1,8 @@
+use std::cmp::Ordering;
 use std::error::Error;
 use std::fmt;
-use std::sync::Arc;
+use std::hash::{BuildHasher, Hash, Hasher, RandomState};
+use std::sync::{Arc, LazyLock};
 
 /// Where a message is sent to, as in the `destination` header of SEND: a name, never a pattern.
 ///
@@ -15,8 +17,17 @@ use std::sync::Arc;
 /// assert!(Destination::parse("").is_err());
 /// # Ok::<(), tidings_broker::DestinationError>(())
 /// ```
-#[derive(Clone, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub struct Destination(Arc<str>);
+#[derive(Clone)]
+pub struct Destination(Arc<Name>);
+
+struct Name {
+    text: Box<str>,
+    /// Of the text: it is looked for again and again.
+    hash: u64,
+}
+
+/// Keyed at random, or a peer could choose names that all have one hash.
+static HASHER: LazyLock<RandomState> = LazyLock::new(RandomState::new);
 
 impl Destination {
     /// The longest name in octets.
@@ -40,12 +51,17 @@ impl Destination {
         if !is_plain && let Some(at) = text.find(char::is_control) {
             return Err(DestinationError::ControlCharacter { at });
         }
-        Ok(Self(text.into()))
+        Ok(Self(Arc::new(Name { text: text.into(), hash: HASHER.hash_one(text) })))
+    }
+
+    /// The same for equal names, for as long as the process lives.
+    pub(crate) fn hash_of_name(&self) -> u64 {
+        self.0.hash
     }
 
     /// Whether it stands for several destinations, separated by commas.
     pub(crate) fn is_composite(&self) -> bool {
-        self.0.contains(',') && split_first(&self.0).is_some()
+        self.as_str().contains(',') && split_first(self.as_str()).is_some()
     }
 
     /// The destinations that it stands for, some of which may be empty. Blanks around those of several do not
@@ -67,7 +83,33 @@ impl Destination {
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0
+        &self.0.text
+    }
+}
+
+impl PartialEq for Destination {
+    fn eq(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
+    }
+}
+
+impl Eq for Destination {}
+
+impl PartialOrd for Destination {
+    fn partial_cmp(&self, other: &Self) -> Option<Ordering> {
+        Some(self.cmp(other))
+    }
+}
+
+impl Ord for Destination {
+    fn cmp(&self, other: &Self) -> Ordering {
+        self.as_str().cmp(other.as_str())
+    }
+}
+
+impl Hash for Destination {
+    fn hash<H: Hasher>(&self, state: &mut H) {
+        state.write_u64(self.0.hash);
     }
 }
 

@@ -1,6 +1,5 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::hash::{BuildHasher, RandomState};
 use std::ptr;
 use std::sync::{Arc, Mutex};
 
@@ -15,8 +14,6 @@ const SHARDS: usize = 256;
 /// Finds by name, without a lock. Adding and removing copy one shard.
 pub(crate) struct Index<T: ?Sized> {
     shards: Box<[Shard<T>]>,
-    /// Keyed at random, or a peer could choose names that all fall into one shard.
-    hasher: RandomState,
     quota: Arc<Quota>,
 }
 
@@ -37,7 +34,7 @@ impl<T: ?Sized> Index<T> {
         let empty = Arc::new(Vec::new());
         let shard = || Shard { entries: ArcSwap::new(Arc::clone(&empty)), writer: Mutex::new(()) };
         let shards = (0..SHARDS).map(|_| shard()).collect();
-        Self { shards, hasher: RandomState::new(), quota }
+        Self { shards, quota }
     }
 
     pub(crate) fn find(&self, name: &Destination) -> Option<Arc<T>> {
@@ -118,7 +115,7 @@ impl<T: ?Sized> Index<T> {
     }
 
     fn shard_of(&self, name: &Destination) -> (u64, &Shard<T>) {
-        let hash = self.hasher.hash_one(name);
+        let hash = name.hash_of_name();
         let [low, ..] = hash.to_le_bytes();
         (hash, &self.shards[usize::from(low)])
     }

@@ -316,7 +316,7 @@ impl Connection {
         }
         let wants_receipt = transaction.is_none() && world.random.percent(75);
         let send = Send {
-            destination: destination.to_owned(),
+            destination: destination.into(),
             headers,
             body: Bytes::from(message.to_string()),
             receipt: wants_receipt.then(|| self.await_receipt(Awaited::Sent(message))),

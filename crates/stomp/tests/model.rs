@@ -266,7 +266,7 @@ impl Model {
             Kind::UnknownCommand { transaction } => self.refuse_within(transaction, receipt),
             Kind::Send { to, transaction } => {
                 let body = Bytes::from(format!("m{}", step.number));
-                let (destination, headers) = (to.to_owned(), Headers::default());
+                let (destination, headers) = ((*to).into(), Headers::default());
                 let send = Send { destination, headers, body, receipt };
                 self.act(transaction, TransactionAction::Send(send));
             }
@@ -334,7 +334,7 @@ impl Model {
         let receipt = receipt_of(&action);
         let Some(transaction) = transaction else {
             let is_refused =
-                matches!(&action, TransactionAction::Send(it) if it.destination == REFUSED);
+                matches!(&action, TransactionAction::Send(it) if *it.destination == *REFUSED);
             self.told.push(match action {
                 TransactionAction::Send(send) => Told::Send(send),
                 TransactionAction::Ack(ack) => Told::Ack(ack),
@@ -436,7 +436,7 @@ impl Driven {
             }
             Event::Send(send) => {
                 let receipt = send.receipt.clone();
-                let is_refused = send.destination == REFUSED;
+                let is_refused = *send.destination == *REFUSED;
                 self.told.push(Told::Send(send));
                 if is_refused {
                     let error = Error::new("full", "").with_receipt(receipt);

@@ -23,7 +23,7 @@ use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
 use self::laggards::{Laggards, Verdict};
-pub(crate) use self::publishing::Published;
+pub(crate) use self::publishing::{Published, parse_destination};
 use self::rooms::Rooms;
 use self::timer::Timer;
 use crate::build_error::Mistake;

@@ -295,6 +295,28 @@ fn the_time_of_a_message_is_stored() {
 }
 
 #[test]
+fn a_message_that_finds_a_queue_full_can_be_offered_again() {
+    let mut recording = Recording::with_limits(|limits| limits.queue_messages_max = 1);
+    recording.send("/queue/a", "1").unwrap();
+    for destination in ["/queue/a", "/topic/t,/queue/a"] {
+        let mut body = Bytes::from("2");
+        let mut offer = |body: &mut Bytes| {
+            let destination = Destination::parse(destination).unwrap();
+            let headers = Headers::default();
+            recording.broker.offer(now(), None, destination, headers, body, &mut recording.log)
+        };
+        assert!(offer(&mut body).unwrap_err().full_queue().is_some());
+        assert_eq!(body, "2");
+    }
+    recording.subscribe(1, "a", "/queue/a", AckMode::Auto).unwrap();
+    let mut body = Bytes::from("2");
+    let queue = Destination::parse("/queue/a").unwrap();
+    let (broker, log) = (&recording.broker, &mut recording.log);
+    broker.offer(now(), None, queue, Headers::default(), &mut body, log).unwrap();
+    assert_eq!((recording.bodies(), body), (to(&[(1, "1"), (1, "2")]), Bytes::new()));
+}
+
+#[test]
 fn a_full_queue_drops_what_its_client_asked_it_to() {
     let mut recording = Recording::new();
     let length = [("x-max-length", "2")];

@@ -1,5 +1,5 @@
-use std::slice;
 use std::sync::Arc;
+use std::{mem, slice};
 
 use bytes::Bytes;
 
@@ -90,10 +90,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         now: Timestamp,
         destination: Destination,
         headers: Headers,
-        body: Bytes,
+        mut body: Bytes,
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
-        self.send_or_refuse(now, None, destination, headers, body, sink)
+        self.offer(now, None, destination, headers, &mut body, sink)
     }
 
     /// Takes a message of a session, as in SEND. It may name temporary destinations of its own, which
@@ -110,36 +110,58 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sender: Sender<'_, S>,
         destination: Destination,
         headers: Headers,
-        body: Bytes,
+        mut body: Bytes,
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
-        self.send_or_refuse(now, Some(sender), destination, headers, body, sink)
+        self.offer(now, Some(sender), destination, headers, &mut body, sink)
     }
 
-    fn send_or_refuse(
+    /// As [`send_from`](Self::send_from) or, without a sender, [`send`](Self::send). Takes the body, but
+    /// where a [queue is full](SendError::full_queue): so the message can be offered again, and none has to be
+    /// cloned for that in advance.
+    ///
+    /// # Errors
+    ///
+    /// As for [`send`](Self::send).
+    pub fn offer(
         &self,
         now: Timestamp,
         sender: Option<Sender<'_, S>>,
         destination: Destination,
         headers: Headers,
-        body: Bytes,
+        body: &mut Bytes,
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
         self.operate(now, sink, |operation| {
-            let addressed = self.address(sender, destination, headers, body, operation)?;
+            let taken = mem::take(body);
+            let addressed = self.address(sender, destination, headers, taken, operation)?;
             let messages = addressed.messages();
-            self.check_storage(messages, operation)?;
-            let subscribers = match messages {
-                [one] => self.route(one, Admission::IfThereIsRoom, operation)?,
-                several => {
-                    let mut together = Together::default();
-                    several.iter().try_for_each(|it| self.check_room(it, &mut together))?;
-                    several.iter().map(|it| self.send_checked(it, operation)).sum()
+            let last = &messages.last().expect("a message has a destination").message;
+            match self.send_addressed(messages, operation) {
+                Ok(subscribers) => Ok(Sent { message_id: last.message_id.clone(), subscribers }),
+                Err(error) => {
+                    if error.full_queue().is_some() {
+                        *body = last.body.clone();
+                    }
+                    Err(error)
                 }
-            };
-            let last = messages.last().expect("a message has a destination");
-            Ok(Sent { message_id: last.message.message_id.clone(), subscribers })
+            }
         })
+    }
+
+    /// To each destination or, if one does not take it, to none.
+    fn send_addressed(
+        &self,
+        messages: &[Routed],
+        operation: &mut Operation<'_, S>,
+    ) -> Result<usize, SendError> {
+        self.check_storage(messages, operation)?;
+        if let [one] = messages {
+            return self.route(one, Admission::IfThereIsRoom, operation);
+        }
+        let mut together = Together::default();
+        messages.iter().try_for_each(|it| self.check_room(it, &mut together))?;
+        Ok(messages.iter().map(|it| self.send_checked(it, operation)).sum())
     }
 
     /// One message for each destination, once all of them are known to be destinations.

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::sync::Arc;
 
 use bytes::Bytes;
 
@@ -87,8 +88,8 @@ impl fmt::Debug for Connect {
 /// A SEND frame.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Send {
-    /// Where to. Not empty.
-    pub destination: String,
+    /// Where to. Not empty. SENDs that a session receives one after the other share it while it stays the same.
+    pub destination: Arc<str>,
     /// The headers that belong to the message. Those that a server gives or acts on are not among
     /// them: `destination`, `message-id`, `subscription`, `ack`, `redelivered`, `receipt`,
     /// `transaction` and `content-length`.

@@ -1,4 +1,5 @@
 use std::mem;
+use std::sync::Arc;
 
 use super::ServerOptions;
 use super::error::ProtocolError;
@@ -23,6 +24,8 @@ pub(super) struct Session {
     /// either.
     by_destination: Vec<(Box<str>, SubscriptionId)>,
     transactions: Transactions,
+    /// Where the last SEND went to: most often the next one goes there, too.
+    last_destination: Option<Arc<str>>,
 }
 
 /// What comes of a frame.
@@ -43,6 +46,7 @@ impl Session {
             subscriptions: Vec::new(),
             by_destination: Vec::new(),
             transactions: Transactions::default(),
+            last_destination: None,
         }
     }
 
@@ -108,9 +112,9 @@ impl Session {
         }
         let value = |value| trimmed(self.version, value);
         let destination = destination.map(value).filter(|name| !name.is_empty());
-        let destination = destination
-            .ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?
-            .to_owned();
+        let destination =
+            destination.ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?;
+        let destination = shared(&mut self.last_destination, destination);
         let receipt = receipt.map(value).map(ReceiptId::from);
         let body = mem::take(&mut frame.body);
         let headers = |mut all: Headers| match passed_on {
@@ -228,6 +232,17 @@ impl Session {
         let transaction = get(headers, self.version, "transaction").filter(|_| enlists);
         transaction.is_some_and(|id| self.transactions.end(id).is_ok())
     }
+}
+
+/// The name, which is kept for the next one that is the same, unless it is so long that it hardly is one.
+fn shared(last: &mut Option<Arc<str>>, name: &str) -> Arc<str> {
+    const KEPT_OCTETS_MAX: usize = 1024;
+    if let Some(last) = last.as_ref().filter(|last| ***last == *name) {
+        return Arc::clone(last);
+    }
+    let name: Arc<str> = name.into();
+    *last = (name.len() <= KEPT_OCTETS_MAX).then(|| Arc::clone(&name));
+    name
 }
 
 /// The headers of a frame that the server acts on.

@@ -24,27 +24,30 @@ pub(crate) struct Published {
     pub(crate) batch: Option<BatchNumber>,
 }
 
+/// The name of a destination.
+pub(crate) fn parse_destination(destination: &str) -> Result<Destination, PublishError> {
+    Ok(Destination::parse(destination).map_err(SendError::InvalidDestination)?)
+}
+
 impl Hub {
     /// Publishes a message at `now`, of a session if it is one's.
     ///
     /// # Errors
     ///
-    /// A full queue is one.
+    /// A full queue is one, and leaves the body.
     pub(crate) fn try_publish(
         self: &Arc<Self>,
         now: Timestamp,
         sender: Option<Sender<'_, Session>>,
-        destination: &str,
+        destination: Destination,
         headers: Headers,
-        body: Bytes,
+        body: &mut Bytes,
     ) -> Result<Published, PublishError> {
-        let destination = Destination::parse(destination).map_err(SendError::InvalidDestination)?;
         if sender.is_none() {
             self.tell_time();
         }
-        let (sent, batch) = self.deliver_recorded(|broker, sink| match sender {
-            Some(sender) => broker.send_from(now, sender, destination, headers, body, sink),
-            None => broker.send(now, destination, headers, body, sink),
+        let (sent, batch) = self.deliver_recorded(|broker, sink| {
+            broker.offer(now, sender, destination, headers, body, sink)
         });
         Ok(Published { subscribers: sent?.subscribers, batch })
     }
@@ -59,10 +62,13 @@ impl Hub {
         sender: Option<Sender<'_, Session>>,
         destination: &str,
         headers: Headers,
-        body: Bytes,
+        mut body: Bytes,
     ) -> Result<Published, PublishError> {
-        let attempt =
-            || self.try_publish(clock::now(), sender, destination, headers.clone(), body.clone());
+        let destination = parse_destination(destination)?;
+        let mut attempt = || {
+            let (destination, headers) = (destination.clone(), headers.clone());
+            self.try_publish(clock::now(), sender, destination, headers, &mut body)
+        };
         match attempt() {
             Err(error) if error.full_queue().is_some() => {
                 let gone = gone(sender);

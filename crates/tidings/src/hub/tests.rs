@@ -18,7 +18,8 @@ fn an_operation_that_panics_holds_up_nothing_that_is_to_be_stored() {
         });
     };
     catch_unwind(AssertUnwindSafe(panics)).unwrap_err();
-    hub.try_publish(clock::now(), None, "/queue/b", headers.clone(), Bytes::new()).unwrap();
+    let queue = Destination::parse("/queue/b").unwrap();
+    hub.try_publish(clock::now(), None, queue, headers.clone(), &mut Bytes::new()).unwrap();
     hub.end();
     assert_eq!(store.clone().recover().unwrap().messages(), 2);
 }

@@ -99,7 +99,9 @@ async fn tell_time(hub: Weak<Hub>, timer: Running) {
 #[cfg(test)]
 mod tests {
     use bytes::Bytes;
-    use tidings_broker::{BrokerOptions, DeadLetters, DestinationPattern, DestinationPolicy};
+    use tidings_broker::{
+        BrokerOptions, DeadLetters, Destination, DestinationPattern, DestinationPolicy,
+    };
     use tidings_stomp::Headers;
     use tokio::runtime;
     use tokio::task::yield_now;
@@ -114,7 +116,8 @@ mod tests {
 
     fn send(hub: &Arc<Hub>, queue: &str, expiration: &str) {
         let headers = Headers::from([("expiration", expiration)]);
-        hub.try_publish(clock::now(), None, queue, headers, Bytes::new()).unwrap();
+        let queue = Destination::parse(queue).unwrap();
+        hub.try_publish(clock::now(), None, queue, headers, &mut Bytes::new()).unwrap();
     }
 
     fn exists(hub: &Hub, queue: &str) -> bool {

@@ -5,7 +5,7 @@ use tidings_broker::Members;
 
 use super::{HandlerError, IntoPayload, Outgoing, Sent};
 use crate::clock;
-use crate::hub::{Hub, PublishError, Published};
+use crate::hub::{Hub, PublishError, Published, parse_destination};
 
 /// Sends to the destinations of an application from anywhere: a handler, a timer, another
 /// framework's code. Spring's `SimpMessagingTemplate`. Cheap to clone.
@@ -54,8 +54,10 @@ impl Messenger {
         payload: impl IntoPayload,
     ) -> Result<Sent, MessengerError> {
         let message = Outgoing::to(destination, payload).map_err(MessengerError::Payload)?;
-        let Outgoing { destination, headers, body } = message;
-        let published = self.0.try_publish(clock::now(), None, &destination, headers, body);
+        let Outgoing { destination, headers, mut body } = message;
+        let published = parse_destination(&destination).and_then(|destination| {
+            self.0.try_publish(clock::now(), None, destination, headers, &mut body)
+        });
         published.map(|published| self.sent(published)).map_err(MessengerError::Publish)
     }
 

@@ -180,7 +180,7 @@ mod tests {
     use super::*;
 
     fn send(body: &'static str, bound: Bound) -> Entry {
-        let destination = "/queue/a".to_owned();
+        let destination = "/queue/a".into();
         let (headers, body) = (Headers::default(), body.into());
         let send = Send { destination, headers, body, receipt: None };
         Entry::new(Operation::Send { send, transaction: None }, bound)

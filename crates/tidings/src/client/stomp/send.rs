@@ -134,6 +134,7 @@ impl SendRequest {
             Some((id, connection)) => (Some(id), Bound::Only(connection)),
             None => (None, Bound::Any),
         };
+        let destination = destination.into();
         let send = SendFrame { destination, headers, body, receipt: None };
         let entry = Entry::new(Operation::Send { send, transaction }, bound);
         match confirmation {

@@ -4,12 +4,12 @@ use std::mem;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_broker::{Sender, Timestamp};
+use tidings_broker::{Destination, Sender, Timestamp};
 use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
-use crate::hub::Published;
+use crate::hub::{PublishError, Published, parse_destination};
 use crate::messaging::{InboundMessage, Outgoing, Unhandled};
 
 impl StompSession {
@@ -18,9 +18,9 @@ impl StompSession {
         &mut self,
         session: &Session,
         now: Timestamp,
-        send: Send,
+        mut send: Send,
     ) -> Option<Send> {
-        let Send { destination, headers, body, receipt } = &send;
+        let Send { destination, headers, body, receipt } = &mut send;
         if self.shared.strip_application_prefix(destination).is_some() {
             return Some(send);
         }
@@ -28,14 +28,24 @@ impl StompSession {
             self.fail(error, Severity::Frame, receipt.clone());
             return None;
         }
-        let sender = self.sender(session);
-        let (headers, body) = (headers.clone(), body.clone());
-        match self.shared.hub.try_publish(now, sender, destination, headers, body) {
+        let published = self.destination(destination).and_then(|destination| {
+            let sender = self.sender(session);
+            self.shared.hub.try_publish(now, sender, destination, headers.clone(), body)
+        });
+        match published {
             Ok(Published { batch, .. }) => self.sent(session, batch, send.receipt),
             Err(error) if error.full_queue().is_some() => return Some(send),
             Err(error) => self.fail(error.to_stomp(), error.severity(), receipt.clone()),
         }
         None
+    }
+
+    /// Where a SEND goes to: most often where the last one went.
+    fn destination(&mut self, name: &str) -> Result<Destination, PublishError> {
+        match &self.last_destination {
+            Some(last) if last.as_str() == name => Ok(last.clone()),
+            _ => Ok(self.last_destination.insert(parse_destination(name)?).clone()),
+        }
     }
 
     /// Sends to a handler or to the broker. While it waits for room in a queue, nothing more is read from the

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::{Duration, Instant};
 
 use bytes::Bytes;
-use tidings_broker::{Owner, SessionKey, Timestamp};
+use tidings_broker::{Destination, Owner, SessionKey, Timestamp};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 
@@ -47,6 +47,8 @@ pub(super) struct StompSession {
     pub(super) connected: bool,
     /// Whether the log knows that a handler was missing.
     pub(super) lacked_handler: bool,
+    /// Where the last SEND went to.
+    pub(super) last_destination: Option<Destination>,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
 }
@@ -62,6 +64,7 @@ impl StompSession {
             owner: Owner::default(),
             connected: false,
             lacked_handler: false,
+            last_destination: None,
             held: None,
         }
     }
