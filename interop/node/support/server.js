@@ -47,13 +47,11 @@ export class Server {
     return Number(this.stomp.split(":").at(-1));
   }
 
-  /// Stops the server, which must succeed within five seconds, and must not have complained.
+  /// Stops the server, which must succeed, and must not have complained.
   async stop(signal = "SIGTERM") {
-    const begun = performance.now();
     this.process.kill(signal);
     const [code, killedBy] = await within(once(this.process, "exit"), "the server does not stop");
     assert.deepEqual([code, killedBy], [0, null], this.stderr);
-    assert.ok(performance.now() - begun < 5000, "stopping took five seconds or more");
     assert.doesNotMatch(this.stderr, /ERROR|panicked/);
   }
 }

@@ -92,10 +92,25 @@ async fn what_is_no_stomp_server_is_told() {
     assert!(matches!(error, StompConnectError::Ended(ConnectionEnd::Protocol(_))), "{error}");
     let error = told("CONNECTED\nversion:9.9\n\n\0", once()).await;
     assert!(error.to_string().contains("unknown version"), "{error}");
-    let error = told("", once().connect_timeout(Duration::from_millis(50))).await;
-    assert!(matches!(error, StompConnectError::Timeout(_)), "{error}");
     let error = StompClient::connect("tcp://127.0.0.1:1").await.unwrap_err();
     assert!(error.to_string().contains("is the server running?"), "{error}");
+}
+
+#[tokio::test]
+async fn a_server_that_does_not_answer_connect_is_given_up() {
+    let peer = Peer::start().await;
+    let url = peer.url();
+    let script = async {
+        let mut connection = peer.accept().await;
+        connection.frame("CONNECT").await;
+        // From here on time goes by as soon as nothing else happens.
+        tokio::time::pause();
+        connection
+    };
+    let timeout = Duration::from_secs(3600);
+    let (failed, _connection) = tokio::join!(once().connect_timeout(timeout).connect(&url), script);
+    let error = failed.unwrap_err();
+    assert!(matches!(error, StompConnectError::Timeout(after) if after == timeout), "{error}");
 }
 
 #[tokio::test]

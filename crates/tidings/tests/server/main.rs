@@ -78,12 +78,8 @@ async fn a_client_that_sends_half_a_head_is_let_go() {
     let head_read_timeout = Duration::from_millis(10);
     let addr = serve(ServerOptions { head_read_timeout, ..ServerOptions::default() }).await;
     for half in ["", "P", "PR", "GET /echo HTTP/1.1\r\nHost: lo"] {
-        let mut stream = TcpStream::connect(addr).await.unwrap();
-        stream.write_all(half.as_bytes()).await.unwrap();
-        let mut rest = Vec::new();
-        let ended = stream.read_to_end(&mut rest);
-        tokio::time::timeout(PATIENCE, ended).await.expect("still open").unwrap();
-        assert!(rest.is_empty() || rest.starts_with(b"HTTP/1.1 408 "), "{half}: {rest:?}");
+        let rest = support::http(addr, half).await;
+        assert!(rest.is_empty() || rest.starts_with("HTTP/1.1 408 "), "{half}: {rest:?}");
     }
 }
 

@@ -106,7 +106,7 @@ async fn a_session_that_nobody_asks_for_is_forgotten() {
 
 #[tokio::test]
 async fn what_arrives_for_a_session_that_was_forgotten_meanwhile_is_404() {
-    let server = echo_with(impatient()).await;
+    let server = services().await;
     open_by_polling(&server, "s").await;
     let mut slow = Raw::connect(server.http).await;
     let sending = post("/echo/0/s/xhr_send").header("Expect", "100-continue").body("[\"late\"]");
@@ -115,6 +115,7 @@ async fn what_arrives_for_a_session_that_was_forgotten_meanwhile_is_404() {
     slow.write(head).await;
     // The body is asked for, so the session was found.
     slow.read_until("HTTP/1.1 100 Continue\r\n\r\n").await;
+    drop(attached_client(&server, "xhr").await);
     until_forgotten(&server).await;
     slow.write(body).await;
     assert!(slow.read_until("\r\n").await.starts_with("HTTP/1.1 404 "));

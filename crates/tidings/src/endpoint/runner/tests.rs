@@ -9,40 +9,36 @@ use crate::net::{ConnectionOptions, Framing, Link, Stream, Terms};
 
 const PROMISED: Duration = Duration::from_millis(1);
 
-/// Twice it is busy for so long that its peer seems silent. When it is asked again it finds the beginning of a
-/// message, and then the message.
+/// How long nothing comes from a peer that seems silent then.
+const SILENCE: Duration = PROMISED.saturating_mul(2);
+
+/// Twice nothing comes until its peer seems silent, and when it is asked then it is busy with something else. When it
+/// is asked again it finds a message.
 struct Busy {
-    asked: usize,
+    step: usize,
     received: Instant,
 }
 
 impl Busy {
-    fn yield_late(&self, cx: &mut Context<'_>) {
-        while self.received.elapsed() < PROMISED * 10 {
-            std::hint::spin_loop();
-        }
-        cx.waker().wake_by_ref();
+    fn receive(&mut self, text: &str) -> Poll<Incoming> {
+        self.step += 1;
+        self.received = Instant::now();
+        Poll::Ready(Message::from(text).into())
     }
 }
 
 impl Source for Busy {
     fn poll_next(&mut self, cx: &mut Context<'_>) -> Poll<Incoming> {
-        self.asked += 1;
-        match self.asked {
-            1 => Poll::Ready(Message::from("early").into()),
-            2 | 4 => {
-                self.yield_late(cx);
-                Poll::Pending
-            }
-            3 => {
-                self.received = Instant::now();
+        match self.step {
+            0 => self.receive("early"),
+            1 | 3 if self.received.elapsed() < SILENCE => Poll::Pending,
+            1 | 3 => {
+                self.step += 1;
                 cx.waker().wake_by_ref();
                 Poll::Pending
             }
-            5 => {
-                self.received = Instant::now();
-                Poll::Ready(Message::from("late").into())
-            }
+            2 => self.receive("late"),
+            4 => self.receive("last"),
             // From here on it is asked, and there is nothing.
             _ => Poll::Pending,
         }
@@ -86,11 +82,11 @@ async fn a_peer_is_not_silent_before_it_was_asked() {
     let beat = HeartBeat::negotiate((Duration::ZERO, PROMISED), (PROMISED, Duration::ZERO));
     session.vitals().set_heart_beat(beat.unwrap());
     let heard = Arc::<Mutex<Vec<_>>>::default();
-    let source = Busy { asked: 0, received: Instant::now() };
+    let source = Busy { step: 0, received: Instant::now() };
     let run = tokio::spawn(run(Hears(Arc::clone(&heard)), session.clone(), source));
     outbox.closed().await;
     run.abort();
-    let expected = [("early".to_owned(), true), ("late".to_owned(), true)];
+    let expected = ["early", "late", "last"].map(|text| (text.to_owned(), true));
     assert_eq!(*heard.lock().unwrap(), expected);
     assert!(!session.is_open(), "and then it is silent");
 }

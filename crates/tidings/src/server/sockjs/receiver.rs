@@ -321,6 +321,20 @@ mod tests {
     }
 
     #[test]
+    fn each_piece_that_is_asked_for_has_its_time_anew() {
+        let receiver = Receiver::new(ReceiverId(0));
+        receiver.push(Bytes::from(vec![b'a'; 2 * PIECE_OCTETS_MAX]));
+        let deadline_of_next = || {
+            let before = Instant::now();
+            receiver.lock().next_piece().unwrap();
+            let deadline = receiver.stall_deadline(TIMEOUT).unwrap();
+            assert!(deadline >= before + TIMEOUT && deadline <= Instant::now() + TIMEOUT);
+        };
+        deadline_of_next();
+        deadline_of_next();
+    }
+
+    #[test]
     fn a_long_chunk_goes_out_in_pieces() {
         let receiver = Receiver::new(ReceiverId(0));
         receiver.push(Bytes::from(vec![b'a'; 2 * PIECE_OCTETS_MAX + 1]));
