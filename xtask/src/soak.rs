@@ -66,7 +66,7 @@ fn parse(options: &[&str]) -> Option<Options> {
 fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
     let data = target.join("soak");
     let _ = fs::remove_dir_all(&data);
-    let (mut server, address) = start(target, &data)?;
+    let (server, address) = start(target, &data)?;
     let tally = Arc::new(Tally::default());
     let spawn = |work: Box<dyn FnOnce(&Tally) + Send>| {
         let tally = Arc::clone(&tally);
@@ -84,6 +84,9 @@ fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
     }
     let expected = options.subscribers - options.subscribers / SLOW_EVERY;
     while tally.subscribed.load(Ordering::Relaxed) < expected {
+        if tally.ended.load(Ordering::Relaxed) > 0 {
+            return Err(std::io::Error::other("a subscriber or consumer could not connect"));
+        }
         thread::sleep(Duration::from_millis(100));
     }
     println!("{expected} subscribers listen, beside those that are slow");
@@ -93,7 +96,7 @@ fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
     let begin = Instant::now();
     let end = begin + Duration::from_secs(60 * options.minutes);
     let note = || {
-        let resident = resident_mebibytes(server.id());
+        let resident = resident_mebibytes(server.0.id());
         tally.note_memory(resident, begin.elapsed());
         println!("{}", tally.line(resident));
     };
@@ -107,14 +110,23 @@ fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
     thread::sleep(Duration::from_secs(5));
     note();
     println!("{}", tally.verdict());
-    server.kill()?;
-    server.wait()?;
+    drop(server);
     let _ = fs::remove_dir_all(&data);
     Ok(tally)
 }
 
+/// The server's process, which ends with the soak, however that does.
+struct Server(Child);
+
+impl Drop for Server {
+    fn drop(&mut self) {
+        let _ = self.0.kill();
+        let _ = self.0.wait();
+    }
+}
+
 /// The server, and where it listens for STOMP.
-fn start(target: &Path, data: &Path) -> std::io::Result<(Child, String)> {
+fn start(target: &Path, data: &Path) -> std::io::Result<(Server, String)> {
     let mut server = Command::new(target.join("release/tidings"))
         .args(["serve", "--listen", "127.0.0.1:0", "--stomp-listen", "127.0.0.1:0"])
         .args(["--control", "off", "--data-dir"])
@@ -126,7 +138,7 @@ fn start(target: &Path, data: &Path) -> std::io::Result<(Child, String)> {
     let line = lines.by_ref().map_while(Result::ok).find(is_stomp).unwrap_or_default();
     thread::spawn(move || lines.for_each(drop));
     let address = line.split_whitespace().nth(1).unwrap_or_default().to_owned();
-    Ok((server, address))
+    Ok((Server(server), address))
 }
 
 fn resident_mebibytes(process: u32) -> u64 {

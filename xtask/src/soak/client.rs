@@ -75,8 +75,18 @@ pub(super) fn subscribe(address: &str, tally: &Tally) {
 
 /// Listens more slowly than messages come, and again when it was sent away.
 pub(super) fn subscribe_slowly(address: &str, tally: &Tally) {
-    while !tally.is_stopped() && listen(address, tally, SLOWNESS).is_ok() {
-        tally.sent_away.fetch_add(1, Ordering::Relaxed);
+    while !tally.is_stopped() {
+        match listen(address, tally, SLOWNESS) {
+            Ok(()) => tally.sent_away.fetch_add(1, Ordering::Relaxed),
+            Err(_) => return note_end(tally),
+        };
+    }
+}
+
+/// Whoever ends before the soak does must not have.
+fn note_end(tally: &Tally) {
+    if !tally.is_stopped() {
+        tally.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
 
@@ -98,6 +108,10 @@ fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
             Some(before) => {
                 tally.lost.fetch_add(number - before - 1, Ordering::Relaxed);
             }
+            // Nothing is published before all of these listen.
+            None if slowness.is_zero() => {
+                tally.lost.fetch_add(number, Ordering::Relaxed);
+            }
             None => {}
         }
         thread::sleep(slowness);
@@ -107,20 +121,31 @@ fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
 
 /// Publishes to all subscribers.
 pub(super) fn publish(address: &str, tally: &Tally) {
-    let Ok(mut client) = Client::connect(address) else { return };
+    let _ = publish_until_stopped(address, tally);
+    note_end(tally);
+}
+
+fn publish_until_stopped(address: &str, tally: &Tally) -> Result<()> {
+    let mut client = Client::connect(address)?;
     for number in 0.. {
-        let frame = format!("SEND\ndestination:/topic/soak\n\n{}\0", body(number));
-        if tally.is_stopped() || client.write(&frame).is_err() {
-            return;
+        if tally.is_stopped() {
+            break;
         }
+        client.write(&format!("SEND\ndestination:/topic/soak\n\n{}\0", body(number)))?;
         tally.published.fetch_add(1, Ordering::Relaxed);
         thread::sleep(PUBLISH_EVERY);
     }
+    Ok(())
 }
 
 /// Sends persistent messages to a queue, with receipts.
 pub(super) fn produce(address: &str, tally: &Tally) {
-    let Ok(mut client) = Client::connect(address) else { return };
+    let _ = produce_until_stopped(address, tally);
+    note_end(tally);
+}
+
+fn produce_until_stopped(address: &str, tally: &Tally) -> Result<()> {
+    let mut client = Client::connect(address)?;
     let mut next = 0;
     while !tally.is_stopped() {
         let mut frames = String::new();
@@ -129,25 +154,30 @@ pub(super) fn produce(address: &str, tally: &Tally) {
             frames += &format!("{head}\nreceipt:{number}\n\n{}\0", body(number));
         }
         next += WINDOW;
-        if client.write(&frames).is_err() {
-            return;
-        }
+        tally.produced.fetch_add(WINDOW, Ordering::Relaxed);
+        client.write(&frames)?;
         for _ in 0..WINDOW {
-            let receipt = client.read().and_then(|frame| header(frame, "receipt-id")?.parse().ok());
-            let Some(number) = receipt else { return };
+            // ERROR has the id of the receipt that there is not.
+            let receipt = client.read().filter(|frame| frame.starts_with("RECEIPT"));
+            let receipt = receipt.and_then(|frame| header(frame, "receipt-id")?.parse().ok());
+            let Some(number) = receipt else { return Ok(()) };
             tally.receipt(number);
         }
         thread::sleep(PRODUCE_EVERY);
     }
+    Ok(())
 }
 
 /// Consumes from the queue, one acknowledgement for each message.
 pub(super) fn consume(address: &str, tally: &Tally) {
-    let Ok(mut client) = Client::connect(address) else { return };
+    let _ = consume_to_the_end(address, tally);
+    note_end(tally);
+}
+
+fn consume_to_the_end(address: &str, tally: &Tally) -> Result<()> {
+    let mut client = Client::connect(address)?;
     let subscribe = "SUBSCRIBE\nid:s\ndestination:/queue/soak\nack:client-individual\n\n\0";
-    if client.write(subscribe).is_err() {
-        return;
-    }
+    client.write(subscribe)?;
     let mut last = None;
     while let Some(frame) = client.read() {
         let (Some(number), Some(ack)) = (number(frame), header(frame, "ack")) else { continue };
@@ -156,8 +186,7 @@ pub(super) fn consume(address: &str, tally: &Tally) {
         if last.replace(number) >= Some(number) {
             tally.repeated.fetch_add(1, Ordering::Relaxed);
         }
-        if client.write(&ack).is_err() {
-            return;
-        }
+        client.write(&ack)?;
     }
+    Ok(())
 }

@@ -16,8 +16,10 @@ pub(super) struct Tally {
     pub(super) repeated: AtomicU64,
     /// Slow subscribers that the server has sent away.
     pub(super) sent_away: AtomicU64,
-    /// Other subscribers that were.
+    /// Whoever else came to an end before the soak did.
     pub(super) ended: AtomicU64,
+    /// Messages sent to the queue.
+    pub(super) produced: AtomicU64,
     /// Receipts for messages of the queue, of which those are left that were not consumed.
     pub(super) receipted: AtomicU64,
     pub(super) consumed: AtomicU64,
@@ -116,6 +118,17 @@ impl Tally {
         Ok(format!("memory went from {settled} to {now} MiB"))
     }
 
+    /// Messages that were sent to the queue and have no receipt.
+    fn unconfirmed(&self) -> u64 {
+        let receipted = self.receipted.load(Ordering::Relaxed);
+        self.produced.load(Ordering::Relaxed).saturating_sub(receipted)
+    }
+
+    /// Whether anything went by the topic and by the queue.
+    fn is_idle(&self) -> bool {
+        [&self.delivered, &self.consumed].iter().any(|count| count.load(Ordering::Relaxed) == 0)
+    }
+
     /// Messages of the queue that have a receipt and were not consumed.
     fn missing(&self) -> usize {
         self.waiting.lock().unwrap_or_else(PoisonError::into_inner).receipted.len()
@@ -140,6 +153,8 @@ impl Tally {
     pub(super) fn is_clean(&self) -> bool {
         let counts = [&self.lost, &self.repeated, &self.ended, &self.consumed_again];
         counts.iter().all(|count| count.load(Ordering::Relaxed) == 0)
+            && !self.is_idle()
+            && self.unconfirmed() == 0
             && self.missing() == 0
             && self.behind() == 0
             && self.steadiness().is_ok()
@@ -147,12 +162,62 @@ impl Tally {
 
     pub(super) fn verdict(&self) -> String {
         let (missing, behind) = (self.missing(), self.behind());
+        let unconfirmed = self.unconfirmed();
         let verdict =
             if self.is_clean() { "nothing lost, repeated or out of order" } else { "FAILED" };
         let (Ok(steadiness) | Err(steadiness)) = self.steadiness();
         format!(
-            "{verdict}; {missing} messages of the queue have a receipt and were not consumed; {behind} \
-             subscribers did not see the last message; {steadiness}"
+            "{verdict}; {missing} messages of the queue have a receipt and were not consumed, {unconfirmed} have \
+             none; {behind} subscribers did not see the last message; {steadiness}"
         )
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    type Defect = fn(&Tally);
+
+    /// One message by each way, seen by the only subscriber.
+    fn clean() -> Tally {
+        let tally = Tally::default();
+        for count in [&tally.published, &tally.delivered, &tally.produced] {
+            count.store(1, Ordering::Relaxed);
+        }
+        tally.listener().store(1, Ordering::Relaxed);
+        tally.consume(0);
+        tally.receipt(0);
+        assert!(tally.is_clean(), "{}", tally.verdict());
+        tally
+    }
+
+    #[test]
+    fn whatever_is_wrong_is_found() {
+        let wrong: [(&str, Defect); 7] = [
+            ("lost", |tally| tally.lost.store(1, Ordering::Relaxed)),
+            ("ended", |tally| tally.ended.store(1, Ordering::Relaxed)),
+            ("behind", |tally| tally.published.store(2, Ordering::Relaxed)),
+            ("without receipt", |tally| tally.produced.store(2, Ordering::Relaxed)),
+            ("not consumed", |tally| {
+                tally.produced.store(2, Ordering::Relaxed);
+                tally.receipt(1);
+            }),
+            ("consumed again", |tally| {
+                tally.consume(1);
+                tally.consume(1);
+            }),
+            ("growing", |tally| {
+                tally.sent_away.store(1, Ordering::Relaxed);
+                tally.note_memory(100, SETTLED_AFTER);
+                tally.note_memory(111, SETTLED_AFTER);
+            }),
+        ];
+        for (what, break_it) in wrong {
+            let tally = clean();
+            break_it(&tally);
+            assert!(!tally.is_clean(), "{what}");
+        }
+        assert!(!Tally::default().is_clean(), "nothing has happened");
     }
 }
