@@ -5,4 +5,5 @@
 mod commands;
 mod log;
 mod program;
+mod reconnecting;
 mod tls;
