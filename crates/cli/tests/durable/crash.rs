@@ -57,7 +57,7 @@ fn publish(
 
 /// Commits and aborts transactions in turn until the server is gone, from a number on that is even,
 /// and says which commits have a receipt. Those with odd numbers are aborted.
-fn transact(mut client: Client, first: u64) -> BTreeSet<u64> {
+fn transact(mut client: Client, first: u64, acknowledged: &AtomicU64) -> BTreeSet<u64> {
     let mut committed = BTreeSet::new();
     for number in first.. {
         let mut frames = format!("BEGIN\ntransaction:{number}\n\n\0");
@@ -74,6 +74,7 @@ fn transact(mut client: Client, first: u64) -> BTreeSet<u64> {
         }
         if number.is_multiple_of(2) {
             committed.insert(number);
+            acknowledged.fetch_add(1, Ordering::Relaxed);
         }
     }
     committed
@@ -209,8 +210,9 @@ fn nothing_acknowledged_is_lost_however_often_the_server_is_killed() {
             let first = round * 1_000_000 + offset;
             thread::spawn(move || publish(client, destination, first, count))
         });
-        let transactor = server.connect();
-        let transacting = thread::spawn(move || transact(transactor, round * 1_000_000));
+        let (transactor, count) = (server.connect(), Arc::<AtomicU64>::default());
+        progress.push(Arc::clone(&count));
+        let transacting = thread::spawn(move || transact(transactor, round * 1_000_000, &count));
         let consuming = consumers.map(|mut seen| {
             let consumer = server.connect();
             seen.progress = Arc::default();

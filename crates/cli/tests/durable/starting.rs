@@ -5,8 +5,9 @@ use std::io::{BufRead, BufReader, Read};
 use std::os::unix::fs::{MetadataExt, PermissionsExt};
 use std::os::unix::process::CommandExt;
 use std::process::{Command, Stdio};
+use std::time::Instant;
 
-use crate::server::{Directory, Server, header, output, serve};
+use crate::server::{Directory, PATIENCE, Server, header, output, serve};
 
 /// What it says of its queues. It is killed then.
 fn said_of_queues(directory: &Directory) -> String {
@@ -99,7 +100,10 @@ fn a_read_only_directory_is_told_and_works_once_it_may_be_written() {
     assert_eq!(header(&error, "message"), Some("cannot store"), "{error}");
     allow(&directory, 0o777);
     // The next attempt, and those of clients, succeed sooner or later.
-    while !server.connect().send("/queue/a", "kept").starts_with("RECEIPT") {}
+    let begun = Instant::now();
+    while !server.connect().send("/queue/a", "kept").starts_with("RECEIPT") {
+        assert!(begun.elapsed() < PATIENCE, "waited for the store to work again");
+    }
     server.kill();
 
     let file = directory.path().join("queues.redb");
