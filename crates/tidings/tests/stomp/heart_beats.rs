@@ -119,8 +119,10 @@ async fn over_sockjs_somebody_sends_something_from_time_to_time() {
         request(&server, "xhr_send", &connect).await;
         while !request(&server, "xhr", "").await.contains("CONNECTED") {}
         for _ in 0..2 {
-            let beat = request(&server, "xhr", "").await;
-            assert_eq!(beat, format!("{expected}\n"), "{heart_beat}, xhr");
+            // A client that comes late finds several.
+            let beats = request(&server, "xhr", "").await;
+            let beat = beats.replace(r#","\n""#, "");
+            assert_eq!(beat, format!("{expected}\n"), "{heart_beat}, xhr: {beats}");
         }
     }
 }
@@ -152,7 +154,8 @@ async fn a_client_that_is_not_read_is_not_taken_for_dead() {
     let app = App::builder().stomp("/stomp").controller(slow).stomp_options(fast());
     let server = serve(app.build().unwrap()).await;
     for (door, version) in FROM_1_1.each() {
-        let beats = "heart-beat:20,0\n";
+        // Long enough for what is sent next to come in time on a machine that is busy.
+        let beats = "heart-beat:250,0\n";
         let mut waiting = Client::connect_with(&server, door, version, beats).await;
         waiting.send("SEND\ndestination:/app/slow\nreceipt:handled\n\n\0\n\n\n").await;
 
