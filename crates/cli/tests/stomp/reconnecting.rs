@@ -2,8 +2,23 @@
 
 use std::io::{BufRead, BufReader, Write};
 use std::net::{TcpListener, TcpStream};
+use std::sync::mpsc;
+use std::thread;
+use std::time::Duration;
 
 use super::program::{start, text};
+
+/// How long anything may take before the test fails.
+const PATIENCE: Duration = Duration::from_secs(60);
+
+/// The next connection, which has to come in time.
+fn accept(listener: &TcpListener) -> BufReader<TcpStream> {
+    let (listener, (tell, told)) = (listener.try_clone().unwrap(), mpsc::channel());
+    thread::spawn(move || tell.send(listener.accept()));
+    let (stream, _) = told.recv_timeout(PATIENCE).expect("nobody connects").unwrap();
+    stream.set_read_timeout(Some(PATIENCE)).unwrap();
+    BufReader::new(stream)
+}
 
 /// The next frame, which has to be of this command.
 fn frame(stream: &mut BufReader<TcpStream>, command: &str) -> String {
@@ -21,8 +36,7 @@ fn header<'f>(frame: &'f str, name: &str) -> &'f str {
 
 /// A server that is subscribed to, sends one message, and then reads on.
 fn serve_one(listener: &TcpListener, body: &str) -> BufReader<TcpStream> {
-    let (stream, _) = listener.accept().unwrap();
-    let mut stream = BufReader::new(stream);
+    let mut stream = accept(listener);
     frame(&mut stream, "CONNECT\n");
     stream.get_mut().write_all(b"CONNECTED\nversion:1.2\n\n\0").unwrap();
     let subscribe = frame(&mut stream, "SUBSCRIBE\n");
