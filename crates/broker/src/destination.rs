@@ -18,11 +18,9 @@ use std::sync::{Arc, LazyLock};
 /// # Ok::<(), tidings_broker::DestinationError>(())
 /// ```
 #[derive(Clone)]
-pub struct Destination(Arc<Name>);
-
-struct Name {
-    text: Box<str>,
-    /// Of the text: it is looked for again and again.
+pub struct Destination {
+    name: Arc<str>,
+    /// Of the name: it is looked for again and again.
     hash: u64,
 }
 
@@ -51,12 +49,12 @@ impl Destination {
         if !is_plain && let Some(at) = text.find(char::is_control) {
             return Err(DestinationError::ControlCharacter { at });
         }
-        Ok(Self(Arc::new(Name { text: text.into(), hash: HASHER.hash_one(text) })))
+        Ok(Self { name: text.into(), hash: HASHER.hash_one(text) })
     }
 
     /// The same for equal names, for as long as the process lives.
     pub(crate) fn hash_of_name(&self) -> u64 {
-        self.0.hash
+        self.hash
     }
 
     /// Whether it stands for several destinations, separated by commas.
@@ -83,13 +81,13 @@ impl Destination {
     /// The name.
     #[must_use]
     pub fn as_str(&self) -> &str {
-        &self.0.text
+        &self.name
     }
 }
 
 impl PartialEq for Destination {
     fn eq(&self, other: &Self) -> bool {
-        Arc::ptr_eq(&self.0, &other.0) || self.as_str() == other.as_str()
+        Arc::ptr_eq(&self.name, &other.name) || self.as_str() == other.as_str()
     }
 }
 
@@ -109,7 +107,7 @@ impl Ord for Destination {
 
 impl Hash for Destination {
     fn hash<H: Hasher>(&self, state: &mut H) {
-        state.write_u64(self.0.hash);
+        state.write_u64(self.hash);
     }
 }
 

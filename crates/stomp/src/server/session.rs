@@ -20,6 +20,12 @@ pub(super) struct Session {
     pub(super) messages: u64,
     /// In order. Most sessions have one or two, and many sessions are kept.
     subscriptions: Vec<SubscriptionId>,
+    /// Made when it is first needed: most sessions do no more than subscribe, and many are kept.
+    rare: Option<Box<Rare>>,
+}
+
+#[derive(Debug, Default)]
+struct Rare {
     /// STOMP 1.0: the subscriptions that have an id, by their destinations, the oldest first. UNSUBSCRIBE may name
     /// either.
     by_destination: Vec<(Box<str>, SubscriptionId)>,
@@ -39,15 +45,11 @@ pub(super) enum Outcome {
 
 impl Session {
     pub(super) fn new(version: Version, heart_beat: Option<HeartBeat>) -> Self {
-        Self {
-            version,
-            heart_beat,
-            messages: 0,
-            subscriptions: Vec::new(),
-            by_destination: Vec::new(),
-            transactions: Transactions::default(),
-            last_destination: None,
-        }
+        Self { version, heart_beat, messages: 0, subscriptions: Vec::new(), rare: None }
+    }
+
+    fn rare(&mut self) -> &mut Rare {
+        self.rare.get_or_insert_default()
     }
 
     /// Handles a frame. One that is refused keeps its headers.
@@ -76,15 +78,15 @@ impl Session {
                 self.enlist(fields.get("transaction"), nack, limits)
             }
             Command::Begin => {
-                self.transactions.begin(fields.required("transaction")?, limits)?;
+                self.rare().transactions.begin(fields.required("transaction")?, limits)?;
                 Ok(Outcome::Done(fields.receipt()))
             }
             Command::Commit => {
-                let actions = self.transactions.end(fields.required("transaction")?)?;
+                let actions = self.rare().transactions.end(fields.required("transaction")?)?;
                 Ok(Outcome::Event(Event::Transaction(actions, fields.receipt())))
             }
             Command::Abort => {
-                self.transactions.end(fields.required("transaction")?)?;
+                self.rare().transactions.end(fields.required("transaction")?)?;
                 Ok(Outcome::Done(fields.receipt()))
             }
             Command::Disconnect => {
@@ -110,11 +112,12 @@ impl Session {
                 _ => passed_on += 1,
             }
         }
-        let value = |value| trimmed(self.version, value);
+        let version = self.version;
+        let value = |value| trimmed(version, value);
         let destination = destination.map(value).filter(|name| !name.is_empty());
         let destination =
             destination.ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?;
-        let destination = shared(&mut self.last_destination, destination);
+        let destination = shared(&mut self.rare().last_destination, destination);
         let receipt = receipt.map(value).map(ReceiptId::from);
         let body = mem::take(&mut frame.body);
         let headers = |mut all: Headers| match passed_on {
@@ -130,7 +133,7 @@ impl Session {
         };
         // It may yet be refused.
         let send = Send { destination, headers: headers(frame.headers.clone()), body, receipt };
-        self.transactions.enlist(transaction, TransactionAction::Send(send), limits)?;
+        self.rare().transactions.enlist(transaction, TransactionAction::Send(send), limits)?;
         Ok(Outcome::Enlisted)
     }
 
@@ -141,7 +144,7 @@ impl Session {
         limits: &Limits,
     ) -> Result<Outcome, ProtocolError> {
         if let Some(id) = transaction {
-            self.transactions.enlist(id, action, limits)?;
+            self.rare().transactions.enlist(id, action, limits)?;
             return Ok(Outcome::Enlisted);
         }
         Ok(Outcome::Event(match action {
@@ -174,7 +177,7 @@ impl Session {
         }
         self.subscriptions.insert(place, id.clone());
         if self.version == Version::V1_0 && id.on_wire().is_some() {
-            self.by_destination.push((destination.into(), id.clone()));
+            self.rare().by_destination.push((destination.into(), id.clone()));
         }
         Ok(Outcome::Event(Event::Subscribe(Subscribe {
             id,
@@ -207,14 +210,16 @@ impl Session {
 
     fn take_subscription(&mut self, id: &str) -> Option<SubscriptionId> {
         let place = self.subscriptions.binary_search_by(|other| other.as_str().cmp(id)).ok()?;
-        self.by_destination.retain(|(_, other)| other.as_str() != id);
+        if let Some(rare) = &mut self.rare {
+            rare.by_destination.retain(|(_, other)| other.as_str() != id);
+        }
         Some(self.subscriptions.remove(place))
     }
 
     /// The subscription that has the destination for its id, or else the oldest one to it.
     fn take_subscription_to(&mut self, destination: &str) -> Option<SubscriptionId> {
         self.take_subscription(destination).or_else(|| {
-            let mut all = self.by_destination.iter();
+            let mut all = self.rare.as_ref()?.by_destination.iter();
             let (_, id) = all.find(|(name, _)| **name == *destination)?;
             let id = id.clone();
             self.take_subscription(id.as_str())
@@ -230,7 +235,7 @@ impl Session {
         let enlists = |command| matches!(command, Command::Send | Command::Ack | Command::Nack);
         let enlists = command.is_none_or(enlists);
         let transaction = get(headers, self.version, "transaction").filter(|_| enlists);
-        transaction.is_some_and(|id| self.transactions.end(id).is_ok())
+        transaction.is_some_and(|id| self.rare().transactions.end(id).is_ok())
     }
 }
 

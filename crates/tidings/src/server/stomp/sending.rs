@@ -43,8 +43,12 @@ impl StompSession {
     /// Where a SEND goes to: most often where the last one went.
     fn destination(&mut self, name: &str) -> Result<Destination, PublishError> {
         match &self.last_destination {
-            Some(last) if last.as_str() == name => Ok(last.clone()),
-            _ => Ok(self.last_destination.insert(parse_destination(name)?).clone()),
+            Some(last) if last.as_str() == name => Ok(Destination::clone(last)),
+            _ => {
+                let destination = parse_destination(name)?;
+                self.last_destination = Some(Box::new(destination.clone()));
+                Ok(destination)
+            }
         }
     }
 

@@ -47,8 +47,8 @@ pub(super) struct StompSession {
     pub(super) connected: bool,
     /// Whether the log knows that a handler was missing.
     pub(super) lacked_handler: bool,
-    /// Where the last SEND went to.
-    pub(super) last_destination: Option<Destination>,
+    /// Where the last SEND went to. In a box, since most sessions send nothing.
+    pub(super) last_destination: Option<Box<Destination>>,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
 }
