@@ -9,6 +9,7 @@ use tidings_broker::{
 use crate::plan::Plant;
 use crate::random::Random;
 use crate::trace::Trace;
+use crate::wrong::Wrong;
 
 /// What outlives the server: commits take a while, fail, and are torn apart by crashes.
 #[derive(Debug, Default)]
@@ -33,7 +34,7 @@ impl Disk {
     }
 
     /// What a server finds that starts now.
-    pub(crate) fn recover(&mut self) -> (BrokerOptions, Vec<StoredQueue>) {
+    pub(crate) fn recover(&mut self) -> Result<(BrokerOptions, Vec<StoredQueue>), Wrong> {
         self.starts += 1;
         let options = BrokerOptions {
             message_id_prefix: "sim".to_owned(),
@@ -42,8 +43,9 @@ impl Disk {
             policies: policies(),
             ..BrokerOptions::default()
         };
-        let queues = self.snapshot.queues().expect("what was written as a record reads as one");
-        (options, queues)
+        let queues = self.snapshot.queues();
+        let queues = queues.map_err(|error| format!("what is stored cannot be read: {error}"))?;
+        Ok((options, queues))
     }
 
     pub(crate) fn is_idle(&self) -> bool {

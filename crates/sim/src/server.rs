@@ -19,7 +19,7 @@ use crate::random::Random;
 use crate::session::{Life, ServerSession, Waiting, WaitingFrame};
 use crate::sink::Deliveries;
 use crate::trace::Trace;
-use crate::wrong::Verdict;
+use crate::wrong::{Verdict, Wrong};
 
 /// A server between two crashes: the broker and its sessions, with as little around them as they can
 /// do with.
@@ -66,8 +66,8 @@ impl Server {
         plant: Plant,
         random: Random,
         trace: Trace,
-    ) -> Self {
-        let (options, queues) = disk.recover();
+    ) -> Result<Self, Wrong> {
+        let (options, queues) = disk.recover()?;
         let names = queues.iter().map(|queue| (queue.id, queue.definition.name.clone())).collect();
         let mut server = Self {
             broker: Broker::new(options),
@@ -85,7 +85,7 @@ impl Server {
         let (recovered, _) =
             server.operate(now, |broker, sink| broker.recover(now.timestamp, queues, sink));
         recovered.expect("a simulation has few queues");
-        server
+        Ok(server)
     }
 
     /// Handles what there is of a session's input.

@@ -137,6 +137,7 @@ impl World {
         let now = Now { instant: schedule.instant(), timestamp: schedule.timestamp() };
         let (plant, seed) = (plan.plant, Random::new(random.next()));
         let server = Server::start(now, &mut disk, plant, seed, trace.clone());
+        let server = server.expect("nothing is stored yet");
         // Every run has other clients, so that each of them is sometimes alone.
         let roles: Vec<Role> = CLIENTS.iter().copied().filter(|_| random.percent(85)).collect();
         let clients = roles.into_iter().map(|role| Client { role, connection: None }).collect();
@@ -186,7 +187,7 @@ impl World {
         self.mood = Mood::Calm;
         self.disk.is_full = false;
         if self.server.is_none() {
-            self.restart();
+            self.restart()?;
         }
         self.publish();
         self.run_until(self.schedule.now() + REST)?;
@@ -226,7 +227,7 @@ impl World {
         // What is left is what the server knows, or what the next one finds on disk.
         if self.random.percent(50) {
             self.stop();
-            self.restart();
+            self.restart()?;
         }
         self.clients.push(Client { role: Role::Drain, connection: None });
         let client = self.clients.len() - 1;
@@ -320,7 +321,7 @@ impl World {
                 self.disk.is_full = false;
             }
             Event::Crash => self.crash(),
-            Event::Restart if self.server.is_none() => self.restart(),
+            Event::Restart if self.server.is_none() => return self.restart(),
             Event::Restart => {}
         }
         Ok(())
@@ -524,12 +525,13 @@ impl World {
         server.outside.publications.push(Publication { message, destination });
     }
 
-    fn restart(&mut self) {
+    fn restart(&mut self) -> Verdict {
         let now = self.now();
         let random = Random::new(self.random.next());
         let (plant, trace) = (self.plan.plant, self.trace.clone());
-        self.server = Some(Server::start(now, &mut self.disk, plant, random, trace));
+        self.server = Some(Server::start(now, &mut self.disk, plant, random, trace)?);
         self.note(format_args!("the server starts"));
+        Ok(())
     }
 
     fn commit_ends(&mut self) {

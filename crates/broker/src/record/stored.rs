@@ -53,6 +53,8 @@ pub enum RecordError {
     UnknownForm,
     /// A name in it is none.
     InvalidName,
+    /// It is of a message whose queue is not there.
+    NoSuchQueue,
 }
 
 impl Message {
@@ -214,6 +216,7 @@ impl fmt::Display for RecordError {
             Self::NotText => "a text of the record is not UTF-8",
             Self::UnknownForm => "the record is of a form that this version does not know",
             Self::InvalidName => "a name in the record is not valid",
+            Self::NoSuchQueue => "the record is of a message whose queue is not there",
         })
     }
 }

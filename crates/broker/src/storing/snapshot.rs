@@ -38,7 +38,7 @@ impl Snapshot {
     ///
     /// # Errors
     ///
-    /// [`RecordError`] if something cannot be read.
+    /// [`RecordError`] if something cannot be read, or a message is of no queue.
     pub fn queues(&self) -> Result<Vec<StoredQueue>, RecordError> {
         let mut queues = Vec::with_capacity(self.queues.len());
         for (id, definition) in &self.queues {
@@ -49,6 +49,9 @@ impl Snapshot {
                 queue.messages.push((*position, StoredMessage::read_record(record)?));
             }
             queues.push(queue);
+        }
+        if queues.iter().map(|queue| queue.messages.len()).sum::<usize>() < self.messages.len() {
+            return Err(RecordError::NoSuchQueue);
         }
         Ok(queues)
     }
