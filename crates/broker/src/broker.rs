@@ -241,9 +241,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let result = act(&mut operation);
         let mut rounds = 0;
         while !operation.aftermath.is_empty() {
-            let Aftermath { dead_letters: letters, presence, alarms } =
-                std::mem::take(&mut operation.aftermath);
-            for letters in letters {
+            let Aftermath { given_up, presence, alarms } = std::mem::take(&mut operation.aftermath);
+            for letters in given_up {
                 self.send_dead_letters(&letters, rounds, &mut operation);
             }
             rounds += 1;

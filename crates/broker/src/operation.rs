@@ -16,7 +16,7 @@ pub(crate) struct Operation<'a, S> {
 #[derive(Debug, Default)]
 pub(crate) struct Aftermath {
     /// They go to other destinations.
-    pub(crate) dead_letters: Vec<DeadLetters>,
+    pub(crate) given_up: Vec<GivenUp>,
     /// Those are told of them who want to know.
     pub(crate) presence: Vec<PresenceChange>,
     /// Destinations that want to be told when it is so late. They may be told earlier, and ask again.
@@ -25,7 +25,7 @@ pub(crate) struct Aftermath {
 
 /// What a queue has given up: its letters from this one on.
 #[derive(Debug)]
-pub(crate) struct DeadLetters {
+pub(crate) struct GivenUp {
     pub(crate) queue: Destination,
     pub(crate) from: LetterNumber,
 }
@@ -33,14 +33,14 @@ pub(crate) struct DeadLetters {
 impl Aftermath {
     /// A queue has given up a message.
     pub(crate) fn bury(&mut self, queue: &Destination, letter: LetterNumber) {
-        match self.dead_letters.last_mut() {
+        match self.given_up.last_mut() {
             Some(last) if last.queue == *queue => last.from = last.from.min(letter),
-            _ => self.dead_letters.push(DeadLetters { queue: queue.clone(), from: letter }),
+            _ => self.given_up.push(GivenUp { queue: queue.clone(), from: letter }),
         }
     }
 
     pub(crate) fn is_empty(&self) -> bool {
-        self.dead_letters.is_empty() && self.presence.is_empty() && self.alarms.is_empty()
+        self.given_up.is_empty() && self.presence.is_empty() && self.alarms.is_empty()
     }
 }
 

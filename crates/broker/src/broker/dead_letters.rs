@@ -8,7 +8,7 @@ use crate::dead_letter::DeadLetter;
 use crate::error::SendError;
 use crate::kind::Admission;
 use crate::message::{Message, Properties};
-use crate::operation::{self, Operation};
+use crate::operation::{GivenUp, Operation};
 use crate::pattern::DestinationPattern;
 use crate::stomp;
 
@@ -35,7 +35,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// given up. The rounds are those of one operation, the first being 0.
     pub(super) fn send_dead_letters(
         &self,
-        letters: &operation::DeadLetters,
+        letters: &GivenUp,
         round: u32,
         operation: &mut Operation<'_, S>,
     ) {
@@ -436,7 +436,7 @@ mod tests {
         let from = recording.broker.routing.queue(&queue).unwrap().next_letter();
         recording.broker.purge(later(100), &queue, &mut recording.log);
         recording.send_with(200, "/queue/a", &EXPIRING, "3").unwrap();
-        let letters = operation::DeadLetters { queue, from };
+        let letters = GivenUp { queue, from };
         recording.broker.operate(later(200), &mut recording.log, |operation| {
             recording.broker.send_dead_letters(&letters, 0, operation);
         });

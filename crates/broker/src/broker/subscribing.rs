@@ -138,8 +138,15 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                         operation,
                     ),
                     _ => {
-                        let joins = (place, request.options.member.as_ref());
-                        self.join(joins, subscription, &mut routes, &mut on_active, operation)
+                        let member = request.options.member.as_ref();
+                        self.join(
+                            place,
+                            member,
+                            subscription,
+                            &mut routes,
+                            &mut on_active,
+                            operation,
+                        )
                     }
                 };
                 if let Err(error) = attached {
@@ -323,7 +330,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Attaches a subscription. Its session is then a member where presence is told.
     fn join(
         &self,
-        (place, member): (&Place, Option<&MemberInfo>),
+        place: &Place,
+        member: Option<&MemberInfo>,
         subscription: Arc<Subscription<S>>,
         routes: &mut Routes<S>,
         on_active: &mut dyn FnMut(Beginning),

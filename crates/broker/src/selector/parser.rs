@@ -30,7 +30,7 @@ impl Parser {
         while self.take_keyword("OR") {
             terms.push(self.and()?);
         }
-        Ok(single(terms).unwrap_or_else(Expression::Or))
+        Ok(single(terms, |term| term).unwrap_or_else(Expression::Or))
     }
 
     fn and(&mut self) -> Parsed {
@@ -38,7 +38,7 @@ impl Parser {
         while self.take_keyword("AND") {
             terms.push(self.not()?);
         }
-        Ok(single(terms).unwrap_or_else(Expression::And))
+        Ok(single(terms, |term| term).unwrap_or_else(Expression::And))
     }
 
     fn not(&mut self) -> Parsed {
@@ -123,7 +123,7 @@ impl Parser {
             self.at += 1;
             terms.push((sign, self.product()?));
         }
-        Ok(alone(terms).unwrap_or_else(Expression::Sum))
+        Ok(single(terms, |(_, term)| term).unwrap_or_else(Expression::Sum))
     }
 
     fn product(&mut self) -> Parsed {
@@ -137,7 +137,7 @@ impl Parser {
             self.at += 1;
             terms.push((factor, self.signed()?));
         }
-        Ok(alone(terms).unwrap_or_else(Expression::Product))
+        Ok(single(terms, |(_, term)| term).unwrap_or_else(Expression::Product))
     }
 
     fn signed(&mut self) -> Parsed {
@@ -246,20 +246,10 @@ impl Parser {
     }
 }
 
-/// The only one of its kind, or all of them.
-fn single(mut terms: Vec<Expression>) -> Result<Expression, Vec<Expression>> {
+/// The only term, or all of them.
+fn single<T>(mut terms: Vec<T>, only: fn(T) -> Expression) -> Result<Expression, Vec<T>> {
     match terms.pop() {
-        Some(only) if terms.is_empty() => Ok(only),
-        last => {
-            terms.extend(last);
-            Err(terms)
-        }
-    }
-}
-
-fn alone<T>(mut terms: Vec<(T, Expression)>) -> Result<Expression, Vec<(T, Expression)>> {
-    match terms.pop() {
-        Some((_, only)) if terms.is_empty() => Ok(only),
+        Some(term) if terms.is_empty() => Ok(only(term)),
         last => {
             terms.extend(last);
             Err(terms)

@@ -622,7 +622,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
         let mut state = lock(&self.state);
         state.alarm = None;
         state.handle_timeout(operation);
-        match state.lease_ends_at(operation.now) {
+        match state.lease_ends_at() {
             Some(at) if at <= operation.now => state.end(operation),
             _ => state.finish(operation),
         }

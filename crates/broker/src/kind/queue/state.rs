@@ -219,7 +219,8 @@ impl<S> State<S> {
             self.refused = Refused::Nothing;
             operation.sink.has_room(&self.name);
         }
-        let lease_ends_at = self.lease_ends_at(operation.now);
+        self.note_use(operation.now);
+        let lease_ends_at = self.lease_ends_at();
         let deadlines = [self.backlog.next_deadline(), self.letters.next_deadline(), lease_ends_at];
         let deadline = deadlines.into_iter().flatten().min();
         if let Some(at) = deadline.filter(|at| self.alarm.is_none_or(|alarm| *at < alarm)) {
@@ -228,14 +229,18 @@ impl<S> State<S> {
         }
     }
 
-    /// When the queue ends, unless somebody uses it before. Its dead letters have to leave first.
-    pub(super) fn lease_ends_at(&mut self, now: Timestamp) -> Option<Timestamp> {
-        let lease = self.settings.expires?;
+    /// Notes whether somebody uses the queue, or since when nobody does.
+    fn note_use(&mut self, now: Timestamp) {
         if !self.is_unused() {
             self.idle_since = None;
-            return None;
+        } else if self.settings.expires.is_some() {
+            self.idle_since.get_or_insert(now);
         }
-        let ends_at = self.idle_since.get_or_insert(now).after(lease);
+    }
+
+    /// When the queue ends, unless somebody uses it before. Its dead letters have to leave first.
+    pub(super) fn lease_ends_at(&self) -> Option<Timestamp> {
+        let ends_at = self.idle_since?.after(self.settings.expires?);
         Some(ends_at).filter(|_| self.letters.is_empty())
     }
 
