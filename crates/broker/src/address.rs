@@ -437,6 +437,7 @@ mod tests {
             check(text, "an exchange is amq.topic/KEY, amq.direct/KEY or amq.fanout");
         }
     }
+
     #[test]
     fn the_pattern_of_a_policy_is_understood_as_names_are() {
         let addresses = Addresses::new(&BrokerOptions::default());

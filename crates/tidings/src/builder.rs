@@ -346,8 +346,8 @@ impl AppBuilder {
     }
 
     /// Sets how destinations behave whose names match `pattern`, in which `*` stands for one word, and `**`
-    /// or `#` for any number, as does a final `>`. A name without a slash at its start is that of a queue, as in SEND. Of several policies the first
-    /// one that matches a destination is its policy.
+    /// or `#` for any number, as does a final `>`. A name without a slash at its start is that of a queue, as in
+    /// SEND. Of several policies the first one that matches a destination is its policy.
     #[must_use]
     pub fn destination_policy(mut self, pattern: &str, policy: DestinationPolicy) -> Self {
         match DestinationPattern::parse(pattern) {

@@ -21,11 +21,11 @@ pub(super) struct Session {
     /// In order. Most sessions have one or two, and many sessions are kept.
     subscriptions: Vec<SubscriptionId>,
     /// Made when it is first needed: most sessions do no more than subscribe, and many are kept.
-    rare: Option<Box<Rare>>,
+    on_demand: Option<Box<OnDemand>>,
 }
 
 #[derive(Debug, Default)]
-struct Rare {
+struct OnDemand {
     /// STOMP 1.0: the subscriptions that have an id, by their destinations, the oldest first. UNSUBSCRIBE may name
     /// either.
     by_destination: Vec<(Box<str>, SubscriptionId)>,
@@ -45,11 +45,11 @@ pub(super) enum Outcome {
 
 impl Session {
     pub(super) fn new(version: Version, heart_beat: Option<HeartBeat>) -> Self {
-        Self { version, heart_beat, messages: 0, subscriptions: Vec::new(), rare: None }
+        Self { version, heart_beat, messages: 0, subscriptions: Vec::new(), on_demand: None }
     }
 
-    fn rare(&mut self) -> &mut Rare {
-        self.rare.get_or_insert_default()
+    fn on_demand(&mut self) -> &mut OnDemand {
+        self.on_demand.get_or_insert_default()
     }
 
     /// Handles a frame. One that is refused keeps its headers.
@@ -78,15 +78,15 @@ impl Session {
                 self.enlist(fields.get("transaction"), nack, limits)
             }
             Command::Begin => {
-                self.rare().transactions.begin(fields.required("transaction")?, limits)?;
+                self.on_demand().transactions.begin(fields.required("transaction")?, limits)?;
                 Ok(Outcome::Done(fields.receipt()))
             }
             Command::Commit => {
-                let actions = self.rare().transactions.end(fields.required("transaction")?)?;
+                let actions = self.on_demand().transactions.end(fields.required("transaction")?)?;
                 Ok(Outcome::Event(Event::Transaction(actions, fields.receipt())))
             }
             Command::Abort => {
-                self.rare().transactions.end(fields.required("transaction")?)?;
+                self.on_demand().transactions.end(fields.required("transaction")?)?;
                 Ok(Outcome::Done(fields.receipt()))
             }
             Command::Disconnect => {
@@ -117,7 +117,7 @@ impl Session {
         let destination = destination.map(value).filter(|name| !name.is_empty());
         let destination =
             destination.ok_or(ProtocolError::MissingHeader(Command::Send, "destination"))?;
-        let destination = shared(&mut self.rare().last_destination, destination);
+        let destination = shared(&mut self.on_demand().last_destination, destination);
         let receipt = receipt.map(value).map(ReceiptId::from);
         let body = mem::take(&mut frame.body);
         let headers = |mut all: Headers| match passed_on {
@@ -133,7 +133,7 @@ impl Session {
         };
         // It may yet be refused.
         let send = Send { destination, headers: headers(frame.headers.clone()), body, receipt };
-        self.rare().transactions.enlist(transaction, TransactionAction::Send(send), limits)?;
+        self.on_demand().transactions.enlist(transaction, TransactionAction::Send(send), limits)?;
         Ok(Outcome::Enlisted)
     }
 
@@ -144,7 +144,7 @@ impl Session {
         limits: &Limits,
     ) -> Result<Outcome, ProtocolError> {
         if let Some(id) = transaction {
-            self.rare().transactions.enlist(id, action, limits)?;
+            self.on_demand().transactions.enlist(id, action, limits)?;
             return Ok(Outcome::Enlisted);
         }
         Ok(Outcome::Event(match action {
@@ -177,7 +177,7 @@ impl Session {
         }
         self.subscriptions.insert(place, id.clone());
         if self.version == Version::V1_0 && id.on_wire().is_some() {
-            self.rare().by_destination.push((destination.into(), id.clone()));
+            self.on_demand().by_destination.push((destination.into(), id.clone()));
         }
         Ok(Outcome::Event(Event::Subscribe(Subscribe {
             id,
@@ -210,8 +210,8 @@ impl Session {
 
     fn take_subscription(&mut self, id: &str) -> Option<SubscriptionId> {
         let place = self.subscriptions.binary_search_by(|other| other.as_str().cmp(id)).ok()?;
-        if let Some(rare) = &mut self.rare {
-            rare.by_destination.retain(|(_, other)| other.as_str() != id);
+        if let Some(made) = &mut self.on_demand {
+            made.by_destination.retain(|(_, other)| other.as_str() != id);
         }
         Some(self.subscriptions.remove(place))
     }
@@ -219,7 +219,7 @@ impl Session {
     /// The subscription that has the destination for its id, or else the oldest one to it.
     fn take_subscription_to(&mut self, destination: &str) -> Option<SubscriptionId> {
         self.take_subscription(destination).or_else(|| {
-            let mut all = self.rare.as_ref()?.by_destination.iter();
+            let mut all = self.on_demand.as_ref()?.by_destination.iter();
             let (_, id) = all.find(|(name, _)| **name == *destination)?;
             let id = id.clone();
             self.take_subscription(id.as_str())
@@ -235,7 +235,7 @@ impl Session {
         let enlists = |command| matches!(command, Command::Send | Command::Ack | Command::Nack);
         let enlists = command.is_none_or(enlists);
         let transaction = get(headers, self.version, "transaction").filter(|_| enlists);
-        transaction.is_some_and(|id| self.rare().transactions.end(id).is_ok())
+        transaction.is_some_and(|id| self.on_demand().transactions.end(id).is_ok())
     }
 }
 

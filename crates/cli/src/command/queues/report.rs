@@ -68,40 +68,33 @@ mod tests {
         assert!(ends.iter().all(|end| *end == ends[0]), "{out}");
     }
 
-    #[test]
-    fn how_often_a_queue_has_delivered_is_not_what_another_one_has() {
+    /// What is shown of a message that was delivered once.
+    fn shown((name, value): (&str, &str), body: &str) -> String {
         let message = ShownMessage {
             id: "m-1".to_owned(),
-            destination: "/queue/DLQ.a".to_owned(),
+            destination: "/queue/a".to_owned(),
             deliveries: 1,
-            headers: vec![("x-delivery-count".to_owned(), "20".to_owned())],
-            octets: 1,
-            body: Some("x".to_owned()),
+            headers: vec![(name.to_owned(), value.to_owned())],
+            octets: body.len(),
+            body: Some(body.to_owned()),
             body_hex: None,
         };
         let mut out = Vec::new();
         super::message(&mut out, &message).unwrap();
-        let out = String::from_utf8(out).unwrap();
+        String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn how_often_a_queue_has_delivered_is_not_what_another_one_has() {
         assert_eq!(
-            out,
-            "message-id:m-1\ndestination:/queue/DLQ.a\ndeliveries:1\nx-delivery-count:20\n\nx\n\n"
+            shown(("x-delivery-count", "20"), "x"),
+            "message-id:m-1\ndestination:/queue/a\ndeliveries:1\nx-delivery-count:20\n\nx\n\n"
         );
     }
 
     #[test]
     fn a_message_cannot_act_on_the_terminal() {
-        let message = ShownMessage {
-            id: "m-1".to_owned(),
-            destination: "/queue/a".to_owned(),
-            deliveries: 1,
-            headers: vec![("a\u{1b}".to_owned(), "b\nc".to_owned())],
-            octets: 3,
-            body: Some("x\u{1b}[2J\ny".to_owned()),
-            body_hex: None,
-        };
-        let mut out = Vec::new();
-        super::message(&mut out, &message).unwrap();
-        let out = String::from_utf8(out).unwrap();
+        let out = shown(("a\u{1b}", "b\nc"), "x\u{1b}[2J\ny");
         assert!(!out.contains('\u{1b}') && out.contains("\ny\n"), "{out}");
         assert!(out.contains("b\\nc"), "{out}");
     }
