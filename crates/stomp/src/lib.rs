@@ -33,7 +33,7 @@
 //! assert!(connected.starts_with(b"CONNECTED\nversion:1.2\n"));
 //!
 //! let Some(Event::Send(send)) = server.poll_event() else { panic!("not a SEND") };
-//! assert_eq!((send.destination.as_str(), &send.body[..]), ("/queue/a", &b"hello"[..]));
+//! assert_eq!((&*send.destination, &send.body[..]), ("/queue/a", &b"hello"[..]));
 //! ```
 
 mod ack_mode;
