@@ -8,7 +8,7 @@ use std::io::{BufRead, BufReader};
 use std::path::Path;
 use std::process::{Child, Command, ExitCode, Stdio};
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::{Duration, Instant};
 
@@ -25,6 +25,13 @@ const INTERVAL: Duration = Duration::from_secs(10);
 
 /// Subscribers and consumers need a small stack, and there are thousands.
 const STACK_OCTETS: usize = 128 * 1024;
+
+/// What is published, and where that is counted.
+type Counter = fn(&Tally) -> &AtomicU64;
+const PUBLISHERS: [(client::Topic, Counter); 2] = [
+    (client::TOPIC, |tally| &tally.published),
+    (client::LARGE_TOPIC, |tally| &tally.published_large),
+];
 
 struct Options {
     minutes: u64,
@@ -90,8 +97,10 @@ fn soak(target: &Path, options: &Options) -> std::io::Result<Arc<Tally>> {
         thread::sleep(Duration::from_millis(100));
     }
     println!("{expected} subscribers listen, beside those that are slow");
-    let publisher = address.clone();
-    spawn(Box::new(move |tally| client::publish(&publisher, tally)))?;
+    for (topic, published) in PUBLISHERS {
+        let address = address.clone();
+        spawn(Box::new(move |tally| client::publish(&address, topic, published(tally), tally)))?;
+    }
     spawn(Box::new(move |tally| client::produce(&address, tally)))?;
     let begin = Instant::now();
     let end = begin + Duration::from_secs(60 * options.minutes);

@@ -1,7 +1,7 @@
 use std::io::{BufRead, BufReader, Result, Write};
 use std::net::TcpStream;
 use std::sync::Arc;
-use std::sync::atomic::Ordering;
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::thread;
 use std::time::Duration;
 
@@ -10,6 +10,20 @@ use super::tally::Tally;
 /// How often a message is published to all subscribers.
 const PUBLISH_EVERY: Duration = Duration::from_millis(50);
 
+/// The topic of subscribers that read in time, and that of slow ones.
+pub(super) const TOPIC: Topic = Topic { destination: "/topic/soak", body_octets: 1024 };
+pub(super) const LARGE_TOPIC: Topic = Topic { destination: "/topic/large", body_octets: 16 * 1024 };
+
+/// Where messages are published, and up to what size they are filled.
+///
+/// Slow subscribers get large ones, since the kernel keeps some megabytes for each of them before the server can
+/// notice that they are slow.
+#[derive(Clone, Copy)]
+pub(super) struct Topic {
+    destination: &'static str,
+    body_octets: usize,
+}
+
 /// Messages of the queue that wait for their receipts at most, and how often so many are sent.
 const WINDOW: u64 = 50;
 const PRODUCE_EVERY: Duration = Duration::from_millis(50);
@@ -17,8 +31,8 @@ const PRODUCE_EVERY: Duration = Duration::from_millis(50);
 /// What a slow subscriber does after each message.
 const SLOWNESS: Duration = Duration::from_millis(250);
 
-/// A body is filled up to that.
-const BODY_OCTETS: usize = 1024;
+/// A body of the queue is filled up to that.
+const QUEUE_BODY_OCTETS: usize = 1024;
 
 struct Client {
     stream: TcpStream,
@@ -62,13 +76,13 @@ fn header<'f>(frame: &'f str, name: &str) -> Option<&'f str> {
     head.lines().find_map(|line| line.strip_prefix(name)?.strip_prefix(':'))
 }
 
-fn body(number: u64) -> String {
-    format!("{number} {:.<BODY_OCTETS$}", "")
+fn body(number: u64, octets: usize) -> String {
+    format!("{number} {:.<octets$}", "")
 }
 
 /// Listens, and must not be sent away.
 pub(super) fn subscribe(address: &str, tally: &Tally) {
-    if listen(address, tally, Duration::ZERO).is_err() || !tally.is_stopped() {
+    if listen(address, TOPIC, tally, Duration::ZERO).is_err() || !tally.is_stopped() {
         tally.ended.fetch_add(1, Ordering::Relaxed);
     }
 }
@@ -76,7 +90,7 @@ pub(super) fn subscribe(address: &str, tally: &Tally) {
 /// Listens more slowly than messages come, and again when it was sent away.
 pub(super) fn subscribe_slowly(address: &str, tally: &Tally) {
     while !tally.is_stopped() {
-        match listen(address, tally, SLOWNESS) {
+        match listen(address, LARGE_TOPIC, tally, SLOWNESS) {
             Ok(()) => tally.sent_away.fetch_add(1, Ordering::Relaxed),
             Err(_) => return note_end(tally),
         };
@@ -90,9 +104,10 @@ fn note_end(tally: &Tally) {
     }
 }
 
-fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
+fn listen(address: &str, topic: Topic, tally: &Tally, slowness: Duration) -> Result<()> {
     let mut client = Client::connect(address)?;
-    client.write("SUBSCRIBE\nid:s\ndestination:/topic/soak\nreceipt:s\n\n\0")?;
+    let destination = topic.destination;
+    client.write(&format!("SUBSCRIBE\nid:s\ndestination:{destination}\nreceipt:s\n\n\0"))?;
     client.read();
     tally.subscribed.fetch_add(usize::from(slowness.is_zero()), Ordering::Relaxed);
     let seen = if slowness.is_zero() { tally.listener() } else { Arc::default() };
@@ -119,20 +134,27 @@ fn listen(address: &str, tally: &Tally, slowness: Duration) -> Result<()> {
     Ok(())
 }
 
-/// Publishes to all subscribers.
-pub(super) fn publish(address: &str, tally: &Tally) {
-    let _ = publish_until_stopped(address, tally);
+/// Publishes to all subscribers of a topic, and counts that.
+pub(super) fn publish(address: &str, topic: Topic, published: &AtomicU64, tally: &Tally) {
+    let _ = publish_until_stopped(address, topic, published, tally);
     note_end(tally);
 }
 
-fn publish_until_stopped(address: &str, tally: &Tally) -> Result<()> {
+fn publish_until_stopped(
+    address: &str,
+    topic: Topic,
+    published: &AtomicU64,
+    tally: &Tally,
+) -> Result<()> {
     let mut client = Client::connect(address)?;
     for number in 0.. {
         if tally.is_stopped() {
             break;
         }
-        client.write(&format!("SEND\ndestination:/topic/soak\n\n{}\0", body(number)))?;
-        tally.published.fetch_add(1, Ordering::Relaxed);
+        let Topic { destination, body_octets } = topic;
+        let body = body(number, body_octets);
+        client.write(&format!("SEND\ndestination:{destination}\n\n{body}\0"))?;
+        published.fetch_add(1, Ordering::Relaxed);
         thread::sleep(PUBLISH_EVERY);
     }
     Ok(())
@@ -151,7 +173,8 @@ fn produce_until_stopped(address: &str, tally: &Tally) -> Result<()> {
         let mut frames = String::new();
         for number in next..next + WINDOW {
             let head = "SEND\ndestination:/queue/soak\npersistent:true";
-            frames += &format!("{head}\nreceipt:{number}\n\n{}\0", body(number));
+            let body = body(number, QUEUE_BODY_OCTETS);
+            frames += &format!("{head}\nreceipt:{number}\n\n{body}\0");
         }
         next += WINDOW;
         tally.produced.fetch_add(WINDOW, Ordering::Relaxed);

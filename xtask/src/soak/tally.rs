@@ -9,6 +9,8 @@ pub(super) struct Tally {
     /// Subscribers that listen.
     pub(super) subscribed: AtomicUsize,
     pub(super) published: AtomicU64,
+    /// To slow subscribers.
+    pub(super) published_large: AtomicU64,
     pub(super) delivered: AtomicU64,
     /// Messages of the topic that a subscriber did not get.
     pub(super) lost: AtomicU64,
@@ -31,18 +33,11 @@ pub(super) struct Tally {
     stopped: AtomicBool,
 }
 
-/// What the server takes, in MiB.
-#[derive(Default)]
-struct Memory {
-    /// Once everything has been going on for a while.
-    settled: Option<u64>,
-    now: u64,
-}
+/// What the server takes, in MiB: the least of each minute, since peaks pass.
+type Memory = Vec<u64>;
 
-/// After how long memory should not grow any more.
-const SETTLED_AFTER: Duration = Duration::from_secs(120);
-
-/// By how much memory may have grown since it had settled, in percent: what allocators keep varies.
+/// By how much memory may have grown since it had settled in the third minute, in percent: what allocators keep
+/// varies.
 const GROWTH_PERCENT_MAX: u64 = 10;
 
 /// Messages of the queue that were seen on one side only.
@@ -97,25 +92,26 @@ impl Tally {
     /// Takes note of the memory that the server takes after so long.
     pub(super) fn note_memory(&self, mebibytes: u64, after: Duration) {
         let mut memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        memory.now = mebibytes;
-        if after >= SETTLED_AFTER {
-            memory.settled.get_or_insert(mebibytes);
+        match memory.get_mut((after.as_secs() / 60) as usize) {
+            Some(least) => *least = mebibytes.min(*least),
+            None => memory.push(mebibytes),
         }
     }
 
     /// How memory went, or what is wrong in a run that was long enough to tell.
     fn steadiness(&self) -> Result<String, String> {
-        let Memory { settled, now } = *self.memory.lock().unwrap_or_else(PoisonError::into_inner);
-        let Some(settled) = settled else {
+        let memory = self.memory.lock().unwrap_or_else(PoisonError::into_inner);
+        // The last minute was not whole.
+        let [_, _, settled, .., last, _] = memory[..] else {
             return Ok("too short to tell whether memory grows".to_owned());
         };
-        if 100 * now > (100 + GROWTH_PERCENT_MAX) * settled {
-            return Err(format!("memory grew from {settled} to {now} MiB"));
+        if 100 * last > (100 + GROWTH_PERCENT_MAX) * settled {
+            return Err(format!("memory grew from {settled} to {last} MiB, the least of a minute"));
         }
         if self.sent_away.load(Ordering::Relaxed) == 0 {
             return Err("no slow subscriber was sent away".to_owned());
         }
-        Ok(format!("memory went from {settled} to {now} MiB"))
+        Ok(format!("memory went from {settled} to {last} MiB, the least of a minute"))
     }
 
     /// Messages that were sent to the queue and have no receipt.
@@ -209,8 +205,11 @@ mod tests {
             }),
             ("growing", |tally| {
                 tally.sent_away.store(1, Ordering::Relaxed);
-                tally.note_memory(100, SETTLED_AFTER);
-                tally.note_memory(111, SETTLED_AFTER);
+                for (minute, least) in [90, 95, 100, 111, 0].into_iter().enumerate() {
+                    let begin = Duration::from_secs(60 * minute as u64);
+                    tally.note_memory(least + 50, begin);
+                    tally.note_memory(least, begin + Duration::from_secs(59));
+                }
             }),
         ];
         for (what, break_it) in wrong {
