@@ -65,6 +65,8 @@ pub(crate) enum Address {
     ExistingQueue(Destination),
     /// Who is subscribed to a topic.
     Presence(Destination),
+    /// A destination of users, as it was written: of the subscriber's own, or of whom the sender names.
+    User(Destination),
     /// A temporary destination of the session that names it, which calls it so.
     Own(TemporaryKind, Destination),
     /// A temporary destination of some session, by the name that others know.
@@ -112,6 +114,7 @@ pub(crate) struct Addresses {
     /// What plain names are put behind.
     topic_prefix: Option<Box<str>>,
     queue_prefix: Option<Box<str>>,
+    pub(crate) user_prefix: Box<str>,
     /// What is told to those who use none of the prefixes.
     expected: Arc<str>,
 }
@@ -124,8 +127,11 @@ impl Addresses {
             topics.chain(queues).map(|(prefix, kind)| (prefix.as_str().into(), kind)).collect();
         let named: Vec<String> =
             prefixes.iter().map(|(prefix, _)| format!("{prefix}NAME")).collect();
+        let user_prefix = Some(&*options.user_prefix).filter(|prefix| !prefix.is_empty());
+        let users = user_prefix.map(|prefix| format!("{prefix}PATH"));
         let others = options.other_prefixes.iter().map(|prefix| format!("{prefix}NAME"));
-        let others: Vec<String> = others.chain(OTHERS.map(str::to_owned)).collect();
+        let others: Vec<String> = others.chain(OTHERS.map(str::to_owned)).chain(users).collect();
+        prefixes.extend(user_prefix.map(|prefix| (prefix.into(), Kind::User)));
         let expected = format!(
             "a destination is {}; NAME alone is a queue; there are also {}",
             named.join(" or "),
@@ -138,6 +144,7 @@ impl Addresses {
             prefixes: prefixes.into(),
             topic_prefix: first(&options.topic_prefixes),
             queue_prefix: first(&options.queue_prefixes),
+            user_prefix: options.user_prefix.as_str().into(),
             expected,
         }
     }
@@ -151,11 +158,11 @@ impl Addresses {
         let name = text.as_str();
         let fits = |prefix: &str| name.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
         if let Some((_, kind)) = self.prefixes.iter().find(|(prefix, _)| fits(prefix)) {
-            let name = decoded(text)?;
             return Ok(match kind {
-                Kind::Topic | Kind::TemporaryTopic => Address::Topic(name),
-                Kind::Queue | Kind::TemporaryQueue => Address::Queue(name),
-                Kind::Presence => Address::Presence(name),
+                Kind::Topic | Kind::TemporaryTopic => Address::Topic(decoded(text)?),
+                Kind::Queue | Kind::TemporaryQueue => Address::Queue(decoded(text)?),
+                Kind::Presence => Address::Presence(decoded(text)?),
+                Kind::User => Address::User(text.clone()),
             });
         }
         if presence::is_told_at(text) {
@@ -216,9 +223,9 @@ impl Addresses {
                 | Address::ExistingQueue(name)
                 | Address::Exchange(name),
             ) => DestinationPattern::of(name).map_err(AddressError::Invalid),
-            Ok(Address::Presence(_) | Address::Own(..) | Address::Remote(..)) => {
-                Ok(pattern.clone())
-            }
+            Ok(
+                Address::Presence(_) | Address::User(_) | Address::Own(..) | Address::Remote(..),
+            ) => Ok(pattern.clone()),
             Err(error) => Err(error),
         }
     }
@@ -278,6 +285,7 @@ impl Address {
             Self::Topic(_) | Self::Exchange(_) => Kind::Topic,
             Self::Queue(_) | Self::ExistingQueue(_) => Kind::Queue,
             Self::Presence(_) => Kind::Presence,
+            Self::User(_) => Kind::User,
             Self::Own(kind, _) | Self::Remote(kind, _) => kind.kind(),
         }
     }
@@ -343,6 +351,11 @@ fn decoded(text: &Destination) -> Result<Destination, AddressError> {
 
 /// `%2F` and `%25`, and no others: RabbitMQ's clients write slashes so.
 pub(crate) fn decode(text: &str) -> Cow<'_, str> {
+    decode_characters(text, &[("2F", '/'), ("25", '%')])
+}
+
+/// Characters that are written as `%` with these hexadecimal digits, and no others.
+pub(crate) fn decode_characters<'t>(text: &'t str, escapes: &[(&str, char)]) -> Cow<'t, str> {
     // It looks at all octets, since that is done by many at a time.
     if !text.bytes().fold(false, |is_in, octet| is_in | (octet == b'%')) {
         return Cow::Borrowed(text);
@@ -350,10 +363,13 @@ pub(crate) fn decode(text: &str) -> Cow<'_, str> {
     let mut parts = text.split('%');
     let mut decoded = parts.next().unwrap_or_default().to_owned();
     for part in parts {
-        let (character, rest) = match part.get(..2) {
-            Some("2F" | "2f") => ('/', &part[2..]),
-            Some("25") => ('%', &part[2..]),
-            _ => ('%', part),
+        let digits = part.get(..2);
+        let is_it = |(escape, _): &&(&str, char)| {
+            digits.is_some_and(|digits| digits.eq_ignore_ascii_case(escape))
+        };
+        let (character, rest) = match escapes.iter().find(is_it) {
+            Some((_, character)) => (*character, &part[2..]),
+            None => ('%', part),
         };
         decoded.push(character);
         decoded.push_str(rest);
@@ -365,7 +381,7 @@ fn parse(name: &str) -> Result<Destination, AddressError> {
     Destination::parse(name).map_err(AddressError::Invalid)
 }
 
-fn unknown(text: &Destination, expected: Arc<str>) -> AddressError {
+pub(crate) fn unknown(text: &Destination, expected: Arc<str>) -> AddressError {
     AddressError::Unknown(UnknownDestination { destination: text.as_str().into(), expected })
 }
 
@@ -405,6 +421,7 @@ mod tests {
         check("/reply-queue/a", Remote(TemporaryKind::Queue, name("/temp-queue/a")));
         check("/remote-temp-queue/a", Remote(TemporaryKind::Queue, name("/temp-queue/a")));
         check("/remote-temp-topic/a", Remote(TemporaryKind::Topic, name("/temp-topic/a")));
+        check("/user/queue/a%2Fb", Address::User(name("/user/queue/a%2Fb")));
     }
 
     #[test]
@@ -431,6 +448,7 @@ mod tests {
         {
             check(text, "a destination is /topic/NAME or /queue/NAME; NAME alone is a queue");
             check(text, "also /temp-queue/NAME, /temp-topic/NAME, /amq/queue/NAME, /exchange/amq.");
+            check(text, "/user/PATH");
         }
         for text in ["/exchange/", "/exchange/a/b", "/exchange/amq.topic", "/exchange/amq.direct/"]
         {
@@ -464,6 +482,8 @@ mod tests {
             "/exchange/amq.direct/a",
             "/temp-queue/*",
             "/queue.>",
+            "/user/**",
+            "/user/*/queue/a",
         ] {
             check(as_it_is, Some(as_it_is));
         }

@@ -368,6 +368,17 @@ pub enum SubscribeError {
         /// The pattern.
         pattern: Box<str>,
     },
+    /// The destinations of users cannot be subscribed to by pattern.
+    PatternOfUser {
+        /// The pattern.
+        pattern: Box<str>,
+    },
+    /// The destination is one of the subscriber's user, and it has none:
+    /// [`SubscribeOptions::user`](crate::SubscribeOptions::user).
+    NoUser {
+        /// The destination.
+        destination: Destination,
+    },
     /// The session has a subscription with this id.
     DuplicateId {
         /// The id.
@@ -436,8 +447,7 @@ impl fmt::Display for SubscribeError {
             Self::ReservedId { id } => {
                 write!(f, "ids that start with /temp-queue/ are reserved, as {} does", id.as_str())
             }
-            Self::TooManyTemporary { session_temporary_max } => {
-                let max = session_temporary_max;
+            Self::TooManyTemporary { session_temporary_max: max } => {
                 write!(
                     f,
                     "the session has {max} temporary destinations already, no more are allowed"
@@ -446,11 +456,16 @@ impl fmt::Display for SubscribeError {
             Self::PatternOfQueues { pattern } => {
                 write!(f, "{pattern} has wildcards: subscribe to each queue by its name")
             }
+            Self::PatternOfUser { pattern } => {
+                write!(f, "{pattern} has wildcards: subscribe to each destination by its name")
+            }
+            Self::NoUser { destination } => {
+                write!(f, "{destination} is a destination of users, and the subscriber is nobody")
+            }
             Self::DuplicateId { id } => {
                 write!(f, "the session has a subscription with id {} already", id.as_str())
             }
-            Self::TooManySubscriptions { session_subscriptions_max } => {
-                let max = session_subscriptions_max;
+            Self::TooManySubscriptions { session_subscriptions_max: max } => {
                 write!(f, "the session has {max} subscriptions already, no more are allowed")
             }
             Self::TooManyDestinations { destinations_max } => {

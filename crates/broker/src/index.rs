@@ -105,6 +105,11 @@ impl<T: ?Sized> Index<T> {
         }
     }
 
+    /// How many of all that share its quota there are.
+    pub(crate) fn len(&self) -> usize {
+        self.quota.used()
+    }
+
     /// Everything, in no order.
     pub(crate) fn values(&self) -> Vec<Arc<T>> {
         let mut values = Vec::new();

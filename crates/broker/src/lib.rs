@@ -6,7 +6,8 @@
 //!
 //! A destination is of a [`Kind`], which the start of its name decides: a **topic** hands every
 //! message to all who have subscribed to it, by name or by [`DestinationPattern`]; a **queue** keeps
-//! every message until one of its consumers has settled it.
+//! every message until one of its consumers has settled it; the destination of a **user** hands every
+//! message to those sessions of the user that have subscribed to it.
 //!
 //! STOMP is where the terms come from. Only `stomp.rs` names the crate that implements it.
 
@@ -51,6 +52,7 @@ mod sync;
 mod timestamp;
 mod token;
 mod trie;
+mod user_destination;
 
 pub use acknowledgement::{AckId, AckTarget, NackAction};
 pub use address::RoutingType;
@@ -91,3 +93,4 @@ pub use subscription::{
 };
 pub use timestamp::Timestamp;
 pub use token::TokenSource;
+pub use user_destination::UserDestination;

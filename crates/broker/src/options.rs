@@ -27,6 +27,9 @@ pub struct BrokerOptions {
     /// What the names of queues start with; the first one is put before names without slash. Default
     /// `/queue/`.
     pub queue_prefixes: Vec<String>,
+    /// What the destinations of users start with, with a slash at its end: see
+    /// [`SubscribeOptions::user`](crate::SubscribeOptions::user). Empty if there are none. Default `/user/`.
+    pub user_prefix: String,
     /// What destinations start with that somebody else than the broker serves, such as `/app/`: told to those
     /// whose destination is unknown. Default none.
     pub other_prefixes: Vec<String>,
@@ -92,6 +95,7 @@ impl BrokerOptions {
                 }
             };
             match addresses.resolve(&place, || None)? {
+                Address::User(destination) => drop(addresses.user_topic_called(&destination)?),
                 Address::Topic(_)
                 | Address::Exchange(_)
                 | Address::Queue(_)
@@ -132,6 +136,7 @@ impl Default for BrokerOptions {
             history_epoch: String::new(),
             topic_prefixes: vec!["/topic/".to_owned()],
             queue_prefixes: vec!["/queue/".to_owned()],
+            user_prefix: "/user/".to_owned(),
             other_prefixes: Vec::new(),
             tokens: TokenSource::default(),
             policies: DestinationPolicies::default(),

@@ -34,6 +34,8 @@ pub(crate) struct RoutingTable<S> {
     topics: Index<Topic<S>>,
     queues: Index<Queue<S>>,
     presences: Index<Presence<S>>,
+    /// The destinations of users. There are no more of them than subscriptions, which are counted.
+    users: Index<Topic<S>>,
     /// Whether some topics have presence.
     has_presence: bool,
     next_queue: AtomicU64,
@@ -56,6 +58,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             topics: Index::new(Arc::clone(&quota)),
             queues: Index::new(Arc::clone(&quota)),
             presences: Index::new(Arc::clone(&quota)),
+            users: Index::new(Arc::new(Quota::new(usize::MAX))),
             has_presence: options.policies.have_presence(),
             next_queue: AtomicU64::new(1),
             keeps_messages: options.policies.keep_messages(),
@@ -80,7 +83,10 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
                 Some(topic) => Some(topic),
                 None => match self.queues.find(pattern.name()) {
                     Some(queue) => Some(queue),
-                    None => Some(self.presences.find(pattern.name())?),
+                    None => match self.presences.find(pattern.name()) {
+                        Some(presence) => Some(presence),
+                        None => Some(self.users.find(pattern.name())?),
+                    },
                 },
             },
             Some(words) => {
@@ -188,6 +194,17 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         self.topics.find(name)
     }
 
+    /// The destination of a user that is known by this name, if a session is subscribed to it.
+    pub(crate) fn user(&self, name: &Destination) -> Option<Arc<Topic<S>>> {
+        self.users.find(name)
+    }
+
+    /// The same, made if there is none.
+    pub(crate) fn open_user(&self, name: &Destination) -> Arc<Topic<S>> {
+        let make = || Arc::new(Topic::new(name.clone(), Kind::User));
+        self.users.find(name).unwrap_or_else(|| self.users.find_or_insert_in_any_case(name, make))
+    }
+
     /// Finds a queue, or creates it.
     pub(crate) fn open_queue(
         &self,
@@ -244,6 +261,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
             self.topics.remove(name, retired);
             self.presences.remove(name, retired);
             self.queues.remove(name, retired);
+            self.users.remove(name, retired);
             return self.alarms.remove(name, || self.exists(name));
         };
         let mut patterns = self.patterns.write().unwrap_or_else(PoisonError::into_inner);
@@ -304,7 +322,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
 
     /// How many destinations and patterns there are.
     pub(crate) fn len(&self) -> usize {
-        self.quota.used()
+        self.quota.used() + self.users.len()
     }
 
     /// Every destination and pattern, in no order.
@@ -313,6 +331,7 @@ impl<S: Send + Sync + 'static> RoutingTable<S> {
         all.extend(self.topics.values().into_iter().map(|topic| topic as _));
         all.extend(self.queues.values().into_iter().map(|queue| queue as _));
         all.extend(self.presences.values().into_iter().map(|presence| presence as _));
+        all.extend(self.users.values().into_iter().map(|user| user as _));
         let patterns = self.patterns.read().unwrap_or_else(PoisonError::into_inner);
         all.extend(patterns.values().into_iter().map(|topic| Arc::clone(topic) as _));
         all

@@ -56,14 +56,12 @@ impl<S> Subscribers<S> {
         Groups { segments: &self.segments, run: 0 }
     }
 
-    /// Those that want the message.
-    pub(crate) fn that_want(&self, message: &Message) -> Self {
+    /// Those that `keep` is true for.
+    pub(crate) fn filter(&self, keep: impl Fn(&Subscription<S>) -> bool) -> Self {
         let all = self.groups().flat_map(|(_, group)| group);
-        let wanting: Vec<_> =
-            all.filter(|subscription| subscription.wants(message)).cloned().collect();
-        let segments =
-            wanting.chunks(SEGMENT_MAX).map(|some| Segment::new(some.to_vec())).collect();
-        Self { segments, len: wanting.len(), confirmed: AtomicBool::new(true) }
+        let kept: Vec<_> = all.filter(|subscription| keep(subscription)).cloned().collect();
+        let segments = kept.chunks(SEGMENT_MAX).map(|some| Segment::new(some.to_vec())).collect();
+        Self { segments, len: kept.len(), confirmed: AtomicBool::new(true) }
     }
 
     /// All, and one more. The snapshot counts as unconfirmed.

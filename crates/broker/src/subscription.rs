@@ -106,6 +106,10 @@ pub struct SubscribeOptions {
     pub routing_type: Option<RoutingType>,
     /// What others may know of the subscriber, where they are told who is subscribed.
     pub member: Option<MemberInfo>,
+    /// Whose the destinations of users are to which it subscribes: the name of its user. It has
+    /// none without one. What is sent to `/user/NAME/PATH` goes to all who have subscribed to
+    /// `/user/PATH` under this name.
+    pub user: Option<Arc<str>>,
 }
 
 impl SubscribeOptions {
@@ -124,12 +128,13 @@ impl SubscribeOptions {
         own_messages: OwnMessages::Wanted,
         routing_type: None,
         member: None,
+        user: None,
     };
 
     /// As they are kept with a subscription.
     pub(crate) fn boxed(&self) -> Option<Box<Self>> {
         // Who it is is kept elsewhere, and only where it is told.
-        let kept = Self { member: None, ..self.clone() };
+        let kept = Self { member: None, user: None, ..self.clone() };
         (kept != Self::NONE).then(|| Box::new(kept))
     }
 }
@@ -206,13 +211,13 @@ pub struct Subscription<S> {
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Ownership {
     Everybody,
-    /// It is a temporary destination of the subscriber's session.
+    /// It is a temporary destination of the subscriber's session, or one of its user.
     Session,
 }
 
 impl<S> Subscription<S> {
     /// The destination that the `destination` header of a MESSAGE names: where the message was sent to
-    /// but, for a temporary destination, what the subscriber itself calls it.
+    /// but, for a temporary destination and one of a user, what the subscriber itself calls it.
     #[must_use]
     pub fn destination_of<'a>(&'a self, message: &'a Message) -> &'a Destination {
         match self.ownership {

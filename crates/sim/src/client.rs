@@ -68,6 +68,7 @@ impl Connection {
         let version = *random.pick(&Version::ALL);
         let options = ClientOptions {
             versions: vec![version],
+            login: role.login(),
             headers: Headers::from([("client-id", "d")]),
             ..ClientOptions::default()
         };
@@ -153,7 +154,7 @@ impl Connection {
             Role::Transactor => self.send_in_transaction(world),
             Role::Mover => self.move_one(world),
             Role::Consumer { ack, .. } => self.settle_some(ack, world),
-            Role::Listener(_) | Role::Drain => {}
+            Role::Listener { .. } | Role::Drain => {}
         }
     }
 
@@ -208,7 +209,9 @@ impl Connection {
             Role::Producer(_) | Role::Transactor => {}
             Role::Mover => self.subscribe_to(MOVED_FROM, AckMode::ClientIndividual, world),
             Role::Consumer { place, ack } => self.subscribe_to(place, ack, world),
-            Role::Listener(pattern) => self.subscribe_to(pattern, AckMode::Auto, world),
+            Role::Listener { destination, .. } => {
+                self.subscribe_to(destination, AckMode::Auto, world);
+            }
             Role::Drain => {
                 for place in PLACES {
                     self.subscribe_to(place, AckMode::Auto, world);
@@ -242,7 +245,15 @@ impl Connection {
         let mark = if redelivered == Some("true") { Mark::Redelivered } else { Mark::New };
         let id = message.subscription.as_ref().map(SubscriptionId::as_str).unwrap_or_default();
         match self.role {
-            Role::Listener(_) => return world.model.hear(self.key, TOPIC, number),
+            Role::Listener { destination, place } => {
+                let shown = if place == TOPIC { TOPIC } else { destination };
+                if message.destination != shown {
+                    let what =
+                        format!("message {number} is shown as one to {}", message.destination);
+                    return Err(Wrong::with(number, what));
+                }
+                return world.model.hear(self.key, place, number);
+            }
             Role::Drain => {
                 let place = PLACES.iter().find(|place| **place == id);
                 let place = place.ok_or("a message of no subscription")?;
@@ -280,7 +291,7 @@ impl Connection {
             Awaited::Subscribed => {
                 self.subscription = Subscription::Active;
                 match self.role {
-                    Role::Listener(_) => world.model.listen(self.key),
+                    Role::Listener { .. } => world.model.listen(self.key),
                     Role::Consumer { place: DURABLE, .. } => world.model.durable_is_active(),
                     _ => {}
                 }
@@ -298,7 +309,7 @@ impl Connection {
         let is_persistent = transaction.is_some() || world.random.percent(85);
         let persistence =
             if is_persistent { Persistence::Persistent } else { Persistence::Transient };
-        let is_plain = transaction.is_some() || destination == TOPIC;
+        let is_plain = transaction.is_some() || !destination.starts_with("/queue/");
         let priority = (!is_plain && world.random.percent(20)).then(|| *world.random.pick(&[0, 9]));
         let manner = Manner { persistence, priority };
         // Messages of a transaction come when it is committed, and not when they are sent.

@@ -377,7 +377,7 @@ impl Model {
         }
     }
 
-    /// A message arrives at a subscriber of a topic.
+    /// A message arrives at a subscriber of a topic, or of what is sent to its user.
     pub(crate) fn hear(&mut self, subscriber: u64, topic: Place, message: u64) -> Verdict {
         self.counts.deliveries += 1;
         let Sent { producer, ordinal, .. } = *self.expected(topic, message)?;
@@ -496,9 +496,11 @@ impl Model {
 
     /// Where a persistent message must be kept.
     fn places(&self, message: u64, sent: Sent) -> Vec<Place> {
-        let is_topic = sent.destination.starts_with("/topic/");
+        let (is_topic, is_of_user) =
+            (sent.destination.starts_with("/topic/"), sent.destination.starts_with("/user/"));
         match sent.manner.persistence {
             Persistence::Transient => Vec::new(),
+            Persistence::Persistent if is_of_user => Vec::new(),
             Persistence::Persistent if !is_topic => vec![sent.destination],
             Persistence::Persistent => {
                 let is_durable = self.durable_since.is_some_and(|since| message >= since);

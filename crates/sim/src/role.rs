@@ -13,13 +13,17 @@ pub(crate) enum Role {
     Mover,
     /// Consumes from a queue, or from the durable subscription.
     Consumer { place: Place, ack: AckMode },
-    /// Listens to a topic by this name or pattern.
-    Listener(&'static str),
+    /// Listens to what is sent to a topic or to a user, by this name or pattern.
+    Listener { destination: &'static str, place: Place },
     /// Takes whatever is left.
     Drain,
 }
 
 pub(crate) const TOPIC: Place = "/topic/t.x";
+/// Where users subscribe, and where each gets what is sent to it.
+const OWN_NEWS: &str = "/user/news";
+const TO_ANN: Place = "/user/ann/news";
+const TO_BOB: Place = "/user/bob/news";
 pub(crate) const MOVED_FROM: Place = "/queue/in";
 pub(crate) const MOVED_TO: Place = "/queue/out";
 
@@ -51,6 +55,23 @@ pub(crate) const CLIENTS: &[Role] = &[
     Role::Consumer { place: "/queue/a", ack: AckMode::ClientIndividual },
     Role::Consumer { place: "/queue/b", ack: AckMode::Client },
     Role::Consumer { place: DURABLE, ack: AckMode::ClientIndividual },
-    Role::Listener("/topic/t.*"),
-    Role::Listener(TOPIC),
+    Role::Listener { destination: "/topic/t.*", place: TOPIC },
+    Role::Listener { destination: TOPIC, place: TOPIC },
+    Role::Producer(&[TO_ANN]),
+    Role::Producer(&[TO_BOB]),
+    Role::Listener { destination: OWN_NEWS, place: TO_ANN },
+    Role::Listener { destination: OWN_NEWS, place: TO_ANN },
+    Role::Listener { destination: OWN_NEWS, place: TO_BOB },
 ];
+
+impl Role {
+    /// Who the client says it is.
+    pub(crate) fn login(self) -> Option<String> {
+        let user = match self {
+            Self::Listener { place: TO_ANN, .. } => "ann",
+            Self::Listener { place: TO_BOB, .. } => "bob",
+            _ => return None,
+        };
+        Some(user.to_owned())
+    }
+}

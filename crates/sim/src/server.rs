@@ -1,4 +1,5 @@
 use std::collections::BTreeMap;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -284,6 +285,7 @@ impl Server {
             Event::Connect(connect) => {
                 let Some(session) = self.sessions.get_mut(&key) else { return };
                 session.owner = Owner::new(None, connect.headers.get("client-id"));
+                session.user = connect.login.as_deref().map(Arc::from);
                 session.stomp.accept(&key.to_string(), None);
             }
             Event::Send(send) => self.send(now, key, send),
@@ -376,6 +378,7 @@ impl Server {
         let Subscribe { id, headers, .. } = subscribe;
         let (destination, owner) = (&subscribe.destination, &session.owner);
         let options = SubscribeOptions::from_headers(headers, id.as_str(), destination, owner);
+        let options = options.expect("clients ask for what there is");
         Some(broker::Subscribe {
             session: SessionKey(key),
             subscriber: key,
@@ -383,7 +386,7 @@ impl Server {
             id: id.clone(),
             destination,
             ack: subscribe.ack,
-            options: options.expect("clients ask for what there is"),
+            options: SubscribeOptions { user: session.user.clone(), ..options },
         })
     }
 

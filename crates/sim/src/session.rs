@@ -1,4 +1,5 @@
 use std::collections::VecDeque;
+use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
@@ -33,6 +34,8 @@ pub(crate) struct ServerSession {
     confirmation: Vec<Bytes>,
     /// Whom durable subscriptions belong to.
     pub(crate) owner: Owner,
+    /// Whose its destinations of users are.
+    pub(crate) user: Option<Arc<str>>,
     pub(crate) life: Life,
     pub(crate) is_paused: bool,
     outbox: VecDeque<Packet>,
@@ -74,6 +77,7 @@ impl ServerSession {
             waiting: None,
             confirmation: Vec::new(),
             owner: Owner::default(),
+            user: None,
             life: Life::Open,
             is_paused: false,
             outbox: VecDeque::new(),

@@ -31,7 +31,9 @@ pub(crate) struct Deliveries<'a> {
 impl Sink<u64> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<u64>) {
         for (class, subscriptions) in subscribers.groups() {
-            let frame = self.frame(message, class, subscriptions.ack(message), 1);
+            let (destination, ack) =
+                (subscriptions.destination(message), subscriptions.ack(message));
+            let frame = self.frame(message, destination, class, ack, 1);
             for subscription in subscriptions {
                 if let Some(session) = self.sessions.get_mut(&subscription.subscriber) {
                     session.send(self.now.instant, frame.clone());
@@ -44,7 +46,8 @@ impl Sink<u64> for Deliveries<'_> {
         let subscription = delivery.subscription;
         let (key, count) = (subscription.subscriber, delivery.delivery_count);
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
-        let frame = self.frame(delivery.message, &subscription.class, ack, count);
+        let destination = subscription.destination_of(delivery.message);
+        let frame = self.frame(delivery.message, destination, &subscription.class, ack, count);
         let Some(session) = self.sessions.get_mut(&key).filter(|it| it.life == Life::Open) else {
             return Delivered::Refused;
         };
@@ -118,13 +121,14 @@ impl Deliveries<'_> {
     fn frame(
         &self,
         message: &Message,
+        destination: &Destination,
         class: &EncodingClass,
         ack: Option<&str>,
         deliveries: u32,
     ) -> Bytes {
         let is_redelivered = deliveries > 1 || self.plant == Plant::AlwaysMarked;
         let parts = MessageParts {
-            destination: message.destination.as_str(),
+            destination: destination.as_str(),
             message_id: message.message_id.as_str(),
             subscription: class.subscription.as_ref().map(SubscriptionId::as_str),
             ack: ack.filter(|_| class.version >= Version::V1_2),

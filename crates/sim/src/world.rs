@@ -194,9 +194,11 @@ impl World {
         let is_live = |client: &&Client| client.connection.as_ref().is_some_and(|it| !it.is_over());
         let live: Vec<&Client> = self.clients.iter().filter(is_live).collect();
         let of = |client: &Client| client.connection.as_ref().map_or(0, Connection::key);
-        for listener in live.iter().filter(|client| matches!(client.role, Role::Listener(_))) {
-            let to_topic = |client: &&&Client| client.role == Role::Producer(&[crate::role::TOPIC]);
-            for producer in live.iter().filter(to_topic) {
+        for listener in &live {
+            let Role::Listener { place, .. } = listener.role else { continue };
+            let is_heard =
+                |client: &&&Client| matches!(client.role, Role::Producer([only]) if *only == place);
+            for producer in live.iter().filter(is_heard) {
                 self.model.caught_up(of(listener), of(producer))?;
             }
         }

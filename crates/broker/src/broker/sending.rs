@@ -216,6 +216,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 (Kind::Queue, queue, MissingQueue::Refuse)
             }
             Address::Presence(destination) => return Err(SendError::ReadOnly { destination }),
+            Address::User(called) => {
+                let name = self.routing.addresses().user_topic_called(&called)?;
+                (Kind::User, name, MissingQueue::Refuse)
+            }
             Address::Own(kind, destination) => {
                 let session =
                     session.ok_or(SendError::NoSession { destination: destination.clone() })?;
@@ -238,7 +242,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 && match routed.kind {
                     Kind::Queue => true,
                     Kind::Topic => !self.bindings.of(&routed.message).is_empty(),
-                    Kind::TemporaryQueue | Kind::TemporaryTopic | Kind::Presence => false,
+                    Kind::TemporaryQueue | Kind::TemporaryTopic | Kind::Presence | Kind::User => {
+                        false
+                    }
                 }
         };
         match operation.sink.storage() {
@@ -261,6 +267,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Err(SendError::ReadOnly { destination: routed.message.destination.clone() })
             }
             Kind::TemporaryQueue => self.send_to_temporary(&routed.message, admission, operation),
+            Kind::User => Ok(self.send_to_sessions(None, &routed.message, operation)),
             Kind::TemporaryTopic => {
                 let topic = self.routing.topic(&routed.message.destination);
                 Ok(topic.map_or(0, |topic| topic.on_send(&routed.message, operation).unwrap_or(0)))

@@ -28,7 +28,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     let destination = place.called.clone();
                     return Err(SubscribeError::NoPresence { destination });
                 }
-                Kind::Presence | Kind::TemporaryQueue | Kind::TemporaryTopic => {}
+                Kind::Presence | Kind::TemporaryQueue | Kind::TemporaryTopic | Kind::User => {}
             }
             let is_alone =
                 options.exclusivity == Exclusivity::Alone && options.access == Access::Consume;
@@ -36,7 +36,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             if takes && !taken.insert(&place.pattern) {
                 return Err(SubscribeError::Exclusive { destination: place.called.clone() });
             }
-            if self.routing.find(&place.pattern).is_none() {
+            if place.kind != Kind::User && self.routing.find(&place.pattern).is_none() {
                 made.insert(place.pattern.clone());
             }
         }

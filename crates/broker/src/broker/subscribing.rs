@@ -268,6 +268,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
                 (Kind::Presence, pattern)
             }
+            Address::User(_) => {
+                let name = self.own_user_topic(&called, options.user.as_deref())?;
+                let (kind, pattern) = (Kind::User, DestinationPattern::exact(name));
+                let (ownership, missing) = (Ownership::Session, MissingQueue::Create);
+                return Ok(Place { kind, pattern, called, ownership, missing });
+            }
             Address::Own(kind, _) => {
                 let name = self.own_name_in(routes, kind, &called)?;
                 let (kind, pattern) = (kind.kind(), DestinationPattern::exact(name));
@@ -386,6 +392,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 }
                 Kind::Queue => self.open_queue(place, subscription.options(), operation)?,
                 Kind::Presence => self.presence_to_subscribe(pattern.name())?,
+                Kind::User => self.routing.open_user(pattern.name()),
                 Kind::TemporaryQueue => {
                     let allowance = routes.allowance(self.limits());
                     self.routing.open_temporary(pattern.name(), allowance)?

@@ -66,7 +66,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                     .map_err(|refusal| temporary_refused(name, refusal)),
                 None => Ok(()),
             },
-            Kind::TemporaryTopic => Ok(()),
+            Kind::TemporaryTopic | Kind::User => Ok(()),
             Kind::Presence => Err(SendError::ReadOnly { destination: name.clone() }),
         }
     }

@@ -41,6 +41,8 @@ pub enum Kind {
     TemporaryTopic,
     /// Who is subscribed to a topic. It can be subscribed to, and nobody sends to it.
     Presence,
+    /// Every session of one user that is subscribed gets every message; without any it is gone.
+    User,
 }
 
 impl fmt::Display for Kind {
@@ -51,6 +53,7 @@ impl fmt::Display for Kind {
             Self::TemporaryQueue => "temporary queue",
             Self::TemporaryTopic => "temporary topic",
             Self::Presence => "presence",
+            Self::User => "user destination",
         })
     }
 }

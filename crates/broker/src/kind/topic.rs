@@ -15,10 +15,10 @@ use crate::message::Message;
 use crate::operation::Operation;
 use crate::stats::DestinationStats;
 use crate::subscribers::Subscribers;
-use crate::subscription::Subscription;
+use crate::subscription::{SessionKey, Subscription};
 use crate::sync::{Guard, lock};
 
-/// A topic, or all topics that match one pattern: its subscribers, and what it keeps for those that
+/// A topic, or all topics that match one pattern, or a user's destination: its subscribers, and what it keeps for those that
 /// come later, if it keeps anything.
 ///
 /// Publishing takes no lock. It reads a snapshot that subscribing and unsubscribing replace, one
@@ -53,6 +53,25 @@ impl<S> Topic<S> {
     /// A topic that keeps messages.
     pub(crate) fn keeping(name: Destination, archive: Archive<S>) -> Self {
         Self { archive: OnceLock::from(Box::new(archive)), ..Self::new(name, Kind::Topic) }
+    }
+
+    /// Takes a message that is for one session only. Returns to how many of its subscriptions it was handed.
+    pub(crate) fn send_to_session(
+        &self,
+        session: SessionKey,
+        message: &Arc<Message>,
+        operation: &mut Operation<'_, S>,
+    ) -> usize {
+        let mut handed = 0;
+        for snapshot in [&self.subscribers, &self.selective] {
+            let subscribers = self.confirmed(snapshot);
+            let meant = subscribers.filter(|it| it.session == session && it.wants(message));
+            if !meant.is_empty() {
+                operation.sink.topic(message, &meant);
+            }
+            handed += meant.len();
+        }
+        handed
     }
 
     fn has_subscribers(&self) -> bool {
@@ -108,7 +127,7 @@ impl<S: Send + Sync> DestinationKind<S> for Topic<S> {
         if selective.is_empty() {
             return Ok(subscribers.len());
         }
-        let willing = selective.that_want(message);
+        let willing = selective.filter(|subscription| subscription.wants(message));
         if !willing.is_empty() {
             operation.sink.topic(message, &willing);
         }

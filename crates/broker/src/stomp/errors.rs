@@ -52,6 +52,8 @@ impl From<&SubscribeError> for Error {
             SubscribeError::ReservedId { .. } => "reserved subscription id",
             SubscribeError::TooManyTemporary { .. } => "too many temporary destinations",
             SubscribeError::PatternOfQueues { .. } => "wildcard for queues",
+            SubscribeError::PatternOfUser { .. } => "wildcard for user destinations",
+            SubscribeError::NoUser { .. } => "no user",
             SubscribeError::DuplicateId { .. } => "duplicate subscription id",
             SubscribeError::TooManySubscriptions { .. } => "too many subscriptions",
             SubscribeError::TooManyDestinations { .. } => "too many destinations",

@@ -38,6 +38,7 @@ impl SubscribeOptions {
             own_messages: own_messages(headers),
             routing_type: super::routing_type(headers, "subscription-type"),
             member: presence::member(headers)?,
+            user: None,
         })
     }
 }
