@@ -18,6 +18,7 @@ mod temporary;
 #[cfg(test)]
 mod tests;
 mod together;
+mod unsubscribing;
 mod users;
 #[cfg(test)]
 mod who;

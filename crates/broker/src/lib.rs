@@ -83,7 +83,7 @@ pub use record::{
     Change, Position, QueueDefinition, QueueId, RecordError, StoredMessage, StoredQueue,
 };
 pub use selector::{Selector, SelectorError};
-pub use sink::{Delivered, Delivery, Sink, Storage};
+pub use sink::{CancelCause, Cancelled, Delivered, Delivery, Sink, Storage};
 pub use stats::{BrokerStats, DestinationStats};
 pub use storing::{Batch, BatchCollector, BatchNumber, HeldBack, Snapshot};
 pub use subscribers::{Group, Groups, Subscribers};

@@ -8,10 +8,10 @@ use bytes::Bytes;
 
 use crate::stomp::{AckMode, Headers, SubscriptionId, Version};
 use crate::{
-    AckError, AckTarget, Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery,
-    Destination, DestinationPattern, DestinationStats, EncodingClass, Limits, Message, NackAction,
-    Owner, SendError, Sender, Sent, SessionKey, Sink, Storage, Subscribe, SubscribeError,
-    SubscribeOptions, Subscribers, Subscription, Timestamp,
+    AckError, AckTarget, Broker, BrokerOptions, CancelCause, Cancelled, Change, DeadLetter,
+    Delivered, Delivery, Destination, DestinationPattern, DestinationStats, EncodingClass, Limits,
+    Message, NackAction, Owner, SendError, Sender, Sent, SessionKey, Sink, Storage, Subscribe,
+    SubscribeError, SubscribeOptions, Subscribers, Subscription, Timestamp,
 };
 
 /// A broker and the log of what it delivered. Sessions are named by their number.
@@ -36,8 +36,8 @@ pub(crate) struct Log {
     pub(crate) headers: Vec<Headers>,
     /// Sessions that were too slow for a history.
     pub(crate) overtaken: Vec<u64>,
-    /// Sessions whose subscriptions the broker has ended.
-    pub(crate) cancelled: Vec<u64>,
+    /// Sessions whose subscriptions the broker has ended, what those were to, and why they have ended.
+    pub(crate) cancelled: Vec<(u64, Vec<String>, CancelCause)>,
     /// How many messages were given up for good.
     pub(crate) discarded: usize,
     /// How often it was told that dead letters wait for a place.
@@ -278,8 +278,10 @@ impl Sink<u64> for Log {
         });
     }
 
-    fn cancelled(&mut self, subscription: &Arc<Subscription<u64>>) {
-        self.cancelled.push(subscription.subscriber);
+    fn cancelled(&mut self, cancelled: Cancelled<'_, u64>) {
+        let destinations = cancelled.destinations.iter().map(ToString::to_string).collect();
+        let session = cancelled.subscription.subscriber;
+        self.cancelled.push((session, destinations, cancelled.cause));
     }
 
     fn dead_letter_waits(&mut self, _: &DeadLetter) {

@@ -39,10 +39,9 @@ pub trait Sink<S> {
         let _ = subscription;
     }
 
-    /// Tells a subscriber that the broker has ended its subscription: its queue was deleted. The id is
-    /// free again.
-    fn cancelled(&mut self, subscription: &Arc<Subscription<S>>) {
-        let _ = subscription;
+    /// Tells a subscriber that the broker has ended its subscription. The id is free again.
+    fn cancelled(&mut self, cancelled: Cancelled<'_, S>) {
+        let _ = cancelled;
     }
 
     /// Stores a change to what must outlive the process. All changes of one operation take effect
@@ -116,6 +115,28 @@ impl<S> Delivery<'_, S> {
     pub fn is_redelivered(&self) -> bool {
         self.delivery_count > 1
     }
+}
+
+/// A subscription that its session has not ended itself.
+#[derive(Debug)]
+#[non_exhaustive]
+pub struct Cancelled<'a, S> {
+    /// The subscription; of one to several destinations its first part.
+    pub subscription: &'a Arc<Subscription<S>>,
+    /// All that it was to.
+    pub destinations: Vec<Destination>,
+    /// Why it has ended.
+    pub cause: CancelCause,
+}
+
+/// Why a subscription has ended that its session has not.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum CancelCause {
+    /// Its queue was deleted.
+    QueueDeleted,
+    /// Somebody has [revoked](crate::Broker::revoke) it.
+    Revoked,
 }
 
 /// How the session of a consumer is after a delivery.

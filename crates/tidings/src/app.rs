@@ -16,7 +16,7 @@ use crate::endpoint::{BoxError, without_dot_segments};
 use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::Recovery;
-use crate::messaging::Messenger;
+use crate::messaging::{Messenger, Users};
 use crate::queues::Queues;
 use crate::routes::{Matched, Routes};
 use crate::server::event_stream::EventStreamDoor;
@@ -74,6 +74,12 @@ impl App {
     /// A handle that sends to the application's destinations from anywhere.
     pub fn messenger(&self) -> &Messenger {
         &self.0.messenger
+    }
+
+    /// Who is online: the users of STOMP sessions.
+    #[must_use]
+    pub fn users(&self) -> Users {
+        self.0.messenger.users()
     }
 
     /// What an operator sees of the application's queues, and does to them.

@@ -26,6 +26,7 @@ pub(crate) enum Mistake {
     Policy { pattern: String, error: DestinationError },
     PolicyOfNothing { pattern: String, error: SendError },
     DeadLetters(SendError),
+    UserPrefix { prefix: String, other: String },
     Store(StoreError),
     Recovery(RecoverError),
 }
@@ -81,6 +82,10 @@ impl fmt::Display for Mistake {
                 write!(f, "policy of `{pattern}`, which matches nothing: {error}")
             }
             Self::DeadLetters(error) => write!(f, "dead letters: {error}"),
+            Self::UserPrefix { prefix, other } => write!(
+                f,
+                "destinations of users begin with {prefix}, which are others already: those with {other}"
+            ),
             Self::Store(error) => error.fmt(f),
             Self::Recovery(error) => error.fmt(f),
             Self::Origin(origin) if origin == "*" => {

@@ -14,7 +14,7 @@ use crate::endpoint::{
 };
 use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
-use crate::hub::{Hub, Recovery};
+use crate::hub::{Hub, HubOptions};
 use crate::messaging::{
     AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, Logins,
     SessionListener, Turns,
@@ -60,8 +60,8 @@ pub struct AppBuilder {
 }
 
 impl App {
-    /// Starts with nothing deployed, the application prefix `/app`, the broker prefixes `/topic` and
-    /// `/queue`, and only the same origin allowed.
+    /// Starts with nothing deployed, the application prefix `/app`, the user prefix `/user`, the broker
+    /// prefixes `/topic` and `/queue`, and only the same origin allowed.
     pub fn builder() -> AppBuilder {
         AppBuilder {
             endpoints: Endpoints::new(Ground::new()),
@@ -313,7 +313,7 @@ impl AppBuilder {
         self
     }
 
-    /// Adds a listener, told when STOMP sessions connect, subscribe, unsubscribe and disconnect.
+    /// Adds a listener, told when STOMP sessions connect, subscribe, unsubscribe, fall behind and disconnect.
     #[must_use]
     pub fn session_listener(mut self, listener: impl SessionListener) -> Self {
         self.listeners.push(Arc::new(listener));
@@ -386,6 +386,17 @@ impl AppBuilder {
     #[must_use]
     pub fn queue_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
         self.broker.queue_prefixes = prefixes.into_iter().map(str::to_owned).collect();
+        self
+    }
+
+    /// Sets the prefix of the destinations of users, or with an empty one that there are none. Default `/user`:
+    /// a client subscribes to `/user/queue/NAME`, and gets what is sent to `/user/bob/queue/NAME` if it is Bob's.
+    /// `docs/users.md` has the details.
+    #[must_use]
+    pub fn user_prefix(mut self, prefix: &str) -> Self {
+        let prefix = prefix.trim_end_matches('/');
+        self.broker.user_prefix =
+            if prefix.is_empty() { String::new() } else { format!("{prefix}/") };
         self
     }
 
@@ -473,20 +484,20 @@ impl AppBuilder {
             }
         };
         broker.other_prefixes = vec![format!("{}/", self.application_prefix)];
+        mistakes.extend(mistake_of_user_prefix(&broker));
         mistakes.extend(mistakes_of_broker(&broker));
         BuildError::check(mistakes)?;
 
-        let (hub, recovery) = match self.store {
-            None => (Hub::new(broker, self.publish_wait_max), Recovery::default()),
-            Some(store) => {
-                Hub::with_store(broker, self.publish_wait_max, store).map_err(BuildError::of)?
-            }
+        let options = HubOptions {
+            broker,
+            publish_wait_max: self.publish_wait_max,
+            listeners: self.listeners.into(),
         };
+        let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
         let service = Service {
             hub,
             dispatcher: controllers,
-            listeners: self.listeners.into(),
             application_prefix: self.application_prefix.into(),
             authentication: logins.taken_in(self.stomp_options.turns()),
             options: self.stomp_options,
@@ -512,6 +523,16 @@ impl AppBuilder {
 fn mistakes_of_sockjs(options: &SockJsOptions) -> impl Iterator<Item = Mistake> {
     let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
     options.page().err().map(Mistake::SockJsUrl).into_iter().chain(origins.map(Mistake::Origin))
+}
+
+/// Destinations of users have to be told from all others.
+fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
+    let prefix = &options.user_prefix;
+    let of_application = options.other_prefixes.iter().filter(|it| prefix.starts_with(it.as_str()));
+    let of_broker = options.topic_prefixes.iter().chain(&options.queue_prefixes);
+    let other = of_application.chain(of_broker.filter(|it| *it == prefix)).next()?;
+    (!prefix.is_empty())
+        .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
 }
 
 fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {

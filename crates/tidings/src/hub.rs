@@ -1,6 +1,8 @@
 //! The broker with the sessions it delivers to: where every door meets.
 
+mod events;
 mod laggards;
+mod online;
 mod publishing;
 mod rooms;
 mod timer;
@@ -12,24 +14,27 @@ use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_broker::{
-    Broker, BrokerOptions, Change, DeadLetter, Delivered, Delivery, Destination,
-    DestinationPolicies, EncodingClass, Format, Kind, Members, Message, SendError, SessionKey,
-    Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
+    Broker, BrokerOptions, CancelCause, Cancelled, Change, DeadLetter, Delivered, Delivery,
+    Destination, DestinationPolicies, EncodingClass, Format, Kind, Members, Message, SendError,
+    SessionKey, Sink, SlowConsumers, Storage, SubscribeError, Subscribers, Subscription, Timestamp,
     TokenSource, Unprepared,
 };
 use tidings_stomp::{Error, Headers, MessageParts, Severity, Version, encode, encode_message};
-use tidings_websocket::{CloseCode, CloseReason, Message as WebSocketMessage};
+use tidings_websocket::Message as WebSocketMessage;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+use self::events::Events;
 use self::laggards::{Laggards, Verdict};
+pub(crate) use self::online::{Connected, Online};
 pub(crate) use self::publishing::{Published, parse_destination};
 use self::rooms::Rooms;
 use self::timer::Timer;
 use crate::build_error::Mistake;
 use crate::clock;
 use crate::endpoint::Session;
-use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard};
+use crate::messaging::{AnySessionListener, SessionEvent};
+use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard, slow_consumer};
 use crate::server::event_stream::SharedEvent;
 use crate::server::stomp::text_of;
 use crate::store::{BatchNumber, Journal, Store};
@@ -54,41 +59,64 @@ pub(crate) struct Hub {
     /// Nobody is to wait for room any more.
     ending: CancellationToken,
     laggards: Arc<Laggards>,
+    online: Online,
+    events: Events,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
 }
 
+/// How a [`Hub`] is set up.
+#[derive(Default)]
+pub(crate) struct HubOptions {
+    pub(crate) broker: BrokerOptions,
+    /// How long a sender waits for room in a queue.
+    pub(crate) publish_wait_max: Duration,
+    pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
+}
+
 impl Hub {
+    /// A hub whose durable queues are in a store, if there is one.
+    pub(crate) fn open(
+        options: HubOptions,
+        store: Option<Box<dyn Store>>,
+    ) -> Result<(Arc<Self>, Recovery), Mistake> {
+        match store {
+            Some(store) => Self::with_store(options, store),
+            None => Ok((Self::new(options), Recovery::default())),
+        }
+    }
+
     /// A hub whose queues are in memory only.
-    pub(crate) fn new(options: BrokerOptions, publish_wait_max: Duration) -> Arc<Self> {
-        let options = BrokerOptions {
+    pub(crate) fn new(options: HubOptions) -> Arc<Self> {
+        let HubOptions { broker, publish_wait_max, listeners } = options;
+        let broker = BrokerOptions {
             message_id_prefix: random_text(),
             history_epoch: random_text(),
             tokens: TOKENS,
-            ..options
+            ..broker
         };
-        Self::with_broker(Broker::new(options), None, publish_wait_max)
+        Self::with_broker(Broker::new(broker), None, publish_wait_max, listeners)
     }
 
     /// A hub whose durable queues are in a store, with what is there, and how much that is.
     pub(crate) fn with_store(
-        options: BrokerOptions,
-        publish_wait_max: Duration,
+        options: HubOptions,
         mut store: Box<dyn Store>,
     ) -> Result<(Arc<Self>, Recovery), Mistake> {
         let recovered = store.recover().map_err(Mistake::Store)?;
         let recovery = Recovery { queues: recovered.queues.len(), messages: recovered.messages() };
-        let options = BrokerOptions {
+        let HubOptions { broker, publish_wait_max, listeners } = options;
+        let broker = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
             message_id_prefix: recovered.message_id_prefix,
             unprepared: Unprepared::Refuse,
             // Histories are in memory only.
             history_epoch: random_text(),
             tokens: TOKENS,
-            ..options
+            ..broker
         };
         let journal = Some(Journal::start(store));
-        let hub = Self::with_broker(Broker::new(options), journal, publish_wait_max);
+        let hub = Self::with_broker(Broker::new(broker), journal, publish_wait_max, listeners);
         hub.deliver(|broker, sink| broker.recover(clock::now(), recovered.queues, sink))
             .map_err(Mistake::Recovery)?;
         hub.tell_time();
@@ -99,12 +127,15 @@ impl Hub {
         broker: Broker<Session>,
         journal: Option<Arc<Journal>>,
         publish_wait_max: Duration,
+        listeners: Box<[Arc<dyn AnySessionListener>]>,
     ) -> Arc<Self> {
         let octets_max = broker.options().limits.slow_consumer_octets_max;
         let laggards = Arc::new(Laggards::new(octets_max));
         Arc::new(Self {
             broker,
             laggards,
+            online: Online::default(),
+            events: Events::new(listeners),
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
@@ -153,6 +184,17 @@ impl Hub {
         self.broker.presence(&Destination::parse(destination).ok()?)
     }
 
+    /// Which sessions are connected.
+    pub(crate) fn online(&self) -> &Online {
+        &self.online
+    }
+
+    /// Whether a subscription may be to a destination of a user.
+    pub(crate) fn may_be_of_user(&self, destination: &str) -> bool {
+        let prefix = &self.broker.options().user_prefix;
+        !prefix.is_empty() && destination.contains(&**prefix)
+    }
+
     /// What kind of destination a name is for.
     pub(crate) fn kind(&self, destination: &str) -> Result<Kind, SubscribeError> {
         self.broker.kind(destination)
@@ -181,12 +223,17 @@ impl Hub {
             laggards: &self.laggards,
             new_laggards: Vec::new(),
             timer: &self.timer,
+            events: &self.events,
+            noted: Vec::new(),
         };
         let result = operation(&self.broker, &mut deliveries);
         let batch = deliveries.ticket.batch;
         drop(deliveries.ticket);
         for queue in &deliveries.with_room {
             self.rooms.tell(queue);
+        }
+        for key in deliveries.noted {
+            self.tell_aside(key);
         }
         for (key, session) in deliveries.new_laggards {
             if let Some(runtime) = self.runtime.get() {
@@ -276,6 +323,9 @@ pub(crate) struct Deliveries<'a> {
     /// Sessions for which messages wait since now.
     new_laggards: Vec<(SessionKey, Session)>,
     timer: &'a Timer,
+    events: &'a Events,
+    /// Sessions to which something has happened that they did not do themselves.
+    noted: Vec<SessionKey>,
 }
 
 impl Sink<Session> for Deliveries<'_> {
@@ -283,7 +333,7 @@ impl Sink<Session> for Deliveries<'_> {
         let policy = self.policies.slow_consumers(&message.destination);
         for (class, subscriptions) in subscribers.groups() {
             if class.format == Format::EventStream {
-                let event = SharedEvent::new(message);
+                let event = SharedEvent::new(message, subscriptions.destination(message));
                 for subscription in subscriptions {
                     if push_event(subscription, &event) == Err(PushError::Full) {
                         // It comes back, and recovers what is kept.
@@ -308,8 +358,7 @@ impl Sink<Session> for Deliveries<'_> {
                         Verdict::Send => {}
                         Verdict::Waits => continue,
                         Verdict::IsFirst => {
-                            let session = subscription.subscriber.clone();
-                            self.new_laggards.push((subscription.session, session));
+                            self.lags(subscription, message);
                             continue;
                         }
                     }
@@ -323,7 +372,9 @@ impl Sink<Session> for Deliveries<'_> {
     fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
         let subscription = delivery.subscription;
         if subscription.class.format == Format::EventStream {
-            let pushed = push_event(subscription, &SharedEvent::new(delivery.message));
+            let destination = subscription.destination_of(delivery.message);
+            let event = SharedEvent::new(delivery.message, destination);
+            let pushed = push_event(subscription, &event);
             return self.delivered(subscription, pushed);
         }
         let ack = delivery.ack.as_ref().map(|ack| ack.as_str());
@@ -366,10 +417,21 @@ impl Sink<Session> for Deliveries<'_> {
     }
 
     /// As RabbitMQ says it. The session goes on.
-    fn cancelled(&mut self, subscription: &Arc<Subscription<Session>>) {
+    fn cancelled(&mut self, cancelled: Cancelled<'_, Session>) {
+        let Cancelled { subscription, destinations, cause, .. } = cancelled;
         // Before the client can know of it, and use the id again.
         subscription.subscriber.note_cancelled(subscription.id.clone());
-        let advice = "The queue was deleted. Subscribe again to have it created again.\n";
+        self.note(subscription.session, || SessionEvent::Unsubscribed {
+            session: subscription.subscriber.clone(),
+            id: subscription.id.to_string(),
+            destination: joined(&destinations),
+        });
+        let advice = match cause {
+            CancelCause::QueueDeleted => {
+                "The queue was deleted. Subscribe again to have it created again.\n"
+            }
+            _ => "The server does not want you to have this subscription any more.\n",
+        };
         let mut error = Error::new("Server cancelled subscription", advice);
         error.headers.push("subscription", subscription.id.as_str());
         let mut frame = Vec::new();
@@ -410,6 +472,23 @@ impl Sink<Session> for Deliveries<'_> {
 }
 
 impl Deliveries<'_> {
+    /// Something has happened to a session that it did not do itself.
+    fn note(&mut self, key: SessionKey, event: impl FnOnce() -> SessionEvent) {
+        if self.events.note(key, event) {
+            self.noted.push(key);
+        }
+    }
+
+    /// From now on messages wait for a session, and some of them may be given up.
+    fn lags(&mut self, subscription: &Subscription<Session>, message: &Message) {
+        let (key, session) = (subscription.session, subscription.subscriber.clone());
+        self.new_laggards.push((key, session.clone()));
+        self.note(key, || SessionEvent::SlowConsumer {
+            session,
+            destination: Some(subscription.destination_of(message).to_string()),
+        });
+    }
+
     /// How a session is after a delivery.
     fn delivered(
         &mut self,
@@ -428,8 +507,9 @@ impl Deliveries<'_> {
     }
 }
 
-fn slow_consumer() -> CloseReason {
-    CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer")
+/// What a subscription was to, as in SUBSCRIBE.
+pub(crate) fn joined(destinations: &[Destination]) -> String {
+    destinations.iter().map(Destination::as_str).collect::<Vec<_>>().join(",")
 }
 
 /// Queues a message for an event stream, whose subscriptions are numbered.

@@ -43,6 +43,11 @@ struct Readme;
 #[doc = include_str!("../../../docs/stomp.md")]
 struct StompPage;
 
+/// The code of the page on users, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/users.md")]
+struct UsersPage;
+
 /// The code of the page on the client, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/client.md")]

@@ -431,3 +431,24 @@ async fn logins_of_streams_wait_for_each_other_only_and_no_more_than_may() {
         assert!(answer.starts_with("HTTP/1.0 200 "), "{answer}");
     }
 }
+
+#[tokio::test]
+async fn a_stream_has_the_destinations_of_its_user_and_without_one_has_none() {
+    let app = builder().authenticator(only_ann).event_source("/events").build().unwrap();
+    let server = serve(app.clone()).await;
+    let basic = format!("Authorization: Basic {}\r\n", BASE64_STANDARD.encode("ann:secret"));
+    let query = "destination=/user/queue/a&format=json";
+    let (mut stream, head) = open(&server, query, &basic).await;
+    assert!(head.starts_with("HTTP/1.0 200"), "{head}");
+    event(&mut stream).await;
+    publish(&app, "/user/bob/queue/a", &["for bob"]).await;
+    let sent = app.messenger().send_to_user("ann", "/queue/a", "for ann").await.unwrap();
+    assert_eq!(sent.subscribers(), 1);
+    let message = event(&mut stream).await;
+    let is_it = ["\"destination\":\"/user/queue/a\"", "\"body\":\"for ann\""];
+    assert!(is_it.iter().all(|it| message.contains(it)), "{message}");
+
+    let (_, server) = start(EventSourceOptions::default()).await;
+    let refusal = ask(&server, "GET /events?destination=/user/queue/a", "").await;
+    assert!(refusal.starts_with("HTTP/1.0 400") && refusal.contains("nobody"), "{refusal}");
+}

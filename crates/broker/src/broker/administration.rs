@@ -1,3 +1,4 @@
+use std::iter;
 use std::sync::Arc;
 
 use super::Broker;
@@ -10,7 +11,7 @@ use crate::kind::{Admission, Kind, Refusal};
 use crate::message::Message;
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
-use crate::sink::Sink;
+use crate::sink::{CancelCause, Cancelled, Sink};
 use crate::stomp::{Past, past, revived};
 use crate::subscription::Subscription;
 use crate::sync::lock;
@@ -188,8 +189,12 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let mut routes = lock(&session.routes);
         if routes.remove_part(subscription) {
             let other_parts = routes.remove(subscription.id.as_str());
+            let others = other_parts.iter().map(|part| &part.subscription.destination);
+            let destinations = iter::once(&subscription.destination).chain(others);
+            let destinations = destinations.cloned().collect();
             self.detach_all(other_parts, operation);
-            operation.sink.cancelled(subscription);
+            let cause = CancelCause::QueueDeleted;
+            operation.sink.cancelled(Cancelled { subscription, destinations, cause });
         }
     }
 

@@ -4,7 +4,7 @@ use crate::error::{QueueLimit, SendError, SubscribeError};
 use crate::pattern::DestinationPattern;
 use crate::recording::{Got, Recording, now, to};
 use crate::stomp::AckMode::{Auto as AUTO, ClientIndividual as INDIVIDUAL};
-use crate::{Consumers, Destination, SessionKey};
+use crate::{CancelCause, Consumers, Destination, SessionKey};
 
 #[test]
 fn names_of_other_brokers_reach_the_destinations_they_stand_for() {
@@ -86,7 +86,8 @@ fn consumers_are_told_when_their_queue_is_deleted() {
     let x = Destination::parse("/queue/x").unwrap();
     let log = &mut recording.log;
     recording.broker.delete_queue(now(), &x, Consumers::Cancel, log).unwrap();
-    assert_eq!(recording.log.cancelled, [1, 2]);
+    let cancelled = |session| (session, vec!["/queue/x".to_owned()], CancelCause::QueueDeleted);
+    assert_eq!(recording.log.cancelled, [1, 2].map(cancelled));
     assert_eq!(recording.stats("/queue/x"), None);
     // The ids are free again, and the queue is another.
     recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
@@ -102,7 +103,9 @@ fn a_subscription_ends_as_a_whole_when_one_of_its_queues_is_deleted() {
     recording.subscribe(1, "b", "/queue/x", INDIVIDUAL).unwrap();
     let x = Destination::parse("/queue/x").unwrap();
     recording.broker.delete_queue(now(), &x, Consumers::Cancel, &mut recording.log).unwrap();
-    assert_eq!(recording.log.cancelled, [1, 1], "once for each id");
+    let told = |(_, destinations, _): &(_, Vec<String>, _)| destinations.join(",");
+    let told: Vec<_> = recording.log.cancelled.iter().map(told).collect();
+    assert_eq!(told, ["/queue/x,/queue/y,/queue/x", "/queue/x"], "once for each id");
     assert_eq!(recording.broker.stats().subscriptions, 0);
     recording.send_all("/queue/y", &["1"]);
     assert_eq!(recording.bodies(), []);

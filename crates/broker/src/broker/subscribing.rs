@@ -12,11 +12,11 @@ use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::policy::QueueOverflow;
 use crate::presence::MemberInfo;
-use crate::session::{Remains, Route, Routes, Session};
+use crate::session::{Route, Routes, Session};
 use crate::sink::Sink;
 use crate::stomp::SubscriptionId;
 use crate::subscription::{
-    Access, MissingQueue, Ownership, SessionKey, Subscribe, SubscribeOptions, Subscription,
+    Access, MissingQueue, Ownership, Subscribe, SubscribeOptions, Subscription,
 };
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
@@ -157,46 +157,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             Ok(())
         })
-    }
-
-    /// Ends a subscription, as in UNSUBSCRIBE, if there is one with this id. Messages of a queue
-    /// that it has not settled go back to their places, and to other consumers.
-    ///
-    /// A message that another thread is sending to a topic at this moment may still go out.
-    pub fn unsubscribe(
-        &self,
-        now: Timestamp,
-        session: SessionKey,
-        id: &str,
-        sink: &mut dyn Sink<S>,
-    ) {
-        let Some(session) = self.sessions.find(session) else { return };
-        let mut routes = lock(&session.routes);
-        let parts = routes.remove(id);
-        self.operate(now, sink, |operation| self.detach_all(parts, operation));
-    }
-
-    /// The destination of a subscription, as it was written; of several the first.
-    pub fn destination_of(&self, session: SessionKey, id: &str) -> Option<Destination> {
-        let session = self.sessions.find(session)?;
-        let routes = lock(&session.routes);
-        routes.by_id(id).next().map(|route| route.subscription.destination.clone())
-    }
-
-    /// Ends all subscriptions of a session, whose key must not be used again. What it has not
-    /// settled goes back to the queues and to other sessions.
-    pub fn disconnect(&self, now: Timestamp, session: SessionKey, sink: &mut dyn Sink<S>) {
-        let Some(session) = self.sessions.remove(session) else { return };
-        let mut routes = lock(&session.routes);
-        // What one of its subscriptions leaves behind must not go to another one.
-        session.flow.pause();
-        let Remains { routes, own } = routes.disconnect();
-        self.operate(now, sink, |operation| {
-            for routes in routes.chunk_by(|one, next| one.place() == next.place()) {
-                self.detach(routes, operation);
-            }
-            self.end_temporary(&own, operation);
-        });
     }
 
     /// Finds out where a subscription is to be attached that the session may have.
@@ -442,22 +402,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             // A queue that has retired says so to the subscription, too.
             _ => Ok(queue),
         }
-    }
-
-    pub(super) fn detach_all(&self, parts: Vec<Route<S>>, operation: &mut Operation<'_, S>) {
-        for part in parts {
-            self.detach(&[part], operation);
-        }
-    }
-
-    /// Detaches subscriptions of one destination.
-    fn detach(&self, routes: &[Route<S>], operation: &mut Operation<'_, S>) {
-        let Some(Route { pattern, destination, .. }) = routes.first() else { return };
-        let subscriptions: Vec<&Subscription<S>> =
-            routes.iter().map(|route| &*route.subscription).collect();
-        destination.on_unsubscribe(&subscriptions, operation);
-        self.leave(pattern, &subscriptions, operation);
-        self.routing.close_if_vacant(pattern, destination, operation);
     }
 }
 

@@ -142,7 +142,7 @@ impl Departures {
 
 impl SessionListener for Departures {
     async fn on_event(&self, event: &SessionEvent, messenger: &Messenger) {
-        if let SessionEvent::Disconnected { session } = event
+        if let SessionEvent::Disconnected { session, .. } = event
             && let Some(guest) = self.rooms.leave(session)
         {
             announce_departure(&self.rooms, guest, messenger).await;

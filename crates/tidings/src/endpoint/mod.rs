@@ -60,7 +60,7 @@ pub use reception::{Delivery, Receptions};
 pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Several};
 pub use sending::{Batch, ControlPayload, ControlPayloadTooLong, SendTicket};
 pub(crate) use sending::{SendOrWait, Sending};
-pub use session::{Session, SessionId};
+pub use session::{InvalidSessionId, Session, SessionId};
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
     CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, ContextTakeover, DeflateMode,

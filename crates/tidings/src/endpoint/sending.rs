@@ -7,11 +7,11 @@ use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_websocket::{CloseCode, CloseReason, Message, Opcode};
+use tidings_websocket::{Message, Opcode};
 use tokio::sync::oneshot;
 
 use super::{Encoder, IntoMessage, SendError, SendObjectError, Session, SessionId};
-use crate::net::{EndOfBatch, Payload, PushError, SharedMessage};
+use crate::net::{EndOfBatch, Payload, PushError, SharedMessage, slow_consumer};
 
 impl Session {
     /// Sends a whole message. For JSON and other values there is [`send_object`](Self::send_object).
@@ -174,7 +174,7 @@ impl Session {
         let pushed = self.link().push_shared(message);
         if pushed == Err(PushError::Full) {
             tracing::debug!(session = %self.log_id(), "slow consumer closed");
-            self.close(CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer"));
+            self.close(slow_consumer());
         }
         pushed.map_err(SendError::from)
     }

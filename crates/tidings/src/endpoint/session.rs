@@ -1,4 +1,5 @@
 use std::fmt;
+use std::str::FromStr;
 use std::sync::atomic::AtomicUsize;
 use std::sync::{Arc, OnceLock};
 use std::time::{Duration, Instant};
@@ -303,7 +304,7 @@ impl PartialEq for Session {
 
 impl Eq for Session {}
 
-/// Identifies a [`Session`]: 128 random bits, shown as 32 hexadecimal digits.
+/// Identifies a [`Session`]: 128 random bits, shown as 32 hexadecimal digits, and parsed from them.
 #[derive(Clone, Copy, PartialEq, Eq, Hash)]
 pub struct SessionId(u128);
 
@@ -320,6 +321,31 @@ impl fmt::Display for SessionId {
         write!(f, "{:032x}", self.0)
     }
 }
+
+impl FromStr for SessionId {
+    type Err = InvalidSessionId;
+
+    /// Takes the text of an id, in exactly the form in which it is shown.
+    fn from_str(text: &str) -> Result<Self, InvalidSessionId> {
+        let is_form = text.len() == 32
+            && text.bytes().all(|octet| matches!(octet, b'0'..=b'9' | b'a'..=b'f'));
+        let id = u128::from_str_radix(text, 16).ok().filter(|_| is_form);
+        id.map(Self).ok_or(InvalidSessionId)
+    }
+}
+
+/// A text is no [`SessionId`], which has 32 hexadecimal digits, letters in lower case.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct InvalidSessionId;
+
+impl fmt::Display for InvalidSessionId {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("a session id has 32 hexadecimal digits, letters in lower case")
+    }
+}
+
+impl std::error::Error for InvalidSessionId {}
 
 impl fmt::Debug for SessionId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -339,5 +365,30 @@ impl fmt::Display for LogId {
 impl fmt::Debug for LogId {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         fmt::Display::fmt(self, f)
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn an_id_is_parsed_in_the_form_in_which_it_is_shown() {
+        for id in [SessionId(0), SessionId(0xab), SessionId(u128::MAX), SessionId::random()] {
+            assert_eq!(id.to_string().parse(), Ok(id));
+        }
+        let digits = "0123456789abcdef0123456789abcdef";
+        assert!(digits.parse::<SessionId>().is_ok());
+        let others = [
+            String::new(),
+            digits.to_uppercase(),
+            digits[1..].to_owned(),
+            format!("0{digits}"),
+            format!("+{}", &digits[1..]),
+            format!(" {}", &digits[1..]),
+        ];
+        for other in others {
+            assert_eq!(other.parse::<SessionId>(), Err(InvalidSessionId), "{other}");
+        }
     }
 }

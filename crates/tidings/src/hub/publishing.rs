@@ -5,7 +5,9 @@ use std::pin::pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_broker::{Action, CommitError, Destination, SendError, Sender, Timestamp};
+use tidings_broker::{
+    Action, CommitError, Destination, SendError, Sender, Timestamp, UserDestination,
+};
 use tidings_stomp::Headers;
 use tokio::runtime::Handle;
 use tokio::time::sleep;
@@ -77,6 +79,20 @@ impl Hub {
             }
             done => done,
         }
+    }
+
+    /// Publishes a message of the application to the sessions of a user, or to one of them.
+    pub(crate) fn publish_to_user(
+        self: &Arc<Self>,
+        to: UserDestination<'_>,
+        headers: Headers,
+        body: Bytes,
+    ) -> Result<Published, PublishError> {
+        self.tell_time();
+        let (sent, batch) = self.deliver_recorded(|broker, sink| {
+            broker.send_to_user(clock::now(), to, headers, body, sink)
+        });
+        Ok(Published { subscribers: sent?.subscribers, batch })
     }
 
     /// Does what a transaction has gathered. Where a queue is full, it waits for room.

@@ -1,5 +1,4 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
-use std::time::Duration;
 
 use super::*;
 use crate::store::MemoryStore;
@@ -7,7 +6,7 @@ use crate::store::MemoryStore;
 #[test]
 fn an_operation_that_panics_holds_up_nothing_that_is_to_be_stored() {
     let store = MemoryStore::new();
-    let opened = Hub::with_store(BrokerOptions::default(), Duration::ZERO, Box::new(store.clone()));
+    let opened = Hub::with_store(HubOptions::default(), Box::new(store.clone()));
     let (hub, _) = opened.unwrap();
     let headers = Headers::from([("persistent", "true")]);
     let panics = || {

@@ -109,9 +109,10 @@ mod tests {
     use tracing::{Event, Level, Metadata, Subscriber};
 
     use super::*;
+    use crate::hub::HubOptions;
 
     fn hub() -> Arc<Hub> {
-        Hub::new(BrokerOptions::default(), Duration::ZERO)
+        Hub::new(HubOptions::default())
     }
 
     fn send(hub: &Arc<Hub>, queue: &str, expiration: &str) {
@@ -225,7 +226,7 @@ mod tests {
         let mut options = BrokerOptions::default();
         let dead_letters = DeadLetters::Discard;
         options.policies.set_rest(DestinationPolicy { dead_letters, ..Default::default() });
-        let hub = Hub::new(options, Duration::ZERO);
+        let hub = Hub::new(HubOptions { broker: options, ..HubOptions::default() });
         let panics = tracing::subscriber::set_default(Panics(AtomicBool::new(false)));
         let queues = ["/queue/a", "/queue/b", "/queue/c"];
         for queue in queues {

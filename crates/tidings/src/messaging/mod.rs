@@ -10,8 +10,10 @@ mod from_message;
 mod messenger;
 mod pattern;
 mod payload;
+mod recipient;
 mod sent;
 mod session_event;
+mod users;
 
 pub use authenticator::{AccessDenied, Authenticator, Login};
 pub use controller::{Controller, Mapping};
@@ -24,6 +26,7 @@ pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
 pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use tidings_stomp::Headers;
+pub use users::{UserSubscription, Users};
 
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;

@@ -4,18 +4,22 @@ use serde::de::DeserializeOwned;
 use tidings_stomp::Headers;
 
 use super::HandlerError;
+use super::recipient::Recipient;
 use crate::endpoint::{BoxError, Json};
 
 /// A message to be sent to a destination.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub struct Outgoing {
-    /// Where it goes.
+    /// Where it goes. Of a message [to a user](Self::to_user) or [a session](Self::to_session) the path behind
+    /// the user prefix.
     pub destination: String,
     /// Its headers; `content-type` among them where the payload has one.
     pub headers: Headers,
     /// Its octets.
     pub body: Bytes,
+    /// Few have one.
+    pub(super) recipient: Option<Box<Recipient>>,
 }
 
 impl Outgoing {
@@ -37,7 +41,7 @@ impl Outgoing {
         if let Some(content_type) = payload.content_type {
             headers.push("content-type", content_type);
         }
-        Self { destination, headers, body: payload.body.clone() }
+        Self { destination, headers, body: payload.body.clone(), recipient: None }
     }
 
     /// Adds a header.

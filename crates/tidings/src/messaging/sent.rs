@@ -16,7 +16,7 @@ impl Sent {
     }
 
     /// To how many subscribers it was handed at once. For a queue that is one, or none if the message
-    /// has to wait.
+    /// has to wait; for a user so many sessions, of which one counts twice that has subscribed twice.
     #[must_use]
     pub fn subscribers(&self) -> usize {
         self.subscribers

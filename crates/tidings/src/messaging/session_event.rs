@@ -2,45 +2,62 @@ use std::future::Future;
 use std::pin::Pin;
 
 use super::Messenger;
-use crate::endpoint::Session;
+use crate::endpoint::{CloseInfo, Session};
 
 /// What happens to STOMP sessions.
 #[derive(Clone, Debug)]
 #[non_exhaustive]
 pub enum SessionEvent {
-    /// CONNECT was answered with CONNECTED.
+    /// CONNECT is answered with CONNECTED.
     Connected {
         /// The session.
         session: Session,
         /// The login of its CONNECT.
         user: Option<String>,
     },
-    /// A subscription is active.
+    /// A subscription is active: it gets what is sent from now on. One to a destination of the application is
+    /// its handler's, and not told.
     Subscribed {
         /// The session.
         session: Session,
         /// The client's id of the subscription.
         id: String,
-        /// What it subscribed to.
+        /// What it subscribed to, as the client wrote it.
         destination: String,
     },
-    /// A subscription has ended while its session goes on.
+    /// A subscription has ended while its session goes on: the client has unsubscribed, the application has
+    /// [revoked](super::Users::unsubscribe) it, or its queue was deleted.
     Unsubscribed {
         /// The session.
         session: Session,
         /// The client's id of the subscription.
         id: String,
+        /// What it was to.
+        destination: String,
     },
-    /// The session has ended. Told exactly once for each that was connected.
+    /// The client reads more slowly than it is sent to. Told once each time it falls behind.
+    SlowConsumer {
+        /// The session.
+        session: Session,
+        /// A destination of which it may miss messages, as its [policy](crate::broker::SlowConsumers) has it;
+        /// `None` if the session is closed for it, which is told next.
+        destination: Option<String>,
+    },
+    /// The session has ended, and with it its subscriptions. Told exactly once for each that was connected.
     Disconnected {
         /// The session.
         session: Session,
+        /// The user that was told with `Connected`.
+        user: Option<String>,
+        /// How it has ended: which end closed it, and why.
+        info: CloseInfo,
     },
 }
 
 /// Is told what happens to STOMP sessions, in order for each of them.
 ///
-/// The session waits until it is told. A closure will do:
+/// The session waits until it is told what it has done itself, and goes on while it is told what was done to it. A
+/// listener that has to do more than note what has happened leaves that to a task. A closure will do:
 ///
 /// ```
 /// use tidings::App;

@@ -111,6 +111,11 @@ impl Link {
         }
     }
 
+    /// Whether the peer is told by a code why its session is closed.
+    pub(crate) fn has_close_codes(&self) -> bool {
+        !matches!(self, Self::Stream { framing: Framing::Octets, .. } | Self::Events(_))
+    }
+
     /// Queues a message that goes to others too.
     pub(crate) fn push_shared(&self, message: &SharedMessage) -> Result<(), PushError> {
         match self {
@@ -293,6 +298,7 @@ fn no_messages(stream: &EventStream) -> PushError {
     PushError::Closed(stream.close_reason())
 }
 
-fn slow_consumer() -> CloseReason {
+/// Why a session is closed whose peer reads too slowly.
+pub(crate) fn slow_consumer() -> CloseReason {
     CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer")
 }

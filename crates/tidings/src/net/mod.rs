@@ -30,7 +30,7 @@ pub(crate) use framing::{
     Framing, application_reason, element_octets, sockjs_frame, sockjs_octets_max,
 };
 pub(crate) use keeper::Terms;
-pub(crate) use link::Link;
+pub(crate) use link::{Link, slow_consumer};
 pub use observed::{Direction, ObservedFrame};
 pub(crate) use observed::{FrameObserver, Observed};
 pub(crate) use octets::OctetSource;

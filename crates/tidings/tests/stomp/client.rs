@@ -3,7 +3,7 @@
 use std::future::Future;
 
 use tidings::App;
-use tidings::endpoint::Message;
+use tidings::endpoint::{CloseCode, Message};
 use tidings_websocket::Event;
 
 use crate::support::{Raw, Running, WebSocket, serve};
@@ -198,6 +198,19 @@ impl Client {
             }
             Connection::WebSocket(socket) => match socket.event().await {
                 Event::Closed(closed) => assert_eq!(closed.reason.reason(), reason),
+                other => panic!("expected the end: {other:?}"),
+            },
+        }
+    }
+
+    /// That the server closes after the ERROR that says why: over WebSocket its Close says it too.
+    pub async fn ends_after_error(mut self, code: CloseCode, reason: &str) {
+        match &mut self.connection {
+            Connection::Tcp(raw) => assert_eq!(raw.read_to_end().await, ""),
+            Connection::WebSocket(socket) => match socket.event().await {
+                Event::Closed(closed) => {
+                    assert_eq!((closed.reason.code(), closed.reason.reason()), (code, reason));
+                }
                 other => panic!("expected the end: {other:?}"),
             },
         }

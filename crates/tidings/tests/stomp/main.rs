@@ -28,3 +28,5 @@ mod selectors;
 #[cfg(feature = "tls")]
 mod tls;
 mod transactions;
+mod user_destinations;
+mod users;

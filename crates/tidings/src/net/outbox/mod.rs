@@ -20,6 +20,7 @@ use tokio::sync::{Notify, oneshot};
 pub(crate) use self::drive::Driven;
 use self::extras::Extras;
 use super::keeper::Terms;
+use super::link::slow_consumer;
 use super::moment::Moment;
 use super::options::OverflowPolicy;
 use super::segments::Segments;
@@ -270,7 +271,7 @@ impl Outbox {
         match self.terms.overflow {
             OverflowPolicy::Wait => return Err(PushError::Full),
             OverflowPolicy::Close => {
-                let reason = CloseReason::truncated(CloseCode::TRY_AGAIN_LATER, "slow consumer");
+                let reason = slow_consumer();
                 self.close_locked(
                     &mut state,
                     CloseInfo::new(reason.clone(), CloseInitiator::Local),

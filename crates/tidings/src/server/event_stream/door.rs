@@ -181,6 +181,7 @@ impl EventStreamDoor {
             let id = SubscriptionId::from(at.to_string().as_str());
             let mut options = asked.options(at);
             options.member.get_or_insert_default().user = session.user_name();
+            options.user = session.user_name().map(Arc::from);
             let request = broker::Subscribe {
                 session: key,
                 subscriber: session.clone(),

@@ -6,7 +6,7 @@ use base64::engine::general_purpose::STANDARD;
 use bytes::Bytes;
 use serde::ser::SerializeMap;
 use serde::{Serialize, Serializer};
-use tidings_broker::{HistoryPosition, Message, Recovery};
+use tidings_broker::{Destination, HistoryPosition, Message, Recovery};
 use tidings_stomp::Headers;
 
 /// What the data of an event is.
@@ -33,13 +33,15 @@ impl EventFormat {
 #[derive(Debug)]
 pub(crate) struct SharedEvent<'m> {
     message: &'m Arc<Message>,
+    /// As its subscribers know it.
+    destination: &'m Destination,
     text: OnceLock<Bytes>,
     json: OnceLock<Bytes>,
 }
 
 impl<'m> SharedEvent<'m> {
-    pub(crate) fn new(message: &'m Arc<Message>) -> Self {
-        Self { message, text: OnceLock::new(), json: OnceLock::new() }
+    pub(crate) fn new(message: &'m Arc<Message>, destination: &'m Destination) -> Self {
+        Self { message, destination, text: OnceLock::new(), json: OnceLock::new() }
     }
 
     /// Its place in the history of its destination, which its id tells.
@@ -51,7 +53,9 @@ impl<'m> SharedEvent<'m> {
     pub(super) fn lines(&self, format: EventFormat) -> &Bytes {
         match format {
             EventFormat::Text => self.text.get_or_init(|| text_lines(self.message)),
-            EventFormat::Json => self.json.get_or_init(|| json_lines(self.message)),
+            EventFormat::Json => {
+                self.json.get_or_init(|| json_lines(self.message, self.destination))
+            }
         }
     }
 }
@@ -70,11 +74,11 @@ fn text_lines(message: &Message) -> Bytes {
     lines.into()
 }
 
-fn json_lines(message: &Message) -> Bytes {
+fn json_lines(message: &Message, destination: &Destination) -> Bytes {
     let text = std::str::from_utf8(&message.body).ok();
     let base64 = text.is_none().then(|| STANDARD.encode(&message.body));
     let object = MessageObject {
-        destination: message.destination.as_str(),
+        destination: destination.as_str(),
         message_id: message.message_id.as_str(),
         headers: &message.headers,
         body: text,

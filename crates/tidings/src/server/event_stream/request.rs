@@ -80,7 +80,7 @@ impl StreamRequest {
         for destination in &self.destinations {
             let kind = hub.kind(destination);
             match kind.map_err(|error| Problem::bad_request(format!("{error}.")))? {
-                Kind::Topic | Kind::Presence => {}
+                Kind::Topic | Kind::Presence | Kind::User => {}
                 kind => {
                     let why = "its messages have to be acknowledged, which a stream cannot";
                     let text = format!("{destination} is a {kind}: {why}. Subscribe by STOMP.");

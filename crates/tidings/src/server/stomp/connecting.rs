@@ -15,7 +15,7 @@ impl StompSession {
             Some(at) => session.expire_at(at),
         }
         let login = Login::new(&connect, session.handshake());
-        match self.authenticate(login).await {
+        match self.authenticate(login).await.and_then(|it| self.check_name(it)) {
             Ok(principal) => self.accept(session, &connect, principal).await,
             Err(error) => {
                 tracing::info!(session = %session.log_id(), message = error.message, "login refused");
@@ -36,6 +36,16 @@ impl StompSession {
         answer.map(Some).map_err(|error| Error::from(&error))
     }
 
+    /// A session without user goes by its id, under which nobody else may get what is sent to it.
+    fn check_name(&self, principal: Option<Principal>) -> Result<Option<Principal>, Error> {
+        let is_id = |principal: &Principal| self.shared.hub.online().has_session(principal.name());
+        if principal.as_ref().is_some_and(is_id) {
+            let advice = "This name is the id of a session. Log in by another one.";
+            return Err(Error::new("access denied", advice));
+        }
+        Ok(principal)
+    }
+
     async fn accept(&mut self, session: &Session, connect: &Connect, principal: Option<Principal>) {
         let user = principal.as_ref().map(|principal| principal.name().to_owned());
         let client_id = connect.headers.get("client-id");
@@ -54,7 +64,9 @@ impl StompSession {
             session.vitals().set_heart_beat(heart_beat);
         }
         session.set_stranger_octets_max(None);
+        self.shared.hub.online().enter(self.key, session);
         self.connected = true;
-        self.shared.tell(SessionEvent::Connected { session: session.clone(), user }).await;
+        let connected = || SessionEvent::Connected { session: session.clone(), user };
+        self.shared.hub.tell(self.key, connected).await;
     }
 }

@@ -12,7 +12,7 @@ use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{AnySessionListener, Authentication, Dispatcher, Messenger, SessionEvent};
+use crate::messaging::{Authentication, Dispatcher, Messenger};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door, SessionBinding};
 
@@ -33,7 +33,6 @@ pub(crate) struct StompDoor {
 pub(crate) struct Service {
     pub(crate) hub: Arc<Hub>,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(crate) application_prefix: Box<str>,
     pub(crate) authentication: Option<Authentication>,
     pub(crate) options: StompOptions,
@@ -44,7 +43,6 @@ pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) messenger: Messenger,
     pub(super) dispatcher: Arc<Dispatcher>,
-    pub(super) listeners: Box<[Arc<dyn AnySessionListener>]>,
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
     pub(super) authentication: Option<Authentication>,
@@ -53,8 +51,7 @@ pub(super) struct Shared {
 
 impl StompDoor {
     pub(crate) fn new(ground: &Ground, service: Service) -> Self {
-        let Service { hub, dispatcher, listeners, application_prefix, authentication, options } =
-            service;
+        let Service { hub, dispatcher, application_prefix, authentication, options } = service;
         let messenger = Messenger::new(Arc::clone(&hub));
         let session_binding = match &authentication {
             Some(_) => SessionBinding::PrincipalOrAddress,
@@ -65,7 +62,6 @@ impl StompDoor {
             hub: Arc::clone(&hub),
             messenger: messenger.clone(),
             dispatcher,
-            listeners,
             application_prefix,
             options: Arc::new(options.session_options()),
             authentication,
@@ -138,12 +134,6 @@ fn farewell(reason: &CloseReason) -> Bytes {
 }
 
 impl Shared {
-    pub(super) async fn tell(&self, event: SessionEvent) {
-        for listener in &self.listeners {
-            listener.tell(&event, &self.messenger).await;
-        }
-    }
-
     /// The part of an application destination that controllers match, or `None` if the destination
     /// is the broker's.
     pub(super) fn strip_application_prefix<'d>(&self, destination: &'d str) -> Option<&'d str> {

@@ -13,4 +13,4 @@ mod subscribing;
 pub use options::StompOptions;
 
 pub(crate) use door::{SUBPROTOCOLS, Service, StompDoor};
-pub(crate) use outgoing::text_of;
+pub(crate) use outgoing::{message_for, text_of};

@@ -15,7 +15,7 @@ const TRANSFER_ENCODING: &str = "content-transfer-encoding:base64";
 
 /// A frame as a message for this session: binary if that is what its client sends, text otherwise if it
 /// can be text, and over SockJS text in any case.
-pub(super) fn message_for(session: &Session, frame: Bytes) -> Message {
+pub(crate) fn message_for(session: &Session, frame: Bytes) -> Message {
     if session.transport().is_some() {
         return Message::Text(text_of(&frame).into_owned());
     }

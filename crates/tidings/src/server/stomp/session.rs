@@ -17,7 +17,7 @@ use crate::endpoint::{
 };
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
-use crate::net::TurnBudget;
+use crate::net::{TurnBudget, slow_consumer};
 
 /// How long a session handles one input before others get their turn: 10 ms. What one turn has for a subscriber
 /// leaves in one write, so it should not be short; a heart-beat can wait for so long.
@@ -282,11 +282,20 @@ impl Endpoint for StompSession {
         }
     }
 
-    async fn on_close(&mut self, session: &Session, _: &CloseInfo) {
+    async fn on_close(&mut self, session: &Session, info: &CloseInfo) {
         self.shared.hub.disconnect(self.key);
-        if self.connected {
-            self.shared.tell(SessionEvent::Disconnected { session: session.clone() }).await;
+        if !self.connected {
+            return;
         }
+        let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
+        if info.reason == slow_consumer() {
+            let session = session.clone();
+            let slow = || SessionEvent::SlowConsumer { session, destination: None };
+            self.shared.hub.note_event(self.key, slow);
+        }
+        let (session, info) = (session.clone(), info.clone());
+        let disconnected = || SessionEvent::Disconnected { session, user, info };
+        self.shared.hub.tell(self.key, disconnected).await;
     }
 
     async fn on_error(&mut self, session: &Session, error: EndpointError) -> Flow {

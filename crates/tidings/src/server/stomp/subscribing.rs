@@ -13,6 +13,7 @@ use super::receipts::{HeldFrames, Over};
 use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
+use crate::hub::joined;
 use crate::messaging::{InboundMessage, SessionEvent};
 use crate::store::BatchNumber;
 
@@ -35,6 +36,10 @@ impl StompSession {
             Err(error) => return self.refuse_subscription(&id, &error, receipt),
         };
         options.member.get_or_insert_default().user = session.user_name();
+        if self.shared.hub.may_be_of_user(&destination) {
+            let connected = self.shared.hub.online().find(session.id());
+            options.user = connected.map(|connected| connected.user_or_id());
+        }
         let class = EncodingClass::stomp(version, id.on_wire());
         let request = broker::Subscribe {
             session: self.key,
@@ -46,6 +51,7 @@ impl StompSession {
             options,
         };
         let mut to_confirm = receipt.clone();
+        let mut is_active = false;
         let mut preparations = 0;
         let subscribed = loop {
             preparations += 1;
@@ -54,6 +60,12 @@ impl StompSession {
             }
             // The receipt goes out while the subscription becomes active, before any of its messages.
             let on_active = |beginning: Beginning| {
+                is_active = true;
+                self.shared.hub.note_event(self.key, || SessionEvent::Subscribed {
+                    session: session.clone(),
+                    id: id.to_string(),
+                    destination: destination.clone(),
+                });
                 let Some(receipt) = to_confirm.take() else { return };
                 self.server.receipt_with(receipt, &beginning.headers());
                 while let Some(frame) = self.server.poll_transmit() {
@@ -72,14 +84,15 @@ impl StompSession {
                 break subscribed;
             }
         };
-        match subscribed {
-            Ok(()) => {
-                let session = session.clone();
-                let id = id.to_string();
-                self.shared.tell(SessionEvent::Subscribed { session, id, destination }).await;
-            }
-            Err(error) => self.refuse_subscription(&id, &error, receipt),
+        if let Err(error) = &subscribed {
+            self.refuse_subscription(&id, error, receipt);
         }
+        if subscribed.is_err() && is_active {
+            let (session, id) = (session.clone(), id.to_string());
+            let ended = || SessionEvent::Unsubscribed { session, id, destination };
+            self.shared.hub.note_event(self.key, ended);
+        }
+        self.shared.hub.tell_noted(self.key).await;
     }
 
     fn refuse_subscription(
@@ -155,18 +168,22 @@ impl StompSession {
     ) {
         let key = self.key;
         let owner = &self.owner;
+        let mut destinations = Vec::new();
         let (deleted, batch) = self.shared.hub.deliver_recorded(|broker, sink| {
-            let destination = broker.destination_of(key, id.as_str());
-            let destination = destination.as_ref().map(Destination::as_str);
-            broker.unsubscribe(clock::now(), key, id.as_str(), sink);
+            destinations = broker.unsubscribe(clock::now(), key, id.as_str(), sink);
+            let destination = destinations.first().map(Destination::as_str);
             // Whoever names a durable subscription here wants no more of it.
             let durable = DurableName::from_headers(headers, id.as_str(), destination, owner);
             durable.map_or(Ok(()), |durable| broker.delete_durable(clock::now(), &durable, sink))
         });
         self.shared.hub.forget(key, id.as_str());
         self.tell_deleted(session, deleted, batch, receipt);
-        let session = session.clone();
-        self.shared.tell(SessionEvent::Unsubscribed { session, id: id.to_string() }).await;
+        if !destinations.is_empty() {
+            let (session, id, destination) =
+                (session.clone(), id.to_string(), joined(&destinations));
+            let ended = || SessionEvent::Unsubscribed { session, id, destination };
+            self.shared.hub.tell(key, ended).await;
+        }
     }
 
     /// Ends a durable subscription that nobody uses, if that is what the headers name.
