@@ -1,9 +1,10 @@
 use proc_macro2::TokenStream;
 use quote::{ToTokens, quote, quote_spanned};
+use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
     Attribute, FnArg, GenericArgument, GenericParam, Ident, ImplItemFn, ItemImpl, LitStr, Pat,
-    PathArguments, ReturnType, Safety, Type,
+    PathArguments, ReturnType, Safety, Token, Type,
 };
 
 use crate::diagnostics::Mistakes;
@@ -17,6 +18,9 @@ pub(crate) struct Dialect {
     /// What to say about any other.
     pub(crate) receiver_rule: &'static str,
 }
+
+/// The attributes that make an argument a variable, of all dialects.
+const VARIABLES: [&str; 2] = ["path_param", "destination_variable"];
 
 /// An annotated method: what is called, and with what.
 pub(crate) struct Method {
@@ -49,7 +53,32 @@ pub(crate) enum Kind {
     /// `#[path_param]` or `#[destination_variable]`: the variable of that name.
     Variable(Ident),
     /// `#[header("name")]`.
-    Header(LitStr),
+    Header(Header),
+}
+
+/// The header that an argument is.
+pub(crate) struct Header {
+    pub(crate) name: LitStr,
+    /// `default = "…"`: what it is where there is none.
+    pub(crate) default: Option<LitStr>,
+}
+
+impl Parse for Header {
+    fn parse(input: ParseStream<'_>) -> syn::Result<Self> {
+        let name: LitStr = input.parse()?;
+        if input.is_empty() {
+            return Ok(Self { name, default: None });
+        }
+        input.parse::<Token![,]>()?;
+        let key: Ident = input.parse()?;
+        if key != "default" {
+            return Err(syn::Error::new(key.span(), "expected `default = \"…\"`"));
+        }
+        input.parse::<Token![=]>()?;
+        let default = Some(input.parse()?);
+        input.parse::<Option<Token![,]>>()?;
+        Ok(Self { name, default })
+    }
 }
 
 /// What the generated calls cannot cope with.
@@ -243,12 +272,32 @@ fn read_kind(
         }
         return Kind::Variable(pattern.ident.clone());
     }
+    for foreign in VARIABLES.iter().filter(|name| **name != variable) {
+        if let Some(attribute) = take_attribute(attributes, foreign) {
+            let message =
+                format!("`#[{foreign}]` is not for this method; it takes `#[{variable}]`");
+            mistakes.add(attribute, message);
+        }
+    }
     if let Some(attribute) = take_attribute(attributes, "header")
-        && let Some(name) = mistakes.ok(attribute.parse_args::<LitStr>())
+        && let Some(header) = mistakes.ok(attribute.parse_args::<Header>())
     {
-        return Kind::Header(name);
+        return Kind::Header(header);
     }
     Kind::Typed
+}
+
+/// Only the response of a handshake is there to be changed.
+pub(crate) fn refuse_mutable<'a>(
+    arguments: impl IntoIterator<Item = &'a Argument>,
+    mistakes: &mut Mistakes,
+) {
+    for argument in arguments {
+        if argument.passing == Passing::MutableReference {
+            let message = "take it by value, or by `&`: arguments are made for each call";
+            mistakes.add(&argument.ty, message);
+        }
+    }
 }
 
 /// The type that is made for an argument, and how the method takes it.

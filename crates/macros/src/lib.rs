@@ -75,17 +75,24 @@ pub fn client_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 ///
 /// - `#[message_mapping("/hello")]` handles messages sent to that application destination. Its reply
 ///   goes to the destinations of `#[send_to("/topic/a", "/queue/b")]`, or by default to `/topic`
-///   followed by the mapping's destination.
-/// - `#[subscribe_mapping("/state")]` answers a subscription, with one message to the subscriber alone.
+///   followed by the message's destination. With `reply = none` it goes nowhere.
+/// - `#[subscribe_mapping("/state")]` answers a subscription, with one message to the subscriber alone, or where
+///   `#[send_to]` says.
+///
+/// A mapping may have several patterns: `#[message_mapping("/hello", "/hello/{name}")]`. `#[send_to]` on the `impl`
+/// block, after `#[controller]`, holds for all `#[message_mapping]`s that have none of their own.
 ///
 /// A pattern's segments are literal, a variable `{name}`, `*` for any one, or `**` at the end for any
 /// number. The most specific pattern wins: one without `**`, then the longer, then the one with fewer
 /// variables and wildcards, then the one whose literals come earlier. Two mappings for the same
 /// destinations do not compile, or in two controllers, do not build.
 ///
-/// Arguments, the payload last: `#[destination_variable] name: T`, `#[header("name")] value: T` (or
-/// `Option<T>`), `Session`, `Messenger`, `Headers`, and whatever implements `FromMessageParts`; then
-/// `Json<T>`, `String`, `Bytes` or whatever implements `FromMessage`.
+/// Arguments are made as those of [`server_endpoint`](macro@server_endpoint)s, by the trait `Extract`, in any order
+/// but for the payload, which stands last: `#[destination_variable] name: T` for the variable `{name}` (an
+/// `Option<T>` where not all patterns have it), `#[header("name")] value: T` (or `Option<T>`, or with a default
+/// `#[header("name", default = "1")]`), `Session`, `&Handshake`, `Messenger`, `Headers`, `MessageParts`, `State<S>`,
+/// `User<P>`, `SessionState<T>` and so on; then `Json<T>`, `String`, `&str`, `Bytes`, `Vec<u8>`, whatever implements
+/// `FromPayload`, an `Option` of these, which is `None` when the body is empty, or a `Valid` of these.
 #[proc_macro_attribute]
 pub fn controller(arguments: TokenStream, item: TokenStream) -> TokenStream {
     controller::expand(arguments.into(), item.into()).into()

@@ -11,7 +11,9 @@ use quote::{ToTokens, quote};
 use syn::ext::IdentExt;
 use syn::{Attribute, ImplItem, ImplItemFn, ItemImpl};
 
-use crate::argument::{Dialect, Kind, Method, Passing, inherent_impl, take_attribute};
+use crate::argument::{
+    Dialect, Kind, Method, Passing, inherent_impl, refuse_mutable, take_attribute,
+};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
 
@@ -208,16 +210,12 @@ fn take_phase(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribu
 
 /// Only the response of a handshake is there to be changed.
 fn check_passing(method: &Method, phase: Phase, mistakes: &mut Mistakes) {
+    let Phase::Handshake = phase else {
+        return refuse_mutable(&method.arguments, mistakes);
+    };
     let mut mutable = method.arguments.iter().filter(|it| it.passing == Passing::MutableReference);
-    if let Phase::Handshake = phase {
-        let second = mutable.nth(1);
-        if let Some(second) = second {
-            mistakes.add(&second.ty, "second `&mut` argument; the response is the only one");
-        }
-        return;
-    }
-    for argument in mutable {
-        mistakes.add(&argument.ty, "take it by value, or by `&`: arguments are made for each call");
+    if let Some(second) = mutable.nth(1) {
+        mistakes.add(&second.ty, "second `&mut` argument; the response is the only one");
     }
 }
 
@@ -249,8 +247,9 @@ fn check_variables(methods: &Methods, variables: &[String], mistakes: &mut Mista
                 );
                 mistakes.add(name, message);
             }
-            Kind::Header(name) => {
-                mistakes.add(name, "#[header] is for message handlers; take `&Handshake` here");
+            Kind::Header(header) => {
+                mistakes
+                    .add(&header.name, "#[header] is for message handlers; take `&Handshake` here");
             }
             _ => {}
         }

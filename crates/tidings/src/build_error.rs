@@ -5,7 +5,7 @@ use tidings_broker::{DestinationError, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
-use crate::messaging::AmbiguousMapping;
+use crate::messaging::{AmbiguousMapping, UncallableHandler};
 use crate::store::StoreError;
 
 /// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
@@ -20,6 +20,7 @@ pub(crate) enum Mistake {
     Conflict { first: String, second: String },
     State { endpoint: &'static str, missing: MissingState },
     Mapping(AmbiguousMapping),
+    Handler(UncallableHandler),
     SockJsUrl(SockJsUrlError),
     VariablePrefix(String),
     Origin(String),
@@ -73,6 +74,7 @@ impl fmt::Display for Mistake {
             }
             Self::State { endpoint, missing } => write!(f, "{endpoint}: {missing}"),
             Self::Mapping(error) => error.fmt(f),
+            Self::Handler(error) => error.fmt(f),
             Self::SockJsUrl(error) => error.fmt(f),
             Self::VariablePrefix(prefix) => {
                 write!(f, "`{prefix}` (SockJS) has path parameters, which only endpoints can")

@@ -422,7 +422,7 @@ impl AppBuilder {
         self
     }
 
-    /// Gives the endpoints a value, for arguments of the type [`State<S>`](crate::endpoint::State). Of
+    /// Gives the endpoints and controllers a value, for arguments of the type [`State<S>`](crate::endpoint::State). Of
     /// each type there is one.
     #[must_use]
     pub fn state<S: Clone + Send + Sync + 'static>(mut self, value: S) -> Self {
@@ -443,7 +443,8 @@ impl AppBuilder {
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
-    /// destinations, state that endpoints ask for and were not given, ambiguous mappings.
+    /// destinations, state that endpoints and controllers ask for and were not given, ambiguous mappings, defaults of
+    /// headers that do not convert.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
@@ -476,6 +477,7 @@ impl AppBuilder {
             mistakes.extend(taken.claim_prefix(prefix, service).err());
             let _ = prefixes.claim_prefix(prefix, service);
         }
+        mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
         let controllers = match controllers.build() {
             Ok(controllers) => Arc::new(controllers),
             Err(ambiguities) => {

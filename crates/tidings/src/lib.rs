@@ -48,6 +48,11 @@ struct StompPage;
 #[doc = include_str!("../../../docs/users.md")]
 struct UsersPage;
 
+/// The code of the page on message handlers, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/handlers.md")]
+struct HandlersPage;
+
 /// The code of the page on the client, compiled.
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/client.md")]

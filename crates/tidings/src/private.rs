@@ -20,7 +20,7 @@ use crate::endpoint::{
     Flow, Handshake, IntoReply, MissingState, OnMessage, PathParamError, PathParams, Payload,
     PayloadKind, Reject, Reply, SendError, SendOrWait, Session,
 };
-use crate::messaging::{HandlerError, MessageParts};
+use crate::messaging::{HandlerError, MessageParts, Uncallable};
 
 /// What a path parameter, a destination variable or a header can be an argument as.
 #[diagnostic::on_unimplemented(
@@ -32,11 +32,18 @@ pub trait FromText: Sized {
     fn path_param(params: &PathParams, name: &str) -> Result<Self, PathParamError>;
     fn destination_variable(parts: &MessageParts, name: &'static str)
     -> Result<Self, HandlerError>;
+    /// `None` if the pattern that matches has no such variable.
+    fn optional_variable(
+        parts: &MessageParts,
+        name: &'static str,
+    ) -> Result<Option<Self>, HandlerError>;
     fn header(parts: &MessageParts, name: &'static str) -> Result<Self, HandlerError>;
     fn optional_header(
         parts: &MessageParts,
         name: &'static str,
     ) -> Result<Option<Self>, HandlerError>;
+    /// What a header is if a message has none of this name.
+    fn header_default(name: &'static str, default: &str) -> Result<Self, HandlerError>;
 }
 
 impl<T: FromStr> FromText for T {
@@ -48,6 +55,14 @@ impl<T: FromStr> FromText for T {
         let expected = type_name::<T>();
         let unconvertible = |_| HandlerError::DestinationVariable { name, expected };
         parts.variables.parse(name).map_err(unconvertible)
+    }
+
+    fn optional_variable(
+        parts: &MessageParts,
+        name: &'static str,
+    ) -> Result<Option<T>, HandlerError> {
+        let value = parts.variables.get(name);
+        value.map(|_| Self::destination_variable(parts, name)).transpose()
     }
 
     fn header(parts: &MessageParts, name: &'static str) -> Result<T, HandlerError> {
@@ -62,6 +77,20 @@ impl<T: FromStr> FromText for T {
         let expected = type_name::<T>();
         value.parse().map(Some).map_err(|_| HandlerError::Header { name, expected })
     }
+
+    fn header_default(name: &'static str, default: &str) -> Result<T, HandlerError> {
+        let expected = type_name::<T>();
+        default.parse().map_err(|_| HandlerError::HeaderDefault { name, expected })
+    }
+}
+
+/// Notes that a method could never be called, if that is so.
+pub fn note_uncallable<T, E: Into<HandlerError>>(
+    uncallable: &mut Vec<Uncallable>,
+    method: &'static str,
+    checked: Result<T, E>,
+) {
+    uncallable.extend(checked.err().map(|reason| Uncallable { method, reason: reason.into() }));
 }
 
 /// What the first message argument of a method takes, if there is one.

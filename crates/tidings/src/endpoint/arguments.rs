@@ -5,10 +5,11 @@ use std::any::Any;
 use serde::de::DeserializeOwned;
 
 use super::{
-    AppState, Call, EndpointConfig, EndpointError, Extract, Handshake, HandshakeResponse,
-    MissingState, OnClose, OnError, OnMessage, OnOpen, Path, Principal, Query, Reject, Session,
-    User, UserProperties,
+    AppState, BoxError, Call, EndpointConfig, EndpointError, Extract, Handshake, HandshakeResponse,
+    MissingState, MissingUser, OnClose, OnError, OnMessage, OnOpen, ParametersError, Path,
+    Principal, Query, Reject, Session, SessionState, User, UserProperties,
 };
+use crate::messaging::{HandlerError, OnMapping};
 
 /// A call of `#[on_handshake]`, before there is a session.
 #[derive(Clone, Copy, Debug)]
@@ -30,6 +31,12 @@ impl<'a> OnHandshake<'a> {
 
 /// Who a method is called for, known from the opening handshake on: what every call tells.
 pub trait Caller {
+    /// Why an argument cannot be made.
+    type Error: From<MissingState> + From<MissingUser> + From<ParametersError>;
+
+    /// An argument cannot be made for this reason.
+    fn argument_error(reason: impl Into<BoxError>) -> Self::Error;
+
     /// What the opening handshake told.
     fn handshake(&self) -> &Handshake;
 
@@ -44,6 +51,12 @@ pub trait Caller {
 }
 
 impl Caller for OnHandshake<'_> {
+    type Error = EndpointError;
+
+    fn argument_error(reason: impl Into<BoxError>) -> EndpointError {
+        EndpointError::from_handler(reason)
+    }
+
     fn handshake(&self) -> &Handshake {
         self.handshake
     }
@@ -62,8 +75,14 @@ impl Caller for OnHandshake<'_> {
 }
 
 macro_rules! callers {
-    ($($call:ident),*) => {$(
+    ($error:ty, $argument_error:expr; $($call:ident),*) => {$(
         impl Caller for $call<'_> {
+            type Error = $error;
+
+            fn argument_error(reason: impl Into<BoxError>) -> $error {
+                $argument_error(reason)
+            }
+
             fn handshake(&self) -> &Handshake {
                 Call::session(self).handshake()
             }
@@ -81,15 +100,28 @@ macro_rules! callers {
             }
         }
 
+        impl Extract<$call<'_>> for Session {
+            fn extract(call: &mut $call<'_>) -> Result<Self, $error> {
+                Ok(Call::session(call).clone())
+            }
+        }
+
         impl Extract<$call<'_>> for UserProperties {
-            fn extract(call: &mut $call<'_>) -> Result<Self, EndpointError> {
+            fn extract(call: &mut $call<'_>) -> Result<Self, $error> {
                 Ok(Call::session(call).user_properties().clone())
+            }
+        }
+
+        impl<T: Default + Send + Sync + 'static> Extract<$call<'_>> for SessionState<T> {
+            fn extract(call: &mut $call<'_>) -> Result<Self, $error> {
+                Ok(SessionState::of(Call::session(call)))
             }
         }
     )*};
 }
 
-callers!(OnOpen, OnMessage, OnClose, OnError);
+callers!(EndpointError, EndpointError::from_handler; OnOpen, OnMessage, OnClose, OnError);
+callers!(HandlerError, HandlerError::argument; OnMapping);
 
 /// An argument of an annotated method: what the application was [given](crate::AppBuilder::state), a
 /// connection pool for example. An application without it does not build.
@@ -100,19 +132,19 @@ pub struct State<S>(
 );
 
 impl<P: Caller> Extract<P> for Handshake {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(call.handshake().clone())
     }
 }
 
 impl<P: Caller> Extract<P> for EndpointConfig {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(call.config().clone())
     }
 }
 
 impl<P: Caller, S: Clone + Send + Sync + 'static> Extract<P> for State<S> {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(Self(call.state().get()?))
     }
 
@@ -122,7 +154,7 @@ impl<P: Caller, S: Clone + Send + Sync + 'static> Extract<P> for State<S> {
 }
 
 impl<P: Caller, T: DeserializeOwned> Extract<P> for Path<T> {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(Self(call.handshake().path_params().deserialize()?))
     }
 
@@ -132,7 +164,7 @@ impl<P: Caller, T: DeserializeOwned> Extract<P> for Path<T> {
 }
 
 impl<P: Caller, T: DeserializeOwned> Extract<P> for Query<T> {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(Self(call.handshake().deserialize_query()?))
     }
 
@@ -142,24 +174,27 @@ impl<P: Caller, T: DeserializeOwned> Extract<P> for Query<T> {
 }
 
 impl<P: Caller, U: Clone + Send + Sync + 'static> Extract<P> for User<U> {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
-        user(call).ok_or(EndpointError::MissingUser)
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
+        Ok(user(call).ok_or(MissingUser)?)
     }
 }
 
 impl<P: Caller, U: Clone + Send + Sync + 'static> Extract<P> for Option<User<U>> {
-    fn extract(call: &mut P) -> Result<Self, EndpointError> {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
         Ok(user(call))
     }
 }
 
-/// The user as the handshake returned it, or the principal if that is what is asked for.
+/// The user as the handshake returned it, or the principal if that is what is asked for: that of the session, which
+/// CONNECT of STOMP may have made known.
 fn user<U: Clone + Send + Sync + 'static>(call: &impl Caller) -> Option<User<U>> {
-    let kept = call.existing_session().and_then(Session::existing_user_properties);
+    let session = call.existing_session();
+    let kept = session.and_then(Session::existing_user_properties);
     if let Some(user) = kept.and_then(UserProperties::get) {
         return Some(user);
     }
-    let principal: &dyn Any = call.handshake().principal()?;
+    let principal = session.map_or_else(|| call.handshake().principal(), Session::principal);
+    let principal: &dyn Any = principal?;
     principal.downcast_ref().cloned().map(User)
 }
 

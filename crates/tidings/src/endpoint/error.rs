@@ -95,7 +95,7 @@ impl fmt::Display for EndpointError {
             Self::PathParam(_) => f.write_str("path parameter did not convert"),
             Self::Parameters(_) => f.write_str("path or query did not convert"),
             Self::MissingState(error) => error.fmt(f),
-            Self::MissingUser => f.write_str("nobody said who the peer is"),
+            Self::MissingUser => MissingUser.fmt(f),
             Self::Handler(error) => error.fmt(f),
             Self::Send(_) => f.write_str("message could not be sent"),
             Self::Protocol(error) => error.fmt(f),
@@ -150,6 +150,12 @@ impl From<CloseReasonError> for EndpointError {
     }
 }
 
+impl From<MissingUser> for EndpointError {
+    fn from(_: MissingUser) -> Self {
+        Self::MissingUser
+    }
+}
+
 impl From<MissingState> for EndpointError {
     fn from(error: MissingState) -> Self {
         Self::MissingState(error)
@@ -176,6 +182,18 @@ impl fmt::Display for MissingState {
 }
 
 impl Error for MissingState {}
+
+/// A method asks for a [user](super::User), and nobody said who the peer is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct MissingUser;
+
+impl fmt::Display for MissingUser {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("nobody said who the peer is")
+    }
+}
+
+impl Error for MissingUser {}
 
 /// Why a message was not sent.
 #[derive(Clone, Debug, PartialEq, Eq)]

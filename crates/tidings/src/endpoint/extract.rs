@@ -8,23 +8,41 @@ use tidings_websocket::{CloseReason, Message, MessagePart};
 
 use super::json::JsonError;
 use super::{
-    AppState, BinaryStream, CloseInfo, Delivery, EndpointError, Handshake, Json, MessageStream,
-    MissingState, Pong, Receptions, Session, TextStream,
+    AppState, BinaryStream, Caller, CloseInfo, Delivery, EndpointError, Handshake, Json,
+    MessageStream, MissingState, Pong, Receptions, Session, TextStream,
 };
 
-/// An argument of an annotated method. `P` is the call that the method is for: [`OnOpen`],
-/// [`OnMessage`], [`OnClose`] or [`OnError`].
+/// An argument of an annotated method, of an endpoint or of a controller. `P` is the call that the method is
+/// for: [`OnHandshake`](super::OnHandshake), [`OnOpen`], [`OnMessage`], [`OnClose`], [`OnError`], or
+/// [`OnMapping`](crate::messaging::OnMapping).
 ///
-/// Implement it for a type of your own to make that type an argument.
+/// Implement it for a type of your own to make that type an argument: of one kind of method, or by the traits
+/// that calls implement, of many.
+///
+/// ```
+/// use tidings::endpoint::{Caller, Extract};
+///
+/// /// What the client says it is.
+/// struct UserAgent(String);
+///
+/// impl<P: Caller> Extract<P> for UserAgent {
+///     fn extract(call: &mut P) -> Result<Self, P::Error> {
+///         let agent = call.handshake().header("user-agent");
+///         let agent = agent.ok_or_else(|| P::argument_error("no `user-agent`"))?;
+///         Ok(Self(agent.to_owned()))
+///     }
+/// }
+/// ```
 #[diagnostic::on_unimplemented(
-    message = "`{Self}` cannot be an argument of this method of an endpoint",
+    message = "`{Self}` cannot be an argument of this method",
     label = "not a legal argument here",
-    note = "every method may take `Session`, `&Session`, `&Handshake`, `#[path_param] name: T`, `Path<T>`, `Query<T>`, `State<S>`, `User<P>`, `EndpointConfig` and `UserProperties`",
-    note = "`#[on_message]` also takes one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
-    note = "implement `FromMessage` for a message of your own, or `Decoder` for the endpoint's `codec`; `Extract` for any other argument",
-    note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`"
+    note = "every method may take `Session`, `&Session`, `&Handshake`, `Path<T>`, `Query<T>`, `State<S>`, `User<P>`, `SessionState<T>`, `EndpointConfig` and `UserProperties`",
+    note = "of an endpoint, every method also takes `#[path_param] name: T`, and `#[on_message]` one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Valid<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
+    note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`",
+    note = "of a controller, every method also takes `Messenger`, `Users`, `Headers`, `MessageParts`, `#[destination_variable] name: T` and `#[header(\"name\")] value: T`; and last a payload: `Json<T>`, `String`, `&str`, `Bytes`, `Vec<u8>`, `Option<T>` or `Valid<T>` of these",
+    note = "implement `FromMessage` for a message of your own that an endpoint takes, or `Decoder` for its `codec`; `FromPayload` for a payload of a controller; `Extract` for any other argument"
 )]
-pub trait Extract<P>: Sized {
+pub trait Extract<P: Caller>: Sized {
     /// Which messages the argument takes, if it takes one.
     const PAYLOAD: Option<PayloadKind> = None;
 
@@ -33,10 +51,11 @@ pub trait Extract<P>: Sized {
     /// # Errors
     ///
     /// When what the peer sent does not make a `Self`. The method is not called then, and the error
-    /// goes to `#[on_error]`.
-    fn extract(call: &mut P) -> Result<Self, EndpointError>;
+    /// goes to `#[on_error]`, or that of a controller's method to its `#[message_exception_handler]`.
+    fn extract(call: &mut P) -> Result<Self, P::Error>;
 
-    /// Tells before the upgrade whether the handshake has what the argument needs.
+    /// Tells before the upgrade whether the handshake has what the argument needs. Not asked for the methods of
+    /// a controller.
     ///
     /// # Errors
     ///
@@ -246,8 +265,8 @@ impl<'a> OnError<'a> {
     }
 }
 
-/// A call that knows its session: every one.
-pub trait Call {
+/// A call that knows its session: every one but that of `#[on_handshake]`.
+pub trait Call: Caller {
     /// The session that the method is called for.
     fn session(&self) -> &Session;
 }
@@ -257,12 +276,6 @@ macro_rules! calls {
         impl Call for $call<'_> {
             fn session(&self) -> &Session {
                 self.session
-            }
-        }
-
-        impl Extract<$call<'_>> for Session {
-            fn extract(call: &mut $call<'_>) -> Result<Self, EndpointError> {
-                Ok(call.session.clone())
             }
         }
     )*};

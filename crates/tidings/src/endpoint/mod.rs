@@ -26,8 +26,10 @@ mod runner;
 mod seldom;
 mod sending;
 mod session;
+mod session_state;
 mod shared;
 mod user_properties;
+mod valid;
 mod vitals;
 
 pub use arguments::{Caller, IntoAdmission, OnHandshake, State};
@@ -41,7 +43,9 @@ pub use configurator::{
 };
 pub(crate) use configurator::{OriginVerdict, Verdict};
 pub use endpoint::{Endpoint, Flow, Pong, ServerEndpoint};
-pub use error::{BoxError, EndpointError, MissingState, SendError, SendFromError, SendObjectError};
+pub use error::{
+    BoxError, EndpointError, MissingState, MissingUser, SendError, SendFromError, SendObjectError,
+};
 pub use extract::{
     Call, Either, Extract, FromMessage, OnClose, OnError, OnMessage, OnOpen, Part, Payload,
     PayloadKind,
@@ -61,12 +65,14 @@ pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Sever
 pub use sending::{Batch, ControlPayload, ControlPayloadTooLong, SendTicket};
 pub(crate) use sending::{SendOrWait, Sending};
 pub use session::{InvalidSessionId, Session, SessionId};
+pub use session_state::SessionState;
 pub use shared::{Shared, SharedEndpoint};
 pub use tidings_websocket::{
     CloseCode, CloseCodeOutOfRange, CloseReason, CloseReasonError, ContextTakeover, DeflateMode,
     DeflateOptions, Extension, Limits, Message, MessageKind, MessagePart, Reception,
 };
 pub use user_properties::UserProperties;
+pub use valid::{Valid, Validate};
 
 pub use crate::net::{ConnectionOptions, KeepAlive, OverflowPolicy};
 

@@ -44,6 +44,11 @@ impl UserProperties {
         self.lock().typed.insert(value)
     }
 
+    /// Keeps a value unless there is one of its type already. Gives the one that is there then.
+    pub(super) fn get_or_insert<T: Clone + Send + Sync + 'static>(&self, value: T) -> T {
+        self.lock().typed.get_or_insert(value).clone()
+    }
+
     /// The value of this type.
     pub fn get<T: Clone + Send + Sync + 'static>(&self) -> Option<T> {
         self.lock().typed.get().cloned()

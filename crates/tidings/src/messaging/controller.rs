@@ -2,9 +2,8 @@ use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
 
-use bytes::Bytes;
-
-use super::{HandlerError, MessageParts, Outgoing};
+use super::{HandlerError, OnMapping, Outgoing};
+use crate::endpoint::AppState;
 
 /// A value with message handlers. `#[controller]` generates the implementation.
 pub trait Controller: Send + Sync + 'static {
@@ -19,9 +18,24 @@ pub trait Controller: Send + Sync + 'static {
     fn handle(
         &self,
         mapping: usize,
-        parts: MessageParts,
-        body: Bytes,
+        call: OnMapping<'_>,
     ) -> impl Future<Output = Result<Vec<Outgoing>, HandlerError>> + Send;
+
+    /// Tells when the application is built which methods could never be called: it lacks state that they ask
+    /// for, for example. With any, it does not build.
+    fn check(state: &AppState) -> Vec<Uncallable> {
+        let _ = state;
+        Vec::new()
+    }
+}
+
+/// A method of a controller that could never be called, and why.
+#[derive(Debug)]
+pub struct Uncallable {
+    /// Its name.
+    pub method: &'static str,
+    /// What keeps its arguments from being made.
+    pub reason: HandlerError,
 }
 
 /// What one handler is for.
@@ -64,13 +78,18 @@ pub(super) type Handling<'a> =
 
 /// A controller whose type is forgotten.
 pub(super) trait AnyController: Send + Sync {
-    fn handle_any(&self, mapping: usize, parts: MessageParts, body: Bytes) -> Handling<'_>;
+    fn handle_any<'a>(&'a self, mapping: usize, call: OnMapping<'a>) -> Handling<'a>;
+    fn check(&self, state: &AppState) -> Vec<Uncallable>;
     fn name(&self) -> &'static str;
 }
 
 impl<C: Controller> AnyController for C {
-    fn handle_any(&self, mapping: usize, parts: MessageParts, body: Bytes) -> Handling<'_> {
-        Box::pin(self.handle(mapping, parts, body))
+    fn handle_any<'a>(&'a self, mapping: usize, call: OnMapping<'a>) -> Handling<'a> {
+        Box::pin(self.handle(mapping, call))
+    }
+
+    fn check(&self, state: &AppState) -> Vec<Uncallable> {
+        C::check(state)
     }
 
     fn name(&self) -> &'static str {

@@ -8,8 +8,8 @@ use tidings_stomp::{Error, Headers};
 
 use super::controller::{AnyController, Mapping, MappingKind};
 use super::pattern::Pattern;
-use super::{Controller, MessageParts, Messenger, Outgoing};
-use crate::endpoint::{PathParams, Session};
+use super::{Controller, HandlerError, MessageParts, Messenger, OnMapping, Outgoing};
+use crate::endpoint::{AppState, PathParams, Session};
 
 /// A message to a destination of the application, on its way to a handler.
 #[derive(Debug)]
@@ -83,6 +83,22 @@ impl Controllers {
         self.0.push((Box::new(controller), C::MAPPINGS));
     }
 
+    /// The methods that could never be called.
+    pub(crate) fn check(&self, state: &AppState) -> Vec<UncallableHandler> {
+        let of = |(controller, _): &(Box<dyn AnyController>, _)| {
+            let name = controller.name();
+            let uncallable = controller.check(state).into_iter();
+            uncallable
+                .map(|it| UncallableHandler {
+                    controller: name,
+                    method: it.method,
+                    reason: it.reason,
+                })
+                .collect::<Vec<_>>()
+        };
+        self.0.iter().flat_map(of).collect()
+    }
+
     /// Sorts all mappings by precedence. The errors are those that handle the same destinations.
     pub(crate) fn build(self) -> Result<Dispatcher, Vec<AmbiguousMapping>> {
         let mut dispatcher = Dispatcher::default();
@@ -145,7 +161,8 @@ impl Dispatcher {
             session,
             messenger,
         };
-        let handling = controller.handle_any(route.mapping, parts, body);
+        let call = OnMapping::new(&parts, body);
+        let handling = controller.handle_any(route.mapping, call);
         let handled = AssertUnwindSafe(handling).catch_unwind().await;
         let controller = controller.name();
         match handled {
@@ -199,6 +216,20 @@ impl Routes {
     }
 }
 
+/// A method of a controller that could never be called.
+#[derive(Debug)]
+pub(crate) struct UncallableHandler {
+    controller: &'static str,
+    method: &'static str,
+    reason: HandlerError,
+}
+
+impl fmt::Display for UncallableHandler {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        write!(f, "{}::{}: {}", self.controller, self.method, self.reason)
+    }
+}
+
 /// Two handlers for the same destinations.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) struct AmbiguousMapping {
@@ -216,7 +247,6 @@ impl fmt::Display for AmbiguousMapping {
 #[cfg(test)]
 mod tests {
     use super::*;
-    use crate::messaging::HandlerError;
 
     /// A controller that only has mappings.
     struct Mapped<const N: usize>;
@@ -229,8 +259,7 @@ mod tests {
                 async fn handle(
                     &self,
                     _: usize,
-                    _: MessageParts,
-                    _: Bytes,
+                    _: OnMapping<'_>,
                 ) -> Result<Vec<Outgoing>, HandlerError> {
                     Ok(Vec::new())
                 }

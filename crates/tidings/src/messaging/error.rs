@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use crate::endpoint::BoxError;
+use crate::endpoint::{BoxError, MissingState, MissingUser, ParametersError};
 
 /// Why a message handler was not called, or did not do its work.
 #[derive(Debug)]
@@ -33,6 +33,22 @@ pub enum HandlerError {
         /// What was wrong with the body.
         source: BoxError,
     },
+    /// The `default` of a `#[header]` did not convert to the type of its argument. The application does not build.
+    HeaderDefault {
+        /// The header.
+        name: &'static str,
+        /// The type of the argument.
+        expected: &'static str,
+    },
+    /// The payload is what the handler takes, and its [`Validate`](crate::endpoint::Validate) refuses it, for this
+    /// reason.
+    Invalid(BoxError),
+    /// The handler asks for a user, and nobody said who the client is.
+    MissingUser,
+    /// The path or the query of the opening handshake did not convert as a whole.
+    Parameters(ParametersError),
+    /// The application was not given what the handler asks for.
+    MissingState(MissingState),
     /// An argument of the application's own could not be made of the message.
     Argument(BoxError),
     /// A payload could not be encoded.
@@ -50,6 +66,14 @@ impl HandlerError {
         }
     }
 
+    /// Why an argument cannot be made.
+    pub(crate) fn argument(reason: impl Into<BoxError>) -> Self {
+        match reason.into().downcast::<Self>() {
+            Ok(error) => *error,
+            Err(error) => Self::Argument(error),
+        }
+    }
+
     pub(super) fn payload(expected: &'static str, source: impl Into<BoxError>) -> Self {
         Self::Payload { expected, source: source.into() }
     }
@@ -61,9 +85,33 @@ impl HandlerError {
             | Self::MissingHeader { .. }
             | Self::Header { .. }
             | Self::Payload { .. }
+            | Self::Invalid(_)
+            | Self::MissingUser
+            | Self::Parameters(_)
             | Self::Argument(_) => true,
-            Self::Encode(_) | Self::Handler(_) => false,
+            Self::HeaderDefault { .. }
+            | Self::MissingState(_)
+            | Self::Encode(_)
+            | Self::Handler(_) => false,
         }
+    }
+}
+
+impl From<MissingState> for HandlerError {
+    fn from(missing: MissingState) -> Self {
+        Self::MissingState(missing)
+    }
+}
+
+impl From<MissingUser> for HandlerError {
+    fn from(_: MissingUser) -> Self {
+        Self::MissingUser
+    }
+}
+
+impl From<ParametersError> for HandlerError {
+    fn from(error: ParametersError) -> Self {
+        Self::Parameters(error)
     }
 }
 
@@ -80,6 +128,13 @@ impl fmt::Display for HandlerError {
             Self::Payload { expected, .. } => {
                 write!(f, "payload is not a valid {expected}")
             }
+            Self::HeaderDefault { name, expected } => {
+                write!(f, "default of header `{name}` is not a valid {expected}")
+            }
+            Self::Invalid(reason) => write!(f, "payload is not valid: {reason}"),
+            Self::MissingUser => MissingUser.fmt(f),
+            Self::Parameters(error) => error.fmt(f),
+            Self::MissingState(missing) => missing.fmt(f),
             Self::Encode(_) => f.write_str("payload could not be encoded"),
             Self::Argument(error) | Self::Handler(error) => error.fmt(f),
         }
@@ -90,7 +145,8 @@ impl Error for HandlerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
             Self::Payload { source, .. } | Self::Encode(source) => Some(source.as_ref()),
-            Self::Argument(error) | Self::Handler(error) => error.source(),
+            // What they say themselves is part of the text already.
+            Self::Argument(error) | Self::Handler(error) | Self::Invalid(error) => error.source(),
             _ => None,
         }
     }

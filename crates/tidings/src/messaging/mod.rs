@@ -3,10 +3,10 @@
 
 mod authentication;
 mod authenticator;
+mod call;
 mod controller;
 mod dispatcher;
 mod error;
-mod from_message;
 mod messenger;
 mod pattern;
 mod payload;
@@ -16,11 +16,9 @@ mod session_event;
 mod users;
 
 pub use authenticator::{AccessDenied, Authenticator, Login};
-pub use controller::{Controller, Mapping};
+pub use call::{MessageParts, OnMapping};
+pub use controller::{Controller, Mapping, Uncallable};
 pub use error::HandlerError;
-#[doc(hidden)]
-pub use from_message::marker;
-pub use from_message::{FromMessage, FromMessageParts, MessageParts};
 pub use messenger::{Messenger, MessengerError};
 pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
 pub use sent::Sent;
@@ -30,5 +28,7 @@ pub use users::{UserSubscription, Users};
 
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;
-pub(crate) use dispatcher::{AmbiguousMapping, Controllers, Dispatcher, InboundMessage, Unhandled};
+pub(crate) use dispatcher::{
+    AmbiguousMapping, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
+};
 pub(crate) use session_event::AnySessionListener;

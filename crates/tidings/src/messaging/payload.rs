@@ -5,7 +5,7 @@ use tidings_stomp::Headers;
 
 use super::HandlerError;
 use super::recipient::Recipient;
-use crate::endpoint::{BoxError, Json};
+use crate::endpoint::{BoxError, Json, Valid, Validate};
 
 /// A message to be sent to a destination.
 #[derive(Clone, Debug)]
@@ -81,7 +81,7 @@ pub trait IntoPayload {
 #[diagnostic::on_unimplemented(
     message = "`{Self}` cannot be made of the body of a message",
     label = "not a payload",
-    note = "use `Json<T>` where `T: Deserialize`, `String`, `Bytes`, `Vec<u8>` or `()`"
+    note = "use `Json<T>` where `T: Deserialize`, `String`, `Bytes`, `Vec<u8>` or `()`, `Option<T>` or `Valid<T>` of these"
 )]
 pub trait FromPayload: Sized {
     /// Makes the value.
@@ -144,6 +144,21 @@ impl FromPayload for Vec<u8> {
 impl FromPayload for () {
     fn from_payload(_: Bytes) -> Result<Self, HandlerError> {
         Ok(())
+    }
+}
+
+/// `None` of an empty body.
+impl<T: FromPayload> FromPayload for Option<T> {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        if body.is_empty() { Ok(None) } else { T::from_payload(body).map(Some) }
+    }
+}
+
+impl<T: FromPayload + Validate> FromPayload for Valid<T> {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
+        let value = T::from_payload(body)?;
+        value.validate().map_err(HandlerError::Invalid)?;
+        Ok(Self(value))
     }
 }
 

@@ -4,7 +4,6 @@ use std::sync::Arc;
 use tidings_stomp::{Error, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 
-use super::{FromMessageParts, HandlerError, MessageParts};
 use crate::clock;
 use crate::endpoint::{Session, SessionId};
 use crate::hub::{Connected, Hub};
@@ -178,12 +177,6 @@ fn end(session: &Session, reason: &str) {
         CloseCode::NORMAL_CLOSURE
     };
     session.close(CloseReason::truncated(code, reason));
-}
-
-impl FromMessageParts for Users {
-    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
-        Ok(parts.messenger.users())
-    }
 }
 
 impl fmt::Debug for Users {

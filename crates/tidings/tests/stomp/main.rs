@@ -17,6 +17,7 @@ mod durable;
 mod errors;
 mod facts;
 mod frames;
+mod handlers;
 mod heart_beats;
 mod leaving;
 mod limits;

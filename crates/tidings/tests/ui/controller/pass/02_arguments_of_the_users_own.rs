@@ -1,26 +1,45 @@
 //! An application's own types become arguments and payloads, and a controller may be generic.
 
 use bytes::Bytes;
-use tidings::messaging::{
-    FromMessage, FromMessageParts, HandlerError, IntoPayload, MessageParts, Payload,
-};
-use tidings::{App, controller};
+use tidings::endpoint::{Call, Caller, Extract};
+use tidings::messaging::{FromPayload, HandlerError, IntoPayload, OnMapping, Payload};
+use tidings::{App, controller, server_endpoint};
 
+/// An argument of controllers.
 struct Tenant(String);
 
-impl FromMessageParts for Tenant {
-    fn from_message_parts(parts: &MessageParts) -> Result<Self, HandlerError> {
-        let tenant = parts.headers.get("tenant");
+impl Extract<OnMapping<'_>> for Tenant {
+    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
+        let tenant = call.message().headers.get("tenant");
         tenant
             .map(|name| Self(name.to_owned()))
             .ok_or(HandlerError::MissingHeader { name: "tenant" })
     }
 }
 
+/// An argument of all methods that have a session.
+struct IsOpen(bool);
+
+impl<P: Call> Extract<P> for IsOpen {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
+        Ok(Self(call.session().is_open()))
+    }
+}
+
+/// An argument of all methods.
+struct Agent(String);
+
+impl<P: Caller> Extract<P> for Agent {
+    fn extract(call: &mut P) -> Result<Self, P::Error> {
+        let agent = call.handshake().header("user-agent");
+        agent.map(|it| Self(it.to_owned())).ok_or_else(|| P::argument_error("who are you?"))
+    }
+}
+
 struct Octets(usize);
 
-impl FromMessage for Octets {
-    fn from_message(_: &MessageParts, body: Bytes) -> Result<Self, HandlerError> {
+impl FromPayload for Octets {
+    fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
         Ok(Self(body.len()))
     }
 }
@@ -36,8 +55,8 @@ struct Meter<S>(S);
 #[controller]
 impl<S: Send + Sync + 'static> Meter<S> {
     #[message_mapping("/measure")]
-    async fn measure(&self, tenant: Tenant, octets: Octets) -> String {
-        format!("{}: {}", tenant.0, octets.0)
+    async fn measure(&self, tenant: Tenant, open: IsOpen, agent: Agent, octets: Octets) -> String {
+        format!("{} {}: {}, {}", tenant.0, open.0, octets.0, agent.0)
     }
 
     #[message_mapping("/tenant")]
@@ -46,6 +65,16 @@ impl<S: Send + Sync + 'static> Meter<S> {
     }
 }
 
+struct Echo;
+
+#[server_endpoint("/echo")]
+impl Echo {
+    #[on_message]
+    fn said(&self, open: IsOpen, agent: Agent, text: String) -> String {
+        format!("{} {} {text}", open.0, agent.0)
+    }
+}
+
 fn main() {
-    App::builder().controller(Meter(0)).build().unwrap();
+    App::builder().controller(Meter(0)).endpoint(|| Echo).build().unwrap();
 }

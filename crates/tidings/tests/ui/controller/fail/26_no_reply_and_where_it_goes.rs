@@ -6,10 +6,10 @@ struct Rooms;
 
 #[controller]
 impl Rooms {
-    #[subscribe_mapping("/rooms")]
+    #[message_mapping("/rooms", reply = none)]
     #[send_to("/topic/rooms")]
-    async fn rooms(&self) -> String {
-        "lobby".to_owned()
+    async fn say(&self, text: String) -> String {
+        text
     }
 }
 
