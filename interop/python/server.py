@@ -10,7 +10,7 @@ import threading
 import time
 
 ROOT = os.path.dirname(os.path.dirname(os.path.dirname(os.path.abspath(__file__))))
-BINARY = os.environ.get("TIDINGS_BIN", os.path.join(ROOT, "target", "release", "tidings"))
+BINARY = os.environ.get("TIDINGS_BIN", os.path.join(ROOT, "target", "debug", "tidings"))
 
 # Nothing takes this long; it only ends a test that hangs.
 PATIENCE_SECONDS = 20

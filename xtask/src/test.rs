@@ -5,7 +5,7 @@ use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
-use crate::conformance::{self, NoSuite, Options, Selection, Suite};
+use crate::conformance::{self, Build, NoSuite, Options, Selection, Suite};
 use crate::prepare;
 use crate::run::{Count, Outcome, count, run};
 
@@ -75,16 +75,11 @@ fn rust(root: &Path, report: &mut Report) {
 }
 
 fn interop(root: &Path, report: &mut Report) {
-    report.step(
-        "build the server and the examples",
-        &mut cargo(root, &["build", "--release", "--bins", "--examples"]),
-    );
-    report.step(
-        "build the client for brokers",
-        &mut cargo(root, &["build", "--release", "--package", "tidings-brokers"]),
-    );
+    // Like the Rust tests, which have built most of it, and with their assertions.
+    let build = ["build", "--workspace", "--bins", "--examples"];
+    report.step("build the programs and the examples", &mut cargo(root, &build));
     let target = target(root);
-    let binary = target.join("release/tidings");
+    let binary = target.join("debug/tidings");
     if let Err(why) = prepare::programs() {
         return report.could_not_run("interop", &why);
     }
@@ -113,7 +108,7 @@ fn interop(root: &Path, report: &mut Report) {
     match prepare::brokers() {
         Err(why) => report.could_not_run(BROKERS, &why),
         Ok(()) => {
-            let mut suite = Command::new(target.join("release/tidings-brokers"));
+            let mut suite = Command::new(target.join("debug/tidings-brokers"));
             report.suite(BROKERS, suite.env("TIDINGS_BIN", &binary));
         }
     }
@@ -136,7 +131,7 @@ fn browser_client(root: &Path, report: &mut Report) {
 
 fn node_tests(folder: &Path) -> Command {
     let mut suite = Command::new("node");
-    let guards = ["--test-timeout=120000", "--test-force-exit"];
+    let guards = ["--test-timeout=600000", "--test-force-exit"];
     suite.args(["--test", "--test-reporter=tap"]).args(guards).arg("test/");
     suite.current_dir(folder);
     suite
@@ -157,7 +152,7 @@ fn autobahn(root: &Path, report: &mut Report) {
         }
         Err(NoSuite::Failed(output)) => return report.could_not_run(NAME, &output),
     };
-    let options = Options::new(Selection::uncompressed());
+    let options = Options::new(Selection::uncompressed(), Build::Debug);
     match conformance::run_suite(root, &target, &suite, &options) {
         Err(error) => report.could_not_run(NAME, &error),
         Ok(tallies) => {

@@ -10,7 +10,7 @@ import path from "node:path";
 import { fileURLToPath } from "node:url";
 
 const BINARY =
-  process.env.TIDINGS_BIN ?? fileURLToPath(new URL("../../../target/release/tidings", import.meta.url));
+  process.env.TIDINGS_BIN ?? fileURLToPath(new URL("../../../target/debug/tidings", import.meta.url));
 
 /// Where the library's examples are.
 export const EXAMPLES = path.join(path.dirname(BINARY), "examples");

@@ -43,7 +43,7 @@ for (const signal of ["SIGINT", "SIGTERM"]) {
 
 /// Starts a server that cannot start; its complaint.
 async function complaint(...flags) {
-  const child = spawn(process.env.TIDINGS_BIN ?? "../../target/release/tidings", flags);
+  const child = spawn(process.env.TIDINGS_BIN ?? "../../target/debug/tidings", flags);
   let stderr = "";
   child.stderr.setEncoding("utf8").on("data", (text) => (stderr += text));
   const [code] = await within(once(child, "close"), "it ends");

@@ -19,8 +19,8 @@ use std::thread;
 
 pub(crate) use case::Selection;
 use expected::Expected;
-pub(crate) use options::Options;
 use options::{Mode, Outcome, Output};
+pub(crate) use options::{Build, Options};
 use progress::Progress;
 use round::Round;
 pub(crate) use suite::{NoSuite, Suite};
@@ -81,7 +81,7 @@ pub(crate) fn run_suite(
     suite: &Suite,
     options: &Options,
 ) -> Result<Vec<Tally>, String> {
-    build_testees(root)?;
+    build_testees(root, options.build)?;
     let results = run_rounds(target, suite, options)?;
     let path = root.join("interop/autobahn/expected.json");
     let mut expected = Expected::read(&path)?;
@@ -100,11 +100,19 @@ pub(crate) fn run_suite(
     Ok(summaries.iter().map(Summary::tally).collect())
 }
 
-fn build_testees(root: &Path) -> Result<(), String> {
-    for what in [["--package=tidings", "--example=echo"], ["--package=tidings-autobahn", "--bins"]]
-    {
-        let mut cargo = Command::new("cargo");
-        let outcome = run_command(cargo.args(["build", "--release"]).args(what).current_dir(root));
+fn build_testees(root: &Path, build: Build) -> Result<(), String> {
+    // With everything, debug builds are those that the other tests have made.
+    let release = [
+        &["build", "--release", "--package=tidings", "--example=echo"][..],
+        &["build", "--release", "--package=tidings-autobahn", "--bins"],
+    ];
+    let debug = [&["build", "--workspace", "--bins", "--examples"][..]];
+    let builds = match build {
+        Build::Debug => &debug[..],
+        Build::Release => &release,
+    };
+    for build in builds {
+        let outcome = run_command(Command::new("cargo").args(*build).current_dir(root));
         if !outcome.succeeded {
             return Err(outcome.output);
         }
@@ -124,8 +132,8 @@ fn run_rounds(
             .iter()
             .map(|mode| {
                 let folder = target.join("autobahn-reports").join(mode.name());
-                let selection = &options.selection;
-                let round = Round { mode: *mode, suite, target, folder, selection };
+                let (selection, build) = (&options.selection, options.build);
+                let round = Round { mode: *mode, suite, target, build, folder, selection };
                 let progress = &progress;
                 (*mode, scope.spawn(move || round.run(progress)))
             })

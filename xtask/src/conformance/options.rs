@@ -28,6 +28,24 @@ impl Mode {
     }
 }
 
+/// How our ends are built.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Build {
+    /// As for other tests, in which case they are there already.
+    Debug,
+    Release,
+}
+
+impl Build {
+    /// What it is called by cargo, which names its folder so.
+    pub(super) fn folder(self) -> &'static str {
+        match self {
+            Self::Debug => "debug",
+            Self::Release => "release",
+        }
+    }
+}
+
 /// What is done with the results.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Outcome {
@@ -47,15 +65,16 @@ pub(crate) enum Output {
 pub(crate) struct Options {
     pub(crate) modes: Vec<Mode>,
     pub(crate) selection: Selection,
+    pub(super) build: Build,
     pub(super) outcome: Outcome,
     pub(super) output: Output,
 }
 
 impl Options {
     /// Both modes, compared and printed as text.
-    pub(crate) fn new(selection: Selection) -> Self {
+    pub(crate) fn new(selection: Selection, build: Build) -> Self {
         let (outcome, output) = (Outcome::Compare, Output::Text);
-        Self { modes: Mode::ALL.to_vec(), selection, outcome, output }
+        Self { modes: Mode::ALL.to_vec(), selection, build, outcome, output }
     }
 
     /// # Errors
@@ -65,7 +84,7 @@ impl Options {
         let Some((&"autobahn", arguments)) = arguments.split_first() else {
             return Err("the suite's name is missing".to_owned());
         };
-        let mut options = Self::new(Selection::all());
+        let mut options = Self::new(Selection::all(), Build::Release);
         let mut modes = Vec::new();
         let mut arguments = arguments.iter();
         while let Some(argument) = arguments.next() {
@@ -97,7 +116,8 @@ mod tests {
 
     #[test]
     fn everything_is_compared_by_default() {
-        assert_eq!(Options::parse(&["autobahn"]), Ok(Options::new(Selection::all())));
+        let everything = Options::new(Selection::all(), Build::Release);
+        assert_eq!(Options::parse(&["autobahn"]), Ok(everything));
     }
 
     #[test]

@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use super::case::{Case, Selection};
 use super::json::Value;
-use super::options::Mode;
+use super::options::{Build, Mode};
 use super::process::{Process, Step};
 use super::progress::Progress;
 use super::suite::Suite;
@@ -27,8 +27,9 @@ const START_TIMEOUT: Duration = Duration::from_secs(30);
 pub(crate) struct Round<'a> {
     pub(crate) mode: Mode,
     pub(crate) suite: &'a Suite,
-    /// Where cargo builds.
+    /// Where cargo builds, and how it has built our ends.
     pub(crate) target: &'a Path,
+    pub(crate) build: Build,
     /// Where reports and logs go. What is there is deleted first.
     pub(crate) folder: PathBuf,
     pub(crate) selection: &'a Selection,
@@ -53,7 +54,7 @@ impl Round<'_> {
     }
 
     fn test_server(&self, progress: &Progress) -> Result<(), String> {
-        let mut testee = Command::new(self.target.join("release/examples/echo"));
+        let mut testee = Command::new(self.testee("examples/echo"));
         testee.args(["--listen", "127.0.0.1:0"]);
         if self.selection.needs_deflate() {
             testee.arg("--deflate");
@@ -82,7 +83,7 @@ impl Round<'_> {
         let url = ("url".to_owned(), Value::string(format!("ws://{addr}")));
         let wstest = self.start_suite("fuzzingserver", url)?;
         self.await_cases(&wstest, progress)?;
-        let mut testee = Command::new(self.target.join("release/tidings-autobahn"));
+        let mut testee = Command::new(self.testee("tidings-autobahn"));
         let mut testee = self.start(testee.args([&addr, AGENT]), "testee.log")?;
         while let Step::Line(line) = testee.step(CASE_TIMEOUT)? {
             if line.starts_with("case ") {
@@ -90,6 +91,10 @@ impl Round<'_> {
             }
         }
         testee.wait()
+    }
+
+    fn testee(&self, name: &str) -> PathBuf {
+        self.target.join(self.build.folder()).join(name)
     }
 
     fn start_suite(&self, mode: &str, peer: (String, Value)) -> Result<Process, String> {
