@@ -95,7 +95,8 @@ impl DestinationPattern {
     }
 
     /// The destination of this name, wildcards or not.
-    pub(crate) fn exact(name: Destination) -> Self {
+    #[must_use]
+    pub fn exact(name: Destination) -> Self {
         Self { text: name, form: Form::Exact }
     }
 

@@ -6,7 +6,8 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_broker::{
-    Consumers, Destination, DurableName, Kind, MoveError, MoveFailure, Selection,
+    Consumers, Destination, DestinationPattern, DurableName, Kind, MoveError, MoveFailure,
+    Selection,
 };
 
 use crate::clock;
@@ -68,6 +69,16 @@ pub struct QueuedMessage {
     pub headers: Vec<(String, String)>,
     /// Its body.
     pub body: Bytes,
+}
+
+/// What came of moving messages.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Moved {
+    /// How many were moved.
+    pub moved: usize,
+    /// How many the queue has left, those included that a consumer has or that wait for their time.
+    pub left: usize,
 }
 
 /// Which messages of a queue are to be moved, of those that no consumer has.
@@ -156,8 +167,8 @@ impl Queues {
     }
 
     /// Moves messages to `target` or, without one, each back to where it was sent to before it became
-    /// a dead letter, or to the one durable subscription that has given it up. Returns how many were moved, once
-    /// that is stored.
+    /// a dead letter, or to the one durable subscription that has given it up. Says how many were moved and how many
+    /// are left, once that is stored.
     ///
     /// # Errors
     ///
@@ -172,7 +183,7 @@ impl Queues {
         queue: &str,
         target: Option<&str>,
         which: &Which,
-    ) -> Result<usize, QueueError> {
+    ) -> Result<Moved, QueueError> {
         const STEP: usize = 1000;
         let name = destination(queue)?;
         let target = target.map(destination).transpose()?;
@@ -193,12 +204,12 @@ impl Queues {
                 Ok(done) => {
                     moved += done;
                     if done < step || *which == Which::First(moved) {
-                        return Ok(moved);
+                        return Ok(Moved { moved, left: self.count(&name) });
                     }
                 }
                 // All of it has been moved.
                 Err(MoveError { cause: MoveFailure::NoSuchQueue, .. }) if moved > 0 => {
-                    return Ok(moved);
+                    return Ok(Moved { moved, left: 0 });
                 }
                 Err(MoveError { cause: MoveFailure::NoSuchQueue, .. }) => {
                     return Err(self.missing(queue));
@@ -227,6 +238,13 @@ impl Queues {
         });
         deleted.map_err(|_| self.missing(queue))?;
         self.stored(batch).await
+    }
+
+    /// How many messages a queue has, whoever has them.
+    fn count(&self, queue: &Destination) -> usize {
+        let name = DestinationPattern::exact(queue.clone());
+        let stats = self.0.broker().destination(&name);
+        stats.map_or(0, |stats| stats.ready + stats.unsettled + stats.delayed)
     }
 
     /// Waits until a batch is stored.

@@ -8,6 +8,7 @@ use std::time::Duration;
 use support::{PATIENCE, Raw, Running, serve};
 use tidings::broker::{DeadLetters, DestinationPolicy, Limits};
 use tidings::messaging::Messenger;
+use tidings::queues::Which;
 use tidings::{App, controller};
 
 async fn connect(server: &Running, version: &str) -> Raw {
@@ -97,6 +98,28 @@ async fn prefixes_and_limits_are_the_applications() {
     assert_eq!(header(&message, "destination"), "jms.topic.x");
     client.write("SUBSCRIBE\nid:b\ndestination:jms.queue.x\n\n\0").await;
     assert!(client.read_until("\0").await.contains("message:too many subscriptions\n"));
+}
+
+#[tokio::test]
+async fn whoever_moves_messages_is_told_how_many_the_queue_has_left() {
+    let app = App::builder().build().unwrap();
+    let queues = app.queues();
+    let server = serve(app).await;
+    let mut client = connect(&server, "1.2").await;
+    for headers in ["", "", "", "AMQ_SCHEDULED_DELAY:600000\n"] {
+        client.write(format!("SEND\ndestination:/queue/jobs\n{headers}\nm\0")).await;
+    }
+    let one_at_a_time = "ack:client\nprefetch-count:1\n";
+    client.write(format!("SUBSCRIBE\nid:s\ndestination:/queue/jobs\n{one_at_a_time}\n\0")).await;
+    client.read_until("\nm\0").await;
+    for (count, expected) in [(1, (1, 3)), (2, (1, 2)), (1, (0, 2))] {
+        let which = Which::First(count);
+        let done = queues.move_messages("/queue/jobs", Some("/queue/other"), &which).await;
+        assert_eq!(done.map(|done| (done.moved, done.left)).unwrap(), expected);
+    }
+    let all = Which::First(2);
+    let done = queues.move_messages("/queue/other", Some("/queue/more"), &all).await.unwrap();
+    assert_eq!((done.moved, done.left), (2, 0), "the queue is no more");
 }
 
 #[test]

@@ -58,6 +58,8 @@ pub(crate) struct MoveRequest {
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Moved {
     pub(crate) moved: usize,
+    /// How many the queue has left, whoever has them.
+    pub(crate) left: usize,
 }
 
 /// What went wrong.
@@ -122,7 +124,7 @@ where
             let first = Which::First(limit.unwrap_or(usize::MAX));
             let which = message.map_or(first, Which::WithId);
             let moved = queues.move_messages(&queue, to.as_deref(), &which).await;
-            outcome(moved.map(|moved| Moved { moved }))
+            outcome(moved.map(|done| Moved { moved: done.moved, left: done.left }))
         }
         _ => problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done to a queue"),
     }

@@ -57,11 +57,20 @@ fn queues_are_listed_browsed_moved_and_purged() {
     let shown = queues(&directory, &["browse", "DLQ.jobs"]).unwrap();
     let id = header(&shown, "message-id").unwrap().to_owned();
     let moved = queues(&directory, &["move", "DLQ.jobs", "--message", &id]).unwrap();
-    assert!(moved.starts_with("Moved 1 message from"), "{moved}");
+    assert_eq!(
+        moved,
+        "Moved 1 message from /queue/DLQ.jobs back to where they came from. 2 messages left there.\n"
+    );
+    client.send("/queue/DLQ.jobs", "no dead letter");
     let moved = queues(&directory, &["move", "DLQ.jobs", "--limit", "1", "--to", "other"]).unwrap();
-    assert!(moved.contains("to /queue/other"), "{moved}");
-    let moved = queues(&directory, &["move", "DLQ.jobs"]).unwrap();
-    assert!(moved.starts_with("Moved 1 message from"), "{moved}");
+    assert_eq!(
+        moved,
+        "Moved 1 message from /queue/DLQ.jobs to /queue/other. 2 messages left there.\n"
+    );
+    let moved = queues(&directory, &["move", "DLQ.jobs", "--json"]).unwrap();
+    assert_eq!(moved, "{\"moved\":1,\"left\":1}\n", "what has nowhere to go back to is left");
+    let moved = queues(&directory, &["move", "DLQ.jobs", "--to", "rest", "--json"]).unwrap();
+    assert_eq!(moved, "{\"moved\":1,\"left\":0}\n");
     assert_eq!(client.drain("/queue/jobs"), ["one", "three"]);
 
     let why = queues(&directory, &["purge", "other"]).unwrap_err();

@@ -93,15 +93,17 @@ async fn move_messages(
     let queue = full_name(&request.queue);
     let path = path_of(&queue, "/move");
     let to = request.to.as_deref().map(full_name);
+    let limit = request.limit.unwrap_or(usize::MAX);
     let mut total = 0;
-    loop {
-        let left = request.limit.unwrap_or(usize::MAX).saturating_sub(total);
-        let step = left.min(STEP);
+    let left = loop {
+        let step = limit.saturating_sub(total).min(STEP);
         let body = json!({ "to": to, "limit": step, "message": request.message });
-        let moved = match client.ask(Method::POST, &path, Some(&body)).await {
-            Ok(Moved { moved }) => moved,
+        let Moved { moved, left } = match client.ask(Method::POST, &path, Some(&body)).await {
+            Ok(moved) => moved,
             // The last step has moved all that there was, and a queue without messages is no more.
-            Err(error) if total > 0 && error.to_string().starts_with("there is no queue") => 0,
+            Err(error) if total > 0 && error.to_string().starts_with("there is no queue") => {
+                Moved { moved: 0, left: 0 }
+            }
             Err(error) if total > 0 => {
                 let moved = counted(total, "message");
                 return Err(format!("{moved} moved before this: {error}").into());
@@ -109,22 +111,22 @@ async fn move_messages(
             Err(error) => return Err(error),
         };
         total += moved;
-        if moved < step || total == request.limit.unwrap_or(usize::MAX) {
-            break;
+        if moved < step || total == limit {
+            break left;
         }
         if stderr().is_terminal() {
             eprint!("\r{} moved …", counted(total, "message"));
         }
-    }
+    };
     if stderr().is_terminal() && total > STEP {
         eprintln!();
     }
     if arguments.json {
-        println!("{}", json!({ "moved": total }));
-    } else if let Some(to) = to {
-        println!("Moved {} from {queue} to {to}.", counted(total, "message"));
+        println!("{}", serde_json::to_string(&Moved { moved: total, left })?);
     } else {
-        println!("Moved {} from {queue} back to where they came from.", counted(total, "message"));
+        let to = to.map_or("back to where they came from".to_owned(), |to| format!("to {to}"));
+        let (moved, left) = (counted(total, "message"), counted(left, "message"));
+        println!("Moved {moved} from {queue} {to}. {left} left there.");
     }
     if total == 0
         && let Some(id) = &request.message
