@@ -176,6 +176,7 @@ struct Consumer {
     prefetch: usize,
     /// In the order of delivery.
     unsettled: Vec<Got>,
+    settled: Vec<Got>,
 }
 
 /// What must hold, said as simply as possible.
@@ -189,6 +190,8 @@ struct Model {
     dead: BTreeMap<String, Vec<u64>>,
     /// Queues for whose room somebody waits.
     awaited: BTreeSet<String>,
+    /// What came of subscriptions that have ended.
+    ended: BTreeMap<Subscriber, Vec<Got>>,
 }
 
 impl Model {
@@ -246,9 +249,11 @@ impl Model {
     }
 
     fn unsubscribe(&mut self, subscriber: Subscriber) {
-        if let Some(consumer) = self.consumers.remove(&subscriber)
-            && is_queue(&consumer.destination)
-        {
+        let Some(consumer) = self.consumers.remove(&subscriber) else { return };
+        let ended = self.ended.entry(subscriber).or_default();
+        ended.extend(consumer.settled);
+        ended.extend(consumer.unsettled.iter().cloned());
+        if is_queue(&consumer.destination) {
             self.requeue(&consumer.destination, consumer.unsettled);
         }
     }
@@ -260,6 +265,7 @@ impl Model {
         let at = consumer.unsettled.iter().position(is_chosen).expect("it is unsettled");
         let first = if consumer.ack == AckMode::Client { 0 } else { at };
         let settled: Vec<Got> = consumer.unsettled.drain(first..=at).collect();
+        consumer.settled.extend(settled.iter().cloned());
         let destination = consumer.destination.clone();
         match verdict {
             Verdict::Ack => {}
@@ -267,6 +273,26 @@ impl Model {
             Verdict::Nack(NackAction::Reject) => {
                 let dead = self.dead.entry(destination).or_default();
                 dead.extend(settled.iter().map(|got| got.message));
+            }
+        }
+    }
+
+    /// Whether it is refused to settle what nobody has unsettled. It is not where that may be of a subscription
+    /// that has ended, or of one that acknowledges nothing.
+    fn is_refused(&self, chosen: &Got, named_by: NamedBy) -> bool {
+        let may_be = |subscriber: &Subscriber| match named_by {
+            NamedBy::AckId | NamedBy::SubscriptionAndMessage => *subscriber == chosen.subscriber,
+            NamedBy::Message => subscriber.0 == chosen.subscriber.0,
+        };
+        let is_it = |got: &Got| got.ack == chosen.ack;
+        let acknowledges =
+            |consumer: &Consumer| is_queue(&consumer.destination) && consumer.ack != AckMode::Auto;
+        let mut ended = self.ended.iter().filter(|(subscriber, _)| may_be(subscriber));
+        let mut live = self.consumers.iter().filter(|(subscriber, _)| may_be(subscriber));
+        match named_by {
+            NamedBy::AckId => !ended.any(|(_, got)| got.iter().any(is_it)),
+            NamedBy::SubscriptionAndMessage | NamedBy::Message => {
+                ended.next().is_none() && live.all(|(_, consumer)| acknowledges(consumer))
             }
         }
     }
@@ -289,8 +315,6 @@ struct Run {
     sessions: [SessionKey; SESSIONS],
     next_session: u64,
     next_message: u64,
-    /// What is settled already, of all sessions.
-    settled: Vec<Got>,
 }
 
 impl Run {
@@ -303,7 +327,6 @@ impl Run {
             sessions: [SessionKey(0), SessionKey(1), SessionKey(2)],
             next_session: 3,
             next_message: 0,
-            settled: Vec::new(),
         }
     }
 
@@ -408,7 +431,8 @@ impl Run {
             if is_queue(destination) {
                 self.model.ready.entry(name.clone()).or_default();
             }
-            let consumer = Consumer { destination: name, ack, prefetch, unsettled: Vec::new() };
+            let (unsettled, settled) = (Vec::new(), Vec::new());
+            let consumer = Consumer { destination: name, ack, prefetch, unsettled, settled };
             self.model.consumers.insert(subscriber, consumer);
         }
     }
@@ -425,7 +449,7 @@ impl Run {
         self.next_session += 1;
     }
 
-    /// Settles one of what the session has unsettled, or tries to settle again.
+    /// Settles one of what the session has unsettled, or tries to settle what it had.
     fn settle(
         &mut self,
         session: SessionKey,
@@ -433,11 +457,13 @@ impl Run {
         verdict: Verdict,
         named_by: NamedBy,
     ) {
-        let consumers = self.model.consumers.iter().filter(|(one, _)| one.0 == session);
+        let Model { consumers, ended, .. } = &self.model;
+        let consumers = || consumers.iter().filter(|(one, _)| one.0 == session);
         let open: Vec<Got> =
-            consumers.flat_map(|(_, consumer)| consumer.unsettled.clone()).collect();
-        let settled_before = self.settled.iter().filter(|got| got.subscriber.0 == session);
-        let candidates: Vec<Got> = open.iter().cloned().chain(settled_before.cloned()).collect();
+            consumers().flat_map(|(_, consumer)| consumer.unsettled.clone()).collect();
+        let settled = consumers().flat_map(|(_, consumer)| &consumer.settled);
+        let ended = ended.iter().filter(|(one, _)| one.0 == session).flat_map(|(_, got)| got);
+        let candidates: Vec<Got> = open.iter().chain(settled).chain(ended).cloned().collect();
         if candidates.is_empty() {
             return;
         }
@@ -453,11 +479,11 @@ impl Run {
                 AckTarget::Message { subscription: None, message_id: &chosen.message_id }
             }
         };
-        // A settled delivery that is named by a message that came again may settle the new one:
+        // An earlier delivery that is named by a message that came again may settle the new one:
         // name only what is unambiguous.
         let is_chosen = |got: &Got| got.ack == chosen.ack;
         let chosen_is_open = open.iter().any(is_chosen);
-        if is_open && !chosen_is_open {
+        if is_open && !chosen_is_open && !matches!(named_by, NamedBy::AckId) {
             return;
         }
         let result = match verdict {
@@ -469,7 +495,8 @@ impl Run {
         if chosen_is_open {
             assert_eq!(result, Ok(()));
             self.model.settle(chosen, verdict);
-            self.settled.push(chosen.clone());
+        } else {
+            assert_eq!(result.is_err(), self.model.is_refused(chosen, named_by), "{result:?}");
         }
     }
 

@@ -68,7 +68,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// # Errors
     ///
-    /// [`AckError::UnknownDelivery`] for a delivery that was never made or is settled already.
+    /// [`AckError::UnknownDelivery`] for a delivery that was never made or is settled already. Where it
+    /// is named by its message, and a subscription that may have brought that has ended, it is taken for one of that.
     pub fn ack(
         &self,
         now: Timestamp,
@@ -207,17 +208,15 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             AckTarget::Ack(_) | AckTarget::Message { .. } => {
                 let serial = self.message_ids.parse(id).ok_or_else(unknown)?;
                 let name = DeliveryName::Message(serial);
-                let answer =
-                    first_settled(candidates(&routes, target).map(|route| ask(route, name)));
-                match (answer, target) {
-                    (Some(answer), _) => answer,
-                    (None, AckTarget::Message { subscription, .. })
-                        if routes.has_ended(subscription) =>
-                    {
-                        Answer::NothingToSettle
-                    }
-                    (None, AckTarget::Ack(_)) if routes.has_ended(None) => Answer::NothingToSettle,
-                    (None, _) => Answer::Unknown,
+                let subscription = match target {
+                    AckTarget::Ack(_) => None,
+                    AckTarget::Message { subscription, .. } => subscription,
+                };
+                let answers = candidates(&routes, subscription).map(|route| ask(route, name));
+                match first_settled(answers) {
+                    // One that has ended may have brought the message.
+                    Answer::Unknown if routes.has_ended(subscription) => Answer::NothingToSettle,
+                    answer => answer,
                 }
             }
         };
@@ -228,27 +227,25 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 }
 
-/// The subscriptions that may have brought a message.
+/// The subscriptions that may have brought a message: those of one id, or all.
 fn candidates<'a, S>(
     routes: &'a Routes<S>,
-    target: AckTarget<'a>,
+    subscription: Option<&'a str>,
 ) -> Box<dyn Iterator<Item = &'a Route<S>> + 'a> {
-    match target {
-        AckTarget::Message { subscription: Some(id), .. } => Box::new(routes.by_id(id)),
-        AckTarget::Message { subscription: None, .. } | AckTarget::Ack(_) => {
-            Box::new(routes.iter())
-        }
+    match subscription {
+        Some(id) => Box::new(routes.by_id(id)),
+        None => Box::new(routes.iter()),
     }
 }
 
-/// The answer of subscriptions that are asked one by one until one settles; `None` without any.
-fn first_settled(answers: impl Iterator<Item = Answer>) -> Option<Answer> {
-    let mut answer = None;
+/// The answer of subscriptions that are asked one by one until one settles.
+fn first_settled(answers: impl Iterator<Item = Answer>) -> Answer {
+    let mut answer = Answer::Unknown;
     for next in answers {
-        match (next, answer) {
-            (Answer::Settled, _) => return Some(Answer::Settled),
-            (Answer::NothingToSettle, _) | (Answer::Unknown, None) => answer = Some(next),
-            (Answer::Unknown, Some(_)) => {}
+        match next {
+            Answer::Settled => return next,
+            Answer::NothingToSettle => answer = next,
+            Answer::Unknown => {}
         }
     }
     answer

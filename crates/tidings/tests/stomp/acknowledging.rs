@@ -296,6 +296,7 @@ async fn an_ack_that_crosses_unsubscribe_is_ignored() {
     EVERYWHERE
         .attempt(app, async |_server, mut client, version| {
             client.subscribe("id:s\ndestination:/queue/q\nack:client\n").await;
+            client.subscribe("id:other\ndestination:/queue/other\nack:client\n").await;
             let message = client.ask("SEND\ndestination:/queue/q\n\na\0").await;
             let receipt = client.ask("UNSUBSCRIBE\nid:s\nreceipt:u\n\n\0").await;
             assert_eq!(header(&receipt, "receipt-id"), Some("u"));

@@ -201,9 +201,15 @@ fn an_ack_that_names_a_subscription_that_never_was_is_unknown() {
 fn an_ack_that_crosses_the_end_of_its_subscription_changes_nothing() {
     let (mut recording, acks) = three_unsettled(CLIENT);
     recording.unsubscribe(1, "a");
-    recording.ack(1, &acks[2]).unwrap();
-    recording.ack_message(1, Some("a"), "m-3").unwrap();
-    assert_eq!(counts(&recording), (3, 0));
+    for id in ["b", "a"] {
+        recording.ack(1, &acks[2]).unwrap();
+        recording.ack_message(1, Some("a"), "m-3").unwrap();
+        recording.ack_message(1, None, "m-3").unwrap();
+        assert_eq!(counts(&recording), (3, 0));
+        // Whatever else the session has.
+        recording.subscribe(1, id, "/queue/other", CLIENT).unwrap();
+    }
+    assert!(recording.ack_message(1, Some("b"), "m-3").is_err(), "that one has not ended");
 }
 
 #[test]
