@@ -146,7 +146,8 @@ impl EndpointConfig {
     }
 
     /// How many sessions there may be at a time. Further clients are answered with status 503, and those
-    /// who come at the same moment are closed with 1013. Default: any number.
+    /// who come at the same moment are closed with 1013. A session whose client has gone counts until what that has
+    /// sent is handled. Default: any number.
     #[must_use]
     pub fn sessions_max(mut self, sessions_max: usize) -> Self {
         self.inner().sessions_max = Some(sessions_max);

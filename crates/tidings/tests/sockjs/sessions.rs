@@ -1,6 +1,7 @@
 //! What a session outlives, and what it does not.
 
 use std::net::SocketAddr;
+use std::sync::Arc;
 use std::time::Duration;
 
 use tidings::endpoint::{
@@ -10,7 +11,7 @@ use tidings::endpoint::{
 use tidings::messaging::{AccessDenied, Login};
 use tidings::server::{Body, RemoteAddr, SessionBinding, SockJsOptions};
 use tidings::{App, server_endpoint};
-use tokio::sync::mpsc;
+use tokio::sync::{Semaphore, mpsc};
 use tower::{Service, ServiceExt};
 
 use super::answer::{get, post};
@@ -369,6 +370,46 @@ async fn there_are_no_more_sessions_than_the_configuration_says() {
     let server = echo_with(options).await;
     let _first = stream(&server, "s").await;
     assert_eq!(poll(&server, "t").await.status, 503);
+}
+
+/// Tells that it has a message, and is done with it once it may.
+struct Busy(mpsc::UnboundedSender<&'static str>, Arc<Semaphore>);
+
+impl Endpoint for Busy {
+    async fn on_message(&mut self, _: &Session, _: Message) -> Result<(), EndpointError> {
+        let Self(told, done) = self;
+        told.send("begun").unwrap();
+        done.acquire().await.unwrap().forget();
+        Ok(())
+    }
+
+    async fn on_close(&mut self, _: &Session, _: &CloseInfo) {
+        let _ = self.0.send("closed");
+    }
+}
+
+#[tokio::test]
+async fn a_session_whose_client_has_gone_counts_until_its_handler_is_done_and_no_longer() {
+    let (sender, mut told) = mpsc::unbounded_channel();
+    let done = Arc::new(Semaphore::new(0));
+    let endpoint = EndpointConfig::new().sessions_max(1);
+    let options = SockJsOptions { endpoint: Some(endpoint), ..SockJsOptions::default() };
+    let app = App::builder().sockjs_with_options("/echo", options, {
+        let done = Arc::clone(&done);
+        move || Busy(sender.clone(), Arc::clone(&done))
+    });
+    let server = serve(app.build().unwrap()).await;
+    open_by_polling(&server, "s").await;
+    send(&server, "s", r#"["m"]"#).await.expect(204, "");
+    assert_eq!(told.recv().await, Some("begun"));
+    drop(attached_client(&server, "xhr").await);
+    until_forgotten(&server).await;
+    for session in ["s", "t"] {
+        assert_eq!(poll(&server, session).await.status, 503, "{session}");
+    }
+    done.add_permits(1);
+    assert_eq!(told.recv().await, Some("closed"));
+    poll(&server, "t").await.expect(200, "o\n");
 }
 
 /// Lets in who says a name, at whatever door.
