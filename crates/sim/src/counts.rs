@@ -36,6 +36,8 @@ pub struct Counts {
     pub waits: u64,
     /// Messages that the application has sent in the middle of other operations.
     pub meanwhile: u64,
+    /// Messages that an operation has removed, and one in a later batch had put.
+    pub superseded: u64,
     /// Sessions that the server has ended with ERROR, though the disk was not full.
     pub errors: u64,
 }
@@ -59,6 +61,7 @@ impl AddAssign for Counts {
             used_again,
             waits,
             meanwhile,
+            superseded,
             errors,
         } = other;
         self.sent += sent;
@@ -77,6 +80,7 @@ impl AddAssign for Counts {
         self.used_again += used_again;
         self.waits += waits;
         self.meanwhile += meanwhile;
+        self.superseded += superseded;
         self.errors += errors;
     }
 }

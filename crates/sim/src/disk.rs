@@ -1,4 +1,4 @@
-use std::collections::{BTreeMap, HashMap};
+use std::collections::{BTreeMap, BTreeSet, HashMap};
 use std::sync::Arc;
 
 use tidings_broker::{
@@ -9,7 +9,7 @@ use tidings_broker::{
 use crate::plan::Plant;
 use crate::random::Random;
 use crate::trace::Trace;
-use crate::wrong::Wrong;
+use crate::wrong::{Verdict, Wrong};
 
 /// What outlives the server: commits take a while, fail, and are torn apart by crashes.
 #[derive(Debug, Default)]
@@ -88,6 +88,31 @@ impl Disk {
         named.into_iter().any(|(id, _)| self.copies.contains_key(&(*id, message)))
     }
 
+    /// Whether these messages of these queues are stored, and nothing else.
+    pub(crate) fn check_holds_just(&self, queues: &BTreeMap<String, BTreeSet<u64>>) -> Verdict {
+        let mut stored: BTreeMap<&str, BTreeSet<u64>> = BTreeMap::new();
+        for (id, name) in &self.names {
+            let all = (*id, Position(0))..=(*id, Position(u64::MAX));
+            let messages = self.messages.range(all).map(|(_, message)| *message);
+            stored.entry(name).or_default().extend(messages);
+        }
+        for (queue, messages) in queues {
+            let stored = stored.remove(queue.as_str()).unwrap_or_default();
+            if let Some(message) = messages.difference(&stored).next() {
+                let what = format!("message {message} is in {queue}, and is not stored");
+                return Err(Wrong::with(*message, what));
+            }
+            if let Some(message) = stored.difference(messages).next() {
+                let what = format!("message {message} is stored in {queue}, and is not there");
+                return Err(Wrong::with(*message, what));
+            }
+        }
+        match stored.pop_first() {
+            None => Ok(()),
+            Some((queue, _)) => Err(format!("{queue} is stored, and is no more").into()),
+        }
+    }
+
     /// As a planted defect: something is gone without any commit.
     pub(crate) fn forget(&mut self, gone: Vec<(QueueId, Position)>) {
         let mut batch = Batch::default();
@@ -137,12 +162,14 @@ impl Disk {
     }
 }
 
-/// Queues that are soon full: one gives up its oldest messages, the other takes no more.
+/// Queues that are soon full: two give up their oldest messages, the other takes no more.
 fn policies() -> DestinationPolicies {
     let mut policies = DestinationPolicies::default();
-    for (queue, messages_max, overflow) in
-        [("/queue/b", 6, QueueOverflow::DropHead), ("/queue/in", 8, QueueOverflow::Wait)]
-    {
+    for (queue, messages_max, overflow) in [
+        ("/queue/b", 6, QueueOverflow::DropHead),
+        ("/queue/out", 6, QueueOverflow::DropHead),
+        ("/queue/in", 8, QueueOverflow::Wait),
+    ] {
         let pattern = DestinationPattern::parse(queue).expect("it is one");
         let messages_max = Some(messages_max);
         policies.push(pattern, DestinationPolicy { messages_max, overflow, ..Default::default() });

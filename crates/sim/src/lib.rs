@@ -20,6 +20,7 @@
 //! - What one producer sends to one destination with one priority comes in its order.
 //! - Transactions take effect as a whole, or not at all.
 //! - Subscribers of topics miss nothing as long as they last.
+//! - Once everybody has left, exactly what the server has is stored.
 //! - Once nothing goes wrong any more, no message of a queue waits for a consumer that would take it, no
 //!   subscription waits to be confirmed, and no sender waits for room that there is.
 //!

@@ -1,4 +1,4 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, HashMap};
 
 use tidings_broker::{
     Batch, BatchCollector, BatchNumber, Change, Destination, Position, QueueId, Timestamp,
@@ -27,6 +27,10 @@ pub(crate) struct Outside {
     pub(crate) publishing: Publishing,
     /// How often that was in the middle of something else.
     pub(crate) meanwhile: u64,
+    /// In which batch each message was put.
+    puts: HashMap<(QueueId, Position), BatchNumber>,
+    /// How many messages an operation has removed that one in a later batch had put.
+    pub(crate) superseded: u64,
     /// What the application has sent, and is to be told of once this batch is stored.
     pub(crate) published: Vec<(BatchNumber, u64)>,
     /// What it is told of now.
@@ -61,6 +65,8 @@ impl Outside {
             publications: Vec::new(),
             publishing: Publishing::Nothing,
             meanwhile: 0,
+            puts: HashMap::new(),
+            superseded: 0,
             published: Vec::new(),
             kept: Vec::new(),
             names,
@@ -97,6 +103,20 @@ impl Outside {
     /// The application is told that nothing of what it waits for is sure to be stored.
     pub(crate) fn handle_failure(&mut self) {
         self.published.clear();
+    }
+
+    /// Records a change of an operation, which is in the batch of its `ticket`.
+    pub(crate) fn record(&mut self, ticket: &mut Option<BatchNumber>, change: Change) {
+        let (put, removed) = match &change {
+            Change::Put { queue, position, .. } => (Some((*queue, *position)), None),
+            Change::Remove { queue, position } => (None, Some((*queue, *position))),
+            _ => (None, None),
+        };
+        self.collector.record(ticket, change);
+        let batch = ticket.unwrap_or_default();
+        let put_in = removed.and_then(|place| self.puts.remove(&place));
+        self.superseded += u64::from(put_in.is_some_and(|put_in| put_in > batch));
+        self.puts.extend(put.map(|place| (place, batch)));
     }
 
     /// Looks at what an operation records, and says which queue it has in its hand for that.

@@ -1,12 +1,12 @@
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::sync::Arc;
 use std::time::Instant;
 
 use bytes::Bytes;
 use tidings_broker::{
     self as broker, AckTarget, Action, Batch, BatchNumber, Broker, Destination, EncodingClass,
-    NackAction, Owner, Selection, Sender, SessionKey, Storage, SubscribeError, SubscribeOptions,
-    Timestamp,
+    Kind, NackAction, Owner, Selection, Sender, SessionKey, Storage, SubscribeError,
+    SubscribeOptions, Timestamp,
 };
 use tidings_stomp::{
     self as stomp, Acknowledge, Error, Event, ReceiptId, Requeue, Send, Severity, Subscribe,
@@ -179,6 +179,19 @@ impl Server {
         }
     }
 
+    /// The persistent messages of all queues that nobody has.
+    pub(crate) fn persistent(&self) -> BTreeMap<String, BTreeSet<u64>> {
+        let all = self.broker.destinations().into_iter();
+        all.filter(|stats| stats.kind == Kind::Queue)
+            .map(|stats| {
+                let ready = self.broker.peek(&stats.name, usize::MAX).unwrap_or_default();
+                let kept = ready.iter().filter(|(message, _)| message.is_persistent());
+                let messages = kept.filter_map(|(message, _)| number(&message.body)).collect();
+                (stats.name.to_string(), messages)
+            })
+            .collect()
+    }
+
     /// How many messages of a queue nobody has.
     pub(crate) fn ready(&self, queue: &str) -> usize {
         let queue = Destination::parse(queue).expect("it is one");
@@ -202,6 +215,8 @@ impl Server {
 
     /// Nobody waits for ever, and nobody for what there is.
     pub(crate) fn give_up(&mut self, now: Now, key: u64) -> Verdict {
+        // Who has been told of room and was not asked yet does not wait for it.
+        self.use_room(now);
         let waiting = self.sessions.get(&key).and_then(|session| session.waiting.as_ref());
         let Some(waiting) = waiting.filter(|it| it.ends_at.is_some_and(|at| at <= now.instant))
         else {

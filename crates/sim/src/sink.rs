@@ -77,7 +77,7 @@ impl Sink<u64> for Deliveries<'_> {
             }
         }
         let held = self.outside.note(&change, self.plant);
-        self.outside.collector.record(&mut self.batch, change);
+        self.outside.record(&mut self.batch, change);
         if let Some(held) = held {
             self.publish_meanwhile(&held);
         }
@@ -108,11 +108,16 @@ impl Deliveries<'_> {
             if publication.destination == *held || held.as_str().starts_with(DEAD_LETTERS) {
                 return;
             }
-            let publication = self.outside.publications.remove(0);
+            let publications = std::mem::take(&mut self.outside.publications);
             let own = self.batch.take();
+            if self.random.percent(50) {
+                self.outside.begin_batch();
+            }
             self.outside.publishing = Publishing::Something;
-            self.outside.meanwhile += 1;
-            publication.publish(self.broker, self.now, self);
+            for publication in publications {
+                self.outside.meanwhile += 1;
+                publication.publish(self.broker, self.now, self);
+            }
             self.outside.publishing = Publishing::Nothing;
             self.batch = own;
         }

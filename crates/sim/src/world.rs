@@ -226,6 +226,9 @@ impl World {
             self.cut(link);
         }
         self.run_until(self.schedule.now() + REST)?;
+        if let Some(server) = &self.server {
+            self.disk.check_holds_just(&server.persistent())?;
+        }
         // What is left is what the server knows, or what the next one finds on disk.
         if self.random.percent(50) {
             self.stop();
@@ -519,12 +522,15 @@ impl World {
         if self.mood == Mood::Calm {
             return;
         }
-        let place = *self.random.pick(&["/queue/b", "/queue/b", "/queue/a", MOVED_FROM, MOVED_TO]);
-        let manner = Manner { persistence: Persistence::Persistent, priority: None };
-        // Nobody else has such a key.
-        let message = self.model.send(1 << 62 | self.generation, place, manner, None);
-        let destination = Destination::parse(place).expect("it is one");
-        server.outside.publications.push(Publication { message, destination });
+        let place = *self.random.pick(&["/queue/a", "/queue/b", MOVED_FROM, MOVED_TO, MOVED_TO]);
+        for _ in 0..self.random.between(1, 4) {
+            let priority = self.random.percent(50).then(|| *self.random.pick(&[0, 9]));
+            let manner = Manner { persistence: Persistence::Persistent, priority };
+            // Nobody else has such a key.
+            let message = self.model.send(1 << 62 | self.generation, place, manner, None);
+            let destination = Destination::parse(place).expect("it is one");
+            server.outside.publications.push(Publication { message, destination, priority });
+        }
     }
 
     fn restart(&mut self) -> Verdict {
@@ -596,6 +602,7 @@ impl World {
             self.model.may_go_back();
         }
         self.model.counts.meanwhile += std::mem::take(&mut server.outside.meanwhile);
+        self.model.counts.superseded += std::mem::take(&mut server.outside.superseded);
         for message in std::mem::take(&mut server.outside.kept) {
             self.model.sent(message, &self.disk)?;
         }
