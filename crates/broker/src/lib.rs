@@ -71,7 +71,7 @@ pub use error::{
 pub use history::{Beginning, HistoryPosition, NoHistoryPosition, Recovery, Rewind};
 pub use kind::Kind;
 pub use limits::Limits;
-pub use message::{Durability, Message, MessageId, Properties, Retain};
+pub use message::{Durability, Kept, Message, MessageId, Properties, Retain};
 pub use options::{BrokerOptions, Unprepared};
 pub use pattern::DestinationPattern;
 pub use policy::{

@@ -4,6 +4,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use bytes::Bytes;
 
 use crate::base36;
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
 use crate::history::HistoryPosition;
 use crate::short_text::ShortText;
@@ -41,10 +42,27 @@ pub struct Properties {
     pub expires_at: Option<Timestamp>,
     /// Before when no queue delivers it.
     pub deliver_at: Option<Timestamp>,
-    /// Of a message that is stored: how long its queue said that it keeps it. In another queue it means nothing.
-    pub kept_until: Option<Timestamp>,
+    /// Of a message that is stored: what its queue knows of it. In another queue it means nothing.
+    pub kept: Kept,
     /// Whether a topic keeps it for new subscribers.
     pub retain: Retain,
+}
+
+/// What a queue knows of a message that it stores, besides what the message says.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub enum Kept {
+    /// Nothing.
+    #[default]
+    Unsaid,
+    /// How long the queue keeps it.
+    Until(Timestamp),
+    /// The queue has given it up, and it waits for a place among dead letters.
+    GivenUp {
+        /// Why.
+        reason: DeathReason,
+        /// How many times it was delivered.
+        deliveries: u32,
+    },
 }
 
 /// What the sender of a message asks of the message that its topic retains: Apollo's `retain`.

@@ -17,7 +17,7 @@ use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
 use crate::destination::Destination;
 use crate::error::InvalidHeader;
-use crate::message::{Durability, Message, Properties, Retain};
+use crate::message::{Durability, Kept, Message, Properties, Retain};
 use crate::pattern::DestinationPattern;
 use crate::policy::QueueOverflow;
 use crate::timestamp::Timestamp;
@@ -99,7 +99,7 @@ pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties
         priority: priority.map(|number| u8::try_from(number).unwrap_or(u8::MAX)),
         expires_at: expires.into_iter().chain(expiration).min(),
         deliver_at: delay.map(|delay| now.after(Duration::from_millis(delay))),
-        kept_until: None,
+        kept: Kept::Unsaid,
         retain: first.retain.map_or(Retain::Unsaid, history::retain),
     })
 }

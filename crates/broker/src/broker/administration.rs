@@ -8,7 +8,7 @@ use crate::destination::Destination;
 use crate::durable_name::DurableName;
 use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
 use crate::kind::{Admission, Kind, Refusal};
-use crate::message::Message;
+use crate::message::{Kept, Message};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::{CancelCause, Cancelled, Sink};
@@ -131,7 +131,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 };
                 let headers = revived(lifted.message());
                 let mut message = Message { headers, ..lifted.message().clone() };
-                message.properties.kept_until = None;
+                message.properties.kept = Kept::Unsaid;
                 let moved_to = if to.as_str().starts_with(DurableName::PREFIX) {
                     let Past { destination, .. } = past(lifted.message());
                     self.send_to_durable(&to, message, destination, operation)

@@ -116,6 +116,7 @@ mod tests {
     use crate::destination::Destination;
     use crate::options::BrokerOptions;
     use crate::policy::{DeadLetters, DestinationPolicy, QueueOverflow};
+    use crate::record::{Change, StoredQueue};
     use crate::recording::{Recording, later, to};
     use crate::stomp::AckMode;
     use crate::storing::{Batch, Snapshot};
@@ -157,11 +158,16 @@ mod tests {
         DestinationPolicy { messages_max: Some(1), overflow, ..DestinationPolicy::default() }
     }
 
-    /// What is stored of the queues.
-    fn stored(recording: &Recording) -> Vec<(String, usize)> {
-        let (mut batch, mut snapshot) = (Batch::default(), Snapshot::default());
+    fn store(snapshot: &mut Snapshot, recording: &Recording) {
+        let mut batch = Batch::default();
         recording.log.changes.iter().cloned().for_each(|change| batch.apply(change));
         snapshot.apply(&batch);
+    }
+
+    /// What is stored of the queues.
+    fn stored(recording: &Recording) -> Vec<(String, usize)> {
+        let mut snapshot = Snapshot::default();
+        store(&mut snapshot, recording);
         let queues = snapshot.queues().unwrap().into_iter();
         queues.map(|it| (it.definition.name.to_string(), it.messages.len())).collect()
     }
@@ -372,6 +378,63 @@ mod tests {
         recording.at(180_000);
         let expected = [pair("1", "rejected"), pair("2", "delivery-limit")];
         assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+    }
+
+    /// A broker that finds these queues in its store, and may have so many destinations.
+    fn recovered(stored: Vec<StoredQueue>, destinations_max: usize) -> Recording {
+        let mut recording =
+            Recording::with_limits(|limits| limits.destinations_max = destinations_max);
+        recording.broker.recover(later(0), stored, &mut recording.log).unwrap();
+        recording
+    }
+
+    #[test]
+    fn dead_letters_that_wait_are_none_the_less_dead_after_a_restart() {
+        let policy =
+            DestinationPolicy { deliveries_max: 2, ..one_at_most(QueueOverflow::DropHead) };
+        let mut recording = without_place(policy, 10);
+        recording.subscribe(1, "a", "/queue/a", AckMode::ClientIndividual).unwrap();
+        for (body, action, times) in [("1", NackAction::Reject, 1), ("2", NackAction::Requeue, 2)] {
+            recording.send_with(0, "/queue/a", &PERSISTENT, body).unwrap();
+            for _ in 0..times {
+                let ack = recording.take().remove(0).ack.unwrap();
+                recording.nack(1, &ack, action).unwrap();
+            }
+        }
+        recording.send_with(0, "/queue/a", &PERSISTENT, "3").unwrap();
+        recording.unsubscribe(1, "a");
+        recording.send_with(0, "/queue/a", &PERSISTENT, "4").unwrap();
+        let mut snapshot = Snapshot::default();
+        store(&mut snapshot, &recording);
+
+        // There is still no place for them.
+        let mut recording = recovered(snapshot.queues().unwrap(), 1);
+        assert_eq!(messages(&recording, "/queue/a"), Some((1, 3)));
+        recording.subscribe(1, "a", "/queue/a", AckMode::Auto).unwrap();
+        assert_eq!(recording.bodies(), to(&[(1, "4")]));
+        let puts = |change: &Change| matches!(change, Change::Put { .. });
+        assert!(!recording.log.changes.iter().any(puts), "it is stored already");
+
+        // Two queues of one name become one.
+        let mut queues = snapshot.queues().unwrap();
+        let mut younger = queues[0].clone();
+        younger.id.0 += 1;
+        queues.push(younger);
+        let recording = recovered(queues, 1);
+        assert_eq!(messages(&recording, "/queue/a"), Some((2, 6)));
+        store(&mut snapshot, &recording);
+
+        let recording = recovered(snapshot.queues().unwrap(), 2);
+        let mut expected: Vec<_> = [("1", "rejected"), ("2", "delivery-limit"), ("3", "maxlen")]
+            .map(|(body, reason)| pair(body, reason))
+            .to_vec();
+        expected.extend(expected.clone());
+        assert_eq!(dead(&recording, "/queue/DLQ.a"), expected);
+        let letters = recording.broker.peek(&Destination::parse("/queue/DLQ.a").unwrap(), 3);
+        let counts = letters.unwrap().into_iter().map(|(message, _)| {
+            message.headers.get("x-delivery-count").map(str::to_owned).unwrap()
+        });
+        assert_eq!(counts.collect::<Vec<_>>(), ["1", "2", "1"]);
     }
 
     #[test]

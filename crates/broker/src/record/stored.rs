@@ -8,8 +8,9 @@ use super::QueueDefinition;
 use super::octets::{Reader, Writer};
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
-use crate::message::{Durability, Message, Properties, Retain};
+use crate::message::{Durability, Kept, Message, Properties, Retain};
 use crate::pattern::DestinationPattern;
 use crate::policy::QueueOverflow;
 use crate::stomp::Headers;
@@ -24,6 +25,10 @@ const DELAYED_FORM: u8 = 2;
 /// That of a message whose queue has said how long it keeps it, which says until when, and when it is to be
 /// delivered.
 const KEPT_FORM: u8 = 3;
+
+/// That of a message which its queue has given up and has no place for, which says why, and how often it was
+/// delivered.
+const GIVEN_UP_FORM: u8 = 4;
 
 /// A message as it was found in a store.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -61,16 +66,21 @@ impl Message {
     /// The record of the message, appended to `record`.
     pub fn write_record(&self, record: &mut Vec<u8>) {
         let mut writer = Writer(std::mem::take(record));
-        match (self.properties.kept_until, self.properties.deliver_at) {
-            (None, None) => writer.u8(FORM),
-            (None, Some(at)) => {
+        match (self.properties.kept, self.properties.deliver_at) {
+            (Kept::Unsaid, None) => writer.u8(FORM),
+            (Kept::Unsaid, Some(at)) => {
                 writer.u8(DELAYED_FORM);
                 writer.u64(at.0);
             }
-            (Some(until), at) => {
+            (Kept::Until(until), at) => {
                 writer.u8(KEPT_FORM);
                 writer.u64(until.0);
                 writer.option(at.map(|at| at.0));
+            }
+            (Kept::GivenUp { reason, deliveries }, _) => {
+                writer.u8(GIVEN_UP_FORM);
+                writer.u8(reason_number(reason));
+                writer.u64(deliveries.into());
             }
         }
         writer.u64(self.message_id.serial());
@@ -95,10 +105,19 @@ impl StoredMessage {
     /// [`RecordError`]; nothing in a record can make it panic.
     pub fn read_record(record: &[u8]) -> Result<Self, RecordError> {
         let mut reader = Reader(record);
-        let (kept_until, deliver_at) = match reader.u8()? {
-            FORM => (None, None),
-            DELAYED_FORM => (None, Some(Timestamp(reader.u64()?))),
-            KEPT_FORM => (Some(Timestamp(reader.u64()?)), reader.option()?.map(Timestamp)),
+        let (kept, deliver_at) = match reader.u8()? {
+            FORM => (Kept::Unsaid, None),
+            DELAYED_FORM => (Kept::Unsaid, Some(Timestamp(reader.u64()?))),
+            KEPT_FORM => {
+                let until = Timestamp(reader.u64()?);
+                (Kept::Until(until), reader.option()?.map(Timestamp))
+            }
+            GIVEN_UP_FORM => {
+                let reason = reason_of(reader.u8()?)?;
+                let deliveries = u32::try_from(reader.u64()?);
+                let deliveries = deliveries.map_err(|_| RecordError::UnknownForm)?;
+                (Kept::GivenUp { reason, deliveries }, None)
+            }
             _ => return Err(RecordError::UnknownForm),
         };
         let serial = reader.u64()?;
@@ -116,8 +135,7 @@ impl StoredMessage {
         let body = Bytes::copy_from_slice(reader.rest());
         let durability = Durability::Persistent;
         let retain = Retain::Unsaid;
-        let properties =
-            Properties { durability, priority, expires_at, deliver_at, kept_until, retain };
+        let properties = Properties { durability, priority, expires_at, deliver_at, kept, retain };
         Ok(Self { destination, serial, headers, body, properties })
     }
 }
@@ -192,6 +210,25 @@ fn milliseconds(duration: Duration) -> u64 {
     u64::try_from(duration.as_millis()).unwrap_or(u64::MAX)
 }
 
+fn reason_number(reason: DeathReason) -> u8 {
+    match reason {
+        DeathReason::Rejected => 0,
+        DeathReason::Expired => 1,
+        DeathReason::MaxLength => 2,
+        DeathReason::DeliveryLimit => 3,
+    }
+}
+
+fn reason_of(number: u8) -> Result<DeathReason, RecordError> {
+    match number {
+        0 => Ok(DeathReason::Rejected),
+        1 => Ok(DeathReason::Expired),
+        2 => Ok(DeathReason::MaxLength),
+        3 => Ok(DeathReason::DeliveryLimit),
+        _ => Err(RecordError::UnknownForm),
+    }
+}
+
 fn overflow_number(overflow: QueueOverflow) -> u64 {
     match overflow {
         QueueOverflow::Wait => 0,
@@ -250,10 +287,15 @@ mod tests {
 
     #[test]
     fn a_message_reads_back() {
-        let (some, other) = (Some(Timestamp(7)), Some(Timestamp(8)));
-        for (kept_until, deliver_at) in [(None, None), (None, some), (other, None), (other, some)] {
+        use DeathReason::{DeliveryLimit, Expired, MaxLength, Rejected};
+
+        let (some, until) = (Some(Timestamp(7)), Kept::Until(Timestamp(8)));
+        let letters = [Rejected, Expired, MaxLength, DeliveryLimit]
+            .map(|reason| (Kept::GivenUp { reason, deliveries: u32::MAX }, None));
+        let others = [(Kept::Unsaid, None), (Kept::Unsaid, some), (until, None), (until, some)];
+        for (kept, deliver_at) in others.into_iter().chain(letters) {
             let mut message = message();
-            message.properties.kept_until = kept_until;
+            message.properties.kept = kept;
             message.properties.deliver_at = deliver_at;
             let mut record = Vec::new();
             message.write_record(&mut record);

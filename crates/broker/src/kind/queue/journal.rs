@@ -3,8 +3,9 @@ use std::sync::Arc;
 use super::backlog::Queued;
 use crate::arguments::QueueArguments;
 use crate::binding::Binding;
+use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
-use crate::message::{Message, Properties};
+use crate::message::{Kept, Message, Properties};
 use crate::operation::Operation;
 use crate::record::{Change, Position, QueueDefinition, QueueId};
 use crate::timestamp::Timestamp;
@@ -82,6 +83,21 @@ impl Journal {
         }
     }
 
+    /// Stores that a message has been given up, and why.
+    pub(super) fn put_letter<S>(
+        &self,
+        queued: &Queued,
+        reason: DeathReason,
+        operation: &mut Operation<'_, S>,
+    ) {
+        if self.keeps(queued) {
+            let (queue, position) = (self.id, queued.place.position);
+            let kept = Kept::GivenUp { reason, deliveries: queued.deliveries };
+            let message = with_kept(&queued.message, kept);
+            operation.sink.record(Change::Put { queue, position, message });
+        }
+    }
+
     pub(super) fn remove<S>(&self, queued: &Queued, operation: &mut Operation<'_, S>) {
         if self.keeps(queued) {
             let (queue, position) = (self.id, queued.place.position);
@@ -135,10 +151,19 @@ impl Journal {
 
 /// The message as it is stored: what its queue says about how long it waits counts from now, not from a restart.
 fn as_stored(message: &Arc<Message>, expires_at: Option<Timestamp>) -> Arc<Message> {
-    let Properties { expires_at: own, kept_until, .. } = message.properties;
-    if expires_at == own || expires_at == kept_until {
+    let Properties { expires_at: own, kept, .. } = message.properties;
+    match expires_at {
+        // A dead letter stays one where it is stored under another id.
+        _ if matches!(kept, Kept::GivenUp { .. }) => Arc::clone(message),
+        Some(until) if expires_at != own => with_kept(message, Kept::Until(until)),
+        _ => Arc::clone(message),
+    }
+}
+
+fn with_kept(message: &Arc<Message>, kept: Kept) -> Arc<Message> {
+    if message.properties.kept == kept {
         return Arc::clone(message);
     }
-    let properties = Properties { kept_until: expires_at, ..message.properties };
+    let properties = Properties { kept, ..message.properties };
     Arc::new(Message { properties, ..Message::clone(message) })
 }

@@ -5,6 +5,7 @@ use super::Queue;
 use super::backlog::{Amount, Queued};
 use super::state::State;
 use crate::dead_letter::{DeadLetter, DeathReason};
+use crate::message::Kept;
 use crate::operation::Operation;
 use crate::sync::lock;
 use crate::timestamp::Timestamp;
@@ -29,6 +30,15 @@ pub(crate) struct LetterNumber(u64);
 struct Letter {
     queued: Queued,
     reason: DeathReason,
+    storage: Stored,
+}
+
+/// What the store has a letter for.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Stored {
+    /// For a message of the queue, if it has it at all.
+    AsMessage,
+    AsLetter,
 }
 
 /// A dead letter in the hand of whoever sends it to its place.
@@ -36,15 +46,16 @@ struct Letter {
 pub(crate) struct LiftedLetter {
     number: LetterNumber,
     queued: Queued,
+    storage: Stored,
     pub(crate) letter: DeadLetter,
 }
 
 impl Letters {
-    fn add(&mut self, queued: Queued, reason: DeathReason) -> LetterNumber {
+    fn add(&mut self, letter: Letter) -> LetterNumber {
         let number = self.next;
         self.next = number.next();
-        self.amount = self.amount.with(&queued.message);
-        self.waiting.insert(number, Letter { queued, reason });
+        self.amount = self.amount.with(&letter.queued.message);
+        self.waiting.insert(number, letter);
         number
     }
 
@@ -86,6 +97,18 @@ impl LetterNumber {
 }
 
 impl<S> State<S> {
+    /// Takes in what was found in the store. Dead letters are sent again at once.
+    pub(super) fn take_in(&mut self, queued: Queued, now: Timestamp) {
+        match queued.message.properties.kept {
+            Kept::Unsaid | Kept::Until(_) => self.backlog.insert(queued, now),
+            Kept::GivenUp { reason, deliveries } => {
+                let queued = Queued { deliveries, ..queued };
+                self.letters.add(Letter { queued, reason, storage: Stored::AsLetter });
+                self.letters.retry_at = Some(now);
+            }
+        }
+    }
+
     /// Gives up a message that is in the backlog no more.
     pub(super) fn bury(
         &mut self,
@@ -98,7 +121,7 @@ impl<S> State<S> {
             operation.sink.discard(&self.dead_letter(&queued, reason));
             return;
         }
-        let number = self.letters.add(queued, reason);
+        let number = self.letters.add(Letter { queued, reason, storage: Stored::AsMessage });
         operation.aftermath.bury(&self.name, number);
     }
 
@@ -132,9 +155,9 @@ impl<S> Queue<S> {
         if number >= upto {
             return None;
         }
-        let Letter { queued, reason } = state.letters.waiting.remove(&number)?;
+        let Letter { queued, reason, storage } = state.letters.waiting.remove(&number)?;
         let letter = state.dead_letter(&queued, reason);
-        Some(LiftedLetter { number, queued, letter })
+        Some(LiftedLetter { number, queued, storage, letter })
     }
 
     /// A dead letter has been sent to its place, or there is none.
@@ -147,10 +170,14 @@ impl<S> Queue<S> {
 
     /// There is no place for a dead letter at the moment.
     pub(crate) fn letter_waits(&self, lifted: LiftedLetter, operation: &mut Operation<'_, S>) {
-        let LiftedLetter { number, queued, letter } = lifted;
+        let LiftedLetter { number, queued, storage, letter } = lifted;
         let mut state = lock(&self.state);
         let reason = letter.reason;
-        state.letters.waiting.insert(number, Letter { queued, reason });
+        if storage == Stored::AsMessage {
+            state.journal.put_letter(&queued, reason, operation);
+        }
+        let storage = Stored::AsLetter;
+        state.letters.waiting.insert(number, Letter { queued, reason, storage });
         if state.letters.retry_at.is_none() {
             let delay = state.settings.dead_letter_retry;
             state.letters.retry_at = Some(operation.now.after(delay));

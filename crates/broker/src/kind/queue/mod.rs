@@ -170,7 +170,7 @@ impl<S> Queue<S> {
         let expires_at = state.settings.expiry(now, &message);
         state.backlog.skip_to(Position(position.0 + 1));
         let place = Place { rank, position };
-        state.backlog.insert(Queued { place, message, deliveries, expires_at }, now);
+        state.take_in(Queued { place, message, deliveries, expires_at }, now);
     }
 
     /// Stores what is known of the queue once more.
@@ -191,7 +191,7 @@ impl<S> Queue<S> {
             state.journal.mark(queued.place.position, operation);
         }
         state.journal.put(&queued, operation);
-        state.backlog.insert(queued, operation.now);
+        state.take_in(queued, operation.now);
     }
 
     /// Takes what a client asks of the queue, if nobody has asked for something else.

@@ -5,7 +5,7 @@ use crate::address::{self, OWN_QUEUE};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
-use crate::message::{Message, Properties};
+use crate::message::{Kept, Message, Properties};
 use crate::options::BrokerOptions;
 use crate::policy::{DeadLetters, QueueOverflow, RedeliveryDelay};
 use crate::timestamp::Timestamp;
@@ -85,7 +85,8 @@ impl Settings {
 
     /// When a message is no longer wanted that comes now.
     pub(super) fn expiry(&self, now: Timestamp, message: &Message) -> Option<Timestamp> {
-        let Properties { expires_at, kept_until, .. } = message.properties;
+        let Properties { expires_at, kept, .. } = message.properties;
+        let kept_until = if let Kept::Until(at) = kept { Some(at) } else { None };
         least([expires_at, kept_until, self.message_ttl.map(|ttl| now.after(ttl))])
     }
 
