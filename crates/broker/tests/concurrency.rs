@@ -149,7 +149,11 @@ fn subscribe(
         destination,
         ack,
         class: EncodingClass::stomp(Version::V1_2, None),
-        options: SubscribeOptions { prefetch: Some(10), ..Default::default() },
+        options: SubscribeOptions {
+            prefetch: Some(10),
+            user: Some("ann".into()),
+            ..Default::default()
+        },
     };
     let confirm = |_| {
         on_active();
@@ -280,6 +284,21 @@ fn a_destination_that_always_loses_its_last_subscriber_loses_no_message() {
         }
         scope.spawn(|| come_and_go(&broker, 1_000_000, "/topic/t", &progress));
         scope.spawn(|| come_and_go(&broker, 2_000_000, "/topic/t", &progress));
+    });
+    assert_eq!(broker.stats(), Default::default());
+}
+
+#[test]
+fn a_user_whose_sessions_come_and_go_gets_every_message_as_long_as_there_is_one() {
+    let broker = Broker::new(BrokerOptions::default());
+    let progress = Progress::default();
+    thread::scope(|scope| {
+        for publisher in 0..PUBLISHERS {
+            let (broker, progress) = (&broker, &progress);
+            scope.spawn(move || publish(broker, "/user/ann/queue/q", publisher, progress));
+        }
+        scope.spawn(|| come_and_go(&broker, 1_000_000, "/user/queue/q", &progress));
+        scope.spawn(|| come_and_go(&broker, 2_000_000, "/user/queue/q", &progress));
     });
     assert_eq!(broker.stats(), Default::default());
 }

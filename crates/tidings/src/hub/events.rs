@@ -156,3 +156,102 @@ impl Drop for Teller<'_> {
         }
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::pin::pin;
+    use std::sync::atomic::{AtomicBool, Ordering};
+
+    use futures_util::poll;
+    use tokio::sync::{Semaphore, mpsc};
+
+    use super::*;
+    use crate::endpoint::{Deployed, Handshake, Session};
+    use crate::hub::HubOptions;
+    use crate::net::{ConnectionOptions, Framing, Link, Stream, Terms};
+
+    const KEY: SessionKey = SessionKey(1);
+
+    fn session() -> Session {
+        let (_, stream) = tokio::io::duplex(1);
+        let (_, outbox) = Stream::other(stream, Terms::new(ConnectionOptions::default()), None);
+        let link = Link::Stream { outbox, framing: Framing::Octets };
+        Session::new(Handshake::default(), link, Arc::new(Deployed::default()))
+    }
+
+    fn subscribed(id: &str) -> SessionEvent {
+        let (id, destination) = (id.to_owned(), "/topic/a".to_owned());
+        SessionEvent::Subscribed { session: session(), id, destination }
+    }
+
+    /// A hub whose listener writes down each event, and waits for a permit before it has heard it.
+    fn slow_hub() -> (Arc<Hub>, Arc<Semaphore>, mpsc::UnboundedReceiver<String>) {
+        let go_on = Arc::new(Semaphore::new(0));
+        let (sender, heard) = mpsc::unbounded_channel();
+        let permits = Arc::clone(&go_on);
+        let listen = move |event: SessionEvent, _: Messenger| {
+            let (permits, sender) = (Arc::clone(&permits), sender.clone());
+            async move {
+                let SessionEvent::Subscribed { id, .. } = event else { panic!("{event:?}") };
+                sender.send(id).unwrap();
+                permits.acquire().await.unwrap().forget();
+            }
+        };
+        let listener: Arc<dyn AnySessionListener> = Arc::new(listen);
+        let hub = Hub::new(HubOptions { listeners: Box::new([listener]), ..HubOptions::default() });
+        hub.session_key();
+        (hub, go_on, heard)
+    }
+
+    #[tokio::test]
+    async fn who_comes_while_another_tells_waits_until_all_is_told() {
+        let (hub, go_on, mut heard) = slow_hub();
+        let mut first = pin!(hub.tell(KEY, || subscribed("1")));
+        assert!(poll!(first.as_mut()).is_pending());
+        let mut second = pin!(hub.tell(KEY, || subscribed("2")));
+        assert!(poll!(second.as_mut()).is_pending());
+        // Of another session, nobody waits.
+        let mut other = pin!(hub.tell(SessionKey(2), || subscribed("other")));
+        assert!(poll!(other.as_mut()).is_pending());
+        assert_eq!(
+            (heard.try_recv().unwrap(), heard.try_recv().unwrap()),
+            ("1".into(), "other".into())
+        );
+        go_on.add_permits(1);
+        assert!(poll!(first.as_mut()).is_pending(), "it tells the second one too");
+        assert!(poll!(second.as_mut()).is_pending());
+        assert_eq!(heard.try_recv().unwrap(), "2");
+        go_on.add_permits(2);
+        first.await;
+        second.await;
+        other.await;
+        assert!(hub.events.lock().is_empty(), "nothing is left behind");
+    }
+
+    #[tokio::test]
+    async fn what_is_left_by_who_is_cut_off_is_told_by_another() {
+        let (hub, go_on, mut heard) = slow_hub();
+        {
+            let mut first = pin!(hub.tell(KEY, || subscribed("1")));
+            assert!(poll!(first.as_mut()).is_pending());
+            hub.note_event(KEY, || subscribed("2"));
+        }
+        go_on.add_permits(1);
+        assert_eq!(heard.recv().await.unwrap(), "1");
+        assert_eq!(heard.recv().await.unwrap(), "2");
+        hub.tell_noted(KEY).await;
+        assert!(hub.events.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn nothing_is_noted_where_nobody_listens() {
+        let hub = Hub::new(HubOptions::default());
+        let is_made = AtomicBool::new(false);
+        let event = || {
+            is_made.store(true, Ordering::Relaxed);
+            subscribed("1")
+        };
+        hub.tell(KEY, event).await;
+        assert!(!is_made.load(Ordering::Relaxed) && hub.events.lock().is_empty());
+    }
+}
