@@ -54,6 +54,8 @@ pub(crate) enum Kind {
     Variable(Ident),
     /// `#[header("name")]`.
     Header(Header),
+    /// The error that an exception handler takes, first and by reference.
+    Error,
 }
 
 /// The header that an argument is.
@@ -217,7 +219,8 @@ pub(crate) fn parse_as(ty: &Type, function: &TokenStream) -> TokenStream {
     by_trait(ty, &quote!(::tidings::__private::FromText), function)
 }
 
-fn by_trait(ty: &Type, the_trait: &TokenStream, item: &TokenStream) -> TokenStream {
+/// An associated item of a type, which the compiler blames if it does not implement the trait.
+pub(crate) fn by_trait(ty: &Type, the_trait: &TokenStream, item: &TokenStream) -> TokenStream {
     quote_spanned!(ty.span()=> <#ty as #the_trait>::#item)
 }
 

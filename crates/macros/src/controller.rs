@@ -1,12 +1,15 @@
 mod generate;
-mod mapping;
+mod handler;
+mod reply;
+mod stream;
 
 use proc_macro2::TokenStream;
-use quote::quote;
+use quote::{ToTokens, quote};
 use syn::{ImplItem, ItemImpl, LitStr};
 
 use self::generate::generate;
-use self::mapping::{Mapping, SendTo, read_mapping};
+use self::handler::{Handler, read_handler};
+use self::reply::SendTo;
 use crate::argument::{Dialect, inherent_impl};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
@@ -39,8 +42,8 @@ pub(crate) fn expand(arguments: TokenStream, item: TokenStream) -> TokenStream {
     let mut mistakes = Mistakes::default();
     let mut common = read_prefix(arguments, &mut mistakes);
     common.send_to = SendTo::take(&mut block.attrs, &mut mistakes);
-    let mappings = read_mappings(&mut block, &common, &mut mistakes);
-    let generated = generate(&block, &mappings);
+    let handlers = read_handlers(&mut block, &common, &mut mistakes);
+    let generated = generate(&block, &handlers);
     // Stands in for a controller with mistakes, so that its uses are not reported as well.
     let bare = generate(&block, &[]);
     mistakes.finish(quote!(#block #generated), quote!(#block #bare))
@@ -58,19 +61,25 @@ fn read_prefix(arguments: TokenStream, mistakes: &mut Mistakes) -> Common {
     Common { prefix, variables, send_to: None }
 }
 
-fn read_mappings(block: &mut ItemImpl, common: &Common, mistakes: &mut Mistakes) -> Vec<Mapping> {
-    let mut mappings: Vec<Mapping> = Vec::new();
+fn read_handlers(block: &mut ItemImpl, common: &Common, mistakes: &mut Mistakes) -> Vec<Handler> {
+    let mut handlers: Vec<Handler> = Vec::new();
     for item in &mut block.items {
         let ImplItem::Fn(item) = item else { continue };
-        let Some(mapping) = read_mapping(item, common, mistakes) else { continue };
-        for pattern in &mapping.patterns {
-            let known = mappings.iter().find(|known| known.is_for_the_same(&mapping, pattern));
+        let Some(handler) = read_handler(item, common, mistakes) else { continue };
+        for pattern in &handler.patterns {
+            let known = handlers.iter().find(|known| known.is_for_the_same(&handler, pattern));
             if let Some(known) = known {
                 let message = format!("`{}` is for the same destinations", known.method.name);
                 mistakes.add(&pattern.written, message);
             }
         }
-        mappings.push(mapping);
+        let error = handler.error().map(ToTokens::to_token_stream);
+        if let Some(error) = &error
+            && let Some(known) = handlers.iter().find(|known| known.takes(error))
+        {
+            mistakes.add(error, format!("`{}` takes the same errors", known.method.name));
+        }
+        handlers.push(handler);
     }
-    mappings
+    handlers
 }

@@ -77,10 +77,18 @@ pub fn client_endpoint(arguments: TokenStream, item: TokenStream) -> TokenStream
 ///   goes to the destinations of `#[send_to("/topic/a", "/queue/b")]`, or by default to `/topic`
 ///   followed by the message's destination. With `reply = none` it goes nowhere.
 /// - `#[subscribe_mapping("/state")]` answers a subscription, with one message to the subscriber alone, or where
-///   `#[send_to]` says.
+///   `#[send_to]` says. A method that returns `impl Stream<Item = T>`, or a type whose name ends in `Stream`, sends each item,
+///   when the client has room for it, until the client unsubscribes or is gone.
+/// - `#[message_exception_handler]` handles the errors of the other methods, and what keeps them from being called. It
+///   takes the error first, `error: &MyError`, or `error: &HandlerError` for any; the one for what is nearest to the error
+///   is called. `AppBuilder::controller_advice` has those that are for all controllers. By default its reply goes to
+///   `/user/queue/errors` of the session.
+///
+/// `#[send_to_user("/queue/a")]`, alone or beside `#[send_to]`, sends the reply to all sessions of the user, or with
+/// `#[send_to_user("/queue/a", session_only)]` to the one that has sent the message.
 ///
 /// A mapping may have several patterns: `#[message_mapping("/hello", "/hello/{name}")]`. `#[send_to]` on the `impl`
-/// block, after `#[controller]`, holds for all `#[message_mapping]`s that have none of their own.
+/// block, after `#[controller]`, holds for all `#[message_mapping]`s that say nothing else.
 ///
 /// A pattern's segments are literal, a variable `{name}`, `*` for any one, or `**` at the end for any
 /// number. The most specific pattern wins: one without `**`, then the longer, then the one with fewer

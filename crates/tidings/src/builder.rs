@@ -313,6 +313,34 @@ impl AppBuilder {
         self
     }
 
+    /// Adds a controller whose [exception handlers](macro@crate::controller) are for the errors of all controllers that
+    /// have none for them: Spring's `@ControllerAdvice`. Of several the first that takes an error is called.
+    ///
+    /// ```
+    /// use tidings::messaging::HandlerError;
+    /// use tidings::{App, controller};
+    ///
+    /// struct Errors;
+    ///
+    /// #[controller]
+    /// impl Errors {
+    ///     #[message_exception_handler]
+    ///     #[send_to("/topic/errors")]
+    ///     fn any(&self, error: &HandlerError) -> String {
+    ///         error.to_string()
+    ///     }
+    /// }
+    ///
+    /// let app = App::builder().stomp("/stomp").controller_advice(Errors).build()?;
+    /// # let _ = app;
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn controller_advice<C: Controller>(mut self, controller: C) -> Self {
+        self.controllers.add_advice(controller);
+        self
+    }
+
     /// Adds a listener, told when STOMP sessions connect, subscribe, unsubscribe, fall behind and disconnect.
     #[must_use]
     pub fn session_listener(mut self, listener: impl SessionListener) -> Self {

@@ -1,6 +1,7 @@
 //! What the code of the macros calls.
 
 use std::any::type_name;
+use std::error::Error;
 use std::future::Future;
 use std::marker::PhantomData;
 use std::pin::Pin;
@@ -20,7 +21,7 @@ use crate::endpoint::{
     Flow, Handshake, IntoReply, MissingState, OnMessage, PathParamError, PathParams, Payload,
     PayloadKind, Reject, Reply, SendError, SendOrWait, Session,
 };
-use crate::messaging::{HandlerError, MessageParts, Uncallable};
+use crate::messaging::{ExceptionHandler, HandlerError, MessageParts, Target, Uncallable};
 
 /// What a path parameter, a destination variable or a header can be an argument as.
 #[diagnostic::on_unimplemented(
@@ -81,6 +82,26 @@ impl<T: FromStr> FromText for T {
     fn header_default(name: &'static str, default: &str) -> Result<T, HandlerError> {
         let expected = type_name::<T>();
         default.parse().map_err(|_| HandlerError::HeaderDefault { name, expected })
+    }
+}
+
+/// What an exception handler can take.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no error",
+    label = "does not implement `std::error::Error`",
+    note = "an exception handler takes the error first: `error: &MyError`, or `error: &HandlerError` for any"
+)]
+pub trait HandledError: Sized {
+    const HANDLER: ExceptionHandler;
+
+    fn taken_from(error: &HandlerError) -> Result<&Self, HandlerError>;
+}
+
+impl<E: Error + 'static> HandledError for E {
+    const HANDLER: ExceptionHandler = ExceptionHandler::of::<E>();
+
+    fn taken_from(error: &HandlerError) -> Result<&E, HandlerError> {
+        error.cause().ok_or_else(|| HandlerError::new("the error is of another type"))
     }
 }
 
@@ -347,8 +368,18 @@ fn no_codec() -> BoxError {
 }
 
 /// Where a handler's reply goes unless `#[send_to]` says otherwise.
-pub fn default_reply_destination(parts: &MessageParts) -> String {
-    format!("/topic{}", parts.destination)
+pub fn default_target(message: &MessageParts) -> Target {
+    Target::to(format!("/topic{}", message.destination))
+}
+
+/// Where what an exception handler says goes unless `#[send_to]` says otherwise.
+pub fn default_error_target(message: &MessageParts) -> Target {
+    Target::to_session(message, "/queue/errors")
+}
+
+/// Where a reply goes to a user unless `#[send_to_user]` says otherwise.
+pub fn default_user_destination(message: &MessageParts) -> String {
+    format!("/queue{}", message.destination)
 }
 
 /// Puts the values of the variables into a destination.

@@ -1,72 +1,137 @@
 //! The code of a controller.
 
+use std::ops::Range;
+
 use proc_macro2::TokenStream;
 use quote::{format_ident, quote, quote_spanned};
 use syn::ext::IdentExt;
 use syn::spanned::Spanned;
 use syn::{Ident, ItemImpl};
 
-use super::mapping::{Mapping, MappingKind, Reply, SendTo};
-use crate::argument::{Argument, Kind, Method, binding, parse_as};
+use super::handler::{Handler, HandlerKind};
+use super::stream::{generate_streams, returns_stream};
+use crate::argument::{Argument, Kind, Method, binding, by_trait, parse_as};
 
 /// The implementation of `Controller`.
-pub(super) fn generate(block: &ItemImpl, mappings: &[Mapping]) -> TokenStream {
+pub(super) fn generate(block: &ItemImpl, handlers: &[Handler]) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let table = mappings.iter().flat_map(|mapping| {
+    let orders = generate_orders(block, handlers);
+    let mappings = generate_mappings(handlers);
+    let streams = generate_streams(handlers);
+    let exceptions = generate_exceptions(handlers);
+    let check = generate_check(handlers);
+    quote! {
+        #orders
+
+        impl #impl_generics ::tidings::messaging::Controller for #ty #where_clause {
+            #mappings
+            #streams
+            #exceptions
+            #check
+        }
+    }
+}
+
+/// The table of the mappings, and the method that calls them.
+fn generate_mappings(handlers: &[Handler]) -> TokenStream {
+    let mappings = || handlers.iter().filter(|it| it.kind != HandlerKind::Exception);
+    let table = mappings().flat_map(|mapping| {
         let kind = match mapping.kind {
-            MappingKind::Message => quote!(::tidings::messaging::Mapping::message),
-            MappingKind::Subscribe => quote!(::tidings::messaging::Mapping::subscribe),
+            HandlerKind::Subscribe if returns_stream(mapping) => {
+                quote!(::tidings::messaging::Mapping::stream)
+            }
+            HandlerKind::Subscribe => quote!(::tidings::messaging::Mapping::subscribe),
+            _ => quote!(::tidings::messaging::Mapping::message),
         };
         mapping.patterns.iter().map(move |pattern| {
             let pattern = &pattern.whole;
             quote!(#kind(#pattern))
         })
     });
-    let mut before = 0_usize;
-    let branches = mappings.iter().map(|mapping| {
-        let indices = before..before + mapping.patterns.len();
-        before = indices.end;
+    let branches = with_indices(handlers).filter(|(mapping, _)| !returns_stream(mapping));
+    let branches = branches.map(|(mapping, indices)| {
         let branch = generate_branch(mapping);
         quote!(#(#indices)|* => { #branch })
     });
-    let orders = generate_orders(block, mappings);
-    let check = generate_check(mappings);
     quote! {
-        #orders
+        const MAPPINGS: &'static [::tidings::messaging::Mapping] = &[#(#table),*];
 
-        impl #impl_generics ::tidings::messaging::Controller for #ty #where_clause {
-            const MAPPINGS: &'static [::tidings::messaging::Mapping] = &[#(#table),*];
-
-            async fn handle(
-                &self,
-                mapping: usize,
-                call: ::tidings::messaging::OnMapping<'_>,
-            ) -> ::std::result::Result<
-                ::std::vec::Vec<::tidings::messaging::Outgoing>,
-                ::tidings::messaging::HandlerError,
-            > {
-                #[allow(unused_mut, unused_variables)]
-                let mut call = call;
-                match mapping {
-                    #(#branches)*
-                    _ => ::std::result::Result::Ok(::std::vec::Vec::new()),
-                }
+        async fn handle(
+            &self,
+            mapping: usize,
+            call: ::tidings::messaging::OnMapping<'_>,
+        ) -> ::std::result::Result<
+            ::std::vec::Vec<::tidings::messaging::Outgoing>,
+            ::tidings::messaging::HandlerError,
+        > {
+            #[allow(unused_mut, unused_variables)]
+            let mut call = call;
+            match mapping {
+                #(#branches)*
+                _ => ::std::result::Result::Ok(::std::vec::Vec::new()),
             }
-
-            #check
         }
     }
 }
 
-fn call_type() -> TokenStream {
-    quote!(::tidings::messaging::OnMapping<'_>)
+/// The mappings, each with the indices of its patterns in the table.
+pub(super) fn with_indices(handlers: &[Handler]) -> impl Iterator<Item = (&Handler, Range<usize>)> {
+    let mappings = handlers.iter().filter(|it| it.kind != HandlerKind::Exception);
+    mappings.scan(0, |before, mapping| {
+        let indices = *before..*before + mapping.patterns.len();
+        *before = indices.end;
+        Some((mapping, indices))
+    })
 }
 
-/// An associated item of the trait that makes an argument of the call.
-fn extract_by(argument: &Argument, item: &TokenStream) -> TokenStream {
-    let call_type = call_type();
-    argument.by_trait(&quote!(::tidings::endpoint::Extract<#call_type>), item)
+/// The table of the exception handlers, and the method that calls them.
+fn generate_exceptions(handlers: &[Handler]) -> Option<TokenStream> {
+    let exceptions = || handlers.iter().filter(|it| it.kind == HandlerKind::Exception);
+    exceptions().next()?;
+    let table = exceptions().filter_map(Handler::error).map(|error| {
+        let of = by_trait(error, &quote!(::tidings::__private::HandledError), &quote!(HANDLER));
+        quote!(#of)
+    });
+    let branches = exceptions().enumerate().map(|(index, exception)| {
+        let branch = generate_branch(exception);
+        quote!(#index => { #branch })
+    });
+    Some(quote! {
+        const EXCEPTION_HANDLERS: &'static [::tidings::messaging::ExceptionHandler] = &[#(#table),*];
+
+        async fn handle_exception(
+            &self,
+            handler: usize,
+            call: ::tidings::messaging::OnException<'_>,
+        ) -> ::std::result::Result<
+            ::std::vec::Vec<::tidings::messaging::Outgoing>,
+            ::tidings::messaging::HandlerError,
+        > {
+            #[allow(unused_mut, unused_variables)]
+            let mut call = call;
+            match handler {
+                #(#branches)*
+                _ => ::std::result::Result::Ok(::std::vec::Vec::new()),
+            }
+        }
+    })
+}
+
+impl HandlerKind {
+    /// The type of the call.
+    fn call(self) -> TokenStream {
+        match self {
+            Self::Message | Self::Subscribe => quote!(::tidings::messaging::OnMapping<'_>),
+            Self::Exception => quote!(::tidings::messaging::OnException<'_>),
+        }
+    }
+}
+
+/// An associated item of the trait that makes an argument of a call.
+fn extract_by(argument: &Argument, kind: HandlerKind, item: &TokenStream) -> TokenStream {
+    let call = kind.call();
+    argument.by_trait(&quote!(::tidings::endpoint::Extract<#call>), item)
 }
 
 /// The constant that checks the order of a method's arguments.
@@ -76,15 +141,15 @@ fn order(index: usize) -> Ident {
 
 /// Constants of the type that check that a payload stands last: of the type, because the compiler then looks at
 /// each only once, and knows the type's generics.
-fn generate_orders(block: &ItemImpl, mappings: &[Mapping]) -> TokenStream {
+fn generate_orders(block: &ItemImpl, handlers: &[Handler]) -> TokenStream {
     let ty = &block.self_ty;
     let (impl_generics, _, where_clause) = block.generics.split_for_impl();
-    let constants = mappings.iter().enumerate().map(|(index, mapping)| {
+    let constants = handlers.iter().enumerate().map(|(index, handler)| {
         let order = order(index);
-        let arguments = &mapping.method.arguments;
+        let arguments = &handler.method.arguments;
         let all_but_last = arguments.iter().take(arguments.len().saturating_sub(1));
         let checks = all_but_last.filter(|it| matches!(it.kind, Kind::Typed)).map(|argument| {
-            let payload = extract_by(argument, &quote!(PAYLOAD));
+            let payload = extract_by(argument, handler.kind, &quote!(PAYLOAD));
             quote_spanned! {argument.ty.span()=>
                 assert!(
                     #payload.is_none(),
@@ -104,43 +169,39 @@ fn generate_orders(block: &ItemImpl, mappings: &[Mapping]) -> TokenStream {
     }
 }
 
-fn generate_branch(mapping: &Mapping) -> TokenStream {
-    let Mapping { method, kind, reply, .. } = mapping;
-    let arguments = generate_arguments(method);
-    let targets = match (reply, kind) {
-        (Reply::ByDefault, MappingKind::Subscribe) => quote!([::std::string::String::new()]),
-        (Reply::ByDefault, MappingKind::Message) => {
-            quote!([::tidings::__private::default_reply_destination(call.message())])
-        }
-        (Reply::Nowhere, _) => quote!([]),
-        (Reply::To(SendTo(targets)), _) => {
-            let targets = targets.iter().map(|target| &target.destination);
-            quote!([#(::tidings::__private::expand(#targets, call.message())),*])
-        }
-    };
-    let reply = method.call(
+/// Makes the arguments, calls the method, and makes messages of what it returns.
+fn generate_branch(handler: &Handler) -> TokenStream {
+    let prepared = generate_prepared(handler);
+    let reply = handler.method.call(
         &quote!(::tidings::messaging::IntoOutgoing),
         &quote!(into_outgoing),
         &quote!(&targets),
     );
+    quote!(#prepared #reply)
+}
+
+/// Makes the targets of the reply and the arguments.
+pub(super) fn generate_prepared(handler: &Handler) -> TokenStream {
+    let Handler { method, kind, reply, .. } = handler;
+    let arguments = generate_arguments(method, *kind);
+    let targets = reply.generate(*kind);
     quote! {
         let targets = #targets;
         #arguments
-        #reply
     }
 }
 
 /// Makes the arguments, one `let` each.
-fn generate_arguments(method: &Method) -> TokenStream {
+fn generate_arguments(method: &Method, kind: HandlerKind) -> TokenStream {
     let arguments = method.arguments.iter().enumerate().map(|(index, argument)| {
         let binding = binding(index);
-        let value = generate_argument(argument);
+        let value = generate_argument(argument, kind);
         quote!(let #binding = #value;)
     });
     quote!(#(#arguments)*)
 }
 
-fn generate_argument(argument: &Argument) -> TokenStream {
+fn generate_argument(argument: &Argument, kind: HandlerKind) -> TokenStream {
     let (ty, optional) = match argument.optional() {
         Some(ty) => (ty, true),
         None => (&argument.ty, false),
@@ -172,16 +233,21 @@ fn generate_argument(argument: &Argument) -> TokenStream {
             quote!(#parse(call.message(), #name)?)
         }
         Kind::Typed => {
-            let extract = extract_by(argument, &quote!(extract));
+            let extract = extract_by(argument, kind, &quote!(extract));
             quote!(#extract(&mut call)?)
+        }
+        Kind::Error => {
+            let taken =
+                argument.by_trait(&quote!(::tidings::__private::HandledError), &quote!(taken_from));
+            quote!(#taken(call.error())?)
         }
     }
 }
 
 /// The method that tells which handlers could never be called.
-fn generate_check(mappings: &[Mapping]) -> TokenStream {
-    let orders = (0..mappings.len()).map(order);
-    let checks = mappings.iter().flat_map(|mapping| check_method(&mapping.method));
+fn generate_check(handlers: &[Handler]) -> TokenStream {
+    let orders = (0..handlers.len()).map(order);
+    let checks = handlers.iter().flat_map(check_method);
     quote! {
         #[allow(unused_mut, unused_variables)]
         fn check(
@@ -195,18 +261,19 @@ fn generate_check(mappings: &[Mapping]) -> TokenStream {
     }
 }
 
-fn check_method(method: &Method) -> impl Iterator<Item = TokenStream> {
+fn check_method(handler: &Handler) -> impl Iterator<Item = TokenStream> {
+    let Handler { method, kind, .. } = handler;
     let name = method.name.unraw().to_string();
     method.arguments.iter().filter_map(move |argument| {
         let checked = match &argument.kind {
-            Kind::Variable(_) => return None,
+            Kind::Variable(_) | Kind::Error => return None,
             Kind::Header(header) => {
                 let (header, default) = (&header.name, header.default.as_ref()?);
                 let of_default = parse_as(&argument.ty, &quote!(header_default));
                 quote!(#of_default(#header, #default))
             }
             Kind::Typed => {
-                let check = extract_by(argument, &quote!(check_state));
+                let check = extract_by(argument, *kind, &quote!(check_state));
                 quote!(#check(state))
             }
         };

@@ -9,7 +9,7 @@ use super::{
     MissingState, MissingUser, OnClose, OnError, OnMessage, OnOpen, ParametersError, Path,
     Principal, Query, Reject, Session, SessionState, User, UserProperties,
 };
-use crate::messaging::{HandlerError, OnMapping};
+use crate::messaging::{HandlerError, OnException, OnMapping};
 
 /// A call of `#[on_handshake]`, before there is a session.
 #[derive(Clone, Copy, Debug)]
@@ -121,7 +121,7 @@ macro_rules! callers {
 }
 
 callers!(EndpointError, EndpointError::from_handler; OnOpen, OnMessage, OnClose, OnError);
-callers!(HandlerError, HandlerError::argument; OnMapping);
+callers!(HandlerError, HandlerError::argument; OnMapping, OnException);
 
 /// An argument of an annotated method: what the application was [given](crate::AppBuilder::state), a
 /// connection pool for example. An application without it does not build.

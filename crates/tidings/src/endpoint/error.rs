@@ -58,11 +58,7 @@ impl EndpointError {
 
     /// What became of a panic that was caught.
     pub(crate) fn of_panic(panic: &(dyn Any + Send)) -> Self {
-        Self::Panic(match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
-            (Some(message), _) => (*message).to_owned(),
-            (_, Some(message)) => message.clone(),
-            _ => "no message".to_owned(),
-        })
+        Self::Panic(panic_message(panic))
     }
 
     /// Where an endpoint has no method for errors.
@@ -82,6 +78,15 @@ impl EndpointError {
     ) -> Self {
         let (message, source) = (Box::new(message.into()), source.into());
         Self::Decode { expected, message, source }
+    }
+}
+
+/// What a panic that was caught has said.
+pub(crate) fn panic_message(panic: &(dyn Any + Send)) -> String {
+    match (panic.downcast_ref::<&str>(), panic.downcast_ref::<String>()) {
+        (Some(message), _) => (*message).to_owned(),
+        (_, Some(message)) => message.clone(),
+        _ => "no message".to_owned(),
     }
 }
 

@@ -13,8 +13,8 @@ use super::{
 };
 
 /// An argument of an annotated method, of an endpoint or of a controller. `P` is the call that the method is
-/// for: [`OnHandshake`](super::OnHandshake), [`OnOpen`], [`OnMessage`], [`OnClose`], [`OnError`], or
-/// [`OnMapping`](crate::messaging::OnMapping).
+/// for: [`OnHandshake`](super::OnHandshake), [`OnOpen`], [`OnMessage`], [`OnClose`], [`OnError`];
+/// [`OnMapping`](crate::messaging::OnMapping) or [`OnException`](crate::messaging::OnException).
 ///
 /// Implement it for a type of your own to make that type an argument: of one kind of method, or by the traits
 /// that calls implement, of many.
@@ -40,6 +40,7 @@ use super::{
     note = "of an endpoint, every method also takes `#[path_param] name: T`, and `#[on_message]` one of: `String`, `&str`, `Bytes`, `Vec<u8>`, `Message`, `Json<T>`, `Valid<T>`, `Either<A, B>`, a number, `bool`, `char`; `Part<String>`, `Part<Bytes>`, `TextStream`, `BinaryStream`; `Pong`",
     note = "`#[on_close]` also takes `&CloseReason` or `&CloseInfo`, `#[on_error]` also takes `EndpointError`",
     note = "of a controller, every method also takes `Messenger`, `Users`, `Headers`, `MessageParts`, `#[destination_variable] name: T` and `#[header(\"name\")] value: T`; and last a payload: `Json<T>`, `String`, `&str`, `Bytes`, `Vec<u8>`, `Option<T>` or `Valid<T>` of these",
+    note = "`#[message_exception_handler]` takes the error first: `error: &MyError`, or `error: &HandlerError` for any",
     note = "implement `FromMessage` for a message of your own that an endpoint takes, or `Decoder` for its `codec`; `FromPayload` for a payload of a controller; `Extract` for any other argument"
 )]
 pub trait Extract<P: Caller>: Sized {

@@ -43,6 +43,7 @@ pub use configurator::{
 };
 pub(crate) use configurator::{OriginVerdict, Verdict};
 pub use endpoint::{Endpoint, Flow, Pong, ServerEndpoint};
+pub(crate) use error::panic_message;
 pub use error::{
     BoxError, EndpointError, MissingState, MissingUser, SendError, SendFromError, SendObjectError,
 };

@@ -30,55 +30,83 @@ pub struct OnMapping<'a> {
 }
 
 impl<'a> OnMapping<'a> {
-    pub(super) fn new(message: &'a MessageParts, body: Bytes) -> Self {
+    #[doc(hidden)]
+    pub fn new(message: &'a MessageParts, body: Bytes) -> Self {
         Self { message, body }
     }
+}
 
-    /// The message, or the SUBSCRIBE, that the method is called for.
-    pub fn message(&self) -> &'a MessageParts {
-        self.message
+/// A call of `#[message_exception_handler]`.
+#[derive(Debug)]
+pub struct OnException<'a> {
+    message: &'a MessageParts,
+    body: Bytes,
+    error: &'a HandlerError,
+}
+
+impl<'a> OnException<'a> {
+    pub(super) fn new(message: &'a MessageParts, body: Bytes, error: &'a HandlerError) -> Self {
+        Self { message, body, error }
     }
 
-    /// Takes the body; an argument that comes later finds an empty one.
-    pub fn take_body(&mut self) -> Bytes {
-        std::mem::take(&mut self.body)
+    /// What went wrong.
+    pub fn error(&self) -> &'a HandlerError {
+        self.error
     }
 }
 
-impl Call for OnMapping<'_> {
-    fn session(&self) -> &Session {
-        &self.message.session
-    }
+macro_rules! calls {
+    ($($call:ident),*) => {$(
+        impl<'a> $call<'a> {
+            /// The message, or the SUBSCRIBE, that the method is called for.
+            pub fn message(&self) -> &'a MessageParts {
+                self.message
+            }
+
+            /// Takes the body; an argument that comes later finds an empty one.
+            pub fn take_body(&mut self) -> Bytes {
+                std::mem::take(&mut self.body)
+            }
+        }
+
+        impl Call for $call<'_> {
+            fn session(&self) -> &Session {
+                &self.message.session
+            }
+        }
+
+        impl Extract<$call<'_>> for MessageParts {
+            fn extract(call: &mut $call<'_>) -> Result<Self, HandlerError> {
+                Ok(call.message.clone())
+            }
+        }
+
+        impl Extract<$call<'_>> for Messenger {
+            fn extract(call: &mut $call<'_>) -> Result<Self, HandlerError> {
+                Ok(call.message.messenger.clone())
+            }
+        }
+
+        impl Extract<$call<'_>> for Users {
+            fn extract(call: &mut $call<'_>) -> Result<Self, HandlerError> {
+                Ok(call.message.messenger.users())
+            }
+        }
+
+        impl Extract<$call<'_>> for Headers {
+            fn extract(call: &mut $call<'_>) -> Result<Self, HandlerError> {
+                Ok(call.message.headers.clone())
+            }
+        }
+
+        impl<T: FromPayload> Extract<$call<'_>> for T {
+            const PAYLOAD: Option<PayloadKind> = Some(PayloadKind::Any);
+
+            fn extract(call: &mut $call<'_>) -> Result<Self, HandlerError> {
+                T::from_payload(call.take_body())
+            }
+        }
+    )*};
 }
 
-impl Extract<OnMapping<'_>> for MessageParts {
-    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
-        Ok(call.message.clone())
-    }
-}
-
-impl Extract<OnMapping<'_>> for Messenger {
-    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
-        Ok(call.message.messenger.clone())
-    }
-}
-
-impl Extract<OnMapping<'_>> for Users {
-    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
-        Ok(call.message.messenger.users())
-    }
-}
-
-impl Extract<OnMapping<'_>> for Headers {
-    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
-        Ok(call.message.headers.clone())
-    }
-}
-
-impl<T: FromPayload> Extract<OnMapping<'_>> for T {
-    const PAYLOAD: Option<PayloadKind> = Some(PayloadKind::Any);
-
-    fn extract(call: &mut OnMapping<'_>) -> Result<Self, HandlerError> {
-        T::from_payload(call.take_body())
-    }
-}
+calls!(OnMapping, OnException);

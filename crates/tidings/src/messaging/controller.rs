@@ -1,8 +1,9 @@
 use std::fmt;
 use std::future::Future;
 use std::pin::Pin;
+use std::sync::Arc;
 
-use super::{HandlerError, OnMapping, Outgoing};
+use super::{ExceptionHandler, Feed, HandlerError, MessageParts, OnException, OnMapping, Outgoing};
 use crate::endpoint::AppState;
 
 /// A value with message handlers. `#[controller]` generates the implementation.
@@ -10,7 +11,7 @@ pub trait Controller: Send + Sync + 'static {
     /// What the handlers are for.
     const MAPPINGS: &'static [Mapping];
 
-    /// Calls the handler of `MAPPINGS[mapping]`.
+    /// Calls the handler of `MAPPINGS[mapping]`, which is no [stream](Mapping::stream).
     ///
     /// # Errors
     ///
@@ -20,6 +21,39 @@ pub trait Controller: Send + Sync + 'static {
         mapping: usize,
         call: OnMapping<'_>,
     ) -> impl Future<Output = Result<Vec<Outgoing>, HandlerError>> + Send;
+
+    /// Calls the handler of `MAPPINGS[mapping]`, which is a [stream](Mapping::stream), and has what it returns
+    /// [run](Feed::run). The future is dropped when the subscription ends.
+    ///
+    /// # Errors
+    ///
+    /// When an argument cannot be made, the handler fails, or an item cannot be sent.
+    fn stream(
+        self: Arc<Self>,
+        mapping: usize,
+        message: MessageParts,
+        feed: Feed,
+    ) -> impl Future<Output = Result<(), HandlerError>> + Send {
+        let _ = (mapping, message, feed);
+        async { Ok(()) }
+    }
+
+    /// Which errors of the handlers there are methods for.
+    const EXCEPTION_HANDLERS: &'static [ExceptionHandler] = &[];
+
+    /// Calls the handler of `EXCEPTION_HANDLERS[handler]`.
+    ///
+    /// # Errors
+    ///
+    /// When it fails itself.
+    fn handle_exception(
+        &self,
+        handler: usize,
+        call: OnException<'_>,
+    ) -> impl Future<Output = Result<Vec<Outgoing>, HandlerError>> + Send {
+        let _ = (handler, call);
+        async { Ok(Vec::new()) }
+    }
 
     /// Tells when the application is built which methods could never be called: it lacks state that they ask
     /// for, for example. With any, it does not build.
@@ -43,6 +77,14 @@ pub struct Uncallable {
 pub struct Mapping {
     pub(super) kind: MappingKind,
     pub(super) pattern: &'static str,
+    pub(super) returns: Returns,
+}
+
+/// What a handler returns.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Returns {
+    Value,
+    Stream,
 }
 
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
@@ -54,12 +96,17 @@ pub(super) enum MappingKind {
 impl Mapping {
     /// Messages sent to destinations of this pattern.
     pub const fn message(pattern: &'static str) -> Self {
-        Self { kind: MappingKind::Message, pattern }
+        Self { kind: MappingKind::Message, pattern, returns: Returns::Value }
     }
 
     /// Subscriptions to destinations of this pattern.
     pub const fn subscribe(pattern: &'static str) -> Self {
-        Self { kind: MappingKind::Subscribe, pattern }
+        Self { kind: MappingKind::Subscribe, pattern, returns: Returns::Value }
+    }
+
+    /// Subscriptions to destinations of this pattern, each answered with a stream.
+    pub const fn stream(pattern: &'static str) -> Self {
+        Self { kind: MappingKind::Subscribe, pattern, returns: Returns::Stream }
     }
 }
 
@@ -76,9 +123,15 @@ impl fmt::Display for Mapping {
 pub(super) type Handling<'a> =
     Pin<Box<dyn Future<Output = Result<Vec<Outgoing>, HandlerError>> + Send + 'a>>;
 
+pub(super) type Streaming = Pin<Box<dyn Future<Output = Result<(), HandlerError>> + Send>>;
+
 /// A controller whose type is forgotten.
 pub(super) trait AnyController: Send + Sync {
     fn handle_any<'a>(&'a self, mapping: usize, call: OnMapping<'a>) -> Handling<'a>;
+    fn stream_any(self: Arc<Self>, mapping: usize, message: MessageParts, feed: Feed) -> Streaming;
+    /// The handler whose error is nearest to this one.
+    fn exception_handler(&self, error: &HandlerError) -> Option<usize>;
+    fn handle_exception_any<'a>(&'a self, handler: usize, call: OnException<'a>) -> Handling<'a>;
     fn check(&self, state: &AppState) -> Vec<Uncallable>;
     fn name(&self) -> &'static str;
 }
@@ -86,6 +139,18 @@ pub(super) trait AnyController: Send + Sync {
 impl<C: Controller> AnyController for C {
     fn handle_any<'a>(&'a self, mapping: usize, call: OnMapping<'a>) -> Handling<'a> {
         Box::pin(self.handle(mapping, call))
+    }
+
+    fn stream_any(self: Arc<Self>, mapping: usize, message: MessageParts, feed: Feed) -> Streaming {
+        Box::pin(self.stream(mapping, message, feed))
+    }
+
+    fn exception_handler(&self, error: &HandlerError) -> Option<usize> {
+        ExceptionHandler::nearest(C::EXCEPTION_HANDLERS, error)
+    }
+
+    fn handle_exception_any<'a>(&'a self, handler: usize, call: OnException<'a>) -> Handling<'a> {
+        Box::pin(self.handle_exception(handler, call))
     }
 
     fn check(&self, state: &AppState) -> Vec<Uncallable> {

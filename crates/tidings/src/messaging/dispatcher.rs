@@ -1,15 +1,21 @@
 use std::collections::HashMap;
 use std::fmt;
+use std::iter::once;
 use std::panic::AssertUnwindSafe;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tidings_stomp::{Error, Headers};
 
-use super::controller::{AnyController, Mapping, MappingKind};
+use super::controller::{AnyController, Mapping, MappingKind, Returns};
 use super::pattern::Pattern;
-use super::{Controller, HandlerError, MessageParts, Messenger, OnMapping, Outgoing};
-use crate::endpoint::{AppState, PathParams, Session};
+use super::{
+    Controller, Deliver, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException,
+    OnMapping, Outgoing,
+};
+use crate::endpoint::{AppState, PathParams, Session, panic_message};
+use crate::net::in_turns;
 
 /// A message to a destination of the application, on its way to a handler.
 #[derive(Debug)]
@@ -22,10 +28,20 @@ pub(crate) struct InboundMessage {
     pub(crate) messenger: Messenger,
 }
 
+impl InboundMessage {
+    /// As the handler whose pattern has these variables gets it, and the body.
+    fn matched(self, variables: PathParams) -> (MessageParts, Bytes) {
+        let Self { destination, headers, body, session, messenger } = self;
+        (MessageParts { destination, variables, headers, session, messenger }, body)
+    }
+}
+
 /// Finds the handler of a message, and calls it.
 #[derive(Default)]
 pub(crate) struct Dispatcher {
-    controllers: Vec<Box<dyn AnyController>>,
+    controllers: Vec<Arc<dyn AnyController>>,
+    /// Those whose exception handlers are for the errors of all controllers.
+    advice: Vec<usize>,
     messages: Routes,
     subscriptions: Routes,
 }
@@ -72,20 +88,38 @@ struct Routes {
 struct Route {
     controller: usize,
     mapping: usize,
+    returns: Returns,
+}
+
+/// What comes of a subscription to a handler.
+#[derive(Debug)]
+pub(crate) enum Answer {
+    Messages(Vec<Outgoing>),
+    /// Begins when it is [started](LiveStream::start).
+    Stream(LiveStream),
 }
 
 /// The controllers of an application in the making.
 #[derive(Default)]
-pub(crate) struct Controllers(Vec<(Box<dyn AnyController>, &'static [Mapping])>);
+pub(crate) struct Controllers {
+    controllers: Vec<(Arc<dyn AnyController>, &'static [Mapping])>,
+    advice: Vec<usize>,
+}
 
 impl Controllers {
     pub(crate) fn add<C: Controller>(&mut self, controller: C) {
-        self.0.push((Box::new(controller), C::MAPPINGS));
+        self.controllers.push((Arc::new(controller), C::MAPPINGS));
+    }
+
+    /// Adds a controller whose exception handlers are for the errors of all.
+    pub(crate) fn add_advice<C: Controller>(&mut self, controller: C) {
+        self.advice.push(self.controllers.len());
+        self.add(controller);
     }
 
     /// The methods that could never be called.
     pub(crate) fn check(&self, state: &AppState) -> Vec<UncallableHandler> {
-        let of = |(controller, _): &(Box<dyn AnyController>, _)| {
+        let of = |(controller, _): &(Arc<dyn AnyController>, _)| {
             let name = controller.name();
             let uncallable = controller.check(state).into_iter();
             uncallable
@@ -96,22 +130,22 @@ impl Controllers {
                 })
                 .collect::<Vec<_>>()
         };
-        self.0.iter().flat_map(of).collect()
+        self.controllers.iter().flat_map(of).collect()
     }
 
     /// Sorts all mappings by precedence. The errors are those that handle the same destinations.
     pub(crate) fn build(self) -> Result<Dispatcher, Vec<AmbiguousMapping>> {
-        let mut dispatcher = Dispatcher::default();
+        let mut dispatcher = Dispatcher { advice: self.advice, ..Dispatcher::default() };
         let mut taken = HashMap::new();
         let mut ambiguities = Vec::new();
-        for (index, (controller, mappings)) in self.0.into_iter().enumerate() {
+        for (index, (controller, mappings)) in self.controllers.into_iter().enumerate() {
             for (mapping, declared) in mappings.iter().enumerate() {
                 let pattern = Pattern::new(declared.pattern);
                 let here = (*declared, controller.name());
                 if let Some(first) = taken.insert((declared.kind, pattern.shape()), here) {
                     ambiguities.push(AmbiguousMapping { first, second: here });
                 }
-                let route = Route { controller: index, mapping };
+                let route = Route { controller: index, mapping, returns: declared.returns };
                 dispatcher.routes_mut(declared.kind).add(pattern, route);
             }
             dispatcher.controllers.push(controller);
@@ -133,53 +167,101 @@ impl Dispatcher {
         &self,
         message: InboundMessage,
     ) -> Result<Vec<Outgoing>, Unhandled> {
-        self.dispatch(&self.messages, message).await
+        let found = self.messages.find(&message.destination);
+        let (route, variables) = found.ok_or(Unhandled::NoHandler)?;
+        let (message, body) = message.matched(variables);
+        self.handle(route, message, body).await
     }
 
-    /// Handles a subscription. The replies are for the subscriber alone.
+    /// Handles a subscription. `deliver` sends to the subscriber what a stream has for it.
     pub(crate) async fn dispatch_subscribe(
-        &self,
+        self: &Arc<Self>,
         message: InboundMessage,
-    ) -> Result<Vec<Outgoing>, Unhandled> {
-        self.dispatch(&self.subscriptions, message).await
+        deliver: Deliver,
+    ) -> Result<Answer, Unhandled> {
+        let found = self.subscriptions.find(&message.destination);
+        let (route, variables) = found.ok_or(Unhandled::NoHandler)?;
+        let (message, body) = message.matched(variables);
+        match route.returns {
+            Returns::Value => self.handle(route, message, body).await.map(Answer::Messages),
+            Returns::Stream => self.open_stream(route, message, deliver).await,
+        }
     }
 
-    /// A handler that fails or panics is logged. What a client has caused is logged where it does not fill
-    /// the log.
-    async fn dispatch(
+    async fn handle(
         &self,
-        routes: &Routes,
-        message: InboundMessage,
+        route: Route,
+        message: MessageParts,
+        body: Bytes,
     ) -> Result<Vec<Outgoing>, Unhandled> {
-        let (route, variables) = routes.find(&message.destination).ok_or(Unhandled::NoHandler)?;
-        let InboundMessage { destination, headers, body, session, messenger } = message;
         let controller = &self.controllers[route.controller];
-        let parts = MessageParts {
-            destination: destination.clone(),
-            variables,
-            headers,
-            session,
-            messenger,
-        };
-        let call = OnMapping::new(&parts, body);
-        let handling = controller.handle_any(route.mapping, call);
-        let handled = AssertUnwindSafe(handling).catch_unwind().await;
-        let controller = controller.name();
-        match handled {
-            Ok(Ok(replies)) => Ok(replies),
-            Ok(Err(error)) if error.is_fault_of_client() => {
-                tracing::debug!(%error, destination, controller, "handler was not called");
-                Err(Unhandled::NotTaken(error.to_string()))
-            }
-            Ok(Err(error)) => {
-                tracing::warn!(%error, destination, controller, "handler failed");
-                Err(Unhandled::Failed)
-            }
-            Err(_) => {
-                tracing::error!(destination, controller, "handler panicked");
-                Err(Unhandled::Failed)
+        let call = OnMapping::new(&message, body.clone());
+        match caught(controller.handle_any(route.mapping, call)).await {
+            Ok(replies) => Ok(replies),
+            Err(error) => {
+                // In a box of its own: it is rare, and all handlers' futures hold it.
+                Box::pin(self.handle_exception(route.controller, &message, body, error)).await
             }
         }
+    }
+
+    /// Has a handler make a stream, in a task of its own, which goes on when there is one.
+    async fn open_stream(
+        self: &Arc<Self>,
+        route: Route,
+        message: MessageParts,
+        deliver: Deliver,
+    ) -> Result<Answer, Unhandled> {
+        let (session, messenger) = (message.session.clone(), message.messenger.clone());
+        let (feed, mut live, begun) = Feed::new(session, messenger, deliver);
+        let dispatcher = Arc::clone(self);
+        let task = tokio::spawn(in_turns(dispatcher.stream(route, message, feed)));
+        live.runs_in(task.abort_handle());
+        if begun.await.is_ok() {
+            return Ok(Answer::Stream(live));
+        }
+        // The task has ended without a stream. It cannot have been aborted, nor can it panic.
+        task.await.unwrap_or(Err(Unhandled::Failed)).map(Answer::Messages)
+    }
+
+    /// Runs a stream to its end. What is to be sent then is what became of its error.
+    async fn stream(
+        self: Arc<Self>,
+        route: Route,
+        message: MessageParts,
+        feed: Feed,
+    ) -> Result<Vec<Outgoing>, Unhandled> {
+        let controller = Arc::clone(&self.controllers[route.controller]);
+        let stream = controller.stream_any(route.mapping, message.clone(), feed);
+        let Err(error) = caught(stream).await else { return Ok(Vec::new()) };
+        let handled = self.handle_exception(route.controller, &message, Bytes::new(), error).await;
+        for reply in handled? {
+            reply.publish(&message.messenger).await;
+        }
+        Ok(Vec::new())
+    }
+
+    /// Has the controller's own exception handlers take an error, or if none of them does, those for all.
+    async fn handle_exception(
+        &self,
+        controller: usize,
+        message: &MessageParts,
+        body: Bytes,
+        error: HandlerError,
+    ) -> Result<Vec<Outgoing>, Unhandled> {
+        let advice = self.advice.iter().filter(|advice| **advice != controller);
+        for index in once(&controller).chain(advice) {
+            let taker = &self.controllers[*index];
+            let Some(handler) = taker.exception_handler(&error) else { continue };
+            let call = OnException::new(message, body, &error);
+            let handled = caught(taker.handle_exception_any(handler, call)).await;
+            let (controller, destination) = (taker.name(), &message.destination);
+            return handled.map_err(|failure| {
+                tracing::error!(%failure, %error, destination, controller, "exception handler failed");
+                Unhandled::Failed
+            });
+        }
+        Err(log_unhandled(&error, &message.destination, self.controllers[controller].name()))
     }
 
     fn routes_mut(&mut self, kind: MappingKind) -> &mut Routes {
@@ -214,6 +296,29 @@ impl Routes {
             .filter_map(|(pattern, route)| Some((*route, pattern.matches(destination)?)));
         matching.next()
     }
+}
+
+/// What a handler returns, or that it has panicked.
+async fn caught<T>(
+    handling: impl Future<Output = Result<T, HandlerError>>,
+) -> Result<T, HandlerError> {
+    let caught = AssertUnwindSafe(handling).catch_unwind().await;
+    caught.unwrap_or_else(|panic| Err(HandlerError::Panic(panic_message(&*panic))))
+}
+
+/// What a client has caused is logged where it does not fill the log.
+fn log_unhandled(error: &HandlerError, destination: &str, controller: &str) -> Unhandled {
+    if error.is_fault_of_client() {
+        tracing::debug!(%error, destination, controller, "handler was not called");
+        return Unhandled::NotTaken(error.to_string());
+    }
+    match error {
+        HandlerError::Panic(_) => {
+            tracing::error!(%error, destination, controller, "handler panicked");
+        }
+        error => tracing::warn!(%error, destination, controller, "handler failed"),
+    }
+    Unhandled::Failed
 }
 
 /// A method of a controller that could never be called.

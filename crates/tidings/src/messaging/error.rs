@@ -55,6 +55,8 @@ pub enum HandlerError {
     Encode(BoxError),
     /// The handler returned this error.
     Handler(BoxError),
+    /// The handler panicked with this message.
+    Panic(String),
 }
 
 impl HandlerError {
@@ -92,7 +94,8 @@ impl HandlerError {
             Self::HeaderDefault { .. }
             | Self::MissingState(_)
             | Self::Encode(_)
-            | Self::Handler(_) => false,
+            | Self::Handler(_)
+            | Self::Panic(_) => false,
         }
     }
 }
@@ -137,6 +140,7 @@ impl fmt::Display for HandlerError {
             Self::MissingState(missing) => missing.fmt(f),
             Self::Encode(_) => f.write_str("payload could not be encoded"),
             Self::Argument(error) | Self::Handler(error) => error.fmt(f),
+            Self::Panic(message) => write!(f, "handler panicked: {message}"),
         }
     }
 }

@@ -7,28 +7,35 @@ mod call;
 mod controller;
 mod dispatcher;
 mod error;
+mod exception;
+mod feed;
 mod messenger;
 mod pattern;
 mod payload;
 mod recipient;
 mod sent;
 mod session_event;
+mod target;
 mod users;
 
 pub use authenticator::{AccessDenied, Authenticator, Login};
-pub use call::{MessageParts, OnMapping};
+pub use call::{MessageParts, OnException, OnMapping};
 pub use controller::{Controller, Mapping, Uncallable};
 pub use error::HandlerError;
+pub use exception::ExceptionHandler;
+pub use feed::Feed;
 pub use messenger::{Messenger, MessengerError};
 pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
 pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
+pub use target::Target;
 pub use tidings_stomp::Headers;
 pub use users::{UserSubscription, Users};
 
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{
-    AmbiguousMapping, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
+    AmbiguousMapping, Answer, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
 };
+pub(crate) use feed::{Deliver, LiveStream};
 pub(crate) use session_event::AnySessionListener;

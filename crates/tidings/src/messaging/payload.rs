@@ -3,8 +3,8 @@ use serde::Serialize;
 use serde::de::DeserializeOwned;
 use tidings_stomp::Headers;
 
-use super::HandlerError;
 use super::recipient::Recipient;
+use super::{HandlerError, Messenger, Target};
 use crate::endpoint::{BoxError, Json, Valid, Validate};
 
 /// A message to be sent to a destination.
@@ -36,7 +36,16 @@ impl Outgoing {
         Ok(Self::with_payload(destination.into(), &payload))
     }
 
-    fn with_payload(destination: String, payload: &Payload) -> Self {
+    /// Sends what a handler has replied.
+    pub(crate) async fn publish(self, messenger: &Messenger) {
+        // The client may have chosen a part of the destination, so this is no fault of ours.
+        let destination = self.destination.clone();
+        if let Err(error) = messenger.publish(self).await {
+            tracing::debug!(%error, destination, "reply of a handler was not sent");
+        }
+    }
+
+    pub(super) fn with_payload(destination: String, payload: &Payload) -> Self {
         let mut headers = Headers::default();
         if let Some(content_type) = payload.content_type {
             headers.push("content-type", content_type);
@@ -104,7 +113,7 @@ pub trait IntoOutgoing {
     /// # Errors
     ///
     /// The error that the handler returned, or the one that kept its value from being encoded.
-    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError>;
+    fn into_outgoing(self, targets: &[Target]) -> Result<Vec<Outgoing>, HandlerError>;
 }
 
 impl<T: Serialize> IntoPayload for Json<T> {
@@ -171,7 +180,7 @@ macro_rules! payloads {
         }
 
         impl IntoOutgoing for $type {
-            fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+            fn into_outgoing(self, targets: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
                 to_targets(self, targets)
             }
         }
@@ -186,37 +195,37 @@ payloads!(
 );
 
 impl<T: Serialize> IntoOutgoing for Json<T> {
-    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, targets: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         to_targets(self, targets)
     }
 }
 
 impl IntoOutgoing for () {
-    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, _: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         Ok(Vec::new())
     }
 }
 
 impl IntoOutgoing for Outgoing {
-    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, _: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         Ok(vec![self])
     }
 }
 
 impl IntoOutgoing for Vec<Outgoing> {
-    fn into_outgoing(self, _: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, _: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         Ok(self)
     }
 }
 
 impl<R: IntoOutgoing> IntoOutgoing for Option<R> {
-    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, targets: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         self.map_or(Ok(Vec::new()), |reply| reply.into_outgoing(targets))
     }
 }
 
 impl<R: IntoOutgoing, E: Into<BoxError>> IntoOutgoing for Result<R, E> {
-    fn into_outgoing(self, targets: &[String]) -> Result<Vec<Outgoing>, HandlerError> {
+    fn into_outgoing(self, targets: &[Target]) -> Result<Vec<Outgoing>, HandlerError> {
         self.map_err(HandlerError::new)?.into_outgoing(targets)
     }
 }
@@ -224,11 +233,10 @@ impl<R: IntoOutgoing, E: Into<BoxError>> IntoOutgoing for Result<R, E> {
 /// Encodes once, for all targets.
 fn to_targets(
     payload: impl IntoPayload,
-    targets: &[String],
+    targets: &[Target],
 ) -> Result<Vec<Outgoing>, HandlerError> {
     let payload = payload.into_payload()?;
-    let outgoing = |target: &String| Outgoing::with_payload(target.clone(), &payload);
-    Ok(targets.iter().map(outgoing).collect())
+    Ok(targets.iter().map(|target| target.addressed(&payload)).collect())
 }
 
 #[cfg(test)]
@@ -237,7 +245,7 @@ mod tests {
 
     #[test]
     fn a_reply_goes_to_every_target_with_its_content_type() {
-        let targets = ["/topic/a".to_owned(), "/queue/b".to_owned()];
+        let targets = ["/topic/a", "/queue/b"].map(Target::to);
         let outgoing = Json([1]).into_outgoing(&targets).unwrap();
         assert_eq!(outgoing.len(), 2);
         assert_eq!(outgoing[1].destination, "/queue/b");
@@ -247,7 +255,7 @@ mod tests {
 
     #[test]
     fn nothing_is_sent_for_nothing_and_an_error_stays_one() {
-        assert!(None::<String>.into_outgoing(&["/topic/a".into()]).unwrap().is_empty());
+        assert!(None::<String>.into_outgoing(&[Target::to("/topic/a")]).unwrap().is_empty());
         let failed: Result<String, &str> = Err("no");
         assert_eq!(failed.into_outgoing(&[]).unwrap_err().to_string(), "no");
         let failed: Result<String, _> = Err(HandlerError::MissingHeader { name: "x" });

@@ -57,7 +57,7 @@ impl Outgoing {
         Self::to(path, payload).map(|message| message.only_for(Recipient::Session(session)))
     }
 
-    fn only_for(self, recipient: Recipient) -> Self {
+    pub(super) fn only_for(self, recipient: Recipient) -> Self {
         Self { recipient: Some(Box::new(recipient)), ..self }
     }
 }

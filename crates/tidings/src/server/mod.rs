@@ -40,7 +40,7 @@ pub use open_files::raise_open_file_limit;
 pub use options::ServerOptions;
 pub use origin::AllowedOrigins;
 pub use sockjs::{SessionBinding, SockJsOptions};
-pub use stomp::StompOptions;
+pub use stomp::{StompOptions, UnhandledErrors};
 pub use tidings_sockjs::{
     CookieError, IFRAME_SCRIPT_HASH, SameSite, StickyCookie, TransportType, Transports,
 };

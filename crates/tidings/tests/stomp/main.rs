@@ -15,6 +15,7 @@ mod destinations;
 mod doors;
 mod durable;
 mod errors;
+mod exceptions;
 mod facts;
 mod frames;
 mod handlers;
@@ -26,8 +27,10 @@ mod queue_arguments;
 mod queues;
 mod replies;
 mod selectors;
+mod streams;
 #[cfg(feature = "tls")]
 mod tls;
+mod to_users;
 mod transactions;
 mod user_destinations;
 mod users;

@@ -1,13 +1,13 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_stomp::{Error, ServerOptions, Version, encode};
+use tidings_stomp::{Error, ReceiptId, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 #[cfg(feature = "tls")]
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
-use super::options::StompOptions;
+use super::options::{StompOptions, UnhandledErrors};
 use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
@@ -47,6 +47,7 @@ pub(super) struct Shared {
     pub(super) options: Arc<ServerOptions>,
     pub(super) authentication: Option<Authentication>,
     pub(super) held_octets_max: usize,
+    pub(super) unhandled_errors: UnhandledErrors,
 }
 
 impl StompDoor {
@@ -66,6 +67,7 @@ impl StompDoor {
             options: Arc::new(options.session_options()),
             authentication,
             held_octets_max: options.held_octets_max,
+            unhandled_errors: options.unhandled_errors,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let deployment = ground.deployment(EndpointConfig::new(), factory);
@@ -134,6 +136,11 @@ fn farewell(reason: &CloseReason) -> Bytes {
 }
 
 impl Shared {
+    /// Whether a client is told that nobody has handled its message.
+    pub(super) fn tells_unhandled(&self, receipt: Option<&ReceiptId>) -> bool {
+        receipt.is_some() || self.unhandled_errors == UnhandledErrors::ErrorFrame
+    }
+
     /// The part of an application destination that controllers match, or `None` if the destination
     /// is the broker's.
     pub(super) fn strip_application_prefix<'d>(&self, destination: &'d str) -> Option<&'d str> {

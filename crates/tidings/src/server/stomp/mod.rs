@@ -8,9 +8,10 @@ mod receipts;
 mod sending;
 mod session;
 mod settling;
+mod streaming;
 mod subscribing;
 
-pub use options::StompOptions;
+pub use options::{StompOptions, UnhandledErrors};
 
 pub(crate) use door::{SUBPROTOCOLS, Service, StompDoor};
 pub(crate) use outgoing::{message_for, text_of};

@@ -73,9 +73,27 @@ pub struct StompOptions {
     /// does with RabbitMQ and ActiveMQ. Default: false, ERROR ends the session as STOMP 1.2 wants it.
     pub error_keeps_connection: bool,
 
+    /// What a client that has asked for no receipt is told of a message that no handler takes, or whose handler
+    /// fails at it, where no exception handler takes the error. Default: nothing.
+    pub unhandled_errors: UnhandledErrors,
+
     /// Whether CR and NUL also end a line outside of bodies, for telnet clients that send them for the key
     /// Enter. Default: false.
     pub telnet: bool,
+}
+
+/// What a client is told of messages to the application that nobody has handled. One that has asked for a receipt
+/// always gets ERROR, and what went wrong in the application is always logged.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum UnhandledErrors {
+    /// Nothing, as with Spring.
+    #[default]
+    Log,
+    /// An ERROR frame, which ends the session unless [errors keep
+    /// connections](StompOptions::error_keeps_connection). It says what was wrong with the message, but not why a
+    /// handler has failed.
+    ErrorFrame,
 }
 
 impl StompOptions {
@@ -126,6 +144,7 @@ impl Default for StompOptions {
             hosts,
             strict,
             error_keeps_connection,
+            unhandled_errors: UnhandledErrors::default(),
             telnet: false,
         }
     }

@@ -10,7 +10,7 @@ use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
 use crate::hub::{PublishError, Published, parse_destination};
-use crate::messaging::{InboundMessage, Outgoing, Unhandled};
+use crate::messaging::{InboundMessage, Unhandled};
 
 impl StompSession {
     /// Sends to the broker, or returns what is for a handler, or for a queue that is full.
@@ -120,12 +120,12 @@ impl StompSession {
         message: InboundMessage,
     ) -> Result<(), Unhandled> {
         for reply in self.shared.dispatcher.dispatch_message(message).await? {
-            self.publish_reply(reply).await;
+            reply.publish(&self.shared.messenger).await;
         }
         Ok(())
     }
 
-    /// Who asked for a receipt is told that there is no handler, or that it failed.
+    /// Who asked for a receipt is told that there is no handler, or that it failed; others if that is wanted.
     pub(super) fn tell_unhandled(
         &mut self,
         session: &Session,
@@ -133,7 +133,7 @@ impl StompSession {
         unhandled: Unhandled,
         receipt: Option<ReceiptId>,
     ) {
-        if receipt.is_some() {
+        if self.shared.tells_unhandled(receipt.as_ref()) {
             return self.fail(unhandled, Severity::Frame, receipt);
         }
         self.note_unhandled(session, path, &unhandled);
@@ -144,14 +144,6 @@ impl StompSession {
         if *unhandled == Unhandled::NoHandler && !mem::replace(&mut self.lacked_handler, true) {
             let session = session.log_id();
             tracing::warn!(%session, path, "no handler: told once in a session");
-        }
-    }
-
-    pub(super) async fn publish_reply(&self, reply: Outgoing) {
-        // The client may have chosen a part of the destination, so this is no fault of ours.
-        let destination = reply.destination.clone();
-        if let Err(error) = self.shared.messenger.publish(reply).await {
-            tracing::debug!(%error, destination, "reply of a handler was not sent");
         }
     }
 }

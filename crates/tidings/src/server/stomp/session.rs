@@ -10,6 +10,7 @@ use super::door::Shared;
 use super::outgoing::message_for;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
+use super::streaming::LiveStreams;
 use crate::clock;
 use crate::endpoint::{
     CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending,
@@ -51,6 +52,8 @@ pub(super) struct StompSession {
     pub(super) last_destination: Option<Box<Destination>>,
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
+    /// Made by the first subscription that is answered with one.
+    pub(super) streams: Option<Box<LiveStreams>>,
 }
 
 impl StompSession {
@@ -66,6 +69,7 @@ impl StompSession {
             lacked_handler: false,
             last_destination: None,
             held: None,
+            streams: None,
         }
     }
 
@@ -84,6 +88,7 @@ impl StompSession {
             }
             for id in session.take_cancelled() {
                 self.server.cancel_subscription(&id);
+                self.end_stream(&id);
             }
             let event = self.server.poll_event();
             if let Some(room) = self.transmit_at_once(session)? {
@@ -146,7 +151,10 @@ impl StompSession {
 
     /// Sends what is to be sent, up to what finds no room: that is returned, on its way. A client that is gone is
     /// not answered, and what it has sent before is done.
-    fn transmit_at_once(&mut self, session: &Session) -> Result<Option<Sending>, SendError> {
+    pub(super) fn transmit_at_once(
+        &mut self,
+        session: &Session,
+    ) -> Result<Option<Sending>, SendError> {
         while let Some(mut frame) = self.server.poll_transmit() {
             if let Some(held) = &self.held {
                 match held.hold_behind(frame) {
@@ -284,6 +292,7 @@ impl Endpoint for StompSession {
 
     async fn on_close(&mut self, session: &Session, info: &CloseInfo) {
         self.shared.hub.disconnect(self.key);
+        self.streams = None;
         if !self.connected {
             return;
         }

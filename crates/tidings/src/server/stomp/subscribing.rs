@@ -14,7 +14,7 @@ use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
 use crate::hub::joined;
-use crate::messaging::{InboundMessage, SessionEvent};
+use crate::messaging::SessionEvent;
 use crate::store::BatchNumber;
 
 /// How often a subscription is prepared at most, as long as more comes to its queue each time than is prepared for
@@ -124,41 +124,6 @@ impl StompSession {
         self.released().await
     }
 
-    /// A subscription to an application destination is answered by its handler, once, and is not
-    /// the broker's.
-    async fn subscribe_to_controller(
-        &mut self,
-        session: &Session,
-        path: &str,
-        subscribe: &Subscribe,
-    ) {
-        let message = InboundMessage {
-            destination: path.to_owned(),
-            headers: subscribe.headers.clone(),
-            body: Bytes::new(),
-            session: session.clone(),
-            messenger: self.shared.messenger.clone(),
-        };
-        let receipt = subscribe.receipt.clone();
-        let replies = match self.shared.dispatcher.dispatch_subscribe(message).await {
-            Ok(replies) => replies,
-            Err(unhandled) if receipt.is_some() => {
-                let error = Error::from(unhandled).with_receipt(receipt);
-                return self.server.refuse_subscription(&subscribe.id, &error);
-            }
-            Err(unhandled) => return self.note_unhandled(session, path, &unhandled),
-        };
-        self.acknowledge_receipt(receipt);
-        for reply in replies {
-            if !reply.destination.is_empty() {
-                self.publish_reply(reply).await;
-                continue;
-            }
-            let id = subscribe.id.on_wire();
-            self.server.message(&subscribe.destination, id.as_ref(), &reply.headers, &reply.body);
-        }
-    }
-
     pub(super) async fn unsubscribe(
         &mut self,
         session: &Session,
@@ -166,6 +131,7 @@ impl StompSession {
         headers: &Headers,
         receipt: Option<ReceiptId>,
     ) {
+        self.end_stream(id);
         let key = self.key;
         let owner = &self.owner;
         let mut destinations = Vec::new();

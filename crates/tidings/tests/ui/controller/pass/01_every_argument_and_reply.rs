@@ -3,12 +3,13 @@
 use std::sync::atomic::AtomicU32;
 
 use bytes::Bytes;
+use futures_util::stream::{self, BoxStream, Stream};
 use serde::{Deserialize, Serialize};
 use tidings::endpoint::{
     BoxError, EndpointConfig, Handshake, Json, Path, Principal, Query, Session, SessionState,
     State, User, UserProperties, Valid, Validate,
 };
-use tidings::messaging::{Headers, MessageParts, Messenger, Outgoing};
+use tidings::messaging::{HandlerError, Headers, MessageParts, Messenger, Outgoing};
 use tidings::{App, controller};
 
 struct Rooms;
@@ -75,12 +76,15 @@ impl Rooms {
     }
 
     #[message_mapping("/octets")]
+    #[send_to_user("/queue/{room}", session_only)]
+    #[send_to("/topic/octets")]
     fn octets(&self, User(user): User<Principal>, octets: Option<Bytes>) -> Option<Bytes> {
         let _ = user;
         octets
     }
 
     #[message_mapping("/lists", "/lists/{page}")]
+    #[send_to_user]
     fn lists(&self, #[destination_variable] page: Option<u32>, list: Vec<u8>) -> Vec<u8> {
         let _ = page;
         list
@@ -91,9 +95,44 @@ impl Rooms {
         Ok(vec![Outgoing::to("/topic/rest", "text")?.header("x", "y")])
     }
 
+    #[message_exception_handler]
+    #[send_to("/topic/trouble/{room}")]
+    async fn failed(
+        &self,
+        error: &HandlerError,
+        #[destination_variable] room: String,
+        #[header("shout")] shout: Option<bool>,
+        user: Option<User<Principal>>,
+        message: MessageParts,
+        text: String,
+    ) -> String {
+        let _ = (error, room, shout, user, message);
+        text
+    }
+
+    #[message_exception_handler]
+    fn malformed(&self, error: &serde_json::Error) {
+        let _ = error;
+    }
+
     #[subscribe_mapping("/state")]
     async fn state(&self, session: Session) -> String {
         session.id().to_string()
+    }
+
+    #[subscribe_mapping("/live/{user}", "/live")]
+    async fn live(
+        &self,
+        session: &Session,
+        #[destination_variable] user: Option<String>,
+    ) -> Result<impl Stream<Item = Json<Letter>>, BoxError> {
+        let _ = (session, user);
+        Ok(stream::iter([Json(Letter { text: "news".to_owned() })]))
+    }
+
+    #[subscribe_mapping("/boxed")]
+    fn boxed(&self) -> Option<BoxStream<'static, Outgoing>> {
+        None
     }
 
     #[subscribe_mapping("/public")]

@@ -1,19 +1,22 @@
 //! What the attributes of one method say.
 
+use proc_macro2::TokenStream;
+use quote::ToTokens;
 use syn::ext::IdentExt;
 use syn::parse::{Parse, ParseStream};
-use syn::punctuated::Punctuated;
-use syn::{Attribute, Ident, ImplItemFn, LitStr, Token};
+use syn::{Attribute, Ident, ImplItemFn, LitStr, Token, Type};
 
+use super::reply::{Reply, SendTo};
 use super::{Common, DIALECT};
-use crate::argument::{Kind, Method, refuse_mutable, take_attribute};
+use crate::argument::{Kind, Method, Passing, refuse_mutable, take_attribute};
 use crate::diagnostics::Mistakes;
 use crate::template::{self, Syntax};
 
-/// A method with a mapping.
-pub(super) struct Mapping {
+/// A method that is called for messages, subscriptions or errors.
+pub(super) struct Handler {
     pub(super) method: Method,
-    pub(super) kind: MappingKind,
+    pub(super) kind: HandlerKind,
+    /// Of a mapping.
     pub(super) patterns: Vec<Pattern>,
     pub(super) reply: Reply,
 }
@@ -26,60 +29,36 @@ pub(super) struct Pattern {
     variables: Vec<String>,
 }
 
-/// Where the reply of a method goes.
-#[derive(Clone)]
-pub(super) enum Reply {
-    /// To the broker's destination of the same name, or to the subscriber alone.
-    ByDefault,
-    /// Nowhere: `reply = none`.
-    Nowhere,
-    To(SendTo),
-}
-
-/// The destinations of `#[send_to]`.
-#[derive(Clone)]
-pub(super) struct SendTo(pub(super) Vec<Target>);
-
-/// A destination, with the names of its variables.
-#[derive(Clone)]
-pub(super) struct Target {
-    pub(super) destination: LitStr,
-    variables: Vec<String>,
-}
-
 #[derive(Clone, Copy, PartialEq, Eq)]
-pub(super) enum MappingKind {
+pub(super) enum HandlerKind {
     Message,
     Subscribe,
+    Exception,
 }
 
-const KINDS: [(&str, MappingKind); 2] =
-    [("message_mapping", MappingKind::Message), ("subscribe_mapping", MappingKind::Subscribe)];
+const KINDS: [(&str, HandlerKind); 3] = [
+    ("message_mapping", HandlerKind::Message),
+    ("subscribe_mapping", HandlerKind::Subscribe),
+    ("message_exception_handler", HandlerKind::Exception),
+];
 
-impl Mapping {
+impl Handler {
     pub(super) fn is_for_the_same(&self, other: &Self, pattern: &Pattern) -> bool {
         let shape = template::shape(&pattern.whole);
         let is_same = |known: &Pattern| template::shape(&known.whole) == shape;
         self.kind == other.kind && self.patterns.iter().any(is_same)
     }
-}
 
-impl SendTo {
-    pub(super) fn take(attributes: &mut Vec<Attribute>, mistakes: &mut Mistakes) -> Option<Self> {
-        let attribute = take_attribute(attributes, "send_to")?;
-        let list = attribute.parse_args_with(Punctuated::<LitStr, Token![,]>::parse_terminated);
-        let list = mistakes.ok(list).unwrap_or_else(|| {
-            // What is wrong has been told, so that nothing more is to be.
-            Punctuated::from_iter([LitStr::new("/", proc_macro2::Span::call_site())])
-        });
-        if list.is_empty() {
-            mistakes.add(&attribute, "expected destinations: #[send_to(\"/topic/greetings\")]");
-        }
-        let target = |destination: LitStr| {
-            let variables = mistakes.ok(template::placeholders(&destination)).unwrap_or_default();
-            Target { destination, variables }
-        };
-        Some(Self(list.into_iter().map(target).collect()))
+    /// Whether it takes errors of a type that is written so.
+    pub(super) fn takes(&self, error: &TokenStream) -> bool {
+        let own = self.error().map(ToTokens::to_token_stream);
+        own.is_some_and(|own| own.to_string() == error.to_string())
+    }
+
+    /// The type of the errors that it takes, if it is for errors.
+    pub(super) fn error(&self) -> Option<&Type> {
+        let first = self.method.arguments.first()?;
+        matches!(first.kind, Kind::Error).then_some(&first.ty)
     }
 }
 
@@ -117,40 +96,79 @@ impl Parse for MappingArguments {
     }
 }
 
-/// Reads a method if it has a mapping, and takes its attributes off it.
-pub(super) fn read_mapping(
+/// Reads a method if it is a handler, and takes its attributes off it.
+pub(super) fn read_handler(
     item: &mut ImplItemFn,
     common: &Common,
     mistakes: &mut Mistakes,
-) -> Option<Mapping> {
-    let send_to_attribute = item.attrs.iter().find(|it| it.path().is_ident("send_to")).cloned();
+) -> Option<Handler> {
+    let is_send_to =
+        |it: &&Attribute| it.path().is_ident("send_to") || it.path().is_ident("send_to_user");
+    let send_to_attribute = item.attrs.iter().find(is_send_to).cloned();
     let send_to = SendTo::take(&mut item.attrs, mistakes);
     let Some((attribute, kind)) = take_kind(item, mistakes) else {
         if let Some(attribute) = send_to_attribute {
-            let message = "#[send_to] needs #[message_mapping] or #[subscribe_mapping] on the same \
-                           method";
+            let name = attribute.path().to_token_stream();
+            let message = format!(
+                "#[{name}] needs #[message_mapping], #[subscribe_mapping] or \
+                 #[message_exception_handler] on the same method"
+            );
             mistakes.add(attribute, message);
         }
         return None;
     };
-    let method = Method::read(item, &DIALECT, mistakes);
+    let mut method = Method::read(item, &DIALECT, mistakes);
     refuse_mutable(&method.arguments, mistakes);
+    if kind == HandlerKind::Exception {
+        mistakes.ok(attribute.meta.require_path_only());
+        find_error(&mut method, mistakes);
+        let reply = send_to.map_or(Reply::ByDefault, Reply::To);
+        let handler = Handler { method, kind, patterns: Vec::new(), reply };
+        let without = |name: &str| {
+            let is_known = common.variables.iter().any(|known| known == name);
+            (!is_known).then(|| format!("the controller's prefix has no variable `{{{name}}}`"))
+        };
+        check_variables(&handler, without, mistakes);
+        return Some(handler);
+    }
     let arguments = mistakes.ok(attribute.parse_args::<MappingArguments>())?;
     let patterns = read_patterns(&arguments.patterns, common, mistakes);
     let reply = read_reply(&arguments, send_to, kind, common, mistakes);
-    let mapping = Mapping { method, kind, patterns, reply };
-    check_variables(&mapping, mistakes);
-    Some(mapping)
+    let handler = Handler { method, kind, patterns, reply };
+    let without = |name: &str| {
+        let lacks = |pattern: &&Pattern| !pattern.variables.iter().any(|known| known == name);
+        let pattern = handler.patterns.iter().find(lacks)?;
+        Some(format!("the mapping `{}` has no variable `{{{name}}}`", pattern.whole))
+    };
+    check_variables(&handler, without, mistakes);
+    Some(handler)
 }
 
-fn take_kind(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribute, MappingKind)> {
+fn take_kind(item: &mut ImplItemFn, mistakes: &mut Mistakes) -> Option<(Attribute, HandlerKind)> {
     let kinds = KINDS.map(|(name, kind)| (take_attribute(&mut item.attrs, name), kind));
     let mut kinds = kinds.into_iter().filter_map(|(attribute, kind)| Some((attribute?, kind)));
     let first = kinds.next()?;
     for (second, _) in kinds {
-        mistakes.add(second, "a method has one mapping; write another method for this");
+        let names = KINDS.map(|(name, _)| format!("#[{name}]")).join(", ");
+        let message = format!("a method has only one of {names}; write another one for this");
+        mistakes.add(second, message);
     }
     Some(first)
+}
+
+/// The error stands first, and others may want it too.
+fn find_error(method: &mut Method, mistakes: &mut Mistakes) {
+    match method.arguments.first_mut() {
+        Some(first) if matches!(first.kind, Kind::Typed) && first.passing == Passing::Reference => {
+            first.kind = Kind::Error;
+            first.passing = Passing::Value;
+        }
+        _ => {
+            let message = "an exception handler takes the error first, and by reference: \
+                           `error: &MyError`, or `error: &HandlerError` for any";
+            mistakes.add(&method.name, message);
+        }
+    }
 }
 
 /// The whole patterns, with their variables.
@@ -182,15 +200,15 @@ fn read_patterns(written: &[LitStr], common: &Common, mistakes: &mut Mistakes) -
 fn read_reply(
     arguments: &MappingArguments,
     send_to: Option<SendTo>,
-    kind: MappingKind,
+    kind: HandlerKind,
     common: &Common,
     mistakes: &mut Mistakes,
 ) -> Reply {
     let Some(none) = &arguments.no_reply else {
-        let of_controller = common.send_to.as_ref().filter(|_| kind == MappingKind::Message);
+        let of_controller = common.send_to.as_ref().filter(|_| kind == HandlerKind::Message);
         return send_to.or_else(|| of_controller.cloned()).map_or(Reply::ByDefault, Reply::To);
     };
-    if kind == MappingKind::Subscribe {
+    if kind == HandlerKind::Subscribe {
         mistakes
             .add(none, "a #[subscribe_mapping] answers; return `()` if there is nothing to say");
     } else if send_to.is_some() {
@@ -199,14 +217,13 @@ fn read_reply(
     Reply::Nowhere
 }
 
-fn check_variables(mapping: &Mapping, mistakes: &mut Mistakes) {
-    let Mapping { method, patterns, reply, .. } = mapping;
-    let without = |name: &str| {
-        let lacks = |pattern: &&Pattern| !pattern.variables.iter().any(|known| known == name);
-        let pattern = patterns.iter().find(lacks)?;
-        Some(format!("the mapping `{}` has no variable `{{{name}}}`", pattern.whole))
-    };
-    for argument in &method.arguments {
+/// Checks that there are all variables. `without` says where one lacks.
+fn check_variables(
+    handler: &Handler,
+    without: impl Fn(&str) -> Option<String>,
+    mistakes: &mut Mistakes,
+) {
+    for argument in &handler.method.arguments {
         match &argument.kind {
             Kind::Variable(name) if argument.optional().is_none() => {
                 if let Some(message) = without(&name.unraw().to_string()) {
@@ -221,12 +238,10 @@ fn check_variables(mapping: &Mapping, mistakes: &mut Mistakes) {
             _ => {}
         }
     }
-    let Reply::To(SendTo(targets)) = reply else { return };
-    for target in targets {
-        for name in &target.variables {
-            if let Some(message) = without(name) {
-                mistakes.add(&target.destination, message);
-            }
+    let Reply::To(send_to) = &handler.reply else { return };
+    for (destination, name) in send_to.variables() {
+        if let Some(message) = without(name) {
+            mistakes.add(destination, message);
         }
     }
 }
