@@ -483,10 +483,13 @@ impl Deliveries<'_> {
     fn lags(&mut self, subscription: &Subscription<Session>, message: &Message) {
         let (key, session) = (subscription.session, subscription.subscriber.clone());
         self.new_laggards.push((key, session.clone()));
-        self.note(key, || SessionEvent::SlowConsumer {
+        let slow = || SessionEvent::SlowConsumer {
             session,
             destination: Some(subscription.destination_of(message).to_string()),
-        });
+        };
+        if self.events.note_slow(key, slow) {
+            self.noted.push(key);
+        }
     }
 
     /// How a session is after a delivery.

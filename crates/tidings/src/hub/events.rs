@@ -54,6 +54,22 @@ impl Events {
         is_wanted
     }
 
+    /// Notes that a session is too slow, unless listeners have still to be told that it was: while they are not, it
+    /// may be so again and again. Returns whether it was noted.
+    pub(super) fn note_slow(&self, key: SessionKey, event: impl FnOnce() -> SessionEvent) -> bool {
+        if self.listeners.is_empty() {
+            return false;
+        }
+        let mut untold = self.lock();
+        let events = &mut untold.entry(key).or_default().events;
+        let is_slow = |event: &SessionEvent| matches!(event, SessionEvent::SlowConsumer { .. });
+        let is_news = !events.iter().any(is_slow);
+        if is_news {
+            events.push_back(event());
+        }
+        is_news
+    }
+
     fn turn(&self, key: SessionKey) -> Turn {
         if self.listeners.is_empty() {
             return Turn::Nobody;
@@ -161,9 +177,11 @@ impl Drop for Teller<'_> {
 mod tests {
     use std::pin::pin;
     use std::sync::atomic::{AtomicBool, Ordering};
+    use std::time::Duration;
 
     use futures_util::poll;
     use tokio::sync::{Semaphore, mpsc};
+    use tokio::time::timeout;
 
     use super::*;
     use crate::endpoint::{Deployed, Handshake, Session};
@@ -237,10 +255,25 @@ mod tests {
             hub.note_event(KEY, || subscribed("2"));
         }
         go_on.add_permits(1);
-        assert_eq!(heard.recv().await.unwrap(), "1");
-        assert_eq!(heard.recv().await.unwrap(), "2");
-        hub.tell_noted(KEY).await;
+        let told = async {
+            assert_eq!(heard.recv().await.unwrap(), "1");
+            assert_eq!(heard.recv().await.unwrap(), "2");
+            hub.tell_noted(KEY).await;
+        };
+        timeout(Duration::from_secs(20), told).await.expect("nobody tells it");
         assert!(hub.events.lock().is_empty());
+    }
+
+    #[tokio::test]
+    async fn a_session_that_is_slow_again_and_again_is_noted_once_until_that_is_told() {
+        let (hub, _, _) = slow_hub();
+        let slow = || SessionEvent::SlowConsumer { session: session(), destination: None };
+        hub.note_event(KEY, || subscribed("1"));
+        let noted = [(); 3].map(|()| hub.events.note_slow(KEY, slow));
+        assert_eq!(noted, [true, false, false]);
+        assert_eq!(hub.events.lock()[&KEY].events.len(), 2);
+        while hub.events.next(KEY).is_some() {}
+        assert!(hub.events.note_slow(KEY, slow), "it is told again");
     }
 
     #[tokio::test]

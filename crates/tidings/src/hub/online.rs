@@ -40,7 +40,8 @@ impl Online {
     /// A session is connected, and its user is known.
     pub(crate) fn enter(&self, key: SessionKey, session: &Session) {
         let mut state = self.lock();
-        let user = session.user_name().map(|name| state.enter_user(&name, key, session));
+        let name = session.user_name().filter(|name| !name.is_empty());
+        let user = name.map(|name| state.enter_user(&name, key, session));
         let connected = Connected { key, session: session.clone(), user };
         state.sessions.insert(session.id(), connected);
     }

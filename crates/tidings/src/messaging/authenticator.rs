@@ -121,7 +121,8 @@ impl Login {
                 "No common name can be read in your certificate, and that is who you are. Show another one.",
             ));
         }
-        Ok(self.login.map(Principal::new))
+        // Libraries send an empty one for who has given none.
+        Ok(self.login.filter(|login| !login.is_empty()).map(Principal::new))
     }
 }
 

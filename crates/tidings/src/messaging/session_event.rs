@@ -35,7 +35,8 @@ pub enum SessionEvent {
         /// What it was to.
         destination: String,
     },
-    /// The client reads more slowly than it is sent to. Told once each time it falls behind.
+    /// The client reads more slowly than it is sent to. Told once each time it falls behind, but not again before
+    /// listeners know of the last time.
     SlowConsumer {
         /// The session.
         session: Session,

@@ -18,10 +18,12 @@ async fn connect_as(server: &Running, door: Door, version: &str, user: &str) -> 
     Client::connect_with(server, door, version, &format!("login:{user}\n")).await
 }
 
-/// A session without user, and its id.
+/// A session without user, and its id. Its login is empty, as libraries send it.
 async fn connect_as_nobody(server: &Running, door: Door, version: &str) -> (Client, String) {
     let mut client = Client::open(server, door).await;
-    let connected = client.ask(format!("CONNECT\naccept-version:{version}\n\n\0")).await;
+    let connect = format!("CONNECT\naccept-version:{version}\nlogin:\npasscode:\n\n\0");
+    let connected = client.ask(connect).await;
+    assert_eq!(header(&connected, "user-name"), None);
     let id = header(&connected, "session").unwrap().to_owned();
     (client, id)
 }

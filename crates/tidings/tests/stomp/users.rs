@@ -61,7 +61,7 @@ async fn a_user_is_online_from_the_first_session_to_the_end_of_the_last() {
             connect_as(&server, door, version, "ann").await,
         );
         let bob = connect_as(&server, door, version, "bob/é").await;
-        let nobody = Client::connect(&server, door, version).await;
+        let nobody = connect_as(&server, door, version, "").await;
         let sessions = [
             told.connected().await,
             told.connected().await,
