@@ -4,7 +4,7 @@
 
 use tidings::endpoint::{CloseReason, EndpointError, Session};
 use tidings::server::Server;
-use tidings::{App, server_endpoint};
+use tidings::{App, AppBuilder, server_endpoint};
 
 /// One value for each connection, so its fields are the connection's state.
 #[derive(Default)]
@@ -43,9 +43,13 @@ impl Chat {
     }
 }
 
+pub(crate) fn app() -> AppBuilder {
+    App::builder().endpoint(Chat::default)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let app = App::builder().endpoint(Chat::default).build()?;
+    let app = app().build()?;
     let server = Server::new(app).listen("127.0.0.1:8080").await?;
     println!("ws://127.0.0.1:8080/websocket/8");
     Ok(server.run().await?)

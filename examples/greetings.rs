@@ -1,6 +1,6 @@
 //! Spring's guide "Using WebSocket to build an interactive web application", as a Tidings server.
 use serde::{Deserialize, Serialize};
-use tidings::{App, controller, endpoint::Json, server::Server};
+use tidings::{App, AppBuilder, controller, endpoint::Json, server::Server};
 
 #[derive(Deserialize)]
 struct HelloMessage {
@@ -10,7 +10,6 @@ struct HelloMessage {
 struct Greeting {
     content: String,
 }
-
 struct Greetings;
 #[controller]
 impl Greetings {
@@ -21,9 +20,11 @@ impl Greetings {
     }
 }
 
+pub(crate) fn app() -> AppBuilder {
+    App::builder().stomp("/gs-guide-websocket").controller(Greetings)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let app = App::builder().stomp("/gs-guide-websocket").controller(Greetings).build()?;
-    println!("STOMP at ws://127.0.0.1:8080/gs-guide-websocket");
-    Ok(Server::new(app).listen("127.0.0.1:8080").await?.run().await?)
+    Ok(Server::new(app().build()?).listen("127.0.0.1:8080").await?.run().await?)
 }

@@ -9,7 +9,7 @@ use tidings::endpoint::{
 };
 use tidings::http::StatusCode;
 use tidings::server::Server;
-use tidings::{App, server_endpoint};
+use tidings::{App, AppBuilder, server_endpoint};
 
 /// Who joins. A handshake without a name is answered with status 400.
 #[derive(Deserialize)]
@@ -78,9 +78,13 @@ fn room(session: &Session) -> Peers {
     session.peers().filter(|peer| peer.path_param("room") == room)
 }
 
+pub(crate) fn app() -> AppBuilder {
+    App::builder().endpoint(|| Member)
+}
+
 #[tokio::main]
 async fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let app = App::builder().endpoint(|| Member).build()?;
+    let app = app().build()?;
     let server = Server::new(app).listen("127.0.0.1:8080").await?;
     println!("ws://127.0.0.1:8080/rooms/rust?name=ann");
     Ok(server.run().await?)

@@ -210,7 +210,6 @@ impl App {
     }
 
     /// As [`serve_stomp`](Self::serve_stomp), over any other stream.
-    #[cfg(feature = "tls")]
     pub(crate) fn serve_stomp_stream(
         &self,
         stream: impl tokio::io::AsyncRead + tokio::io::AsyncWrite + Send + 'static,

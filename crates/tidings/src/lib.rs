@@ -21,6 +21,7 @@ mod routes;
 pub mod server;
 mod socket;
 pub mod store;
+pub mod testing;
 
 /// The crate of HTTP's types that parts of the interface are made of: statuses, headers, URIs.
 pub use http;
@@ -57,3 +58,8 @@ struct HandlersPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/client.md")]
 struct ClientPage;
+
+/// The code of the page on tests, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/testing.md")]
+struct TestingPage;

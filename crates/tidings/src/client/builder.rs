@@ -12,6 +12,7 @@ use crate::endpoint::{ConnectionOptions, DeflateOptions, EndpointConfig, Limits}
 use crate::net::FrameObserver;
 #[cfg(feature = "tls")]
 use crate::net::TlsClient;
+use crate::server::InProcess;
 
 type BeforeRequest = Arc<dyn Fn(&mut HeaderMap) + Send + Sync>;
 type AfterResponse = Arc<dyn Fn(&Response<()>) + Send + Sync>;
@@ -61,6 +62,7 @@ pub(super) enum Way {
     Direct,
     Proxy(Proxy),
     UnixSocket(PathBuf),
+    InProcess(InProcess),
 }
 
 impl Default for OpeningOptions {
@@ -181,6 +183,13 @@ impl ClientBuilder {
     /// Connects to a Unix socket, whatever host the URL names. Default: by TCP.
     pub fn unix_socket(mut self, path: impl Into<PathBuf>) -> Self {
         self.opening.way = Way::UnixSocket(path.into());
+        self
+    }
+
+    /// Connects to an application of this process, without any network, whatever host the URL names. A `wss` URL
+    /// makes the connection one that the application takes for secure.
+    pub(crate) fn in_process(mut self, way: InProcess) -> Self {
+        self.opening.way = Way::InProcess(way);
         self
     }
 

@@ -17,6 +17,7 @@ use super::url::{Scheme, WebSocketUrl};
 #[cfg(feature = "tls")]
 use crate::net::Alpn;
 use crate::net::Wire;
+use crate::server::Secure;
 
 /// One request on its way to whoever answers it: where it has been, and what it has answered there.
 pub(super) struct Course<'a> {
@@ -84,6 +85,14 @@ impl<'a> Course<'a> {
     async fn connect_for(&self, version: Option<HttpVersion>) -> Result<Wire, ConnectError> {
         let (options, url) = (self.options, self.url());
         let wire = match &options.way {
+            Way::InProcess(way) => {
+                let secure = (url.scheme() == Scheme::Wss).then_some(Secure);
+                let stream = match version {
+                    Some(_) => way.http(secure),
+                    None => way.stomp(secure),
+                };
+                return Ok(Wire::InProcess(stream));
+            }
             Way::UnixSocket(path) => Wire::unix(path).await.map_err(ConnectError::Io)?,
             Way::Proxy(proxy) => {
                 let head_octets_max = options.response_head_octets_max;

@@ -62,12 +62,15 @@ impl Handshake {
 
     /// The handshake of a connection that has no HTTP request: STOMP over TCP.
     pub(crate) fn without_request(caller: &Caller) -> Self {
-        let Caller { remote_addr, local_addr, secure, certificates, .. } = caller;
+        let Caller { remote_addr, local_addr, secure, certificates, principal, .. } = caller;
         let remote_addr = remote_addr.map(|RemoteAddr(addr)| addr);
-        let agreed = secure.map(|Secure| {
-            let security = Security::Tls(certificates.clone());
-            Box::new(Agreed { security, ..Agreed::default() })
-        });
+        let security = match secure {
+            Some(Secure) => Security::Tls(certificates.clone()),
+            None => Security::Plain,
+        };
+        let principal = principal.clone();
+        let tells = principal.is_some() || security != Security::Plain;
+        let agreed = tells.then(|| Box::new(Agreed { principal, security, ..Agreed::default() }));
         let local_addr = local_addr.clone();
         Self(Arc::new(Facts { remote_addr, local_addr, agreed, ..Facts::default() }))
     }

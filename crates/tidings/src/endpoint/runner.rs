@@ -20,6 +20,7 @@ use super::{
     CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload, Pong,
     Principal, Receptions, Session, message_stream,
 };
+use crate::clock;
 use crate::net::{Alarm, Incoming, Source};
 
 /// The shortest time between two heart-beats of ours, unless more of them were promised.
@@ -411,7 +412,7 @@ impl<S: Source> Driver<S> {
         self.follow_delivery(session);
         self.source.poll_background(cx);
         // While a handler runs, not everything is read: that is no silence.
-        self.poll_vitals(cx, session, Instant::now());
+        self.poll_vitals(cx, session, clock::instant());
     }
 
     /// Runs a handler that reads a message while it arrives. The error is the end of the session.
@@ -428,7 +429,7 @@ impl<S: Source> Driver<S> {
                 if let Poll::Ready(result) = handler.as_mut().poll(cx) {
                     return Poll::Ready(result.map_err(|panic| *panic).flatten());
                 }
-                self.poll_vitals(cx, session, Instant::now());
+                self.poll_vitals(cx, session, clock::instant());
                 if ended.is_some() || feeder.poll_wants(cx).is_pending() {
                     self.source.poll_background(cx);
                     return Poll::Pending;
@@ -480,18 +481,18 @@ impl<S: Source> Driver<S> {
             if !alarm.is_set() || alarm.poll(cx).is_pending() {
                 return;
             }
-            match vitals.poll(Instant::now(), sent, received) {
+            match vitals.poll(clock::instant(), sent, received) {
                 Due::Nothing => {}
                 Due::SendHeartBeat => {
                     // If the stream takes nothing now, what it holds back is no silence either.
                     let _ = session.try_send("\n");
                     session.link().flush();
                     let retry = vitals.heart_beat_retry().min(HEART_BEAT_RETRY);
-                    self.rare().not_before = Some(Instant::now() + retry);
+                    self.rare().not_before = Some(clock::instant() + retry);
                 }
                 Due::SendHeartbeat => {
                     session.link().push_heartbeat();
-                    self.rare().not_before = Some(Instant::now() + HEART_BEAT_RETRY);
+                    self.rare().not_before = Some(clock::instant() + HEART_BEAT_RETRY);
                 }
                 Due::PeerSilent if self.rare().suspected != Some(received) => {
                     self.rare().suspected = Some(received);

@@ -2,6 +2,8 @@
 
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 use super::moment::Moment;
 use super::turn;
 
@@ -61,7 +63,7 @@ impl TurnBudget {
             return false;
         }
         self.pushes = pushes;
-        self.look(Instant::now(), time_max)
+        self.look(clock::instant(), time_max)
     }
 
     /// Whether the time is over.

@@ -16,7 +16,7 @@ use hyper::client::conn::http2::SendRequest;
 use hyper::upgrade::Upgraded;
 use hyper_util::rt::TokioIo;
 use tidings_websocket::Encoder;
-use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::io::{AsyncRead, AsyncWrite, DuplexStream, ReadBuf};
 use tokio::net::{TcpSocket, TcpStream, UnixStream};
 use tokio::time::timeout;
 
@@ -34,6 +34,8 @@ pub(crate) enum Wire {
     Tls(Box<tokio_rustls::client::TlsStream<Wire>>),
     /// A stream of an HTTP/2 connection.
     Tunnel(Box<TunnelStream>),
+    /// Memory that an application of this process has the other end of.
+    InProcess(DuplexStream),
 }
 
 /// A stream inside an HTTP/2 connection: RFC 8441, section 4.
@@ -78,7 +80,7 @@ impl Wire {
     pub(crate) fn remote_addr(&self) -> Option<SocketAddr> {
         match self {
             Self::Tcp(stream) => stream.peer_addr().ok(),
-            Self::Unix(_) => None,
+            Self::Unix(_) | Self::InProcess(_) => None,
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.get_ref().0.remote_addr(),
             Self::Tunnel(tunnel) => tunnel.remote_addr,
@@ -157,6 +159,10 @@ macro_rules! on_stream {
                 let $stream = Pin::new(&mut tunnel.stream);
                 $call
             }
+            Wire::InProcess($stream) => {
+                let $stream = Pin::new($stream);
+                $call
+            }
         }
     };
 }
@@ -195,6 +201,7 @@ impl AsyncWrite for Wire {
             #[cfg(feature = "tls")]
             Self::Tls(stream) => stream.is_write_vectored(),
             Self::Tunnel(tunnel) => tunnel.stream.is_write_vectored(),
+            Self::InProcess(stream) => stream.is_write_vectored(),
         }
     }
 

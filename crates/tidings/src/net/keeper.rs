@@ -10,6 +10,8 @@ use tidings_websocket::Limits;
 use super::Outbox;
 use super::options::ConnectionOptions;
 
+use crate::clock;
+
 /// How late a deadline may be noticed.
 const TICK: Duration = Duration::from_millis(100);
 
@@ -93,7 +95,7 @@ impl Terms {
         let Some((deadline, generation)) = outbox.keep_from() else { return };
         let mut wheel = self.lock();
         let entry = Entry { outbox: Arc::downgrade(outbox), generation };
-        wheel.insert(entry, deadline, Instant::now());
+        wheel.insert(entry, deadline, clock::instant());
         if wheel.watch == Watch::Idle {
             wheel.watch = Watch::Running;
             tokio::spawn(watch(Arc::downgrade(self)));
@@ -103,7 +105,7 @@ impl Terms {
     /// Looks at the connections whose time has come. Whether any are left.
     fn tick(&self) -> Watch {
         let due = self.lock().advance();
-        let now = Instant::now();
+        let now = clock::instant();
         for entry in due.into_entries() {
             let Some(outbox) = entry.outbox.upgrade() else { continue };
             if let Some(deadline) = outbox.look_after(entry.generation, now) {

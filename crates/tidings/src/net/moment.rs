@@ -2,8 +2,10 @@ use std::num::NonZeroU64;
 use std::sync::LazyLock;
 use std::time::{Duration, Instant};
 
+use crate::clock;
+
 /// Before anything else that is timed.
-static START: LazyLock<Instant> = LazyLock::new(Instant::now);
+static START: LazyLock<Instant> = LazyLock::new(clock::instant);
 
 /// A point in time in eight octets, since a connection remembers several: nanoseconds since the process
 /// first asked for one, and at least 1.
@@ -12,7 +14,7 @@ pub(crate) struct Moment(NonZeroU64);
 
 impl Moment {
     pub(super) fn now() -> Self {
-        Self::from(Instant::now())
+        Self::from(clock::instant())
     }
 
     /// Whole seconds.

@@ -12,6 +12,7 @@ use super::moment::Moment;
 use super::outbox::Phase;
 use super::source::{Alarm, Incoming, Rest, Source, linger};
 use super::{Outbox, Stream, turn};
+use crate::clock;
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::server::Counted;
 
@@ -110,7 +111,7 @@ impl Source for OctetSource {
                 if let Some(rest) = &mut self.rest {
                     rest.note_read();
                 }
-                let now = Instant::now();
+                let now = clock::instant();
                 self.read_at = Some(now.into());
                 self.budget.count_read(now);
                 return Poll::Ready(Message::Binary(octets).into());

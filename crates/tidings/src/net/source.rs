@@ -8,6 +8,7 @@ use tidings_websocket::{Message, MessageKind, MessagePart, Reception};
 use tokio::time::Sleep;
 
 use super::{Outbox, Stream};
+use crate::clock;
 use crate::endpoint::{CloseInfo, Payload, Pong};
 
 /// Where the messages of one session come from: a door, seen from the endpoint.
@@ -109,7 +110,7 @@ pub(crate) struct Rest {
 
 impl Default for Rest {
     fn default() -> Self {
-        Self { since: now(), too_long: Alarm::default(), quiet: Alarm::default() }
+        Self { since: clock::instant(), too_long: Alarm::default(), quiet: Alarm::default() }
     }
 }
 
@@ -127,14 +128,9 @@ impl Rest {
 
     /// Nothing has come just now. `Ready` when nothing more will.
     pub(super) fn poll_quiet(&mut self, cx: &mut Context<'_>) -> Poll<()> {
-        self.quiet.set_no_later_than(now().checked_add(REST_TIME_MAX));
+        self.quiet.set_no_later_than(clock::instant().checked_add(REST_TIME_MAX));
         self.quiet.poll(cx)
     }
-}
-
-/// By the clock of the alarms.
-fn now() -> Instant {
-    tokio::time::Instant::now().into_std()
 }
 
 /// Octets read after the last ones were written, so that unread input does not turn the close into
@@ -147,12 +143,12 @@ const LINGER_TIME_MAX: Duration = Duration::from_secs(1);
 /// Writes the rest of `outbox`, shuts the stream down and reads what is still coming, within the close
 /// timeout.
 pub(super) async fn linger(stream: &mut Stream, outbox: &Arc<Outbox>) {
-    let since = Instant::now();
+    let since = clock::instant();
     let mut written = false;
     while !written {
         let flush = poll_fn(|cx| stream.poll_flush(cx, outbox));
         match close_deadline(since, outbox) {
-            Some(deadline) if deadline <= Instant::now() => break,
+            Some(deadline) if deadline <= clock::instant() => break,
             Some(deadline) => {
                 written = tokio::time::timeout_at(deadline.into(), flush).await.is_ok()
             }

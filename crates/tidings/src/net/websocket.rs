@@ -18,6 +18,7 @@ use super::moment::Moment;
 use super::outbox::{Driven, Phase, Reading};
 use super::source::{Alarm, Incoming, Rest, Source, close_deadline, linger};
 use super::{Framing, Outbox, Stream, element_octets, sockjs_octets_max, turn};
+use crate::clock;
 use crate::endpoint::{CloseInfo, CloseInitiator, Payload, Pong};
 use crate::server::Counted;
 
@@ -192,7 +193,7 @@ impl WebSocketSource {
     fn close_connection(&mut self, on_wire: &CloseReason, info: CloseInfo) {
         let work = self.work();
         work.queue.clear();
-        work.closing_since = Some(Instant::now());
+        work.closing_since = Some(clock::instant());
         self.connection.close(on_wire);
         let last = self.transmit();
         self.outbox.finish(info, &last);
@@ -362,7 +363,7 @@ impl WebSocketSource {
                 self.connection.handle_end_of_stream();
             }
             Poll::Ready(Ok(_)) => {
-                let now = Instant::now();
+                let now = clock::instant();
                 work.read_at = Some(now.into());
                 work.budget.count_read(now);
                 if let Some(rest) = &mut work.rest {

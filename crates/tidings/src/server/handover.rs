@@ -114,6 +114,7 @@ macro_rules! no_socket {
 no_socket!(tokio::net::UnixStream);
 #[cfg(feature = "tls")]
 no_socket!(tokio_rustls::server::TlsStream<TcpStream>);
+no_socket!(tokio::io::DuplexStream);
 
 impl Handover {
     /// Whether a response to `request` may have its connection, if that is chunked: it goes on after it.

@@ -22,6 +22,7 @@ use super::patient_stream::PatientStream;
 use super::per_addr::Counted;
 use super::{Body, ClientCertificates, KnownHosts, LocalAddr, RemoteAddr, Secure};
 use crate::App;
+use crate::endpoint::Principal;
 
 /// What begins a connection of HTTP/2 that was not agreed on before: RFC 9113, section 3.4. No method of
 /// HTTP/1 begins like that.
@@ -61,6 +62,8 @@ pub(crate) struct Caller {
     pub(crate) secure: Option<Secure>,
     pub(crate) certificates: Option<ClientCertificates>,
     pub(crate) counted: Option<Arc<Counted>>,
+    /// Who it is, if that is known already.
+    pub(crate) principal: Option<Principal>,
 }
 
 impl Caller {
@@ -71,12 +74,13 @@ impl Caller {
                 extensions.insert(known);
             }
         }
-        let Self { remote_addr, local_addr, secure, certificates, counted } = self;
+        let Self { remote_addr, local_addr, secure, certificates, counted, principal } = self;
         insert(extensions, remote_addr);
         insert(extensions, local_addr);
         insert(extensions, secure);
         insert(extensions, certificates);
         insert(extensions, counted);
+        insert(extensions, principal);
     }
 }
 

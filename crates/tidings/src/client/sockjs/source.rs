@@ -10,6 +10,7 @@ use super::SockJsError;
 use super::error::told;
 use super::request_transport::RequestTransport;
 use super::websocket_transport::WebSocketTransport;
+use crate::clock;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake};
 use crate::net::{Alarm, Incoming, Source, application_reason};
 
@@ -95,7 +96,7 @@ impl SockJsSource {
                     return Poll::Ready(Err(SockJsError::Lost(info.reason).into()));
                 }
                 TransportEvent::Frame(frame) => {
-                    match self.session.handle_frame(Instant::now(), &frame) {
+                    match self.session.handle_frame(clock::instant(), &frame) {
                         Some(ClientEvent::Opened) => return Poll::Ready(Ok(())),
                         Some(ClientEvent::Closed { code, reason }) => {
                             let reason = application_reason(code, &reason);
@@ -120,7 +121,7 @@ impl SockJsSource {
         let event = match event {
             TransportEvent::Octets => None,
             TransportEvent::Over(info) => return Some(info),
-            TransportEvent::Frame(frame) => self.session.handle_frame(Instant::now(), &frame),
+            TransportEvent::Frame(frame) => self.session.handle_frame(clock::instant(), &frame),
             TransportEvent::Lost(error) => {
                 let initiator = CloseInitiator::Transport;
                 if let Some(ClientEvent::Closed { code, reason }) =

@@ -13,6 +13,7 @@ use tidings_websocket::{CloseCode, CloseReason};
 use tokio::sync::Notify;
 
 use super::event::{EventFormat, Positions, SharedEvent};
+use crate::clock;
 use crate::endpoint::{CloseInfo, CloseInitiator};
 use crate::net::{Alarm, Incoming, PushError, Source};
 
@@ -67,7 +68,7 @@ impl EventStream {
             closed: None,
             reader: None,
             driver: None,
-            last_sent: Instant::now(),
+            last_sent: clock::instant(),
             waiting: None,
         };
         Arc::new(Self { key, format, terms, state: Mutex::new(state), room: Notify::new() })
@@ -178,7 +179,7 @@ impl EventStream {
 
     fn handle_timeout(&self) {
         let mut state = self.lock();
-        let now = Instant::now();
+        let now = clock::instant();
         if self.next_deadline(&state).is_none_or(|deadline| deadline > now) {
             return;
         }
@@ -197,7 +198,7 @@ impl EventStream {
 
 impl State {
     fn push(&mut self, chunk: Bytes) {
-        let now = Instant::now();
+        let now = clock::instant();
         self.octets += chunk.len();
         self.chunks.push_back(chunk);
         self.last_sent = now;
@@ -258,7 +259,7 @@ impl http_body::Body for EventStreamBody {
             piece = octets.into();
         }
         state.octets -= piece.len();
-        state.waiting = (!state.chunks.is_empty()).then(Instant::now);
+        state.waiting = (!state.chunks.is_empty()).then(clock::instant);
         // The deadline has moved.
         if let Some(driver) = state.driver.take() {
             driver.wake();

@@ -14,6 +14,7 @@ use tidings_sockjs::ReceiverId;
 
 use super::HttpSession;
 use super::direct::DirectResponse;
+use crate::clock;
 use crate::endpoint::CloseInfo;
 use crate::net::Outbox;
 use crate::server::handover::{Handover, ResponseHead};
@@ -155,7 +156,7 @@ impl State {
     fn expect_reader(&mut self) {
         if self.reader.is_none() {
             let octets = self.octets;
-            self.writing.get_or_insert_with(|| Writing { since: Instant::now(), octets });
+            self.writing.get_or_insert_with(|| Writing { since: clock::instant(), octets });
         }
     }
 
@@ -167,7 +168,7 @@ impl State {
             self.chunks.push_front(rest);
         }
         self.octets -= piece.len();
-        self.writing = Some(Writing { since: Instant::now(), octets: piece.len() });
+        self.writing = Some(Writing { since: clock::instant(), octets: piece.len() });
         Some(piece)
     }
 

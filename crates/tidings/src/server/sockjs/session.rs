@@ -12,6 +12,7 @@ use super::SockJsOptions;
 use super::binding::Owner;
 use super::receiver::{Receiver, ReceiverBody};
 use super::table::SessionTable;
+use crate::clock;
 use crate::endpoint::{CloseInfo, CloseInitiator, Handshake, UserProperties};
 use crate::net::{
     Alarm, ConnectionOptions, Incoming, Payload, PushError, Rest, Source, Terms, TurnGuard,
@@ -102,7 +103,7 @@ impl HttpSession {
         stranger_octets_max: Option<usize>,
         opening: Opening,
     ) -> Arc<Self> {
-        let now = Instant::now();
+        let now = clock::instant();
         let state = State {
             machine: Machine::new(options.session()),
             opening: Some(Box::new(opening)),
@@ -181,7 +182,7 @@ impl HttpSession {
         // A second receiver is answered without taking the place of the first.
         let displaced = state.receiver.replace(Arc::clone(&receiver));
         let transport = std::mem::replace(&mut state.transport, receive.transport_type);
-        state.machine.attach(Instant::now(), id, receive, callback);
+        state.machine.attach(clock::instant(), id, receive, callback);
         self.settle(&mut state, Some(&receiver));
         if let Some(displaced) = displaced.filter(|receiver| !receiver.is_ended()) {
             state.receiver = Some(displaced);
@@ -233,7 +234,7 @@ impl HttpSession {
     pub(super) fn handle_read(&self, receiver: &Arc<Receiver>) {
         let mut state = self.lock();
         if receiver.octets() < RECEIVER_OCTETS_MAX / 2 {
-            state.machine.handle_writable(Instant::now(), receiver.id());
+            state.machine.handle_writable(clock::instant(), receiver.id());
             self.settle(&mut state, None);
         }
     }
@@ -241,7 +242,7 @@ impl HttpSession {
     /// The client went away before its response had ended.
     pub(super) fn handle_aborted(&self, receiver: ReceiverId) {
         let mut state = self.lock();
-        state.machine.handle_receiver_aborted(Instant::now(), receiver);
+        state.machine.handle_receiver_aborted(clock::instant(), receiver);
         self.settle(&mut state, None);
     }
 
@@ -258,7 +259,7 @@ impl HttpSession {
     }
 
     fn handle_timeout(&self) {
-        let (mut state, now) = (self.lock(), Instant::now());
+        let (mut state, now) = (self.lock(), clock::instant());
         let is_stalled = |receiver: &&Arc<Receiver>| {
             let deadline = self.send_timeout().and_then(|timeout| receiver.stall_deadline(timeout));
             deadline.is_some_and(|deadline| deadline <= now)
@@ -286,7 +287,7 @@ impl HttpSession {
         if let Some(reason) = &state.closed {
             return Err(PushError::Closed(reason.clone()));
         }
-        let sent = state.machine.send(Instant::now(), element.clone());
+        let sent = state.machine.send(clock::instant(), element.clone());
         self.settle(&mut state, None);
         sent.map_err(|error| match error {
             SendError::QueueFull { .. } => PushError::Full,
@@ -297,7 +298,7 @@ impl HttpSession {
     pub(crate) fn close(&self, reason: &CloseReason) {
         let mut state = self.lock();
         state.end(reason, CloseInitiator::Local);
-        state.machine.close(Instant::now(), reason.code().as_u16(), reason.reason());
+        state.machine.close(clock::instant(), reason.code().as_u16(), reason.reason());
         self.settle(&mut state, None);
     }
 
@@ -353,7 +354,7 @@ impl HttpSession {
             match output {
                 Output::Opened => state.opened = true,
                 Output::Write { receiver, chunk } => {
-                    state.last_sent = Instant::now();
+                    state.last_sent = clock::instant();
                     if let Some(receiver) = state.find_receiver(receiver, newcomer) {
                         receiver.push(chunk);
                         if receiver.octets() >= RECEIVER_OCTETS_MAX {
@@ -420,7 +421,7 @@ impl State {
             messages.clear();
             return Ok(());
         }
-        self.last_received = Instant::now();
+        self.last_received = clock::instant();
         if let Some(octets_max) = self.stranger_octets_max {
             let octets: usize = messages.iter().map(|it| element_octets(it.len())).sum();
             if self.incoming_octets + octets > element_octets(octets_max) {

@@ -3,7 +3,6 @@ use std::sync::Arc;
 use bytes::Bytes;
 use tidings_stomp::{Error, ReceiptId, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
-#[cfg(feature = "tls")]
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
@@ -106,7 +105,6 @@ impl StompDoor {
     }
 
     /// Serves any other stream.
-    #[cfg(feature = "tls")]
     pub(crate) fn serve_stream(
         &self,
         stream: impl AsyncRead + AsyncWrite + Send + 'static,

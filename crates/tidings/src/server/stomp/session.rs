@@ -1,5 +1,5 @@
 use std::sync::Arc;
-use std::time::{Duration, Instant};
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_broker::{Destination, Owner, SessionKey, Timestamp};
@@ -58,7 +58,7 @@ pub(super) struct StompSession {
 
 impl StompSession {
     pub(super) fn new(shared: Arc<Shared>) -> Self {
-        let server = Server::new(Instant::now(), Arc::clone(&shared.options));
+        let server = Server::new(clock::instant(), Arc::clone(&shared.options));
         let key = shared.hub.session_key();
         Self {
             server,
@@ -248,7 +248,7 @@ impl Endpoint for StompSession {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
         let octets_max = self.shared.options.limits.before_login_octets_max;
         session.set_stranger_octets_max(Some(octets_max));
-        let at = Instant::now() + self.shared.options.connect_timeout;
+        let at = clock::instant() + self.shared.options.connect_timeout;
         let login_ends = session.principal().and_then(Principal::expires_at);
         if login_ends.is_some_and(|login_ends| login_ends <= at) {
             // The session ends then, which has been seen to.
@@ -279,7 +279,7 @@ impl Endpoint for StompSession {
         {
             outbox.answer_in(opcode);
         }
-        self.server.handle_input(Instant::now(), octets);
+        self.server.handle_input(clock::instant(), octets);
         let waiting = self.handle_at_once(session);
         let rest = waiting.map(|it| it.map(|it| Box::pin(self.handle_rest(session, it))));
         async {
