@@ -1,8 +1,8 @@
 //! Arbitrary octets and arbitrary operations for the protocol crates, on stable Rust.
 //!
 //! ```text
-//! cargo run --package tidings-fuzz --profile fuzz -- TARGET|all [--seconds N] [--seed S]
-//! cargo run --package tidings-fuzz --profile fuzz -- TARGET --input FILE
+//! cargo run --package tidings-fuzz --profile checked -- TARGET|all [--seconds N] [--seed S]
+//! cargo run --package tidings-fuzz --profile checked -- TARGET --input FILE
 //! ```
 //!
 //! A target takes octets, and panics when something that always has to hold does not. A campaign

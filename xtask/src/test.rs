@@ -68,7 +68,7 @@ fn rust(root: &Path, report: &mut Report) {
     report.step("clippy without TLS", &mut cargo(root, &plain));
     report
         .suite("unit, property and integration tests", &mut cargo(root, &["test", "--workspace"]));
-    let fuzz = ["run", "--quiet", "--package", "tidings-fuzz", "--profile", "fuzz", "--"];
+    let fuzz = ["run", "--quiet", "--package", "tidings-fuzz", "--profile", "checked", "--"];
     report.step("fuzz targets", cargo(root, &fuzz).args(["all", "--seconds", FUZZ_SECONDS]));
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];
     report.step("documentation", cargo(root, &docs).env("RUSTDOCFLAGS", "-D warnings"));
@@ -152,7 +152,7 @@ fn autobahn(root: &Path, report: &mut Report) {
         }
         Err(NoSuite::Failed(output)) => return report.could_not_run(NAME, &output),
     };
-    let options = Options::new(Selection::uncompressed(), Build::Debug);
+    let options = Options::new(Selection::uncompressed(), Build::Checked);
     match conformance::run_suite(root, &target, &suite, &options) {
         Err(error) => report.could_not_run(NAME, &error),
         Ok(tallies) => {

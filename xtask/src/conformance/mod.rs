@@ -19,8 +19,8 @@ use std::thread;
 
 pub(crate) use case::Selection;
 use expected::Expected;
-use options::{Mode, Outcome, Output};
 pub(crate) use options::{Build, Options};
+use options::{Mode, Outcome, Output};
 use progress::Progress;
 use round::Round;
 pub(crate) use suite::{NoSuite, Suite};
@@ -101,18 +101,11 @@ pub(crate) fn run_suite(
 }
 
 fn build_testees(root: &Path, build: Build) -> Result<(), String> {
-    // With everything, debug builds are those that the other tests have made.
-    let release = [
-        &["build", "--release", "--package=tidings", "--example=echo"][..],
-        &["build", "--release", "--package=tidings-autobahn", "--bins"],
-    ];
-    let debug = [&["build", "--workspace", "--bins", "--examples"][..]];
-    let builds = match build {
-        Build::Debug => &debug[..],
-        Build::Release => &release,
-    };
-    for build in builds {
-        let outcome = run_command(Command::new("cargo").args(*build).current_dir(root));
+    for what in [["--package=tidings", "--example=echo"], ["--package=tidings-autobahn", "--bins"]]
+    {
+        let mut cargo = Command::new("cargo");
+        cargo.args(["build", "--profile", build.profile()]).args(what);
+        let outcome = run_command(cargo.current_dir(root));
         if !outcome.succeeded {
             return Err(outcome.output);
         }

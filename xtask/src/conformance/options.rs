@@ -31,16 +31,16 @@ impl Mode {
 /// How our ends are built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Build {
-    /// As for other tests, in which case they are there already.
-    Debug,
+    /// As what is fuzzed: soon built, and with assertions.
+    Checked,
     Release,
 }
 
 impl Build {
-    /// What it is called by cargo, which names its folder so.
-    pub(super) fn folder(self) -> &'static str {
+    /// The profile of cargo, which names its folder so.
+    pub(super) fn profile(self) -> &'static str {
         match self {
-            Self::Debug => "debug",
+            Self::Checked => "checked",
             Self::Release => "release",
         }
     }

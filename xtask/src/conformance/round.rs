@@ -94,7 +94,7 @@ impl Round<'_> {
     }
 
     fn testee(&self, name: &str) -> PathBuf {
-        self.target.join(self.build.folder()).join(name)
+        self.target.join(self.build.profile()).join(name)
     }
 
     fn start_suite(&self, mode: &str, peer: (String, Value)) -> Result<Process, String> {
