@@ -12,6 +12,8 @@ use tidings::testing::TestApp;
 use tidings::{App, WebSocket, controller, server_endpoint};
 use tidings_stomp::AckMode;
 
+const HOUR: Duration = Duration::from_secs(3600);
+
 #[derive(Clone, Debug, PartialEq, Serialize, Deserialize)]
 struct Note {
     text: String,
@@ -31,7 +33,7 @@ impl Notes {
     #[message_mapping("/later")]
     #[send_to("/topic/notes")]
     async fn later(&self, text: String) -> String {
-        tokio::time::sleep(Duration::from_secs(3600)).await;
+        tokio::time::sleep_until(tokio::time::Instant::now() + HOUR).await;
         text
     }
 }
@@ -91,9 +93,9 @@ async fn an_hour_passes_when_nothing_is_left_to_do() {
     let late = app.client().stomp().connect("tcp://test").await.unwrap();
     late.send("/app/later").text("late").await.unwrap();
     bob.assert_silent().await;
-    tokio::time::sleep(Duration::from_secs(3600)).await;
+    tokio::time::advance(HOUR).await;
     assert_eq!(bob.next_text().await, "late");
-    assert!(begin.elapsed() < Duration::from_secs(3600));
+    assert!(begin.elapsed() < HOUR);
 }
 
 #[tokio::test(start_paused = true)]
@@ -115,7 +117,7 @@ async fn a_client_without_heart_beats_is_found_silent() {
     let app = app();
     let second = Duration::from_secs(1);
     let mut bob = app.stomp().heart_beat(second, Duration::ZERO).connect().await;
-    tokio::time::sleep(60 * second).await;
+    tokio::time::advance(60 * second).await;
     let error = bob.ended().await;
     assert!(error.message.contains("heart-beat"), "{error:?}");
 }
