@@ -1,5 +1,6 @@
 mod administration;
 mod attendance;
+mod claims;
 mod dead_letters;
 #[cfg(test)]
 mod destinations;
@@ -28,6 +29,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 
 pub use self::administration::{Consumers, Selection};
+pub use self::claims::{Claim, Extent, Intent};
 pub use self::recovering::RecoverError;
 pub use self::sending::Sender;
 pub use self::settling::{Action, CommitError, CommitFailure};

@@ -59,7 +59,8 @@ pub use address::RoutingType;
 pub use arguments::QueueArguments;
 pub use binding::Binding;
 pub use broker::{
-    Action, Broker, CommitError, CommitFailure, Consumers, RecoverError, Selection, Sender, Sent,
+    Action, Broker, Claim, CommitError, CommitFailure, Consumers, Extent, Intent, RecoverError,
+    Selection, Sender, Sent,
 };
 pub use dead_letter::{DeadLetter, DeathReason};
 pub use destination::{Destination, DestinationError};

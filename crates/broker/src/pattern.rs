@@ -106,7 +106,7 @@ impl DestinationPattern {
     ///
     /// [`DestinationError`] for wildcards among too many words or other wildcards.
     pub(crate) fn of(text: Destination) -> Result<Self, DestinationError> {
-        if !words_of(text.as_str()).any(|word| matches!(word, "*" | "**" | "#" | ">")) {
+        if !words_of(text.as_str()).any(is_wildcard) {
             return Ok(Self { text, form: Form::Exact });
         }
         let words = parse_words(text.as_str());
@@ -153,6 +153,11 @@ impl fmt::Display for DestinationPattern {
 /// The words of a destination or of a pattern.
 pub(crate) fn words_of(text: &str) -> impl Iterator<Item = &str> {
     text.split(['/', '.'])
+}
+
+/// Whether a word stands for others, at least at the end.
+pub(crate) fn is_wildcard(word: &str) -> bool {
+    matches!(word, "*" | "**" | "#" | ">")
 }
 
 fn parse_words(text: &str) -> Vec<Word> {

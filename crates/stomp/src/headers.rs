@@ -293,10 +293,14 @@ impl<'a, const N: usize> From<[(&'a str, &'a str); N]> for Headers {
     }
 }
 
-/// Shows everything but the value of `passcode`.
+/// Headers that prove who somebody is.
+const SECRET: [&str; 4] = ["passcode", "authorization", "cookie", "x-csrf-token"];
+
+/// Shows no values that are secret, such as that of `passcode`.
 impl fmt::Debug for Headers {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let shown = |(name, value)| (name, if name == "passcode" { "[hidden]" } else { value });
+        let is_secret = |name: &str| SECRET.iter().any(|it| name.eq_ignore_ascii_case(it));
+        let shown = |(name, value)| (name, if is_secret(name) { "[hidden]" } else { value });
         f.debug_map().entries(self.iter().map(shown)).finish()
     }
 }

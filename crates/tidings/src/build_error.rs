@@ -5,7 +5,7 @@ use tidings_broker::{DestinationError, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
-use crate::messaging::{AmbiguousMapping, UncallableHandler};
+use crate::messaging::{AmbiguousMapping, RuleMistake, UncallableHandler};
 use crate::store::StoreError;
 
 /// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
@@ -21,6 +21,7 @@ pub(crate) enum Mistake {
     State { endpoint: &'static str, missing: MissingState },
     Mapping(AmbiguousMapping),
     Handler(UncallableHandler),
+    Rules(RuleMistake),
     SockJsUrl(SockJsUrlError),
     VariablePrefix(String),
     Origin(String),
@@ -75,6 +76,7 @@ impl fmt::Display for Mistake {
             Self::State { endpoint, missing } => write!(f, "{endpoint}: {missing}"),
             Self::Mapping(error) => error.fmt(f),
             Self::Handler(error) => error.fmt(f),
+            Self::Rules(mistake) => mistake.fmt(f),
             Self::SockJsUrl(error) => error.fmt(f),
             Self::VariablePrefix(prefix) => {
                 write!(f, "`{prefix}` (SockJS) has path parameters, which only endpoints can")

@@ -16,8 +16,8 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, HubOptions};
 use crate::messaging::{
-    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, Logins,
-    SessionListener, Turns,
+    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, Logins, Rulebook,
+    Rules, SessionListener, Turns,
 };
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
@@ -48,6 +48,7 @@ pub struct AppBuilder {
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     authenticator: Option<Arc<dyn AnyAuthenticator>>,
+    rules: Option<Rules>,
     stomp_options: StompOptions,
     application_prefix: String,
     origins: AllowedOrigins,
@@ -71,6 +72,7 @@ impl App {
             controllers: Controllers::default(),
             listeners: Vec::new(),
             authenticator: None,
+            rules: None,
             stomp_options: StompOptions::default(),
             application_prefix: "/app".to_owned(),
             origins: AllowedOrigins::SameOrigin,
@@ -356,6 +358,14 @@ impl AppBuilder {
         self
     }
 
+    /// Sets who may connect, subscribe and send, whichever door they come through, event streams included. What no
+    /// rule is about is denied then. Default: everybody may do everything.
+    #[must_use]
+    pub fn rules(mut self, rules: Rules) -> Self {
+        self.rules = Some(rules);
+        self
+    }
+
     /// Sets limits, timeouts and strictness of STOMP sessions, whichever door they come through.
     #[must_use]
     pub fn stomp_options(mut self, options: StompOptions) -> Self {
@@ -472,7 +482,7 @@ impl AppBuilder {
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
     /// destinations, state that endpoints and controllers ask for and were not given, ambiguous mappings, defaults of
-    /// headers that do not convert.
+    /// headers that do not convert, rules whose patterns are none or that let nobody connect.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
@@ -486,18 +496,12 @@ impl AppBuilder {
         let (routes, of_endpoints) = endpoints.check(&mut taken);
         mistakes.extend(of_endpoints);
         let mut prefixes = TakenPaths::default();
-        for (_, door, _) in &sockjs {
-            if let Err(missing) = (door.admission.check_state)(&ground.state) {
-                mistakes.push(Mistake::State { endpoint: "SockJS service", missing });
-            }
-        }
+        mistakes.extend(mistakes_of_state(&sockjs, &ground));
         let options = sockjs.iter().map(|(_, _, options)| options);
-        for options in options.chain(stomp_paths.iter().map(|(_, options)| options)) {
-            mistakes.extend(mistakes_of_sockjs(options));
-        }
+        let options = options.chain(stomp_paths.iter().map(|(_, options)| options));
+        mistakes.extend(options.flat_map(mistakes_of_sockjs));
         mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
-        let own_origins = event_sources.iter().filter_map(|(_, it)| it.allowed_origins.as_ref());
-        mistakes.extend(own_origins.flat_map(AllowedOrigins::unmatchable).map(Mistake::Origin));
+        mistakes.extend(mistakes_of_streams(&event_sources));
         let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
         let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
         let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
@@ -506,15 +510,12 @@ impl AppBuilder {
             let _ = prefixes.claim_prefix(prefix, service);
         }
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
-        let controllers = match controllers.build() {
-            Ok(controllers) => Arc::new(controllers),
-            Err(ambiguities) => {
-                mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
-                Arc::default()
-            }
-        };
+        let controllers = controllers.build().unwrap_or_else(|ambiguities| {
+            mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
+            Default::default()
+        });
+        mistakes.extend(self.rules.iter().flat_map(Rules::mistakes).map(Mistake::Rules));
         broker.other_prefixes = vec![format!("{}/", self.application_prefix)];
-        mistakes.extend(mistake_of_user_prefix(&broker));
         mistakes.extend(mistakes_of_broker(&broker));
         BuildError::check(mistakes)?;
 
@@ -525,15 +526,17 @@ impl AppBuilder {
         };
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
+        let rules = self.rules.map(|it| Rulebook::new(it, &hub, &self.application_prefix));
         let service = Service {
             hub,
-            dispatcher: controllers,
+            dispatcher: Arc::new(controllers),
             application_prefix: self.application_prefix.into(),
             authentication: logins.taken_in(self.stomp_options.turns()),
+            rules: rules.clone(),
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);
-        let event_streams = event_streams(event_sources, &ground, &stomp, &logins);
+        let event_streams = event_streams(event_sources, &ground, &stomp, &logins, rules.as_ref());
         let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
@@ -565,13 +568,29 @@ fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
         .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
 }
 
+fn mistakes_of_state(
+    sockjs: &[(String, WebSocketDoor, SockJsOptions)],
+    ground: &Ground,
+) -> impl Iterator<Item = Mistake> {
+    let missing =
+        sockjs.iter().filter_map(|(_, door, _)| (door.admission.check_state)(&ground.state).err());
+    missing.map(|missing| Mistake::State { endpoint: "SockJS service", missing })
+}
+
+fn mistakes_of_streams(
+    event_sources: &[(String, EventSourceOptions)],
+) -> impl Iterator<Item = Mistake> {
+    let own_origins = event_sources.iter().filter_map(|(_, it)| it.allowed_origins.as_ref());
+    own_origins.flat_map(AllowedOrigins::unmatchable).map(Mistake::Origin)
+}
+
 fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
     let policy = options.check_policies().err().map(|(pattern, error)| {
         let pattern = pattern.to_string();
         Mistake::PolicyOfNothing { pattern, error }
     });
     let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
-    policy.into_iter().chain(dead_letters)
+    policy.into_iter().chain(dead_letters).chain(mistake_of_user_prefix(options))
 }
 
 fn event_streams(
@@ -579,6 +598,7 @@ fn event_streams(
     ground: &Ground,
     stomp: &StompDoor,
     logins: &Logins,
+    rules: Option<&Arc<Rulebook>>,
 ) -> Vec<EventStreamDoor> {
     let event_streams = event_sources.into_iter().map(|(path, options)| {
         let turns = Turns {
@@ -586,7 +606,7 @@ fn event_streams(
             waiting_max: options.authentications_waiting_max,
         };
         let (hub, authentication) = (Arc::clone(stomp.hub()), logins.taken_in(turns));
-        EventStreamDoor::new(&path, options, ground, hub, authentication)
+        EventStreamDoor::new(&path, options, ground, hub, authentication, rules.cloned())
     });
     event_streams.collect()
 }

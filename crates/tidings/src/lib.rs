@@ -63,3 +63,8 @@ struct ClientPage;
 #[cfg(doctest)]
 #[doc = include_str!("../../../docs/testing.md")]
 struct TestingPage;
+
+/// The code of the page on security, compiled.
+#[cfg(doctest)]
+#[doc = include_str!("../../../docs/security.md")]
+struct SecurityPage;

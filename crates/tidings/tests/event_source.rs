@@ -19,7 +19,7 @@ use hyper_util::rt::{TokioExecutor, TokioIo};
 use support::{Raw, Running, serve};
 use tidings::broker::{DestinationPolicy, HistoryPolicy};
 use tidings::endpoint::{EndpointConfig, Principal};
-use tidings::messaging::{AccessDenied, Login, Outgoing};
+use tidings::messaging::{Access, AccessDenied, Login, Outgoing, Rules, permit, role};
 use tidings::server::{AllowedOrigins, EventSourceOptions, StompOptions};
 use tidings::{App, AppBuilder};
 use tokio::net::TcpStream;
@@ -451,4 +451,50 @@ async fn a_stream_has_the_destinations_of_its_user_and_without_one_has_none() {
     let (_, server) = start(EventSourceOptions::default()).await;
     let refusal = ask(&server, "GET /events?destination=/user/queue/a", "").await;
     assert!(refusal.starts_with("HTTP/1.0 400") && refusal.contains("nobody"), "{refusal}");
+}
+
+#[tokio::test]
+async fn rules_say_what_may_be_streamed_and_to_whom() {
+    let authenticator = |login: Login| async move {
+        let name = login.login.unwrap_or_else(|| "nobody".to_owned());
+        let principal = Principal::new(name.clone());
+        Ok(if name == "ann" { principal.with_role("USER") } else { principal })
+    };
+    let is_ann = |access: &Access| access.principal().is_some_and(|it| it.name() == "ann");
+    let rules = Rules::new()
+        .connect(|access: &Access| access.principal().is_some_and(|it| it.name() != "nobody"))
+        .subscribe("/topic/secret", role("USER"))
+        .subscribe("/topic/open.*", permit())
+        .subscribe("/topic/{whose}/ann", is_ann);
+    let app = builder().authenticator(authenticator).rules(rules).event_source("/events");
+    let server = serve(app.build().unwrap()).await;
+    for (login, query, refused) in [
+        ("ann", "destination=/topic/secret", None),
+        ("bob", "destination=/topic/secret", Some("SUBSCRIBE to /topic/secret")),
+        ("bob", "destination=/exchange/amq.topic/secret", Some("SUBSCRIBE to /topic/secret")),
+        ("bob", "destination=/topic/open.a", None),
+        ("bob", "destination=/topic/open.a,/topic/secret", Some("SUBSCRIBE to /topic/secret")),
+        ("bob", "destination=/topic/open.a&destination=/topic/b", Some("SUBSCRIBE to /topic/b")),
+        ("bob", "destination=/topic/*", Some("SUBSCRIBE to /topic/*")),
+        ("ann", "destination=/topic/x/ann", None),
+        ("bob", "destination=/topic/x/ann", Some("SUBSCRIBE to /topic/x/ann")),
+        ("nobody", "destination=/topic/open.a", Some("CONNECT")),
+    ] {
+        let basic = BASE64_STANDARD.encode(format!("{login}:x"));
+        let basic = format!("Authorization: Basic {basic}\r\n");
+        for method in ["HEAD", "GET"] {
+            if refused.is_none() && method == "GET" {
+                let (_, head) = open(&server, query, &basic).await;
+                assert!(head.starts_with("HTTP/1.0 200 "), "{login} {query}: {head}");
+                continue;
+            }
+            let answer = ask(&server, &format!("{method} /events?{query}"), &basic).await;
+            let status = if refused.is_some() { "HTTP/1.0 403 " } else { "HTTP/1.0 200 " };
+            assert!(answer.starts_with(status), "{login} {method} {query}: {answer}");
+            if let Some(what) = refused.filter(|_| method == "GET") {
+                let text = format!("The stream was refused: {what} is not allowed to you.\n");
+                assert!(answer.ends_with(&text), "{login} {query}: {answer}");
+            }
+        }
+    }
 }

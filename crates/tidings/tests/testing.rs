@@ -44,7 +44,8 @@ struct Echo;
 impl Echo {
     #[on_open]
     fn opened(&self, session: Session, #[path_param] room: String) -> String {
-        let name = session.principal().map_or("nobody", Principal::name).to_owned();
+        let principal = session.principal();
+        let name = principal.as_ref().map_or("nobody", Principal::name).to_owned();
         format!("{name} in {room}")
     }
 

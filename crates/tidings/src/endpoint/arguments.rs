@@ -193,8 +193,9 @@ fn user<U: Clone + Send + Sync + 'static>(call: &impl Caller) -> Option<User<U>>
     if let Some(user) = kept.and_then(UserProperties::get) {
         return Some(user);
     }
-    let principal = session.map_or_else(|| call.handshake().principal(), Session::principal);
-    let principal: &dyn Any = principal?;
+    let of_handshake = || call.handshake().principal().cloned();
+    let principal = session.map_or_else(of_handshake, Session::principal)?;
+    let principal: &dyn Any = &principal;
     principal.downcast_ref().cloned().map(User)
 }
 

@@ -5,8 +5,8 @@ use http::{Extensions, HeaderMap, StatusCode};
 
 use super::configurator::AnyConfigurator;
 use super::{
-    Configurator, DefaultConfigurator, Handshake, MissingState, OpenSessions, SubprotocolPolicy,
-    UserProperties,
+    CloseReason, Configurator, DefaultConfigurator, Handshake, Message, MissingState, OpenSessions,
+    Session, SubprotocolPolicy, UserProperties,
 };
 use crate::app::{App, WeakApp};
 use crate::net::ConnectionOptions;
@@ -40,7 +40,11 @@ struct Inner {
     required_roles: Vec<Box<str>>,
     challenge: HeaderValue,
     sessions_max: Option<usize>,
+    farewell: Option<Farewell>,
 }
+
+/// What a client is told, beside the reason, when its login is over.
+pub(crate) type Farewell = fn(&Session, &CloseReason) -> Option<Message>;
 
 /// Which connections may reach an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -65,6 +69,7 @@ impl EndpointConfig {
             required_roles: Vec::new(),
             challenge: HeaderValue::from_static("Bearer"),
             sessions_max: None,
+            farewell: None,
         }))
     }
 
@@ -98,6 +103,17 @@ impl EndpointConfig {
     pub fn connection_options(mut self, options: ConnectionOptions) -> Self {
         self.inner().connection_options = Some(options);
         self
+    }
+
+    /// How clients are told that their login is over, where the reason that the session is closed for is not all.
+    pub(crate) fn farewell(mut self, farewell: Farewell) -> Self {
+        self.inner().farewell = Some(farewell);
+        self
+    }
+
+    /// What a client is told before its session is closed.
+    pub(super) fn farewell_to(&self, session: &Session, reason: &CloseReason) -> Option<Message> {
+        self.0.farewell.and_then(|farewell| farewell(session, reason))
     }
 
     /// Octets of the longest text message, instead of what the connection options say. A longer one

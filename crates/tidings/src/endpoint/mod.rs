@@ -60,7 +60,7 @@ pub use message_writer::{BinaryWriter, TextWriter};
 pub use open_sessions::Peers;
 pub use parameters::{ParametersError, Path, Query};
 pub use path_params::{PathParamError, PathParams};
-pub use principal::{Principal, User};
+pub use principal::{Principal, RenewError, User};
 pub use reception::{Delivery, Receptions};
 pub use reply::{Broadcast, Close, IntoFlow, IntoMessage, IntoReply, Reply, Several};
 pub use sending::{Batch, ControlPayload, ControlPayloadTooLong, SendTicket};

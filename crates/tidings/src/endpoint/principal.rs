@@ -1,3 +1,5 @@
+use std::error::Error;
+use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
@@ -15,12 +17,35 @@ struct Identity {
     name: Box<str>,
     roles: Vec<Box<str>>,
     expires_at: Option<Instant>,
+    proof: Proof,
+}
+
+/// Whether somebody has looked whether the peer is who it says.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Proof {
+    Verified,
+    /// Only the peer says so.
+    Claimed,
 }
 
 impl Principal {
     /// A principal without roles, whose login does not expire.
     pub fn new(name: impl Into<Box<str>>) -> Self {
-        Self(Arc::new(Identity { name: name.into(), roles: Vec::new(), expires_at: None }))
+        Self::with_proof(name.into(), Proof::Verified)
+    }
+
+    /// Who a peer says it is, where nobody asks whether that is true.
+    pub(crate) fn claimed(name: impl Into<Box<str>>) -> Self {
+        Self::with_proof(name.into(), Proof::Claimed)
+    }
+
+    fn with_proof(name: Box<str>, proof: Proof) -> Self {
+        Self(Arc::new(Identity { name, roles: Vec::new(), expires_at: None, proof }))
+    }
+
+    /// Whether somebody has looked whether the peer is who it says.
+    pub(crate) fn is_verified(&self) -> bool {
+        self.0.proof == Proof::Verified
     }
 
     /// Adds a role.
@@ -61,6 +86,20 @@ impl Principal {
         self.0.roles.iter().any(|known| **known == *role)
     }
 }
+
+/// A session goes on with the user that it began with.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct RenewError(pub(super) ());
+
+impl fmt::Display for RenewError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(
+            "a session goes on with the user that it began with: open another one for another user",
+        )
+    }
+}
+
+impl Error for RenewError {}
 
 /// An argument of an annotated method: the user, as `#[on_handshake]` returned it, or the
 /// [`Principal`].

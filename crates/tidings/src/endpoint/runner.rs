@@ -18,7 +18,7 @@ use tidings_websocket::{CloseCode, CloseReason, MessageKind, MessagePart, Recept
 use super::handlers::Handler;
 use super::{
     CloseInfo, Delivery, Due, Endpoint, EndpointError, Feeder, Flow, OpenSession, Payload, Pong,
-    Principal, Receptions, Session, message_stream,
+    Receptions, Session, message_stream,
 };
 use crate::clock;
 use crate::net::{Alarm, Incoming, Source};
@@ -108,7 +108,7 @@ enum Rest {
 impl<E: Endpoint, S: Source> Runner<E, S> {
     async fn open(&mut self) {
         let Self { endpoint, session, driver } = self;
-        if let Some(at) = session.principal().and_then(Principal::expires_at) {
+        if let Some(at) = session.principal().and_then(|principal| principal.expires_at()) {
             session.expire_at(at);
         }
         let opened = {
@@ -503,7 +503,8 @@ impl<S: Source> Driver<S> {
                     session.close(CloseReason::truncated(CloseCode::POLICY_VIOLATION, reason));
                 }
                 Due::Expired(expiry) => {
-                    if let Some(farewell) = expiry.farewell {
+                    let of_config = || session.config().farewell_to(session, &expiry.reason);
+                    if let Some(farewell) = expiry.farewell.clone().or_else(of_config) {
                         let _ = session.try_send(farewell);
                     }
                     session.close(expiry.reason);

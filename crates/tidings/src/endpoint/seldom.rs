@@ -14,7 +14,7 @@ use super::{Delivery, Principal, UserProperties, Vitals};
 pub(crate) struct Seldom {
     vitals: Vitals,
     user_properties: OnceLock<UserProperties>,
-    principal: OnceLock<Principal>,
+    principal: Mutex<Option<Principal>>,
     codec: CodecSlot,
     /// Of STOMP: subscriptions that the broker has ended, until the session takes note. Made by the first.
     cancelled: OnceLock<Box<Mutex<Vec<SubscriptionId>>>>,
@@ -56,12 +56,12 @@ impl Seldom {
         let _ = self.user_properties.set(properties);
     }
 
-    pub(super) fn principal(&self) -> Option<&Principal> {
-        self.principal.get()
+    pub(super) fn principal(&self) -> Option<Principal> {
+        self.principal.lock().unwrap_or_else(PoisonError::into_inner).clone()
     }
 
     pub(super) fn set_principal(&self, principal: Principal) {
-        let _ = self.principal.set(principal);
+        *self.principal.lock().unwrap_or_else(PoisonError::into_inner) = Some(principal);
     }
 
     pub(super) fn codec(&self) -> &CodecSlot {

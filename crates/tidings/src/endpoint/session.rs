@@ -11,8 +11,8 @@ use tidings_websocket::{CloseCode, CloseReason, Extension, MessageKind};
 
 use super::seldom::Seldom;
 use super::{
-    Deployed, EndpointConfig, Expiry, Handshake, PathParams, Peers, Principal, UserProperties,
-    Vitals,
+    Deployed, EndpointConfig, Expiry, Handshake, PathParams, Peers, Principal, RenewError,
+    UserProperties, Vitals,
 };
 use crate::App;
 use crate::net::Link;
@@ -115,9 +115,9 @@ impl Session {
 
     /// Who the peer is, as the handshake found out, or a protocol inside the session: the CONNECT frame
     /// of STOMP.
-    pub fn principal(&self) -> Option<&Principal> {
+    pub fn principal(&self) -> Option<Principal> {
         let own = self.existing_seldom().and_then(Seldom::principal);
-        own.or_else(|| self.0.handshake.principal())
+        own.or_else(|| self.0.handshake.principal().cloned())
     }
 
     /// The name of the principal, as others are told it.
@@ -125,7 +125,7 @@ impl Session {
         self.principal().map(|principal| principal.name().into())
     }
 
-    /// Says who the peer is. The first call holds.
+    /// Says who the peer is, from now on.
     pub(crate) fn set_principal(&self, principal: Principal) {
         self.seldom().set_principal(principal);
     }
@@ -223,6 +223,39 @@ impl Session {
         let reason = CloseReason::truncated(CloseCode::POLICY_VIOLATION, "login has expired");
         self.vitals().set_expiry(Some(Expiry { at, farewell: None, reason }));
         self.0.link.wake();
+    }
+
+    /// Prolongs the login of the session, or changes the roles of its user: the principal takes the place of the one that
+    /// it had, and the session ends when [that one expires](Principal::expiring_at), or not at all. What the
+    /// [handshake](Self::handshake) told stays as it was.
+    ///
+    /// Clients of STOMP do the same by themselves: they send a new token to
+    /// [`Login::RENEWAL_DESTINATION`](crate::messaging::Login::RENEWAL_DESTINATION).
+    ///
+    /// ```
+    /// use std::time::{Duration, Instant};
+    ///
+    /// use tidings::endpoint::{Principal, RenewError, Session};
+    ///
+    /// fn prolong(session: &Session) -> Result<(), RenewError> {
+    ///     let Some(principal) = session.principal() else { return Ok(()) };
+    ///     session.renew(principal.expiring_at(Instant::now() + Duration::from_secs(3600)))
+    /// }
+    /// ```
+    ///
+    /// # Errors
+    ///
+    /// [`RenewError`] if the session has no principal, or one of another name. Nothing has changed then.
+    pub fn renew(&self, principal: Principal) -> Result<(), RenewError> {
+        if self.principal().is_none_or(|known| known.name() != principal.name()) {
+            return Err(RenewError(()));
+        }
+        match principal.expires_at() {
+            Some(at) => self.expire_at(at),
+            None => self.vitals().drop_end_of_login(),
+        }
+        self.set_principal(principal);
+        Ok(())
     }
 
     /// The application that the session is one of: Jakarta WebSocket's `getContainer`. `None` for the session

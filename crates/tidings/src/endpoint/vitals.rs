@@ -54,6 +54,12 @@ impl Vitals {
         self.lock().expiry = expiry.map(Box::new);
     }
 
+    /// The login does not end any more, if it did.
+    pub(crate) fn drop_end_of_login(&self) {
+        // One with a farewell is about something else.
+        self.lock().expiry.take_if(|expiry| expiry.farewell.is_none());
+    }
+
     pub(crate) fn next_deadline(&self, sent: Instant, received: Instant) -> Option<Instant> {
         let state = self.lock();
         let beat = state.heart_beat.as_ref().and_then(|beat| beat.next_deadline(sent, received));

@@ -67,6 +67,14 @@ impl Authentication {
     /// Says who a client is. The login lasts no longer than that of the handshake.
     pub(crate) async fn authenticate(&self, login: Login) -> Result<Principal, NotAuthenticated> {
         let expires_at = login.handshake.principal().and_then(Principal::expires_at);
+        Ok(self.authenticate_anew(login).await?.expiring_by(expires_at))
+    }
+
+    /// Says who a client is that has logged in before.
+    pub(crate) async fn authenticate_anew(
+        &self,
+        login: Login,
+    ) -> Result<Principal, NotAuthenticated> {
         let _place = self.places.try_acquire().map_err(|_| NotAuthenticated::TooMany)?;
         let authenticated = async {
             let _turn = self.turns.acquire().await;
@@ -79,8 +87,7 @@ impl Authentication {
             tracing::error!("authenticator panicked");
             NotAuthenticated::Failed
         })?;
-        let principal = answer.map_err(NotAuthenticated::Denied)?;
-        Ok(principal.expiring_by(expires_at))
+        answer.map_err(NotAuthenticated::Denied)
     }
 }
 

@@ -97,11 +97,49 @@ impl Login {
         Self { login, passcode, headers: connect.headers.clone(), ..of_handshake }
     }
 
+    /// That of a client that sends a new one on its open session.
+    pub(crate) fn renewed(headers: &Headers, handshake: &Handshake) -> Self {
+        let header = |name| headers.get(name).filter(|it| !it.is_empty()).map(str::to_owned);
+        let (login, passcode) = (header("login"), header("passcode"));
+        Self { login, passcode, headers: headers.clone(), handshake: handshake.clone() }
+    }
+
     /// That of a client that has nothing but its handshake.
     pub(crate) fn of_handshake(handshake: &Handshake) -> Self {
         let credentials = handshake.header("authorization").and_then(basic_credentials);
         let (login, passcode) = credentials.unzip();
         Self { login, passcode, headers: Headers::default(), handshake: handshake.clone() }
+    }
+
+    /// Where clients of STOMP send a new login on an open session, if there is an authenticator: a SEND to
+    /// `/session/renew` with the headers that CONNECT would have, such as `Authorization`. The authenticator is asked
+    /// again, and if it knows the same user, the session goes on with the principal that it answers. A receipt
+    /// says that it does. The message goes nowhere else, and needs no [rule](crate::AppBuilder::rules).
+    pub const RENEWAL_DESTINATION: &str = "/session/renew";
+
+    /// The token by which the client makes itself known, if it has one: a JSON Web Token, or whatever else the application
+    /// has given it. Nobody has looked at it yet. It is the first of these that there is:
+    ///
+    /// 1. the header `Authorization: Bearer TOKEN` of CONNECT, its name in any case;
+    /// 2. the `passcode` of a CONNECT that has no `login`;
+    /// 3. the header `Authorization: Bearer TOKEN` of the opening handshake (RFC 6750, section 2.1);
+    /// 4. a subprotocol `bearer.TOKEN` that the client offers beside those of STOMP, which pages can do;
+    /// 5. the parameter `access_token` in the query of the opening handshake (section 2.3), which stays in the logs of
+    ///    whatever is in between: give such tokens a short life;
+    /// 6. the cookie `access_token` of the opening handshake.
+    ///
+    /// Compare it in constant time, or verify its signature.
+    #[must_use]
+    pub fn bearer_token(&self) -> Option<String> {
+        let of_frame = self.headers.iter().find_map(|(name, value)| {
+            name.eq_ignore_ascii_case("authorization").then(|| bearer(value)).flatten()
+        });
+        let passcode = || {
+            let names_nobody = self.headers.get("login").is_none_or(str::is_empty);
+            self.headers.get("passcode").filter(|it| names_nobody && !it.is_empty())
+        };
+        let of_frame = of_frame.or_else(passcode).map(str::to_owned);
+        of_frame.or_else(|| token_of_handshake(&self.handshake))
     }
 
     /// Whom the opening handshake has made known: its principal, or the common name of the certificate
@@ -122,11 +160,11 @@ impl Login {
             ));
         }
         // Libraries send an empty one for who has given none.
-        Ok(self.login.filter(|login| !login.is_empty()).map(Principal::new))
+        Ok(self.login.filter(|login| !login.is_empty()).map(Principal::claimed))
     }
 }
 
-/// Shows everything but the passcode.
+/// Shows everything but what is secret.
 impl fmt::Debug for Login {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Login")
@@ -182,6 +220,34 @@ impl<A: Authenticator> AnyAuthenticator for A {
     }
 }
 
+/// The token of an `Authorization` field: RFC 6750, section 2.1.
+fn bearer(field: &str) -> Option<&str> {
+    let (scheme, token) = field.trim().split_once(' ')?;
+    Some(token.trim()).filter(|token| scheme.eq_ignore_ascii_case("bearer") && !token.is_empty())
+}
+
+fn token_of_handshake(handshake: &Handshake) -> Option<String> {
+    let values = |name: &'static str| {
+        let of_name = handshake.headers().filter(move |(known, _)| *known == name);
+        of_name.filter_map(|(_, value)| str::from_utf8(value).ok())
+    };
+    let subprotocol = || {
+        let mut offered = values("sec-websocket-protocol").flat_map(|offer| offer.split(','));
+        offered.find_map(|offer| offer.trim().strip_prefix("bearer."))
+    };
+    let cookie = || {
+        let mut cookies = values("cookie").flat_map(|cookies| cookies.split(';'));
+        cookies.find_map(|cookie| cookie.trim().strip_prefix("access_token="))
+    };
+    let query = || {
+        let mut query = handshake.query_pairs();
+        query.find_map(|(name, value)| (name == "access_token").then(|| value.into_owned()))
+    };
+    let token = values("authorization").find_map(bearer).or_else(subprotocol).map(str::to_owned);
+    let token = token.or_else(query).or_else(|| cookie().map(str::to_owned));
+    token.filter(|token| !token.is_empty())
+}
+
 /// The user and the password of an `Authorization` field: RFC 7617, section 2.
 fn basic_credentials(field: &str) -> Option<(String, String)> {
     let (scheme, credentials) = field.split_once(' ')?;
@@ -197,6 +263,7 @@ fn basic_credentials(field: &str) -> Option<(String, String)> {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::endpoint::PathParams;
 
     #[test]
     fn a_passcode_is_not_shown() {
@@ -208,6 +275,51 @@ mod tests {
         };
         let shown = format!("{login:?}");
         assert!(shown.contains("ann") && !shown.contains("hush"), "{shown}");
+        let headers = Headers::from([("Authorization", "Bearer hush"), ("Cookie", "a=hush")]);
+        let login = Login { headers, ..login };
+        assert_eq!(login.bearer_token().as_deref(), Some("hush"));
+        let shown = format!("{login:?}");
+        assert!(shown.contains("Authorization") && !shown.contains("hush"), "{shown}");
+    }
+
+    #[test]
+    fn a_token_comes_from_the_first_place_that_has_one() {
+        let all = [
+            ("authorization", "Bearer of-handshake"),
+            ("sec-websocket-protocol", "v12.stomp, bearer.of-subprotocol"),
+            ("cookie", "a=b; access_token=of-cookie"),
+        ];
+        let handshake = |fields: &[(&'static str, &'static str)], query: &str| {
+            let headers = fields.iter().map(|(name, value)| {
+                let name = http::HeaderName::from_static(name);
+                (name, http::HeaderValue::from_static(value))
+            });
+            let uri = format!("/stomp{query}").parse().unwrap();
+            Handshake::new(&uri, &headers.collect(), PathParams::default(), None)
+        };
+        let query = "?a=b&access_token=of%2Dquery";
+        let check = |headers: &[(&str, &str)], handshake: &Handshake, expected: Option<&str>| {
+            let headers: Headers = headers.iter().copied().collect();
+            let passcode = headers.get("passcode").map(str::to_owned);
+            let login = headers.get("login").map(str::to_owned);
+            let login = Login { login, passcode, headers, handshake: handshake.clone() };
+            assert_eq!(login.bearer_token().as_deref(), expected, "{login:?}");
+        };
+        let full = handshake(&all, query);
+        let bearer = ("AUTHORIZATION", "bearer  of-frame ");
+        check(&[("passcode", "of-passcode"), bearer], &full, Some("of-frame"));
+        check(&[("passcode", "of-passcode"), ("login", "")], &full, Some("of-passcode"));
+        check(&[("passcode", "secret"), ("login", "ann")], &full, Some("of-handshake"));
+        check(&[("Authorization", "Basic YW5uOg==")], &full, Some("of-handshake"));
+        check(&[], &handshake(&all[1..], query), Some("of-subprotocol"));
+        check(&[], &handshake(&all[2..], query), Some("of-query"));
+        check(&[], &handshake(&all[2..], ""), Some("of-cookie"));
+        let others = [
+            ("authorization", "Basic YW5uOg=="),
+            ("sec-websocket-protocol", "v12.stomp"),
+            ("cookie", "access_token="),
+        ];
+        check(&[("passcode", "")], &handshake(&others, "?access_tokens=x"), None);
     }
 
     #[test]

@@ -13,6 +13,9 @@ mod messenger;
 mod pattern;
 mod payload;
 mod recipient;
+mod rule_pattern;
+mod rulebook;
+mod rules;
 mod sent;
 mod session_event;
 mod target;
@@ -26,6 +29,7 @@ pub use exception::ExceptionHandler;
 pub use feed::Feed;
 pub use messenger::{Messenger, MessengerError};
 pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
+pub use rules::{Access, Action, Requirement, Rules, authenticated, deny, permit, role};
 pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use target::Target;
@@ -38,4 +42,6 @@ pub(crate) use dispatcher::{
     AmbiguousMapping, Answer, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
 };
 pub(crate) use feed::{Deliver, LiveStream};
+pub(crate) use rulebook::{Refusal, Rulebook, Subject};
+pub(crate) use rules::RuleMistake;
 pub(crate) use session_event::AnySessionListener;

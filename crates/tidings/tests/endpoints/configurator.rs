@@ -195,7 +195,7 @@ struct PlainGreeter;
 
 impl Endpoint for PlainGreeter {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
-        let greeting = greet(session.principal().unwrap(), session.user_properties());
+        let greeting = greet(&session.principal().unwrap(), session.user_properties());
         Ok(session.send(greeting).await?)
     }
 }

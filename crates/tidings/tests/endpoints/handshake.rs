@@ -56,7 +56,8 @@ fn answer(question: &str, session: &Session) -> String {
         ("header", name) => handshake.header(name).unwrap_or("none").to_owned(),
         ("language", _) => handshake.language().unwrap_or("none").to_owned(),
         ("principal", _) => {
-            let name = session.principal().map_or("nobody", Principal::name);
+            let principal = session.principal();
+            let name = principal.as_ref().map_or("nobody", Principal::name);
             format!("{name} {}", handshake.is_user_in_role("admin"))
         }
         ("secure", _) => session.is_secure().to_string(),

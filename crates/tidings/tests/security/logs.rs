@@ -1,6 +1,9 @@
 //! Handlers that fail, and what is said of it.
 
-use tidings::endpoint::{BoxError, Handshake, Session};
+use std::sync::{Arc, Mutex};
+
+use tidings::endpoint::{BoxError, Handshake, Principal, Session};
+use tidings::messaging::{AccessDenied, Login, Rules, permit};
 use tidings::{App, server_endpoint};
 use tokio::sync::mpsc;
 
@@ -68,4 +71,52 @@ async fn also_a_handshake_shows_no_values() {
     // Nor as numbers, which is how octets are shown.
     let secret: Vec<_> = b"secret".iter().map(u8::to_string).collect();
     assert!(!shown.contains(&secret.join(", ")), "{shown}");
+}
+
+#[tokio::test]
+async fn also_no_log_line_and_no_login_shows_a_token_of_stomp() {
+    let log = Log::capture();
+    let shown = Arc::new(Mutex::new(String::new()));
+    let show = Arc::clone(&shown);
+    let authenticator = move |login: Login| {
+        show.lock().unwrap().push_str(&format!("{login:?}"));
+        let token = login.bearer_token();
+        async move {
+            match token.as_deref() {
+                Some("secret-good") => Ok(Principal::new("ann")),
+                _ => Err(AccessDenied::new("Show another token.")),
+            }
+        }
+    };
+    let rules = Rules::new().connect(permit());
+    let app = App::builder().stomp("/stomp").authenticator(authenticator).rules(rules);
+    let server = serve(app.build().unwrap()).await;
+    let connect = "CONNECT\naccept-version:1.2\nhost:x\n";
+    for (path, fields, headers) in [
+        ("/stomp?access_token=secret-bad", "Cookie: access_token=secret-cookie\r\n", ""),
+        ("/stomp", "Sec-WebSocket-Protocol: v12.stomp, bearer.secret-bad\r\n", ""),
+        ("/stomp", "Authorization: Bearer secret-bad\r\n", "passcode:secret-bad\n"),
+    ] {
+        let mut socket = WebSocket::connect(server.http, path, fields).await.unwrap();
+        socket.send(format!("{connect}{headers}\n\0")).await;
+        assert!(socket.text().await.starts_with("ERROR\n"));
+        socket.closed().await;
+    }
+    let mut socket = server.websocket("/stomp").await;
+    socket.send(format!("{connect}AUTHORIZATION:Bearer secret-good\n\n\0")).await;
+    assert!(socket.text().await.starts_with("CONNECTED\n"));
+    let renewal = "SEND\ndestination:/session/renew\nreceipt:r\nAuthorization:Bearer secret-";
+    socket.send(format!("{renewal}good\n\n\0")).await;
+    assert!(socket.text().await.starts_with("RECEIPT\n"));
+    socket
+        .send("SEND\ndestination:/topic/a\nAuthorization:Bearer secret-good\n\nsecret-body\0")
+        .await;
+    assert!(socket.text().await.starts_with("ERROR\n"));
+    socket.closed().await;
+    let log = log.take();
+    assert!(log.contains("login refused") && log.contains("refused by rules"), "{log}");
+    let shown = shown.lock().unwrap();
+    assert!(shown.contains("AUTHORIZATION"), "{shown}");
+    assert!(!log.contains("secret-"), "{log}");
+    assert!(!shown.contains("secret-"), "{shown}");
 }

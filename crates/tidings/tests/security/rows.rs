@@ -17,6 +17,7 @@ fn file_of(file: &str) -> PathBuf {
     let package = Path::new(env!("CARGO_MANIFEST_DIR"));
     let path = match file.split_once('/') {
         None if file == "memory" => package.join("tests/memory/main"),
+        None if file == "event_source" => package.join("tests/event_source"),
         None => package.join("tests/security").join(file),
         Some(("src", _)) => package.join(file),
         Some(("crates", _)) => package.join("../..").join(file),

@@ -337,7 +337,8 @@ struct Who;
 
 impl Endpoint for Who {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
-        let name = session.principal().map_or("", Principal::name);
+        let principal = session.principal();
+        let name = principal.as_ref().map_or("", Principal::name);
         let property = session.user_properties().get::<u8>();
         Ok(session.send(format!("{name} {property:?}")).await?)
     }

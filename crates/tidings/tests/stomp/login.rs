@@ -10,7 +10,7 @@ use tidings::App;
 use tidings::endpoint::{
     CloseCode, Configurator, EndpointConfig, Handshake, HandshakeResponse, Principal, Reject,
 };
-use tidings::messaging::{AccessDenied, Login};
+use tidings::messaging::{AccessDenied, Login, Messenger, Rules, SessionEvent, permit, role};
 use tidings::server::{SockJsOptions, StompOptions};
 use tokio::sync::Notify;
 
@@ -319,5 +319,129 @@ async fn a_user_id_is_that_of_the_login() {
             assert_eq!(header(&error, "message"), Some("user-id of somebody else"), "{error:?}");
             client.ends().await;
         }
+    }
+}
+
+/// Believes a token, which is `NAME` or `NAME/ROLE/MILLISECONDS`: how long the login lasts.
+async fn by_token(login: Login) -> Result<Principal, AccessDenied> {
+    let denied = || AccessDenied::new("Show a token.");
+    let token = login.bearer_token().ok_or_else(denied)?;
+    let mut parts = token.split('/');
+    let name = parts.next().filter(|name| *name != "bad").ok_or_else(denied)?;
+    let principal = parts.next().into_iter().fold(Principal::new(name), Principal::with_role);
+    let ends = parts.next().map(|lasts| Duration::from_millis(lasts.parse().unwrap()));
+    let ends = ends.map(|lasts| Instant::now() + lasts);
+    Ok(ends.into_iter().fold(principal, Principal::expiring_at))
+}
+
+#[tokio::test]
+async fn a_token_may_come_from_wherever_a_client_can_put_it() {
+    let app = App::builder().stomp("/stomp").authenticator(by_token);
+    let server = serve(app.build().unwrap()).await;
+    for (path, fields, headers) in [
+        ("/stomp", "", "Authorization:Bearer ann\n"),
+        ("/stomp", "", "passcode:ann\n"),
+        ("/stomp", "Authorization: Bearer ann\r\n", ""),
+        ("/stomp?access_token=ann", "", ""),
+        ("/stomp", "Cookie: a=b; access_token=ann\r\n", ""),
+        ("/stomp", "Sec-WebSocket-Protocol: bearer.ann, v12.stomp\r\n", ""),
+        ("/stomp?access_token=bob", "Cookie: access_token=bob\r\n", "Authorization:Bearer ann\n"),
+    ] {
+        let mut socket = WebSocket::connect(server.http, path, fields).await.unwrap();
+        assert!(!socket.head.contains("bearer."), "{}", socket.head);
+        socket.send(format!("CONNECT\naccept-version:1.2\nhost:x\n{headers}\n\0")).await;
+        let connected = socket.text().await;
+        assert!(connected.contains("user-name:ann\n"), "{path} {fields} {headers}: {connected}");
+    }
+}
+
+#[tokio::test]
+async fn a_login_that_expires_ends_the_session_with_an_error_by_every_door() {
+    let app = App::builder().stomp("/stomp").authenticator(by_token);
+    let server = serve(app.build().unwrap()).await;
+    for (door, version) in EVERYWHERE.each() {
+        let token = "passcode:ann/USER/1\n";
+        let mut client = Client::connect_with(&server, door, version, token).await;
+        let error = client.frame().await;
+        assert_eq!(header(&error, "message"), Some("login has expired"), "{error:?}");
+        client.ends().await;
+    }
+    let mut socket = WebSocket::connect(server.http, "/stomp", "").await.unwrap();
+    socket.send("CONNECT\naccept-version:1.2\nhost:x\npasscode:ann/USER/1\n\n\0").await;
+    assert!(socket.text().await.starts_with("CONNECTED\n"));
+    assert!(socket.text().await.starts_with("ERROR\nmessage:login has expired\n"));
+    let reason = socket.closed().await;
+    assert_eq!(reason.code(), CloseCode::POLICY_VIOLATION);
+    assert_eq!(reason.reason(), "login has expired");
+}
+
+fn renewal(headers: &str) -> String {
+    format!("SEND\ndestination:{}\n{headers}\n", Login::RENEWAL_DESTINATION)
+}
+
+#[tokio::test]
+async fn a_client_prolongs_its_login_on_its_open_session() {
+    let app = App::builder().stomp("/stomp").authenticator(by_token);
+    let rules = Rules::new().connect(permit()).any("/topic/**", role("USER"));
+    let server = serve(app.rules(rules).build().unwrap()).await;
+    for door in DOORS {
+        let brief = "passcode:ann/GUEST/1000\n";
+        let mut client = Client::connect_with(&server, door, "1.2", brief).await;
+        let mut left = Client::connect_with(&server, door, "1.2", brief).await;
+        client.done(&renewal("Authorization:Bearer ann/USER/3600000\n")).await;
+        // The former end of the login passes, and the roles are the new ones.
+        assert_eq!(header(&left.frame().await, "message"), Some("login has expired"));
+        client.goes_on().await;
+        client.done(&renewal("passcode:ann/USER\n")).await;
+        client.goes_on().await;
+        client.done(&renewal("Authorization:Bearer ann/GUEST\n")).await;
+        client.refused("SEND\ndestination:/topic/a\n\n", "access denied").await;
+        client.ends().await;
+    }
+}
+
+#[tokio::test]
+async fn a_new_login_that_is_refused_changes_nothing_and_one_of_somebody_else_ends_the_session() {
+    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
+    let app = App::builder().stomp("/stomp").authenticator(by_token);
+    let server = serve(app.stomp_options(options).build().unwrap()).await;
+    for (door, version) in EVERYWHERE.each() {
+        let mut client = Client::connect_with(&server, door, version, "passcode:ann\n").await;
+        for headers in ["Authorization:Bearer bad\n", "passcode:\n", ""] {
+            client.refused(&renewal(headers), "access denied").await;
+            client.goes_on().await;
+        }
+        let error = client.refused(&renewal("passcode:bob\n"), "access denied").await;
+        assert!(error.contains("the user that it began with"), "{error:?}");
+        client.ends().await;
+    }
+    // Without an authenticator there is nothing to renew.
+    let server = serve(App::builder().stomp("/stomp").build().unwrap()).await;
+    let mut client = Client::connect(&server, Door::Tcp, "1.2").await;
+    client.refused(&renewal("passcode:ann\n"), "unknown destination").await;
+}
+
+#[tokio::test]
+async fn an_application_prolongs_a_login_of_the_same_user_only() {
+    let prolong = |event: SessionEvent, _: Messenger| async move {
+        if let SessionEvent::Connected { session, .. } = event {
+            let later = Instant::now() + Duration::from_secs(3600);
+            session.renew(Principal::new("bob").expiring_at(later)).unwrap_err();
+            let known = session.principal().unwrap();
+            assert_eq!(known.name(), "ann");
+            if known.has_role("PROLONGED") {
+                session.renew(Principal::new("ann").expiring_at(later)).unwrap();
+                assert_eq!(session.principal().unwrap().expires_at(), Some(later));
+            }
+        }
+    };
+    let app = App::builder().stomp("/stomp").authenticator(by_token);
+    let server = serve(app.session_listener(prolong).build().unwrap()).await;
+    for door in DOORS {
+        let token = |role: &str| format!("passcode:ann/{role}/1000\n");
+        let mut client = Client::connect_with(&server, door, "1.2", &token("PROLONGED")).await;
+        let mut left = Client::connect_with(&server, door, "1.2", &token("USER")).await;
+        assert_eq!(header(&left.frame().await, "message"), Some("login has expired"));
+        client.goes_on().await;
     }
 }

@@ -26,6 +26,7 @@ mod login;
 mod queue_arguments;
 mod queues;
 mod replies;
+mod rules;
 mod selectors;
 mod streams;
 #[cfg(feature = "tls")]

@@ -8,7 +8,7 @@ use http::request::Parts;
 use http::{Method, Request, Response, StatusCode};
 use tidings_broker::{self as broker, Beginning, EncodingClass, SubscribeError};
 use tidings_sockjs::{Cors, headers};
-use tidings_stomp::{AckMode, SubscriptionId};
+use tidings_stomp::{AckMode, Headers, SubscriptionId};
 
 use super::EventSourceOptions;
 use super::event::{Positions, first_lines, recovered};
@@ -18,7 +18,7 @@ use crate::clock;
 use crate::endpoint::{CloseInfo, Endpoint, Handshake, PathParams, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{Authentication, Login, NotAuthenticated};
+use crate::messaging::{Authentication, Login, NotAuthenticated, Rulebook, Subject};
 use crate::net::Link;
 use crate::server::deployment::Door;
 use crate::server::websocket::{WebSocketDoor, add_headers, forbidden_origin, name_host};
@@ -33,6 +33,8 @@ pub(crate) struct EventStreamDoor {
     door: WebSocketDoor,
     /// Says who they are; they are whoever the door says without it.
     authentication: Option<Authentication>,
+    /// Says what they may have; they may have anything without them.
+    rules: Option<Arc<Rulebook>>,
 }
 
 /// The endpoint of an event stream, which has nothing to do but to end.
@@ -54,11 +56,12 @@ impl EventStreamDoor {
         ground: &Ground,
         hub: Arc<Hub>,
         authentication: Option<Authentication>,
+        rules: Option<Arc<Rulebook>>,
     ) -> Self {
         let of_endpoint = Arc::clone(&hub);
         let factory = move |_: &Handshake| Subscriber(Arc::clone(&of_endpoint));
         let door = ground.door(options.endpoint.clone(), Admission::default(), factory);
-        Self { path: path.into(), options, hub, door, authentication }
+        Self { path: path.into(), options, hub, door, authentication, rules }
     }
 
     /// Whether a path is the one.
@@ -124,6 +127,8 @@ impl EventStreamDoor {
             admitted.map_err(|refusal| Box::new(self.door.refuse(parts, *refusal)))?;
         let authenticated = self.authenticate(&mut handshake).await;
         authenticated.map_err(|refusal| Box::new(self.door.refuse(parts, *refuse(refusal))))?;
+        let permitted = self.check_rules(&handshake, &asked);
+        permitted.map_err(|refusal| Box::new(self.door.refuse(parts, *refuse(refusal))))?;
         let body = if request::begins_stream(&parts.method) {
             let (session, stream) = self.subscribe(handshake, &asked).map_err(refuse)?;
             if !user_properties.is_empty() {
@@ -158,6 +163,22 @@ impl EventStreamDoor {
         })?;
         handshake.set_principal(principal);
         Ok(())
+    }
+
+    /// Asks whether the client may do what CONNECT and SUBSCRIBE do for STOMP.
+    fn check_rules(&self, handshake: &Handshake, asked: &StreamRequest) -> Result<(), Problem> {
+        let Some(rules) = &self.rules else { return Ok(()) };
+        let principal = Login::of_handshake(handshake).verified();
+        let (principal, headers) = (principal.as_ref(), &Headers::default());
+        let subject = Subject { principal, handshake, headers };
+        let subscribed = || {
+            let mut each = asked.destinations.iter();
+            each.try_for_each(|destination| rules.check_stream(&self.hub, &subject, destination))
+        };
+        rules.check_connect(&subject).and_then(|()| subscribed()).map_err(|refusal| Problem {
+            status: StatusCode::FORBIDDEN,
+            text: format!("The stream was refused: {refusal}."),
+        })
     }
 
     /// Subscribes to all destinations, or to none.

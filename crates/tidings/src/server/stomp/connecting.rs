@@ -10,12 +10,17 @@ use crate::messaging::{Login, SessionEvent};
 impl StompSession {
     pub(super) async fn connect(&mut self, session: &Session, connect: Connect) {
         // The client was in time. How long the rest takes is up to us.
-        match session.principal().and_then(Principal::expires_at) {
+        match session.principal().and_then(|principal| principal.expires_at()) {
             None => session.vitals().set_expiry(None),
             Some(at) => session.expire_at(at),
         }
         let login = Login::new(&connect, session.handshake());
-        match self.authenticate(login).await.and_then(|it| self.check_name(it)) {
+        let authenticated = self.authenticate(login).await.and_then(|principal| {
+            let principal = self.check_name(principal)?;
+            self.check_connect(session, principal.as_ref(), &connect.headers)?;
+            Ok(principal)
+        });
+        match authenticated {
             Ok(principal) => self.accept(session, &connect, principal).await,
             Err(error) => {
                 tracing::info!(session = %session.log_id(), message = error.message, "login refused");

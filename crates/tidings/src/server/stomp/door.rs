@@ -2,16 +2,17 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_stomp::{Error, ReceiptId, ServerOptions, Version, encode};
-use tidings_websocket::{CloseCode, CloseReason};
+use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
 
 use super::options::{StompOptions, UnhandledErrors};
+use super::outgoing::message_for;
 use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{Authentication, Dispatcher, Messenger};
+use crate::messaging::{Authentication, Dispatcher, Messenger, Rulebook};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door, SessionBinding};
 
@@ -34,6 +35,7 @@ pub(crate) struct Service {
     pub(crate) dispatcher: Arc<Dispatcher>,
     pub(crate) application_prefix: Box<str>,
     pub(crate) authentication: Option<Authentication>,
+    pub(crate) rules: Option<Arc<Rulebook>>,
     pub(crate) options: StompOptions,
 }
 
@@ -45,13 +47,16 @@ pub(super) struct Shared {
     pub(super) application_prefix: Box<str>,
     pub(super) options: Arc<ServerOptions>,
     pub(super) authentication: Option<Authentication>,
+    /// What clients may do; anything without them.
+    pub(super) rules: Option<Arc<Rulebook>>,
     pub(super) held_octets_max: usize,
     pub(super) unhandled_errors: UnhandledErrors,
 }
 
 impl StompDoor {
     pub(crate) fn new(ground: &Ground, service: Service) -> Self {
-        let Service { hub, dispatcher, application_prefix, authentication, options } = service;
+        let Service { hub, dispatcher, application_prefix, authentication, rules, options } =
+            service;
         let messenger = Messenger::new(Arc::clone(&hub));
         let session_binding = match &authentication {
             Some(_) => SessionBinding::PrincipalOrAddress,
@@ -65,11 +70,12 @@ impl StompDoor {
             application_prefix,
             options: Arc::new(options.session_options()),
             authentication,
+            rules,
             held_octets_max: options.held_octets_max,
             unhandled_errors: options.unhandled_errors,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
-        let deployment = ground.deployment(EndpointConfig::new(), factory);
+        let deployment = ground.deployment(EndpointConfig::new().farewell(last_frame), factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms =
             Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
@@ -120,6 +126,14 @@ impl StompDoor {
         let session = Session::new(handshake, link, Arc::clone(self.deployment.deployed()));
         self.deployment.start(session, Door::Octets(source));
     }
+}
+
+/// Tells a client by ERROR why its session ends. Over TCP that is what its door does.
+fn last_frame(session: &Session, reason: &CloseReason) -> Option<Message> {
+    if let Link::Stream { framing: Framing::Octets, .. } = session.link() {
+        return None;
+    }
+    Some(message_for(session, farewell(reason)))
 }
 
 /// Tells a client over TCP why its connection ends, unless the session has said so itself.

@@ -8,7 +8,7 @@ use tidings_broker::{Destination, Sender, Timestamp};
 use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
-use crate::endpoint::{Principal, Session};
+use crate::endpoint::Session;
 use crate::hub::{PublishError, Published, parse_destination};
 use crate::messaging::{InboundMessage, Unhandled};
 
@@ -81,10 +81,12 @@ impl StompSession {
             return Ok(());
         }
         match headers.get("user-id") {
-            Some(id) if session.principal().map(Principal::name) != Some(id) => Err(Error::new(
-                "user-id of somebody else",
-                "Give your own name in the header user-id, or leave it out.",
-            )),
+            Some(id) if session.principal().is_none_or(|principal| principal.name() != id) => {
+                Err(Error::new(
+                    "user-id of somebody else",
+                    "Give your own name in the header user-id, or leave it out.",
+                ))
+            }
             _ => Ok(()),
         }
     }

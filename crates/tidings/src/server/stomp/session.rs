@@ -13,8 +13,7 @@ use super::settling::nack_action;
 use super::streaming::LiveStreams;
 use crate::clock;
 use crate::endpoint::{
-    CloseInfo, Endpoint, EndpointError, Expiry, Flow, Principal, SendError, SendOrWait, Sending,
-    Session,
+    CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
 };
 use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
@@ -90,7 +89,7 @@ impl StompSession {
                 self.server.cancel_subscription(&id);
                 self.end_stream(&id);
             }
-            let event = self.server.poll_event();
+            let event = self.next_event(session);
             if let Some(room) = self.transmit_at_once(session)? {
                 return Ok(Some(Waiting::Room(room, event)));
             }
@@ -180,6 +179,7 @@ impl StompSession {
         event: Event,
     ) -> Option<Event> {
         match event {
+            Event::Send(send) if self.is_renewal(&send) => return Some(Event::Send(send)),
             Event::Send(send) => return self.send_at_once(session, now, send).map(Event::Send),
             Event::Ack(ack) => self.settle(session, now, ack, None),
             Event::Nack(nack) => {
@@ -200,6 +200,9 @@ impl StompSession {
     async fn handle_event(&mut self, session: &Session, event: Event) {
         let Some(event) = self.handle_event_at_once(session, clock::now(), event) else { return };
         match event {
+            Event::Send(send) if self.is_renewal(&send) => {
+                Box::pin(self.renew(session, send)).await;
+            }
             Event::Send(send) => self.send(session, send).await,
             Event::Connect(connect) => Box::pin(self.connect(session, connect)).await,
             Event::Subscribe(subscribe) => Box::pin(self.subscribe(session, subscribe)).await,
@@ -249,7 +252,7 @@ impl Endpoint for StompSession {
         let octets_max = self.shared.options.limits.before_login_octets_max;
         session.set_stranger_octets_max(Some(octets_max));
         let at = clock::instant() + self.shared.options.connect_timeout;
-        let login_ends = session.principal().and_then(Principal::expires_at);
+        let login_ends = session.principal().and_then(|principal| principal.expires_at());
         if login_ends.is_some_and(|login_ends| login_ends <= at) {
             // The session ends then, which has been seen to.
             return Ok(());

@@ -1,0 +1,329 @@
+use std::fmt;
+
+/// Which destinations a rule is about: words, of which some may be variables (`{name}`) or `*`, for any one word, or
+/// `**`, `#` and a final `>`, for any number of words.
+///
+/// `.` and `/` both end a word in names of the broker, as in its own patterns; in names of the application and of users
+/// only `/` does, as in mappings.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) struct RulePattern {
+    /// `None` where the braces of the pattern make no sense between these separators.
+    by_dots_and_slashes: Option<Box<[Word]>>,
+    by_slashes: Option<Box<[Word]>>,
+}
+
+/// What ends the words of a name.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Separators {
+    DotsAndSlashes,
+    Slashes,
+}
+
+#[derive(Clone, Debug, PartialEq, Eq)]
+enum Word {
+    Literal(Box<str>),
+    Variable(Box<str>),
+    One,
+    Any,
+}
+
+/// One word of what a rule is asked about.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Asked<'a> {
+    Literal(&'a str),
+    One,
+    Any,
+}
+
+/// The words of what a rule is asked about.
+#[derive(Clone, Debug)]
+pub(super) struct Words<'a>(Vec<Asked<'a>>);
+
+/// What a pattern has to do with the destinations that a rule is asked about.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(super) enum Relation<'a> {
+    /// It matches none of them.
+    None,
+    /// It may match some of them.
+    Some,
+    /// It matches all of them; these are the values of its variables.
+    All(Vec<(Box<str>, &'a str)>),
+}
+
+/// Why a text is no pattern of a rule.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RulePatternError {
+    Empty,
+    Braces,
+    SameVariable,
+    AnyTwice,
+}
+
+impl RulePattern {
+    pub(super) fn parse(text: &str) -> Result<Self, RulePatternError> {
+        if text.is_empty() {
+            return Err(RulePatternError::Empty);
+        }
+        let by_dots_and_slashes = parse_words(text, Separators::DotsAndSlashes);
+        let by_slashes = parse_words(text, Separators::Slashes);
+        if let (Err(error), Err(_)) = (&by_dots_and_slashes, &by_slashes) {
+            return Err(*error);
+        }
+        Ok(Self { by_dots_and_slashes: by_dots_and_slashes.ok(), by_slashes: by_slashes.ok() })
+    }
+
+    pub(super) fn relation<'a>(&self, words: &Words<'a>, separators: Separators) -> Relation<'a> {
+        let pattern = match separators {
+            Separators::DotsAndSlashes => &self.by_dots_and_slashes,
+            Separators::Slashes => &self.by_slashes,
+        };
+        let Some(pattern) = pattern else { return Relation::None };
+        if let Some(variables) = covered(pattern, &words.0) {
+            return Relation::All(variables);
+        }
+        // One name is matched or it is not.
+        if words.are_of_one_name() || !meet(pattern, &words.0) {
+            return Relation::None;
+        }
+        Relation::Some
+    }
+}
+
+impl<'a> Words<'a> {
+    /// Those of one name, in which nothing is a wildcard.
+    pub(super) fn of_name(name: &'a str, separators: Separators) -> Self {
+        Self(split(name, separators).map(Asked::Literal).collect())
+    }
+
+    /// Those of a pattern that a client may write.
+    pub(super) fn of_pattern(pattern: &'a str, separators: Separators) -> Self {
+        let mut words = split(pattern, separators).peekable();
+        let mut asked = Vec::new();
+        while let Some(word) = words.next() {
+            asked.push(match word {
+                "*" => Asked::One,
+                "**" | "#" => Asked::Any,
+                ">" if words.peek().is_none() => Asked::Any,
+                // Where only slashes count, other words may still be in it.
+                word if separators == Separators::Slashes && has_wildcard(word) => Asked::Any,
+                word => Asked::Literal(word),
+            });
+        }
+        Self(asked)
+    }
+
+    fn are_of_one_name(&self) -> bool {
+        self.0.iter().all(|word| matches!(word, Asked::Literal(_)))
+    }
+}
+
+fn split(text: &str, separators: Separators) -> impl Iterator<Item = &str> {
+    text.split(move |c| c == '/' || (c == '.' && separators == Separators::DotsAndSlashes))
+}
+
+fn has_wildcard(segment: &str) -> bool {
+    segment.split('.').any(|word| matches!(word, "*" | "**" | "#" | ">"))
+}
+
+fn parse_words(text: &str, separators: Separators) -> Result<Box<[Word]>, RulePatternError> {
+    let mut words: Vec<Word> = Vec::new();
+    let mut rest = split(text, separators).peekable();
+    while let Some(word) = rest.next() {
+        let variable = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
+        let word = match (word, variable) {
+            ("*", _) => Word::One,
+            ("**" | "#", _) => Word::Any,
+            (">", _) if rest.peek().is_none() => Word::Any,
+            (_, Some(name)) if !name.is_empty() && !name.contains(['{', '}']) => {
+                Word::Variable(name.into())
+            }
+            (literal, _) if literal.contains(['{', '}']) => return Err(RulePatternError::Braces),
+            (literal, _) => Word::Literal(literal.into()),
+        };
+        if matches!(word, Word::Variable(_)) && words.contains(&word) {
+            return Err(RulePatternError::SameVariable);
+        }
+        if word == Word::Any && words.contains(&Word::Any) {
+            return Err(RulePatternError::AnyTwice);
+        }
+        words.push(word);
+    }
+    Ok(words.into())
+}
+
+/// The values of the variables, if a pattern matches all that is asked about. It may miss that, and then says no.
+fn covered<'a>(pattern: &[Word], asked: &[Asked<'a>]) -> Option<Vec<(Box<str>, &'a str)>> {
+    // There is one word for any number of them at most, so all others have their places.
+    let any = pattern.iter().position(|word| *word == Word::Any);
+    let (start, end) = match any {
+        Some(any) => (&pattern[..any], &pattern[any + 1..]),
+        None => (pattern, &[][..]),
+    };
+    let fixed = start.len() + end.len();
+    if asked.len() < fixed || (any.is_none() && asked.len() > fixed) {
+        return None;
+    }
+    let (at_start, rest) = asked.split_at(start.len());
+    let at_end = &rest[rest.len() - end.len()..];
+    let mut variables = Vec::new();
+    for (word, asked) in start.iter().chain(end).zip(at_start.iter().chain(at_end)) {
+        match (word, asked) {
+            (Word::Literal(literal), Asked::Literal(word)) if **literal == **word => {}
+            (Word::Variable(name), Asked::Literal(word)) => variables.push((name.clone(), *word)),
+            (Word::Variable(_) | Word::One, Asked::Literal(_) | Asked::One) => {}
+            _ => return None,
+        }
+    }
+    Some(variables)
+}
+
+/// Whether there is a name that both match.
+fn meet(pattern: &[Word], asked: &[Asked<'_>]) -> bool {
+    // met[i]: what is asked so far, and the first i words of the pattern, match a name in common.
+    let mut met = vec![false; pattern.len() + 1];
+    met[0] = true;
+    skip_any(pattern, &mut met);
+    for word in asked {
+        let mut next = vec![false; pattern.len() + 1];
+        for (i, wanted) in pattern.iter().enumerate() {
+            let fits = match (wanted, word) {
+                (Word::Literal(literal), Asked::Literal(word)) => **literal == **word,
+                _ => true,
+            };
+            if *wanted == Word::Any {
+                next[i + 1] |= met[i + 1];
+            } else if fits && *word != Asked::Any {
+                next[i + 1] |= met[i];
+            }
+        }
+        if *word == Asked::Any {
+            // It stands for none, or for as many words of the pattern as one likes.
+            let mut reached = false;
+            for (next, met) in next.iter_mut().zip(&met) {
+                reached |= *met;
+                *next |= reached;
+            }
+        }
+        skip_any(pattern, &mut next);
+        met = next;
+    }
+    met[pattern.len()]
+}
+
+/// A word for any number of words also matches none.
+fn skip_any(pattern: &[Word], met: &mut [bool]) {
+    for (i, wanted) in pattern.iter().enumerate() {
+        if *wanted == Word::Any && met[i] {
+            met[i + 1] = true;
+        }
+    }
+}
+
+impl fmt::Display for RulePatternError {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(match self {
+            Self::Empty => "it is empty; `**` is for every destination",
+            Self::Braces => "a variable is a whole word, as in /topic/rooms/{room}",
+            Self::SameVariable => "it has one variable twice",
+            Self::AnyTwice => "it has `**`, `#` or `>` more than once",
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn relation(pattern: &str, asked: &str) -> Relation<'static> {
+        let pattern = RulePattern::parse(pattern).unwrap();
+        let asked: &'static str = asked.to_owned().leak();
+        let separators = Separators::DotsAndSlashes;
+        pattern.relation(&Words::of_pattern(asked, separators), separators)
+    }
+
+    #[track_caller]
+    fn check(pattern: &str, all: &[&str], some: &[&str], none: &[&str]) {
+        for asked in all {
+            let relation = relation(pattern, asked);
+            assert!(matches!(relation, Relation::All(_)), "{pattern} {asked}: {relation:?}");
+        }
+        for asked in some {
+            assert_eq!(relation(pattern, asked), Relation::Some, "{pattern} {asked}");
+        }
+        for asked in none {
+            assert_eq!(relation(pattern, asked), Relation::None, "{pattern} {asked}");
+        }
+    }
+
+    #[test]
+    fn a_pattern_matches_names_and_what_patterns_stand_for() {
+        check(
+            "/topic/a",
+            &["/topic/a", "/topic.a"],
+            &["/topic/*", "/topic/#", "/**", "/*/a", "/topic.>", "/topic/a.**"],
+            &["/topic/b", "/topic", "/topic/a.b", "/topic/*.b", "/queue/*", "/topic/a/*"],
+        );
+        check(
+            "/topic/*.x",
+            &["/topic/a.x", "/topic/*.x"],
+            &["/topic/**", "/topic/**.x", "/topic/*.*", "/**/x"],
+            &["/topic/x", "/topic/a.y", "/topic/*.y", "/topic/a.b.x"],
+        );
+        check(
+            "/topic/**",
+            &["/topic", "/topic/a", "/topic/a.b", "/topic/*", "/topic/**", "/topic/**.x"],
+            &["/**", "/*/a", "#"],
+            &["/queue/a", "/queue/**", "/queue/topic/*"],
+        );
+        check(
+            "/topic/**.x",
+            &["/topic/x", "/topic/a.b.x", "/topic/**.x", "/topic/*.x"],
+            &["/topic/**", "/topic/a.*", "/topic/#.*"],
+            &["/topic/a", "/topic/**.y", "/topic/x.y", "/queue/**.x"],
+        );
+        check("**", &["/topic/a", "/**", "a", ""], &[], &[]);
+        check("/topic/>", &["/topic/a.b"], &[], &["/queue/a"]);
+        check("/topic/>/a", &["/topic/>/a"], &["/topic/*/a"], &["/topic/b/a"]);
+    }
+
+    #[test]
+    fn variables_have_the_values_of_their_words() {
+        let Relation::All(variables) =
+            relation("/{kind}/rooms.{room}.**.{last}", "/topic/rooms/7.a.b/c")
+        else {
+            panic!("it matches");
+        };
+        let variables: Vec<_> = variables.iter().map(|(name, value)| (&**name, *value)).collect();
+        assert_eq!(variables, [("kind", "topic"), ("room", "7"), ("last", "c")]);
+    }
+
+    #[test]
+    fn where_only_slashes_count_a_dot_is_part_of_a_word() {
+        let slashes = Separators::Slashes;
+        let relation = |pattern: &str, words: Words<'static>| {
+            RulePattern::parse(pattern).unwrap().relation(&words, slashes)
+        };
+        let name = Words::of_name("/user/ann@x.org/queue/a", slashes);
+        let variables = vec![("who".into(), "ann@x.org")];
+        assert_eq!(relation("/user/{who}/queue/a", name.clone()), Relation::All(variables));
+        assert_eq!(relation("/user/{who}", name), Relation::None);
+        for pattern in ["/user/queue/a.*", "/user/queue/>.a", "/user/queue/#"] {
+            let asked = Words::of_pattern(pattern, slashes);
+            assert_eq!(relation("/user/queue/a.b", asked.clone()), Relation::Some, "{pattern}");
+            assert_eq!(relation("/user/queue/*", asked.clone()), Relation::Some, "{pattern}");
+            assert!(matches!(relation("/user/queue/**", asked), Relation::All(_)), "{pattern}");
+        }
+    }
+
+    #[test]
+    fn what_is_no_pattern_is_told() {
+        let error = |pattern| RulePattern::parse(pattern).unwrap_err();
+        assert_eq!(error(""), RulePatternError::Empty);
+        assert_eq!(error("/topic/x{a}"), RulePatternError::Braces);
+        assert_eq!(error("/topic/{}"), RulePatternError::Braces);
+        assert_eq!(error("/{a}/{a}"), RulePatternError::SameVariable);
+        assert_eq!(error("/**/a/**"), RulePatternError::AnyTwice);
+        assert!(RulePattern::parse("/topic/room.{room}").is_ok());
+        assert!(RulePattern::parse("/app/{room}").is_ok());
+    }
+}

@@ -1,0 +1,138 @@
+//! What clients may do: whatever they want is asked about here, before anything is done of it.
+
+use tidings_broker::{Destination, DurableName};
+use tidings_stomp::{
+    Error, Event, Headers, ReceiptId, Severity, Subscribe, SubscriptionId, TransactionAction,
+};
+
+use super::session::StompSession;
+use crate::endpoint::{Principal, Session};
+use crate::messaging::{Refusal, Rulebook, Subject};
+
+impl StompSession {
+    /// The next thing that the client wants and may have. Nothing else takes events from the protocol, so that
+    /// none is done which the rules have not allowed. CONNECT is [asked about](Self::check_connect) when it is
+    /// known who the client is.
+    pub(super) fn next_event(&mut self, session: &Session) -> Option<Event> {
+        let event = self.server.poll_event()?;
+        let Some(rules) = &self.shared.rules else { return Some(event) };
+        match self.check_event(rules, session, &event) {
+            Ok(()) => Some(event),
+            Err(refusal) => {
+                self.fail_for_good(session, refusal, receipt_of(event));
+                None
+            }
+        }
+    }
+
+    /// Whether a client may open its session, once it is known who it is.
+    pub(super) fn check_connect(
+        &self,
+        session: &Session,
+        principal: Option<&Principal>,
+        headers: &Headers,
+    ) -> Result<(), Error> {
+        let Some(rules) = &self.shared.rules else { return Ok(()) };
+        let subject = Subject { principal, handshake: session.handshake(), headers };
+        Ok(rules.check_connect(&subject)?)
+    }
+
+    fn check_event(
+        &self,
+        rules: &Rulebook,
+        session: &Session,
+        event: &Event,
+    ) -> Result<(), Refusal> {
+        match event {
+            // Its authenticator is asked.
+            Event::Send(send) if self.is_renewal(send) => Ok(()),
+            Event::Send(send) => self.check_send(rules, session, send),
+            Event::Subscribe(subscribe) => self.check_subscribe(rules, session, subscribe),
+            Event::Transaction(actions, _) => actions.iter().try_for_each(|action| match action {
+                TransactionAction::Send(send) => self.check_send(rules, session, send),
+                TransactionAction::Ack(_) | TransactionAction::Nack(_) => Ok(()),
+            }),
+            Event::Unsubscribe { id, headers, .. } => {
+                let own = self.shared.hub.broker().destination_of(self.key, id.as_str());
+                let destination = own.as_ref().map(Destination::as_str);
+                let named =
+                    DurableName::from_headers(headers, id.as_str(), destination, &self.owner);
+                self.check_durable(rules, session, headers, named)
+            }
+            Event::UnsubscribeUnknown { id, headers, .. } => {
+                let (id, destination) = (id.as_ref(), headers.get("destination"));
+                let id = id.map_or("", SubscriptionId::as_str);
+                let named = DurableName::from_headers(headers, id, destination, &self.owner);
+                self.check_durable(rules, session, headers, named)
+            }
+            // They are about what the client has been given, or about nothing at all.
+            Event::Ack(_) | Event::Nack(_) | Event::Disconnect { .. } | Event::Failed(_) => Ok(()),
+            Event::Connect(_) => Ok(()),
+            unknown => {
+                unreachable!("the protocol has an event that rules know nothing of: {unknown:?}")
+            }
+        }
+    }
+
+    fn check_send(
+        &self,
+        rules: &Rulebook,
+        session: &Session,
+        send: &tidings_stomp::Send,
+    ) -> Result<(), Refusal> {
+        let principal = session.principal();
+        let subject = subject(session, principal.as_ref(), &send.headers);
+        rules.check_send(&self.shared.hub, &subject, &send.destination)
+    }
+
+    fn check_subscribe(
+        &self,
+        rules: &Rulebook,
+        session: &Session,
+        subscribe: &Subscribe,
+    ) -> Result<(), Refusal> {
+        let principal = session.principal();
+        let subject = subject(session, principal.as_ref(), &subscribe.headers);
+        rules.check_subscribe(&self.shared.hub, &subject, subscribe, &self.owner)
+    }
+
+    /// An UNSUBSCRIBE may end a durable subscription.
+    fn check_durable(
+        &self,
+        rules: &Rulebook,
+        session: &Session,
+        headers: &Headers,
+        named: Option<DurableName>,
+    ) -> Result<(), Refusal> {
+        let Some(durable) = named else { return Ok(()) };
+        let principal = session.principal();
+        let subject = subject(session, principal.as_ref(), headers);
+        rules.check_durable(&self.shared.hub, &subject, &durable)
+    }
+
+    /// Tells the client what it may not do, which ends the session.
+    fn fail_for_good(&mut self, session: &Session, refusal: Refusal, receipt: Option<ReceiptId>) {
+        tracing::info!(session = %session.log_id(), %refusal, "refused by rules");
+        self.fail(refusal, Severity::Session, receipt);
+    }
+}
+
+fn subject<'a>(
+    session: &'a Session,
+    principal: Option<&'a Principal>,
+    headers: &'a Headers,
+) -> Subject<'a> {
+    Subject { principal, handshake: session.handshake(), headers }
+}
+
+/// The receipt that a frame asks for.
+fn receipt_of(event: Event) -> Option<ReceiptId> {
+    match event {
+        Event::Send(send) => send.receipt,
+        Event::Subscribe(subscribe) => subscribe.receipt,
+        Event::Transaction(_, receipt)
+        | Event::Unsubscribe { receipt, .. }
+        | Event::UnsubscribeUnknown { receipt, .. } => receipt,
+        _ => None,
+    }
+}
