@@ -62,7 +62,7 @@ pub use heart_beat::{HeartBeat, HeartBeatAction, PeerSilent};
 pub use ids::{MessageId, ReceiptId, SubscriptionId, TransactionId};
 pub use limits::Limits;
 pub use server::{
-    AckTarget, Acknowledge, Connect, Event, Requeue, Send, Server, ServerOptions, Severity,
-    Subscribe, TransactionAction,
+    AckTarget, Acknowledge, Connect, ErrorFrames, Event, Requeue, Send, Server, ServerOptions,
+    Severity, Subscribe, TransactionAction,
 };
 pub use version::Version;

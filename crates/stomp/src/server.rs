@@ -11,7 +11,7 @@ pub use error::Severity;
 pub use event::{
     AckTarget, Acknowledge, Connect, Event, Requeue, Send, Subscribe, TransactionAction,
 };
-pub use options::ServerOptions;
+pub use options::{ErrorFrames, ServerOptions};
 
 use std::collections::VecDeque;
 use std::sync::Arc;
@@ -242,9 +242,10 @@ impl Server {
         if let State::Open(Session { version, .. }) = self.state
             && !severity.ends_session(&self.options)
         {
-            return self.transmit_frame(&error.to_frame(), version);
+            return self.transmit_frame(&self.options.errors.frame(error), version);
         }
-        self.close(encoded(&error.to_frame(), self.answer_version()), None);
+        let frame = self.options.errors.frame(error);
+        self.close(encoded(&frame, self.answer_version()), None);
     }
 
     /// The version of the session; `None` until it is open.
@@ -284,7 +285,8 @@ impl Server {
     /// The ERROR frame for a client that does not send CONNECT in time, for a driver that keeps
     /// the [`connect_timeout`](ServerOptions::connect_timeout) itself.
     pub fn connect_timeout_error(&self) -> Bytes {
-        encoded(&Error::from(ProtocolError::ConnectTimeout).to_frame(), Version::V1_0)
+        let error = Error::from(ProtocolError::ConnectTimeout);
+        encoded(&self.options.errors.frame(&error), Version::V1_0)
     }
 
     /// Whether the session is over: no further input is accepted. What there is to transmit must
@@ -350,7 +352,7 @@ impl Server {
                 error.body.push_str(" Its transaction was aborted.");
             }
             let version = session.version;
-            self.transmit_frame(&error.to_frame(), version);
+            self.transmit_frame(&self.options.errors.frame(&error), version);
             return Some(Event::Failed(error));
         }
         self.fail(error, receipt);
@@ -398,7 +400,7 @@ impl Server {
             ProtocolError::Malformed(error) if let Some(answer) = plain_port::answer(error) => {
                 answer
             }
-            _ => encoded(&report.to_frame(), self.answer_version()),
+            _ => encoded(&self.options.errors.frame(&report), self.answer_version()),
         };
         self.close(farewell, Some(report));
     }

@@ -16,8 +16,8 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, HubOptions};
 use crate::messaging::{
-    AnyAuthenticator, AnySessionListener, Authenticator, Controller, Controllers, Logins, Rulebook,
-    Rules, SessionListener, Turns,
+    AnyAuthenticator, AnyInterceptor, AnySessionListener, Authenticator, Controller, Controllers,
+    Csrf, Interceptor, Interceptors, Logins, Rulebook, Rules, SessionListener, Turns,
 };
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::routes::Routes;
@@ -49,6 +49,8 @@ pub struct AppBuilder {
     listeners: Vec<Arc<dyn AnySessionListener>>,
     authenticator: Option<Arc<dyn AnyAuthenticator>>,
     rules: Option<Rules>,
+    interceptors: Vec<Arc<dyn AnyInterceptor>>,
+    csrf: Option<Csrf>,
     stomp_options: StompOptions,
     application_prefix: String,
     origins: AllowedOrigins,
@@ -73,6 +75,8 @@ impl App {
             listeners: Vec::new(),
             authenticator: None,
             rules: None,
+            interceptors: Vec::new(),
+            csrf: None,
             stomp_options: StompOptions::default(),
             application_prefix: "/app".to_owned(),
             origins: AllowedOrigins::SameOrigin,
@@ -366,6 +370,21 @@ impl AppBuilder {
         self
     }
 
+    /// Adds an interceptor, which sees the frames of STOMP's clients before anything is done of them, and the messages to
+    /// them and to event streams, if it wants to.
+    #[must_use]
+    pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
+        self.interceptors.push(Arc::new(interceptor));
+        self
+    }
+
+    /// Asks for a token in CONNECT that only pages of the application know. Default: it is not asked for.
+    #[must_use]
+    pub fn csrf(mut self, csrf: Csrf) -> Self {
+        self.csrf = Some(csrf);
+        self
+    }
+
     /// Sets limits, timeouts and strictness of STOMP sessions, whichever door they come through.
     #[must_use]
     pub fn stomp_options(mut self, options: StompOptions) -> Self {
@@ -519,10 +538,12 @@ impl AppBuilder {
         mistakes.extend(mistakes_of_broker(&broker));
         BuildError::check(mistakes)?;
 
+        let interceptors = Interceptors::new(self.interceptors);
         let options = HubOptions {
             broker,
             publish_wait_max: self.publish_wait_max,
             listeners: self.listeners.into(),
+            outbound: interceptors.outbound(),
         };
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
@@ -533,6 +554,8 @@ impl AppBuilder {
             application_prefix: self.application_prefix.into(),
             authentication: logins.taken_in(self.stomp_options.turns()),
             rules: rules.clone(),
+            interceptors,
+            csrf: self.csrf,
             options: self.stomp_options,
         };
         let stomp = StompDoor::new(&ground, service);

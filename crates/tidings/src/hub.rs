@@ -33,7 +33,7 @@ use self::timer::Timer;
 use crate::build_error::Mistake;
 use crate::clock;
 use crate::endpoint::Session;
-use crate::messaging::{AnySessionListener, SessionEvent};
+use crate::messaging::{AnySessionListener, Outbound, SessionEvent};
 use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard, slow_consumer};
 use crate::server::event_stream::SharedEvent;
 use crate::server::stomp::text_of;
@@ -61,6 +61,8 @@ pub(crate) struct Hub {
     laggards: Arc<Laggards>,
     online: Online,
     events: Events,
+    /// Who sees what goes to clients; nobody, most often.
+    outbound: Option<Outbound>,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
 }
@@ -72,6 +74,8 @@ pub(crate) struct HubOptions {
     /// How long a sender waits for room in a queue.
     pub(crate) publish_wait_max: Duration,
     pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
+    /// Who sees what goes to clients.
+    pub(crate) outbound: Option<Outbound>,
 }
 
 impl Hub {
@@ -88,14 +92,13 @@ impl Hub {
 
     /// A hub whose queues are in memory only.
     pub(crate) fn new(options: HubOptions) -> Arc<Self> {
-        let HubOptions { broker, publish_wait_max, listeners } = options;
         let broker = BrokerOptions {
             message_id_prefix: random_text(),
             history_epoch: random_text(),
             tokens: TOKENS,
-            ..broker
+            ..options.broker
         };
-        Self::with_broker(Broker::new(broker), None, publish_wait_max, listeners)
+        Self::with_broker(HubOptions { broker, ..options }, None)
     }
 
     /// A hub whose durable queues are in a store, with what is there, and how much that is.
@@ -105,7 +108,6 @@ impl Hub {
     ) -> Result<(Arc<Self>, Recovery), Mistake> {
         let recovered = store.recover().map_err(Mistake::Store)?;
         let recovery = Recovery { queues: recovered.queues.len(), messages: recovered.messages() };
-        let HubOptions { broker, publish_wait_max, listeners } = options;
         let broker = BrokerOptions {
             message_serial_first: recovered.message_serial_first(),
             message_id_prefix: recovered.message_id_prefix,
@@ -113,22 +115,19 @@ impl Hub {
             // Histories are in memory only.
             history_epoch: random_text(),
             tokens: TOKENS,
-            ..broker
+            ..options.broker
         };
         let journal = Some(Journal::start(store));
-        let hub = Self::with_broker(Broker::new(broker), journal, publish_wait_max, listeners);
+        let hub = Self::with_broker(HubOptions { broker, ..options }, journal);
         hub.deliver(|broker, sink| broker.recover(clock::now(), recovered.queues, sink))
             .map_err(Mistake::Recovery)?;
         hub.tell_time();
         Ok((hub, recovery))
     }
 
-    fn with_broker(
-        broker: Broker<Session>,
-        journal: Option<Arc<Journal>>,
-        publish_wait_max: Duration,
-        listeners: Box<[Arc<dyn AnySessionListener>]>,
-    ) -> Arc<Self> {
+    fn with_broker(options: HubOptions, journal: Option<Arc<Journal>>) -> Arc<Self> {
+        let HubOptions { broker, publish_wait_max, listeners, outbound } = options;
+        let broker = Broker::new(broker);
         let octets_max = broker.options().limits.slow_consumer_octets_max;
         let laggards = Arc::new(Laggards::new(octets_max));
         Arc::new(Self {
@@ -136,6 +135,7 @@ impl Hub {
             laggards,
             online: Online::default(),
             events: Events::new(listeners),
+            outbound,
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
@@ -184,6 +184,11 @@ impl Hub {
         self.broker.presence(&Destination::parse(destination).ok()?)
     }
 
+    /// Who sees what goes to clients.
+    pub(crate) fn outbound(&self) -> Option<&Outbound> {
+        self.outbound.as_ref()
+    }
+
     /// Which sessions are connected.
     pub(crate) fn online(&self) -> &Online {
         &self.online
@@ -224,6 +229,7 @@ impl Hub {
             new_laggards: Vec::new(),
             timer: &self.timer,
             events: &self.events,
+            outbound: self.outbound.as_ref(),
             noted: Vec::new(),
         };
         let result = operation(&self.broker, &mut deliveries);
@@ -324,53 +330,33 @@ pub(crate) struct Deliveries<'a> {
     new_laggards: Vec<(SessionKey, Session)>,
     timer: &'a Timer,
     events: &'a Events,
+    outbound: Option<&'a Outbound>,
     /// Sessions to which something has happened that they did not do themselves.
     noted: Vec<SessionKey>,
 }
 
 impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
-        let policy = self.policies.slow_consumers(&message.destination);
-        for (class, subscriptions) in subscribers.groups() {
-            if class.format == Format::EventStream {
-                let event = SharedEvent::new(message, subscriptions.destination(message));
-                for subscription in subscriptions {
-                    if push_event(subscription, &event) == Err(PushError::Full) {
-                        // It comes back, and recovers what is kept.
-                        subscription.subscriber.close(slow_consumer());
-                    }
-                }
-                continue;
-            }
-            let ack = subscriptions.ack(message);
-            let destination = subscriptions.destination(message);
-            let parts = parts(message, destination, class, ack);
-            if policy == SlowConsumers::Close
-                && let Some(only) = subscriptions.only()
-                && push_alone(&only.subscriber, &parts, class.version)
-            {
-                continue;
-            }
-            let frame = Arc::new(shared_frame(&parts, class.version));
-            for subscription in subscriptions {
-                if policy != SlowConsumers::Close {
-                    match self.laggards.offer(subscription, &message.destination, &frame, policy) {
-                        Verdict::Send => {}
-                        Verdict::Waits => continue,
-                        Verdict::IsFirst => {
-                            self.lags(subscription, message);
-                            continue;
-                        }
-                    }
-                }
-                // A session that cannot take it is closed or closing, and told so.
-                let _ = subscription.subscriber.send_shared(&frame);
-            }
+        let Some(outbound) = self.outbound else { return self.hand_out(message, subscribers) };
+        let Some(message) = outbound.for_all(message) else { return };
+        if outbound.is_for_each_session() {
+            return self.hand_out_one_by_one(&message, subscribers, outbound);
         }
+        self.hand_out(&message, subscribers);
     }
 
     fn deliver(&mut self, delivery: Delivery<'_, Session>) -> Delivered {
+        let changed;
+        let mut delivery = delivery;
         let subscription = delivery.subscription;
+        if let Some(outbound) = self.outbound {
+            let message = outbound.for_all(delivery.message);
+            let own = message.and_then(|it| outbound.for_session(&it, &subscription.subscriber));
+            // It has been delivered, as far as the queue is concerned.
+            let Some(own) = own else { return Delivered::Ready };
+            changed = own;
+            delivery.message = &changed;
+        }
         if subscription.class.format == Format::EventStream {
             let destination = subscription.destination_of(delivery.message);
             let event = SharedEvent::new(delivery.message, destination);
@@ -472,6 +458,83 @@ impl Sink<Session> for Deliveries<'_> {
 }
 
 impl Deliveries<'_> {
+    /// Encodes a message once for each class.
+    fn hand_out(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
+        let policy = self.policies.slow_consumers(&message.destination);
+        for (class, subscriptions) in subscribers.groups() {
+            if class.format == Format::EventStream {
+                let event = SharedEvent::new(message, subscriptions.destination(message));
+                for subscription in subscriptions {
+                    if push_event(subscription, &event) == Err(PushError::Full) {
+                        // It comes back, and recovers what is kept.
+                        subscription.subscriber.close(slow_consumer());
+                    }
+                }
+                continue;
+            }
+            let ack = subscriptions.ack(message);
+            let destination = subscriptions.destination(message);
+            let parts = parts(message, destination, class, ack);
+            if policy == SlowConsumers::Close
+                && let Some(only) = subscriptions.only()
+                && push_alone(&only.subscriber, &parts, class.version)
+            {
+                continue;
+            }
+            let frame = Arc::new(shared_frame(&parts, class.version));
+            for subscription in subscriptions {
+                self.hand_over(subscription, message, &frame, policy);
+            }
+        }
+    }
+
+    /// Encodes a message for each session, which may get another one.
+    fn hand_out_one_by_one(
+        &mut self,
+        message: &Arc<Message>,
+        subscribers: &Subscribers<Session>,
+        outbound: &Outbound,
+    ) {
+        let policy = self.policies.slow_consumers(&message.destination);
+        for (class, subscriptions) in subscribers.groups() {
+            let (destination, ack) =
+                (subscriptions.destination(message), subscriptions.ack(message));
+            for subscription in subscriptions {
+                let own = outbound.for_session(message, &subscription.subscriber);
+                let Some(own) = own else { continue };
+                if class.format == Format::EventStream {
+                    let event = SharedEvent::new(&own, destination);
+                    if push_event(subscription, &event) == Err(PushError::Full) {
+                        subscription.subscriber.close(slow_consumer());
+                    }
+                    continue;
+                }
+                let parts = parts(&own, destination, class, ack);
+                let frame = Arc::new(shared_frame(&parts, class.version));
+                self.hand_over(subscription, message, &frame, policy);
+            }
+        }
+    }
+
+    #[inline]
+    fn hand_over(
+        &mut self,
+        subscription: &Arc<Subscription<Session>>,
+        message: &Arc<Message>,
+        frame: &Arc<SharedMessage>,
+        policy: SlowConsumers,
+    ) {
+        if policy != SlowConsumers::Close {
+            match self.laggards.offer(subscription, &message.destination, frame, policy) {
+                Verdict::Send => {}
+                Verdict::Waits => return,
+                Verdict::IsFirst => return self.lags(subscription, message),
+            }
+        }
+        // A session that cannot take it is closed or closing, and told so.
+        let _ = subscription.subscriber.send_shared(frame);
+    }
+
     /// Something has happened to a session that it did not do itself.
     fn note(&mut self, key: SessionKey, event: impl FnOnce() -> SessionEvent) {
         if self.events.note(key, event) {

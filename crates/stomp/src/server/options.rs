@@ -1,6 +1,8 @@
+use std::fmt;
+use std::sync::Arc;
 use std::time::Duration;
 
-use crate::{HeartBeat, Limits, LineEnds};
+use crate::{Error, Frame, HeartBeat, Limits, LineEnds};
 
 /// How a [`Server`](super::Server) behaves. One value serves all sessions of a server.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -45,6 +47,49 @@ pub struct ServerOptions {
 
     /// What ends a line outside of bodies. Default: LF, or CR and LF.
     pub line_ends: LineEnds,
+
+    /// What clients are told by ERROR. Default: what the session says.
+    pub errors: ErrorFrames,
+}
+
+/// Who has the last word on what clients are told by ERROR. What an error ends stays the same.
+///
+/// Equal is only what was cloned from the same.
+#[derive(Clone, Default)]
+pub struct ErrorFrames(Option<Arc<Change>>);
+
+type Change = dyn Fn(&mut Error) + Send + Sync;
+
+impl ErrorFrames {
+    /// Each error is as `change` leaves it.
+    pub fn changed_by(change: impl Fn(&mut Error) + Send + Sync + 'static) -> Self {
+        Self(Some(Arc::new(change)))
+    }
+
+    /// The frame of an error.
+    pub(super) fn frame(&self, error: &Error) -> Frame {
+        let Some(change) = &self.0 else { return error.to_frame() };
+        let mut error = error.clone();
+        change(&mut error);
+        error.to_frame()
+    }
+}
+
+impl PartialEq for ErrorFrames {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (Some(one), Some(other)) => Arc::ptr_eq(one, other),
+            (one, other) => one.is_none() && other.is_none(),
+        }
+    }
+}
+
+impl Eq for ErrorFrames {}
+
+impl fmt::Debug for ErrorFrames {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "changed" } else { "as they are" })
+    }
 }
 
 impl ServerOptions {
@@ -76,6 +121,7 @@ impl Default for ServerOptions {
             strict: false,
             error_keeps_connection: false,
             line_ends: LineEnds::Standard,
+            errors: ErrorFrames::default(),
         }
     }
 }

@@ -14,8 +14,7 @@ impl StompSession {
             None => session.vitals().set_expiry(None),
             Some(at) => session.expire_at(at),
         }
-        let login = Login::new(&connect, session.handshake());
-        let authenticated = self.authenticate(login).await.and_then(|principal| {
+        let authenticated = self.authenticate(session, &connect).await.and_then(|principal| {
             let principal = self.check_name(principal)?;
             self.check_connect(session, principal.as_ref(), &connect.headers)?;
             Ok(principal)
@@ -30,7 +29,15 @@ impl StompSession {
     }
 
     /// Without an authenticator everybody is who they say they are, unless the handshake knows better.
-    async fn authenticate(&self, login: Login) -> Result<Option<Principal>, Error> {
+    async fn authenticate(
+        &self,
+        session: &Session,
+        connect: &Connect,
+    ) -> Result<Option<Principal>, Error> {
+        if let Some(csrf) = &self.shared.csrf {
+            csrf.check(session, &connect.headers)?;
+        }
+        let login = Login::new(connect, session.handshake());
         let Some(authentication) = &self.shared.authentication else {
             return login.claimed().map_err(|denied| Error::from(&denied));
         };

@@ -1,7 +1,7 @@
 use std::sync::Arc;
 
 use bytes::Bytes;
-use tidings_stomp::{Error, ReceiptId, ServerOptions, Version, encode};
+use tidings_stomp::{Error, ErrorFrames, ReceiptId, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -12,7 +12,7 @@ use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{Authentication, Dispatcher, Messenger, Rulebook};
+use crate::messaging::{Authentication, Csrf, Dispatcher, Interceptors, Messenger, Rulebook};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door, SessionBinding};
 
@@ -36,6 +36,8 @@ pub(crate) struct Service {
     pub(crate) application_prefix: Box<str>,
     pub(crate) authentication: Option<Authentication>,
     pub(crate) rules: Option<Arc<Rulebook>>,
+    pub(crate) interceptors: Interceptors,
+    pub(crate) csrf: Option<Csrf>,
     pub(crate) options: StompOptions,
 }
 
@@ -49,14 +51,30 @@ pub(super) struct Shared {
     pub(super) authentication: Option<Authentication>,
     /// What clients may do; anything without them.
     pub(super) rules: Option<Arc<Rulebook>>,
+    pub(super) interceptors: Interceptors,
+    pub(super) csrf: Option<Csrf>,
     pub(super) held_octets_max: usize,
     pub(super) unhandled_errors: UnhandledErrors,
 }
 
 impl StompDoor {
     pub(crate) fn new(ground: &Ground, service: Service) -> Self {
-        let Service { hub, dispatcher, application_prefix, authentication, rules, options } =
-            service;
+        let Service {
+            hub,
+            dispatcher,
+            application_prefix,
+            authentication,
+            rules,
+            interceptors,
+            csrf,
+            options,
+        } = service;
+        let mut session_options = options.session_options();
+        if !interceptors.is_empty() {
+            let interceptors = interceptors.clone();
+            session_options.errors =
+                ErrorFrames::changed_by(move |error| interceptors.error(error));
+        }
         let messenger = Messenger::new(Arc::clone(&hub));
         let session_binding = match &authentication {
             Some(_) => SessionBinding::PrincipalOrAddress,
@@ -68,9 +86,11 @@ impl StompDoor {
             messenger: messenger.clone(),
             dispatcher,
             application_prefix,
-            options: Arc::new(options.session_options()),
+            options: Arc::new(session_options),
             authentication,
             rules,
+            interceptors,
+            csrf,
             held_octets_max: options.held_octets_max,
             unhandled_errors: options.unhandled_errors,
         });

@@ -2,6 +2,7 @@
 
 mod connecting;
 mod door;
+mod intercepting;
 mod options;
 mod outgoing;
 mod permitting;

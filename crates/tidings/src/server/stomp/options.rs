@@ -1,6 +1,6 @@
 use std::time::Duration;
 
-use tidings_stomp::{HeartBeat, Limits, LineEnds, ServerOptions};
+use tidings_stomp::{ErrorFrames, HeartBeat, Limits, LineEnds, ServerOptions};
 
 use crate::messaging::Turns;
 
@@ -115,6 +115,7 @@ impl StompOptions {
             strict: self.strict,
             error_keeps_connection: self.error_keeps_connection,
             line_ends: if self.telnet { LineEnds::Telnet } else { LineEnds::Standard },
+            errors: ErrorFrames::default(),
         }
     }
 }

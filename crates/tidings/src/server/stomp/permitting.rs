@@ -9,12 +9,28 @@ use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
 use crate::messaging::{Refusal, Rulebook, Subject};
 
+/// What a client wants.
+pub(super) enum Taken {
+    /// It may have it.
+    Permitted(Event),
+    /// The interceptors have to see it before anybody asks whether it may.
+    Unseen(Event),
+}
+
 impl StompSession {
-    /// The next thing that the client wants and may have. Nothing else takes events from the protocol, so that
-    /// none is done which the rules have not allowed. CONNECT is [asked about](Self::check_connect) when it is
-    /// known who the client is.
-    pub(super) fn next_event(&mut self, session: &Session) -> Option<Event> {
+    /// The next thing that the client wants. Nothing else takes events from the protocol, so that none is done which the
+    /// interceptors have not seen and the rules have not allowed.
+    pub(super) fn next_event(&mut self, session: &Session) -> Option<Taken> {
         let event = self.server.poll_event()?;
+        if !self.shared.interceptors.is_empty() {
+            return Some(Taken::Unseen(event));
+        }
+        self.permitted(session, event).map(Taken::Permitted)
+    }
+
+    /// An event, if the client may have what it wants. CONNECT is [asked about](Self::check_connect) when it is known who
+    /// the client is.
+    pub(super) fn permitted(&mut self, session: &Session, event: Event) -> Option<Event> {
         let Some(rules) = &self.shared.rules else { return Some(event) };
         match self.check_event(rules, session, &event) {
             Ok(()) => Some(event),

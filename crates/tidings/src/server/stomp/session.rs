@@ -8,6 +8,7 @@ use tidings_websocket::{CloseCode, CloseReason, Message};
 
 use super::door::Shared;
 use super::outgoing::message_for;
+use super::permitting::Taken;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use super::streaming::LiveStreams;
@@ -26,9 +27,11 @@ const TURN_TIME_MAX: Duration = Duration::from_millis(10);
 /// Why the input does not go on at once.
 enum Waiting {
     /// For room for a frame, which is on its way. The event was taken before.
-    Room(Sending, Option<Event>),
+    Room(Sending, Option<Taken>),
     /// For what an event asks for.
     Event(Event),
+    /// For the interceptors, which have to see this.
+    Interceptors(Event),
     /// For the store, which has so much to store that no more may come.
     Store,
     /// For others, who had to wait.
@@ -45,6 +48,8 @@ pub(super) struct StompSession {
     /// Whom durable subscriptions belong to.
     pub(super) owner: Owner,
     pub(super) connected: bool,
+    /// Whether interceptors have seen its DISCONNECT.
+    pub(super) has_disconnected: bool,
     /// Whether the log knows that a handler was missing.
     pub(super) lacked_handler: bool,
     /// Where the last SEND went to. In a box, since most sessions send nothing.
@@ -65,6 +70,7 @@ impl StompSession {
             key,
             owner: Owner::default(),
             connected: false,
+            has_disconnected: false,
             lacked_handler: false,
             last_destination: None,
             held: None,
@@ -89,11 +95,15 @@ impl StompSession {
                 self.server.cancel_subscription(&id);
                 self.end_stream(&id);
             }
-            let event = self.next_event(session);
+            let taken = self.next_event(session);
             if let Some(room) = self.transmit_at_once(session)? {
-                return Ok(Some(Waiting::Room(room, event)));
+                return Ok(Some(Waiting::Room(room, taken)));
             }
-            let Some(event) = event else { break };
+            let event = match taken {
+                None => break,
+                Some(Taken::Permitted(event)) => event,
+                Some(Taken::Unseen(event)) => return Ok(Some(Waiting::Interceptors(event))),
+            };
             if let Some(event) = self.handle_event_at_once(session, now, event) {
                 return Ok(Some(Waiting::Event(event)));
             }
@@ -113,7 +123,7 @@ impl StompSession {
         let mut next = Some(waiting);
         while let Some(waiting) = next {
             match waiting {
-                Waiting::Room(room, event) => {
+                Waiting::Room(room, taken) => {
                     let mut room = Some(room);
                     while let Some(sending) = room {
                         match sending.await {
@@ -121,10 +131,15 @@ impl StompSession {
                             _ => room = self.transmit_at_once(session)?,
                         }
                     }
-                    if let Some(event) = event {
-                        self.handle_event(session, event).await;
+                    match taken {
+                        Some(Taken::Permitted(event)) => self.handle_event(session, event).await,
+                        Some(Taken::Unseen(event)) => {
+                            Box::pin(self.intercept(session, event)).await;
+                        }
+                        None => {}
                     }
                 }
+                Waiting::Interceptors(event) => Box::pin(self.intercept(session, event)).await,
                 Waiting::Event(event) => self.handle_event(session, event).await,
                 Waiting::Turn => tokio::task::yield_now().await,
                 Waiting::Store => {
@@ -197,7 +212,7 @@ impl StompSession {
     }
 
     /// What is rarer than SEND has its future in a box of its own, so that SEND's box is small.
-    async fn handle_event(&mut self, session: &Session, event: Event) {
+    pub(super) async fn handle_event(&mut self, session: &Session, event: Event) {
         let Some(event) = self.handle_event_at_once(session, clock::now(), event) else { return };
         match event {
             Event::Send(send) if self.is_renewal(&send) => {
@@ -298,6 +313,9 @@ impl Endpoint for StompSession {
         self.streams = None;
         if !self.connected {
             return;
+        }
+        if !self.shared.interceptors.is_empty() {
+            Box::pin(self.intercept_end(session)).await;
         }
         let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
         if info.reason == slow_consumer() {

@@ -1,10 +1,12 @@
 //! Subscriptions to the handlers of the application, some of which are answered with streams.
 
 use std::collections::HashMap;
+use std::sync::Arc;
 
 use bytes::Bytes;
 use tidings_stomp::{Error, MessageParts, Subscribe, SubscriptionId, encode_message};
 
+use super::intercepting::left_of;
 use super::outgoing::message_for;
 use super::session::StompSession;
 use crate::endpoint::{SendError, Session};
@@ -45,21 +47,21 @@ impl StompSession {
         };
         self.acknowledge_receipt(receipt);
         match answer {
-            Answer::Messages(replies) => self.answer(subscribe, replies).await,
+            Answer::Messages(replies) => self.answer(session, subscribe, replies).await,
             Answer::Stream(stream) => {
                 self.start_stream(session, subscribe.id.clone(), stream).await
             }
         }
     }
 
-    async fn answer(&mut self, subscribe: &Subscribe, replies: Vec<Outgoing>) {
+    async fn answer(&mut self, session: &Session, subscribe: &Subscribe, replies: Vec<Outgoing>) {
         for reply in replies {
             if !reply.destination.is_empty() {
                 reply.publish(&self.shared.messenger).await;
                 continue;
             }
             let id = subscribe.id.on_wire();
-            self.server.message(&subscribe.destination, id.as_ref(), &reply.headers, &reply.body);
+            self.answer_with(session, &subscribe.destination, id.as_ref(), reply);
         }
     }
 
@@ -68,9 +70,10 @@ impl StompSession {
         let version = self.server.version()?;
         let stream = self.streams.as_ref().map_or(0, |streams| streams.opened);
         let (destination, id) = (subscribe.destination.clone(), subscribe.id.on_wire());
-        let session = session.clone();
+        let (session, hub) = (session.clone(), Arc::clone(&self.shared.hub));
         let mut sent = 0_u64;
         Some(Box::new(move |item| {
+            let Some(left) = left_of(&hub, &session, &destination, item) else { return Ok(()) };
             sent += 1;
             let parts = MessageParts {
                 destination: &destination,
@@ -78,8 +81,8 @@ impl StompSession {
                 subscription: id.as_ref().map(SubscriptionId::as_str),
                 ack: None,
                 redelivered: false,
-                headers: &item.headers,
-                body: &item.body,
+                headers: &left.headers,
+                body: &left.body,
             };
             let mut frame = Vec::new();
             encode_message(&parts, version, &mut frame);
