@@ -54,20 +54,32 @@ fn generate_mappings(handlers: &[Handler]) -> TokenStream {
         let branch = generate_branch(mapping);
         quote!(#(#indices)|* => { #branch })
     });
+    let handle = generate_dispatch(&quote!(handle), &quote!(OnMapping), branches);
     quote! {
         const MAPPINGS: &'static [::tidings::messaging::Mapping] = &[#(#table),*];
 
-        async fn handle(
+        #handle
+    }
+}
+
+/// The method `name`, which calls the handler of an index and returns what is to be sent.
+fn generate_dispatch(
+    name: &TokenStream,
+    call: &TokenStream,
+    branches: impl Iterator<Item = TokenStream>,
+) -> TokenStream {
+    quote! {
+        async fn #name(
             &self,
-            mapping: usize,
-            call: ::tidings::messaging::OnMapping<'_>,
+            index: usize,
+            call: ::tidings::messaging::#call<'_>,
         ) -> ::std::result::Result<
             ::std::vec::Vec<::tidings::messaging::Outgoing>,
             ::tidings::messaging::HandlerError,
         > {
             #[allow(unused_mut, unused_variables)]
             let mut call = call;
-            match mapping {
+            match index {
                 #(#branches)*
                 _ => ::std::result::Result::Ok(::std::vec::Vec::new()),
             }
@@ -97,24 +109,11 @@ fn generate_exceptions(handlers: &[Handler]) -> Option<TokenStream> {
         let branch = generate_branch(exception);
         quote!(#index => { #branch })
     });
+    let handle = generate_dispatch(&quote!(handle_exception), &quote!(OnException), branches);
     Some(quote! {
         const EXCEPTION_HANDLERS: &'static [::tidings::messaging::ExceptionHandler] = &[#(#table),*];
 
-        async fn handle_exception(
-            &self,
-            handler: usize,
-            call: ::tidings::messaging::OnException<'_>,
-        ) -> ::std::result::Result<
-            ::std::vec::Vec<::tidings::messaging::Outgoing>,
-            ::tidings::messaging::HandlerError,
-        > {
-            #[allow(unused_mut, unused_variables)]
-            let mut call = call;
-            match handler {
-                #(#branches)*
-                _ => ::std::result::Result::Ok(::std::vec::Vec::new()),
-            }
-        }
+        #handle
     })
 }
 
