@@ -294,7 +294,7 @@ impl<'a, const N: usize> From<[(&'a str, &'a str); N]> for Headers {
 }
 
 /// Headers that prove who somebody is.
-const SECRET: [&str; 4] = ["passcode", "authorization", "cookie", "x-csrf-token"];
+const SECRET: [&str; 5] = ["passcode", "authorization", "cookie", "x-csrf-token", "x-xsrf-token"];
 
 /// Shows no values that are secret, such as that of `passcode`.
 impl fmt::Debug for Headers {

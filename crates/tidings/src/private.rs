@@ -1,6 +1,7 @@
 //! What the code of the macros calls.
 
 use std::any::type_name;
+use std::borrow::Cow;
 use std::error::Error;
 use std::future::Future;
 use std::marker::PhantomData;
@@ -369,7 +370,7 @@ fn no_codec() -> BoxError {
 
 /// Where a handler's reply goes unless `#[send_to]` says otherwise.
 pub fn default_target(message: &MessageParts) -> Target {
-    Target::to(format!("/topic{}", message.destination))
+    Target::to(format!("/topic{}", one_name(&message.destination)))
 }
 
 /// Where what an exception handler says goes unless `#[send_to]` says otherwise.
@@ -379,7 +380,7 @@ pub fn default_error_target(message: &MessageParts) -> Target {
 
 /// Where a reply goes to a user unless `#[send_to_user]` says otherwise.
 pub fn default_user_destination(message: &MessageParts) -> String {
-    format!("/queue{}", message.destination)
+    format!("/queue{}", one_name(&message.destination))
 }
 
 /// Puts the values of the variables into a destination.
@@ -394,15 +395,54 @@ fn expand_variables(destination: &str, variables: &PathParams) -> String {
     while let Some((before, after)) = rest.split_once('{') {
         let Some((name, after)) = after.split_once('}') else { break };
         expanded.push_str(before);
-        expanded.push_str(variables.get(name).unwrap_or_default());
+        expanded.push_str(&one_name(variables.get(name).unwrap_or_default()));
         rest = after;
     }
     expanded + rest
 }
 
+/// What a client has chosen, as a part of one name: what would make several destinations of it, or others by what the
+/// broker decodes, is written as `%` with hexadecimal digits.
+fn one_name(chosen: &str) -> Cow<'_, str> {
+    if !chosen.contains([',', '%']) {
+        return Cow::Borrowed(chosen);
+    }
+    let mut name = String::with_capacity(chosen.len() + 2);
+    for (at, character) in chosen.char_indices() {
+        match character {
+            '%' => name.push_str("%25"),
+            ',' if separates(&chosen[..at], &chosen[at + 1..]) => name.push_str("%2C"),
+            other => name.push(other),
+        }
+    }
+    Cow::Owned(name)
+}
+
+/// Whether a comma between these stands between destinations, or may do so with what stands around both.
+fn separates(before: &str, behind: &str) -> bool {
+    let behind = behind.trim_start_matches(' ');
+    before.trim_start_matches(' ').is_empty() || behind.is_empty() || behind.starts_with(['/', ','])
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_a_client_chooses_stays_one_name() {
+        let check = |chosen: &str, expected: &str| assert_eq!(one_name(chosen), expected);
+        check("7", "7");
+        check("EUR,USD", "EUR,USD");
+        check("/x,/queue/jobs", "/x%2C/queue/jobs");
+        check("/x,  /queue/jobs", "/x%2C  /queue/jobs");
+        check("/x,,/queue/jobs", "/x%2C%2C/queue/jobs");
+        check("x,", "x%2C");
+        check(",x", "%2Cx");
+        check("7%2Fadmin", "7%252Fadmin");
+        let variables = PathParams::from_iter([("tenant", "x,"), ("room", "queue")]);
+        let expanded = expand_variables("/topic/{tenant}/{room}/messages", &variables);
+        assert_eq!(expanded, "/topic/x%2C/queue/messages");
+    }
 
     #[test]
     fn variables_are_put_into_a_destination() {

@@ -75,6 +75,16 @@ impl Handshake {
         Self(Arc::new(Facts { remote_addr, local_addr, agreed, ..Facts::default() }))
     }
 
+    /// The same connection, as if nothing had been said on it of who the client is. Certificates have been shown by
+    /// the connection.
+    pub(crate) fn without_login(&self) -> Self {
+        let Facts { remote_addr, local_addr, agreed, .. } = &*self.0;
+        let security = agreed.as_ref().map(|agreed| agreed.security.clone());
+        let agreed = security.map(|security| Box::new(Agreed { security, ..Agreed::default() }));
+        let (remote_addr, local_addr) = (*remote_addr, local_addr.clone());
+        Self(Arc::new(Facts { remote_addr, local_addr, agreed, ..Facts::default() }))
+    }
+
     pub(crate) fn set_subprotocol(&mut self, subprotocol: &str) {
         self.agreed_mut().subprotocol = Some(subprotocol.into());
     }

@@ -120,9 +120,10 @@ impl Session {
         own.or_else(|| self.0.handshake.principal().cloned())
     }
 
-    /// The name of the principal, as others are told it.
+    /// The name of the principal, as others are told it. An empty one names nobody.
     pub(crate) fn user_name(&self) -> Option<Box<str>> {
-        self.principal().map(|principal| principal.name().into())
+        let name: Option<Box<str>> = self.principal().map(|principal| principal.name().into());
+        name.filter(|name| !name.is_empty())
     }
 
     /// Says who the peer is, from now on.

@@ -97,11 +97,11 @@ impl Login {
         Self { login, passcode, headers: connect.headers.clone(), ..of_handshake }
     }
 
-    /// That of a client that sends a new one on its open session.
+    /// That of a client that sends a new one on its open session. What its handshake told of it has had its time.
     pub(crate) fn renewed(headers: &Headers, handshake: &Handshake) -> Self {
         let header = |name| headers.get(name).filter(|it| !it.is_empty()).map(str::to_owned);
         let (login, passcode) = (header("login"), header("passcode"));
-        Self { login, passcode, headers: headers.clone(), handshake: handshake.clone() }
+        Self { login, passcode, headers: headers.clone(), handshake: handshake.without_login() }
     }
 
     /// That of a client that has nothing but its handshake.
@@ -114,7 +114,8 @@ impl Login {
     /// Where clients of STOMP send a new login on an open session, if there is an authenticator: a SEND to
     /// `/session/renew` with the headers that CONNECT would have, such as `Authorization`. The authenticator is asked
     /// again, and if it knows the same user, the session goes on with the principal that it answers. A receipt
-    /// says that it does. The message goes nowhere else, and needs no [rule](crate::AppBuilder::rules).
+    /// says that it does. Only the message counts, and the certificates of the connection:
+    /// [`handshake`](Self::handshake) has no request and no principal. The message goes nowhere else, and needs no [rule](crate::AppBuilder::rules).
     pub const RENEWAL_DESTINATION: &str = "/session/renew";
 
     /// The token by which the client makes itself known, if it has one: a JSON Web Token, or whatever else the application

@@ -4,6 +4,7 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use bytes::Bytes;
+use futures_util::FutureExt;
 use tidings_broker::Message;
 use tidings_stomp::{Command, Error, Headers};
 
@@ -196,14 +197,19 @@ impl Interceptors {
         self.0.is_empty()
     }
 
-    /// Has all of them see a frame, until one does not pass it on.
+    /// Has all of them see a frame, until one does not pass it on. One that panics refuses it.
     pub(crate) async fn inbound(
         &self,
         frame: &mut InboundFrame,
         session: &Session,
     ) -> Result<Verdict, Error> {
         for interceptor in &*self.0 {
-            if interceptor.inbound_boxed(frame, session).await? == Verdict::Drop {
+            let seen = AssertUnwindSafe(interceptor.inbound_boxed(frame, session));
+            let verdict = seen.catch_unwind().await.unwrap_or_else(|_| {
+                tracing::error!(session = %session.log_id(), "interceptor panicked");
+                Err(Error::new("interceptor failed", "The log of the application says why."))
+            })?;
+            if verdict == Verdict::Drop {
                 return Ok(Verdict::Drop);
             }
         }

@@ -7,6 +7,7 @@ use tidings_stomp::{Headers, Subscribe};
 
 use super::rule_pattern::{Relation, RulePattern, Separators, Words};
 use super::rules::{Access, Action, Asks, Requirement, Rule, Rules};
+use crate::clock;
 use crate::endpoint::{Handshake, Principal};
 use crate::hub::Hub;
 
@@ -190,9 +191,12 @@ impl Rulebook {
 }
 
 impl Subject<'_> {
-    /// Who it is, unless only it says so itself.
+    /// Who it is, unless only it says so itself, or its login is over.
     fn known(&self) -> Option<&Principal> {
-        self.principal.filter(|principal| principal.is_verified())
+        self.principal.filter(|principal| {
+            let lasts = principal.expires_at().is_none_or(|at| at > clock::instant());
+            principal.is_verified() && lasts
+        })
     }
 
     fn access(&self, action: Action, destination: &str, variables: &[(Box<str>, &str)]) -> Access {

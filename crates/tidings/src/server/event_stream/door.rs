@@ -161,6 +161,11 @@ impl EventStreamDoor {
             };
             Problem { status, text: format!("The stream was refused: {error}") }
         })?;
+        // A session without user goes by its id, under which nobody else may get what is sent to it.
+        if self.hub.online().has_session(principal.name()) {
+            let text = "The stream was refused: its login is the id of a session.".to_owned();
+            return Err(Problem { status: StatusCode::UNAUTHORIZED, text });
+        }
         handshake.set_principal(principal);
         Ok(())
     }

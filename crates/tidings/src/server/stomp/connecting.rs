@@ -59,7 +59,8 @@ impl StompSession {
     }
 
     async fn accept(&mut self, session: &Session, connect: &Connect, principal: Option<Principal>) {
-        let user = principal.as_ref().map(|principal| principal.name().to_owned());
+        let name = principal.as_ref().map(Principal::name).filter(|name| !name.is_empty());
+        let user = name.map(str::to_owned);
         let client_id = connect.headers.get("client-id");
         self.owner = Owner::new(user.as_deref(), client_id);
         self.server.accept(&session.id().to_string(), user.as_deref());

@@ -128,7 +128,9 @@ impl StompSession {
 
     /// Tells the client what it may not do, which ends the session.
     fn fail_for_good(&mut self, session: &Session, refusal: Refusal, receipt: Option<ReceiptId>) {
-        tracing::info!(session = %session.log_id(), %refusal, "refused by rules");
+        // As a text, of which control characters are escaped: the client has chosen the destination.
+        let refused = refusal.to_string();
+        tracing::info!(session = %session.log_id(), refused, "refused by rules");
         self.fail(refusal, Severity::Session, receipt);
     }
 }

@@ -4,7 +4,7 @@ use tidings_stomp::{Error, Send, Severity};
 
 use super::session::StompSession;
 use crate::endpoint::Session;
-use crate::messaging::Login;
+use crate::messaging::{Login, NotAuthenticated};
 
 impl StompSession {
     /// Whether a SEND is a new login.
@@ -30,6 +30,11 @@ impl StompSession {
             Err(error) => error,
         };
         tracing::info!(session = %session.log_id(), %error, "new login refused");
-        self.fail(Error::from(&error), Severity::Frame, receipt);
+        let severity = match &error {
+            NotAuthenticated::Denied(_) => Severity::Frame,
+            // The login that it has is none the worse for that.
+            _ => Severity::Notice,
+        };
+        self.fail(Error::from(&error), severity, receipt);
     }
 }

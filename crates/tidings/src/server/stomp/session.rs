@@ -314,10 +314,11 @@ impl Endpoint for StompSession {
         if !self.connected {
             return;
         }
+        // Whatever interceptors do, it is not there any more.
+        let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
         if !self.shared.interceptors.is_empty() {
             Box::pin(self.intercept_end(session)).await;
         }
-        let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
         if info.reason == slow_consumer() {
             let session = session.clone();
             let slow = || SessionEvent::SlowConsumer { session, destination: None };
