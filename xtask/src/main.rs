@@ -2,6 +2,7 @@
 
 mod bench;
 mod conformance;
+mod java;
 mod prepare;
 mod run;
 mod soak;

@@ -6,6 +6,7 @@ use std::process::{Command, ExitCode};
 use std::time::{Duration, Instant};
 
 use crate::conformance::{self, Build, NoSuite, Options, Selection, Suite};
+use crate::java;
 use crate::prepare;
 use crate::run::{Count, Outcome, count, run};
 
@@ -84,6 +85,11 @@ fn interop(root: &Path, report: &mut Report) {
         return report.could_not_run("interop", &why);
     }
     browser_client(root, report);
+    const JAVA: &str = "the book's Java";
+    match java::compiler(root, &target) {
+        Err(why) => report.could_not_run(JAVA, &why),
+        Ok(mut compiler) => report.step(JAVA, &mut compiler),
+    }
     let node = root.join("interop/node");
     match prepare::node_packages(&node) {
         Err(why) => report.could_not_run("interop with Node and Chromium", &why),

@@ -1,12 +1,16 @@
 //! The architecture, checked. Every rule is a function from text to complaints, with a test that
 //! shows it fire; one more test holds the repository itself to all of them.
 
+mod book;
 mod graph;
+mod markdown;
 mod sources;
 
 use std::fs;
 use std::path::Path;
 use std::process::{Command, ExitCode};
+
+pub(crate) use markdown::Document;
 
 /// A file that git tracks, by its path from the root.
 pub(crate) struct Source {
@@ -38,7 +42,15 @@ fn complaints(root: &Path) -> Result<Vec<String>, String> {
     let sources = tracked(root)?;
     let mut complaints = graph::check(&sources);
     complaints.extend(sources::check(&sources));
+    complaints.extend(book::check(&sources));
     Ok(complaints)
+}
+
+/// The documents of the repository.
+pub(crate) fn documents(root: &Path) -> Result<Vec<Source>, String> {
+    let mut sources = tracked(root)?;
+    sources.retain(|source| source.path.ends_with(".md") && !source.path.contains("/vendor/"));
+    Ok(sources)
 }
 
 /// Every text file that git tracks, or would track.
