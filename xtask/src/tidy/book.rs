@@ -15,8 +15,12 @@ const DOCTESTS: &str = "crates/tidings/src/book.rs";
 /// introduction of the book says who.
 const LANGUAGES: &[&str] = &["rust", "sh", "toml", "js", "java", "nginx", "text"];
 
+/// A document, and the same in Chinese.
+const TRANSLATED: (&str, &str) = ("README.md", "README.zh-CN.md");
+
 pub(super) fn check(sources: &[Source]) -> Vec<String> {
     let mut complaints = check_summary(sources);
+    complaints.extend(check_translation(sources));
     for source in sources.iter().filter(|source| is_document(&source.path)) {
         let document = Document::parse(&source.text);
         complaints.extend(check_links(source, &document, sources));
@@ -112,6 +116,43 @@ fn check_code(source: &Source, document: &Document<'_>, sources: &[Source]) -> V
     complaints
 }
 
+/// A translation has the code of the original, and as many headings and links: what is changed in one is to be changed in
+/// the other.
+fn check_translation(sources: &[Source]) -> Vec<String> {
+    let (original, translation) = TRANSLATED;
+    let parse = |path| {
+        let source = sources.iter().find(|source| source.path == path)?;
+        Some(Document::parse(&source.text))
+    };
+    let Some(english) = parse(original) else { return Vec::new() };
+    let Some(chinese) = parse(translation) else {
+        return vec![format!("{translation} is missing")];
+    };
+    let mut complaints = Vec::new();
+    let mut complain = |what| complaints.push(format!("{translation}: {what} of {original}"));
+    let code = |document: &Document<'_>| {
+        let blocks = document.blocks.iter();
+        blocks.map(|block| format!("{}\n{}", block.info, block.code)).collect::<Vec<_>>()
+    };
+    if code(&english) != code(&chinese) {
+        complain("has not the code");
+    }
+    if english.anchors.len() != chinese.anchors.len() {
+        complain("has not the headings");
+    }
+    let other = |document: &Document<'_>, other| {
+        let mut links: Vec<_> = document.links.iter().map(|(_, link)| link.clone()).collect();
+        links.sort();
+        let before = links.len();
+        links.retain(|link| link != other);
+        (before - links.len(), links)
+    };
+    if other(&english, translation) != other(&chinese, original) {
+        complain("has not the links");
+    }
+    complaints
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -152,6 +193,22 @@ mod tests {
         assert_eq!(check("../SECURITY.md"), ["docs/a.md:3: ../SECURITY.md leads out of the book"]);
         let outside = complaints(&[("docs/a.md", ""), ("NEWS.md", "[x](examples) [y](docs/a.md)")]);
         assert_eq!(outside, [""; 0]);
+    }
+
+    #[test]
+    fn a_translation_keeps_up() {
+        let english = "# A\n\n[other](README.zh-CN.md) [b](examples)\n\n```sh\ntidings\n```\n";
+        let check = |chinese: &str| {
+            let readme = ("README.md", english);
+            let fixed = ("docs/a.md", "");
+            let found = complaints(&[fixed, readme, ("README.zh-CN.md", chinese)]);
+            found.into_iter().filter(|it| it.starts_with("README.zh-CN.md")).collect::<Vec<_>>()
+        };
+        let chinese = english.replace("# A", "# 甲").replace("README.zh-CN.md", "README.md");
+        assert_eq!(check(&chinese), [""; 0]);
+        assert!(check(&chinese.replace("tidings", "tidings serve"))[0].contains("the code"));
+        assert!(check(&format!("{chinese}\n## 乙\n"))[0].contains("the headings"));
+        assert!(check(&chinese.replace("[b](examples)", ""))[0].contains("the links"));
     }
 
     #[test]
