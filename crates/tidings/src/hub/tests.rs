@@ -1,5 +1,7 @@
 use std::panic::{AssertUnwindSafe, catch_unwind};
 
+use tidings_stomp::Headers;
+
 use super::*;
 use crate::store::MemoryStore;
 
