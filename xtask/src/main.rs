@@ -8,6 +8,7 @@ mod run;
 mod soak;
 mod test;
 mod tidy;
+mod tutorial;
 
 use std::path::{Path, PathBuf};
 use std::process::ExitCode;

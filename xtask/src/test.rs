@@ -9,6 +9,7 @@ use crate::conformance::{self, Build, NoSuite, Options, Selection, Suite};
 use crate::java;
 use crate::prepare;
 use crate::run::{Count, Outcome, count, run};
+use crate::tutorial;
 
 /// What can be run alone.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -69,6 +70,11 @@ fn rust(root: &Path, report: &mut Report) {
     report.step("clippy without TLS", &mut cargo(root, &plain));
     report
         .suite("unit, property and integration tests", &mut cargo(root, &["test", "--workspace"]));
+    const TUTORIAL: &str = "the tutorial's project";
+    match tutorial::tests(root, &target(root)) {
+        Err(why) => report.could_not_run(TUTORIAL, &why),
+        Ok(mut tests) => report.suite(TUTORIAL, &mut tests),
+    }
     let fuzz = ["run", "--quiet", "--package", "tidings-fuzz", "--profile", "checked", "--"];
     report.step("fuzz targets", cargo(root, &fuzz).args(["all", "--seconds", FUZZ_SECONDS]));
     let docs = ["doc", "--workspace", "--no-deps", "--document-private-items", "--quiet"];

@@ -6,6 +6,8 @@ pub struct Block {
     /// The document, and the line.
     pub place: String,
     pub code: String,
+    /// What a block of `text` right behind it says that is shown.
+    pub shown: Vec<String>,
 }
 
 /// The folder of the workspace.
@@ -24,14 +26,23 @@ pub fn blocks(language: &str) -> Vec<Block> {
         let mut lines = (1..).zip(text.lines());
         while let Some((number, line)) = lines.next() {
             if line == fence {
-                let code = lines.by_ref().map(|(_, line)| line).take_while(|line| *line != "```");
-                let code = code.collect::<Vec<_>>().join("\n");
-                blocks.push(Block { place: format!("{}:{number}", document.display()), code });
+                let place = format!("{}:{number}", document.display());
+                let code = to_fence(lines.by_ref().map(|(_, line)| line)).join("\n");
+                let mut behind =
+                    lines.clone().map(|(_, line)| line).skip_while(|line| line.is_empty());
+                let is_shown = behind.next() == Some("```text");
+                let shown = if is_shown { to_fence(behind) } else { Vec::new() };
+                let shown = shown.into_iter().map(str::to_owned).collect();
+                blocks.push(Block { place, code, shown });
             }
         }
     }
     assert!(!blocks.is_empty(), "the book has no block of {language}");
     blocks
+}
+
+fn to_fence<'a>(lines: impl Iterator<Item = &'a str>) -> Vec<&'a str> {
+    lines.take_while(|line| *line != "```").collect()
 }
 
 fn add_documents(folder: &Path, documents: &mut Vec<PathBuf>) {

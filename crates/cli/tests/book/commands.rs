@@ -27,8 +27,8 @@ const RESTART: &str = "# Stop the server with Ctrl-C, and start it again.";
 /// Commands that cannot run inside a test, and what does in their place.
 const TESTED_ELSEWHERE: &[(&str, &str)] = &[
     ("cargo xtask test", "it is what runs this test"),
-    ("cargo run", "the tutorial's programs, which the documentation tests compile"),
-    ("cargo test", "the tutorial's tests, which the documentation tests run"),
+    ("cargo run", "`cargo xtask test` builds the tutorial's project, whose ports may be taken"),
+    ("cargo test", "`cargo xtask test` runs the tests of the tutorial's project"),
 ];
 
 /// Takes a line for what it is.

@@ -19,7 +19,10 @@ fn every_command_does_what_it_is_for() {
         for line in block.command_lines() {
             shell.run(&line);
         }
-        shell.finish();
+        let shown = shell.finish();
+        for line in &block.shown {
+            assert!(shown.contains(line), "{}: not shown is `{line}`, but {shown:?}", block.place);
+        }
     }
 }
 

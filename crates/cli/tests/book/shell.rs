@@ -101,23 +101,25 @@ impl Shell {
         }
     }
 
-    /// Sees that everybody who follows something gets it.
-    pub fn finish(mut self) {
+    /// Sees that everybody who follows something gets it. Returns all lines that they have shown.
+    pub fn finish(mut self) -> Vec<String> {
+        let mut shown = Vec::new();
         for follower in std::mem::take(&mut self.followers) {
             let sent = self.published.iter().filter(|(to, _)| follower.listens_to(to));
             let bodies: Vec<_> = sent.map(|(_, body)| body.clone()).collect();
             for body in &bodies {
-                follower.wait_for(body);
+                shown.extend(follower.until(body));
             }
             // What the block does not send others would.
             for number in bodies.len()..follower.count {
                 let body = format!("number {number}");
                 let to = follower.destination.replace('*', "any");
                 self.publish(&["pub", "--receipt", &to, &body].map(str::to_owned));
-                follower.wait_for(&body);
+                shown.extend(follower.until(&body));
             }
             follower.end();
         }
+        shown
     }
 
     fn publish(&mut self, arguments: &[String]) {
@@ -253,13 +255,18 @@ impl Follower {
         }
     }
 
-    fn wait_for(&self, body: &str) {
-        while !self
-            .shown
-            .recv_timeout(PATIENCE)
-            .unwrap_or_else(|_| panic!("`{body}` did not come"))
-            .contains(body)
-        {}
+    /// What is shown up to the line with a body, which has to come.
+    fn until(&self, body: &str) -> Vec<String> {
+        let mut shown = Vec::new();
+        loop {
+            let line = self.shown.recv_timeout(PATIENCE);
+            let line = line.unwrap_or_else(|_| panic!("`{body}` did not come, but {shown:?}"));
+            let is_last = line.contains(body);
+            shown.push(line);
+            if is_last {
+                return shown;
+            }
+        }
     }
 
     fn end(mut self) {
