@@ -10,7 +10,7 @@ use std::process::ExitCode;
 
 use clap::{Parser, Subcommand};
 
-use command::{lab, queues, serve, stomp, ws};
+use command::{asyncapi, lab, queues, serve, stomp, ws};
 use log::LogLevel;
 
 // Gives back what sessions that have gone took, and packs those that stay closer than the system's.
@@ -38,6 +38,8 @@ enum Command {
     Ws(ws::Arguments),
     Queues(queues::Arguments),
     Lab(lab::Arguments),
+    #[command(name = "asyncapi")]
+    AsyncApi(asyncapi::Arguments),
 }
 
 fn main() -> ExitCode {
@@ -66,6 +68,10 @@ fn main() -> ExitCode {
         Command::Lab(lab) => {
             log::init(LogLevel::Error);
             lab::run(&lab)
+        }
+        Command::AsyncApi(asyncapi) => {
+            log::init(LogLevel::Error);
+            asyncapi::run(&asyncapi)
         }
     };
     match done {

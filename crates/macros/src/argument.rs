@@ -3,8 +3,8 @@ use quote::{ToTokens, quote, quote_spanned};
 use syn::parse::{Parse, ParseStream};
 use syn::spanned::Spanned;
 use syn::{
-    Attribute, FnArg, GenericArgument, GenericParam, Ident, ImplItemFn, ItemImpl, LitStr, Pat,
-    PathArguments, ReturnType, Safety, Token, Type,
+    Attribute, Expr, ExprLit, FnArg, GenericArgument, GenericParam, Ident, ImplItemFn, ItemImpl,
+    Lit, LitStr, Meta, Pat, PathArguments, ReturnType, Safety, Token, Type,
 };
 
 use crate::diagnostics::Mistakes;
@@ -27,6 +27,8 @@ pub(crate) struct Method {
     pub(crate) name: Ident,
     pub(crate) arguments: Vec<Argument>,
     pub(crate) is_async: bool,
+    /// Its documentation comment.
+    pub(crate) documentation: String,
     output: ReturnType,
 }
 
@@ -127,6 +129,7 @@ impl Method {
             name: method.sig.ident.clone(),
             arguments,
             is_async: method.sig.asyncness.is_some(),
+            documentation: documentation(&method.attrs),
             output: method.sig.output.clone(),
         }
     }
@@ -237,6 +240,19 @@ pub(crate) fn inherent_impl(item: TokenStream, attribute: &str) -> syn::Result<I
         None => Ok(block),
         Some((path, _)) => Err(fail(path.span())),
     }
+}
+
+/// The text of a documentation comment.
+fn documentation(attributes: &[Attribute]) -> String {
+    let lines = attributes.iter().filter_map(|attribute| match &attribute.meta {
+        Meta::NameValue(doc) if doc.path.is_ident("doc") => match &doc.value {
+            Expr::Lit(ExprLit { lit: Lit::Str(line), .. }) => Some(line.value()),
+            _ => None,
+        },
+        _ => None,
+    });
+    let lines = lines.map(|line| line.strip_prefix(' ').unwrap_or(&line).to_owned());
+    lines.collect::<Vec<_>>().join("\n")
 }
 
 /// Takes the first attribute of this name off the list.

@@ -6,6 +6,7 @@
 mod argument;
 mod controller;
 mod diagnostics;
+mod operation;
 mod server_endpoint;
 mod template;
 

@@ -11,9 +11,10 @@ use tidings_websocket::{CloseCode, CloseReason};
 use tokio::net::TcpStream;
 use tower_service::Service;
 
+use crate::asyncapi::{AsyncApi, DocumentDoor, Handler, Parts};
 use crate::build_error::BuildError;
 use crate::endpoint::{BoxError, without_dot_segments};
-use crate::endpoints::{Endpoints, TakenPaths};
+use crate::endpoints::{EndpointRoute, Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::Recovery;
 use crate::messaging::{Messenger, Users};
@@ -42,6 +43,10 @@ pub(crate) struct Inner {
     pub(crate) prefixes: TakenPaths,
     pub(crate) sockjs: Vec<SockJsService>,
     pub(crate) event_streams: Vec<EventStreamDoor>,
+    pub(crate) documents: Vec<DocumentDoor>,
+    /// The handlers of controllers, and what stands before their destinations.
+    pub(crate) handlers: Vec<Handler>,
+    pub(crate) application_prefix: Box<str>,
     pub(crate) stomp: StompDoor,
     pub(crate) messenger: Messenger,
     pub(crate) origins: AllowedOrigins,
@@ -62,6 +67,7 @@ enum Route<'a> {
     Endpoint(Matched),
     SockJs(&'a SockJsService, String),
     EventStream(&'a EventStreamDoor),
+    Document(&'a DocumentDoor),
 }
 
 impl App {
@@ -86,6 +92,27 @@ impl App {
     #[must_use]
     pub fn queues(&self) -> Queues {
         Queues::new(Arc::clone(self.0.stomp.hub()))
+    }
+
+    /// The application in the words of [AsyncAPI 3](https://www.asyncapi.com): its endpoints, SockJS services and STOMP
+    /// doors, and the destinations of its controllers with what goes there. Schemas of JSON are there where a type
+    /// derives `schemars::JsonSchema`, and the feature `schemars` is on. `docs/asyncapi.md` has the details.
+    #[must_use]
+    pub fn async_api(&self, info: &AsyncApi) -> serde_json::Value {
+        info.document(&self.described(), None)
+    }
+
+    pub(crate) fn described(&self) -> Parts<'_> {
+        let (stomp, sockjs): (Vec<_>, Vec<_>) =
+            self.0.sockjs.iter().partition(|service| service.is_stomp());
+        Parts {
+            endpoints: self.0.routes.map(EndpointRoute::described),
+            sockjs: sockjs.into_iter().map(SockJsService::prefix).collect(),
+            stomp: stomp.into_iter().map(SockJsService::prefix).collect(),
+            handlers: &self.0.handlers,
+            application_prefix: &self.0.application_prefix,
+            user_prefix: self.0.stomp.hub().user_prefix(),
+        }
     }
 
     /// Answers a request, or gives it back if its path is none of the application's.
@@ -121,6 +148,7 @@ impl App {
                 Ok(service.respond(request, &rest, origins).await)
             }
             Some(Route::EventStream(door)) => Ok(door.respond(request, origins).await),
+            Some(Route::Document(door)) => Ok(door.respond(&request.into_parts().0, self)),
         }
     }
 
@@ -197,6 +225,9 @@ impl App {
         }
         if let Some(door) = self.0.event_streams.iter().find(|door| door.is_at(endpoint_path)) {
             return Some(Route::EventStream(door));
+        }
+        if let Some(door) = self.0.documents.iter().find(|door| door.path == endpoint_path) {
+            return Some(Route::Document(door));
         }
         self.0.sockjs.iter().find_map(|service| {
             let rest = service.strip_prefix(path)?;

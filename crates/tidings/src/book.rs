@@ -35,3 +35,9 @@ pages! {
     Nginx = "../../../docs/nginx.md",
     Lab = "../../../docs/lab.md",
 }
+
+// Its types derive `schemars::JsonSchema`.
+#[cfg(feature = "schemars")]
+pages! {
+    AsyncApi = "../../../docs/asyncapi.md",
+}

@@ -8,6 +8,7 @@ use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, Destinat
 use tidings_websocket::Limits;
 
 use crate::app::{App, Inner, TrailingSlash};
+use crate::asyncapi::{AsyncApi, DocumentDoor};
 use crate::build_error::{BuildError, Mistake};
 use crate::endpoint::{
     Endpoint, EndpointConfig, Handshake, PathTemplate, ServerEndpoint, SharedEndpoint,
@@ -45,6 +46,7 @@ pub struct AppBuilder {
     sockjs: Vec<(String, WebSocketDoor, SockJsOptions)>,
     stomp_paths: Vec<(String, SockJsOptions)>,
     event_sources: Vec<(String, EventSourceOptions)>,
+    documents: Vec<DocumentDoor>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     authenticator: Option<Arc<dyn AnyAuthenticator>>,
@@ -71,6 +73,7 @@ impl App {
             sockjs: Vec::new(),
             stomp_paths: Vec::new(),
             event_sources: Vec::new(),
+            documents: Vec::new(),
             controllers: Controllers::default(),
             listeners: Vec::new(),
             authenticator: None,
@@ -299,6 +302,23 @@ impl AppBuilder {
         self
     }
 
+    /// Serves the [AsyncAPI document](App::async_api) of the application at `path`, as JSON.
+    ///
+    /// ```
+    /// use tidings::App;
+    /// use tidings::asyncapi::AsyncApi;
+    ///
+    /// let info = AsyncApi::new("Chat", "1.4.0");
+    /// let app = App::builder().stomp("/stomp").async_api("/asyncapi.json", info).build()?;
+    /// # let _ = app;
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn async_api(mut self, path: &str, info: AsyncApi) -> Self {
+        self.add_prefix(path, |it, path| it.documents.push(DocumentDoor { path, info }));
+        self
+    }
+
     fn add_prefix(&mut self, prefix: &str, add: impl FnOnce(&mut Self, String)) {
         match prefix.strip_suffix('/').unwrap_or(prefix) {
             "" => add(self, String::new()),
@@ -505,30 +525,24 @@ impl AppBuilder {
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
-        let Self {
-            endpoints, sockjs, stomp_paths, event_sources, controllers, mut mistakes, ..
-        } = self;
-        let mut broker = self.broker;
+        let Self { endpoints, sockjs, stomp_paths, event_sources, documents, .. } = self;
+        let (mut controllers, mut broker, mut mistakes) =
+            (self.controllers, self.broker, self.mistakes);
         let ground = endpoints.ground.clone();
         ground.state.fill(self.state_values);
         let mut taken = TakenPaths::default();
         let (routes, of_endpoints) = endpoints.check(&mut taken);
         mistakes.extend(of_endpoints);
         let mut prefixes = TakenPaths::default();
-        mistakes.extend(mistakes_of_state(&sockjs, &ground));
-        let options = sockjs.iter().map(|(_, _, options)| options);
-        let options = options.chain(stomp_paths.iter().map(|(_, options)| options));
-        mistakes.extend(options.flat_map(mistakes_of_sockjs));
+        mistakes.extend(mistakes_of_sockjs(&sockjs, &stomp_paths, &ground));
         mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
         mistakes.extend(mistakes_of_streams(&event_sources));
-        let services = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
-        let stomp_services = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
-        let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
-        for (prefix, service) in services.chain(stomp_services).chain(streams) {
+        for (prefix, service) in services(&sockjs, &stomp_paths, &event_sources, &documents) {
             mistakes.extend(taken.claim_prefix(prefix, service).err());
             let _ = prefixes.claim_prefix(prefix, service);
         }
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
+        let handlers = controllers.take_handlers();
         let controllers = controllers.build().unwrap_or_else(|ambiguities| {
             mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
             Default::default()
@@ -548,10 +562,11 @@ impl AppBuilder {
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
         let rules = self.rules.map(|it| Rulebook::new(it, &hub, &self.application_prefix));
+        let application_prefix: Box<str> = self.application_prefix.into();
         let service = Service {
             hub,
             dispatcher: Arc::new(controllers),
-            application_prefix: self.application_prefix.into(),
+            application_prefix: application_prefix.clone(),
             authentication: logins.taken_in(self.stomp_options.turns()),
             rules: rules.clone(),
             interceptors,
@@ -566,6 +581,9 @@ impl AppBuilder {
             prefixes,
             sockjs,
             event_streams,
+            documents,
+            handlers,
+            application_prefix,
             messenger: stomp.messenger().clone(),
             stomp,
             origins: self.origins,
@@ -576,7 +594,31 @@ impl AppBuilder {
     }
 }
 
-fn mistakes_of_sockjs(options: &SockJsOptions) -> impl Iterator<Item = Mistake> {
+/// Everything that is deployed at a path and is no endpoint, with what it is.
+fn services<'s>(
+    sockjs: &'s [(String, WebSocketDoor, SockJsOptions)],
+    stomp_paths: &'s [(String, SockJsOptions)],
+    event_sources: &'s [(String, EventSourceOptions)],
+    documents: &'s [DocumentDoor],
+) -> impl Iterator<Item = (&'s String, &'static str)> {
+    let sockjs = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
+    let stomp = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
+    let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
+    let documents = documents.iter().map(|door| (&door.path, "AsyncAPI"));
+    sockjs.chain(stomp).chain(streams).chain(documents)
+}
+
+fn mistakes_of_sockjs(
+    plain: &[(String, WebSocketDoor, SockJsOptions)],
+    of_stomp: &[(String, SockJsOptions)],
+    ground: &Ground,
+) -> Vec<Mistake> {
+    let options = plain.iter().map(|(_, _, options)| options);
+    let options = options.chain(of_stomp.iter().map(|(_, options)| options));
+    mistakes_of_state(plain, ground).chain(options.flat_map(mistakes_of_options)).collect()
+}
+
+fn mistakes_of_options(options: &SockJsOptions) -> impl Iterator<Item = Mistake> {
     let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
     options.page().err().map(Mistake::SockJsUrl).into_iter().chain(origins.map(Mistake::Origin))
 }

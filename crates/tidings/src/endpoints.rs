@@ -4,6 +4,7 @@ use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
 
+use crate::asyncapi::{OperationDescription, SocketEndpoint};
 use crate::build_error::Mistake;
 use crate::endpoint::{
     Endpoint, EndpointConfig, Handshake, PathTemplate, ServerEndpoint, Shared, SharedEndpoint,
@@ -31,6 +32,7 @@ pub(crate) struct EndpointRoute {
     type_name: &'static str,
     /// Of annotated endpoints, which have only one path.
     annotated: Option<TypeId>,
+    operations: &'static [OperationDescription],
 }
 
 impl Endpoints {
@@ -54,8 +56,12 @@ impl Endpoints {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        let (admission, annotated) = (Admission::of::<E>(), Some(TypeId::of::<E>()));
-        self.add(E::PATH, config, Manners { admission, annotated }, factory);
+        let manners = Manners {
+            admission: Admission::of::<E>(),
+            annotated: Some(TypeId::of::<E>()),
+            operations: E::OPERATIONS,
+        };
+        self.add(E::PATH, config, manners, factory);
         self
     }
 
@@ -100,7 +106,7 @@ impl Endpoints {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Self {
-        let manners = Manners { admission: E::admission(), annotated: None };
+        let manners = Manners { admission: E::admission(), ..Manners::default() };
         self.add(path, config, manners, factory);
         self
     }
@@ -153,10 +159,11 @@ impl Endpoints {
             Ok(template) => template,
             Err(error) => return self.mistakes.push(Mistake::Path(error)),
         };
-        let Manners { admission, annotated } = manners;
+        let Manners { admission, annotated, operations } = manners;
         let door = self.ground.door(config, admission, factory);
         let (path, type_name) = (path.to_owned(), type_name::<E>());
-        self.candidates.push(EndpointRoute { template, door, path, type_name, annotated });
+        let route = EndpointRoute { template, door, path, type_name, annotated, operations };
+        self.candidates.push(route);
     }
 
     /// The routes that can be deployed beside what has `taken` its paths, and the mistakes that speak against
@@ -192,6 +199,12 @@ impl EndpointRoute {
         let Self { path, type_name, annotated, .. } = self;
         PathOwner { place: format!("`{path}` ({type_name})"), annotated: *annotated }
     }
+
+    /// What there is to be documented.
+    pub(crate) fn described(&self) -> SocketEndpoint {
+        let Self { path, type_name, operations, .. } = self;
+        SocketEndpoint { path: path.clone(), type_name, operations }
+    }
 }
 
 /// What is to be known of an endpoint's type.
@@ -200,6 +213,7 @@ struct Manners {
     admission: Admission,
     /// Of annotated endpoints at their own path.
     annotated: Option<TypeId>,
+    operations: &'static [OperationDescription],
 }
 
 /// Which paths are taken, by the shapes of their templates.

@@ -192,8 +192,13 @@ impl Hub {
 
     /// Whether a subscription may be to a destination of a user.
     pub(crate) fn may_be_of_user(&self, destination: &str) -> bool {
-        let prefix = &self.broker.options().user_prefix;
-        !prefix.is_empty() && destination.contains(&**prefix)
+        let prefix = self.user_prefix();
+        !prefix.is_empty() && destination.contains(prefix)
+    }
+
+    /// What the destinations of users start with.
+    pub(crate) fn user_prefix(&self) -> &str {
+        &self.broker.options().user_prefix
     }
 
     /// What kind of destination a name is for.

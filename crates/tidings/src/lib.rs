@@ -4,6 +4,7 @@
 #[path = "private.rs"]
 pub mod __private;
 mod app;
+pub mod asyncapi;
 #[cfg(doctest)]
 mod book;
 pub mod broker;

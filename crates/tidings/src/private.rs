@@ -13,6 +13,8 @@ pub use bytes::Bytes;
 pub use futures_util::future::Either;
 pub use http::HeaderValue;
 
+pub use crate::asyncapi::described::{Described, Undescribed};
+pub use crate::asyncapi::{OperationDescription, PayloadDescription, ReplyTo};
 pub use crate::server::Admission;
 
 use http::StatusCode;

@@ -39,6 +39,11 @@ impl Routes {
         changed
     }
 
+    /// What `of` says of each of them.
+    pub(crate) fn map<R>(&self, of: impl Fn(&EndpointRoute) -> R) -> Vec<R> {
+        self.read().iter().map(|route| of(route)).collect()
+    }
+
     pub(crate) fn len(&self) -> usize {
         self.read().len()
     }

@@ -1,5 +1,6 @@
 //! One file for each subcommand.
 
+pub(crate) mod asyncapi;
 mod client_tls;
 mod counted;
 pub(crate) mod lab;

@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidings::controller;
 use tidings::endpoint::{Json, Session, SessionId};
@@ -55,12 +56,12 @@ pub(super) struct Chat {
     rooms: Rooms,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Join {
     name: String,
 }
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct Say {
     text: String,
 }
@@ -82,6 +83,7 @@ impl Chat {
 
 #[controller("/chat/{room}")]
 impl Chat {
+    /// Enters a room under a name, or changes it. Everybody in the room is told at `/topic/chat/{room}`.
     #[message_mapping("/join")]
     async fn join(
         &self,
@@ -104,6 +106,7 @@ impl Chat {
         announce(&messenger, &room, ChatEvent::Joined { name, people }).await;
     }
 
+    /// Says something to everybody in the room.
     #[message_mapping("/say")]
     async fn say(
         &self,
@@ -120,6 +123,7 @@ impl Chat {
         announce(&messenger, &room, event).await;
     }
 
+    /// Leaves the room.
     #[message_mapping("/leave")]
     async fn leave(&self, session: Session, messenger: Messenger) {
         if let Some(guest) = self.rooms.leave(&session) {

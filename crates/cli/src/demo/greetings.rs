@@ -1,5 +1,6 @@
 use std::time::Duration;
 
+use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
 use tidings::controller;
 use tidings::endpoint::Json;
@@ -7,18 +8,19 @@ use tidings::endpoint::Json;
 /// The program of Spring's guide "Using WebSocket to build an interactive web application".
 pub(super) struct Greetings;
 
-#[derive(Deserialize)]
+#[derive(Deserialize, JsonSchema)]
 struct HelloMessage {
     name: String,
 }
 
-#[derive(Serialize)]
+#[derive(JsonSchema, Serialize)]
 struct Greeting {
     content: String,
 }
 
 #[controller]
 impl Greetings {
+    /// Greets everybody, a second later.
     #[message_mapping("/hello")]
     #[send_to("/topic/greetings")]
     async fn greeting(&self, Json(message): Json<HelloMessage>) -> Json<Greeting> {

@@ -6,6 +6,7 @@ mod greetings;
 mod lab;
 mod playground;
 
+use tidings::asyncapi::AsyncApi;
 use tidings::{App, AppBuilder};
 
 pub(crate) use lab::Lab;
@@ -16,6 +17,15 @@ pub(crate) const STOMP_PATH: &str = "/gs-guide-websocket";
 /// Where event streams are.
 pub(crate) const EVENT_STREAM_PATH: &str = "/api/subscribe";
 
+/// Where the description of all that is.
+const ASYNC_API_PATH: &str = "/asyncapi.json";
+
+/// What the description says beside what follows from the code.
+pub(crate) fn async_api() -> AsyncApi {
+    AsyncApi::new("Tidings", env!("CARGO_PKG_VERSION"))
+        .description("What is behind the pages of the ready-made server.")
+}
+
 /// The application that `tidings serve` serves.
 pub(crate) fn app() -> AppBuilder {
     let rooms = chat::Rooms::default();
@@ -25,6 +35,7 @@ pub(crate) fn app() -> AppBuilder {
         .sockjs("/echo", || echo::Echo)
         .stomp(STOMP_PATH)
         .event_source(EVENT_STREAM_PATH)
+        .async_api(ASYNC_API_PATH, async_api())
         .controller(greetings::Greetings)
         .controller(chat::Chat::new(rooms.clone()))
         .session_listener(chat::Departures::new(rooms))

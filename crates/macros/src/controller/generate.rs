@@ -9,8 +9,9 @@ use syn::spanned::Spanned;
 use syn::{Ident, ItemImpl};
 
 use super::handler::{Handler, HandlerKind};
-use super::stream::{generate_streams, returns_stream};
+use super::stream::{generate_streams, item, returns_stream};
 use crate::argument::{Argument, Kind, Method, binding, by_trait, parse_as};
+use crate::operation::{describe, generate_operations};
 
 /// The implementation of `Controller`.
 pub(super) fn generate(block: &ItemImpl, handlers: &[Handler]) -> TokenStream {
@@ -55,11 +56,32 @@ fn generate_mappings(handlers: &[Handler]) -> TokenStream {
         quote!(#(#indices)|* => { #branch })
     });
     let handle = generate_dispatch(&quote!(handle), &quote!(OnMapping), branches);
+    let operations = mappings().flat_map(|mapping| {
+        let operation = generate_operation(mapping);
+        mapping.patterns.iter().map(move |_| operation.clone())
+    });
+    let operations = generate_operations(operations);
     quote! {
         const MAPPINGS: &'static [::tidings::messaging::Mapping] = &[#(#table),*];
 
+        #operations
+
         #handle
     }
+}
+
+/// What one handler takes and answers.
+fn generate_operation(handler: &Handler) -> TokenStream {
+    let Handler { method, kind, reply, .. } = handler;
+    let last = method.arguments.last().filter(|it| matches!(it.kind, Kind::Typed));
+    let payload = last.map(|argument| {
+        let takes = extract_by(argument, *kind, &quote!(PAYLOAD));
+        (quote!(#takes.is_some()), &argument.ty)
+    });
+    let payload: Vec<_> = payload.into_iter().collect();
+    let returned = method.returned();
+    let returned = if returns_stream(handler) { returned.and_then(item) } else { returned };
+    describe(method, &payload, returned, &reply.describe(*kind))
 }
 
 /// The method `name`, which calls the handler of an index and returns what is to be sent.

@@ -87,6 +87,20 @@ impl Target {
         Self { destination: Some(destination), variables, receivers }
     }
 
+    fn describe(&self) -> TokenStream {
+        match (self.receivers, &self.destination) {
+            (Receivers::All, destination) => {
+                quote!(::tidings::__private::ReplyTo::Destination(#destination))
+            }
+            (Receivers::User | Receivers::Session, Some(destination)) => {
+                quote!(::tidings::__private::ReplyTo::User(::std::option::Option::Some(#destination)))
+            }
+            (Receivers::User | Receivers::Session, None) => {
+                quote!(::tidings::__private::ReplyTo::User(::std::option::Option::None))
+            }
+        }
+    }
+
     fn generate(&self) -> TokenStream {
         let message = quote!(call.message());
         let destination = match &self.destination {
@@ -149,6 +163,23 @@ impl Parse for UserArguments {
 }
 
 impl Reply {
+    /// An array of `ReplyTo`s, for the documentation.
+    pub(super) fn describe(&self, kind: HandlerKind) -> TokenStream {
+        let by_default = match kind {
+            HandlerKind::Subscribe => quote!(::tidings::__private::ReplyTo::Subscription),
+            HandlerKind::Message => quote!(::tidings::__private::ReplyTo::DefaultTopic),
+            HandlerKind::Exception => return quote!(&[]),
+        };
+        match self {
+            Self::ByDefault => quote!(&[#by_default]),
+            Self::Nowhere => quote!(&[]),
+            Self::To(SendTo(targets)) => {
+                let targets = targets.iter().map(Target::describe);
+                quote!(&[#(#targets),*])
+            }
+        }
+    }
+
     /// An array of `Target`s.
     pub(super) fn generate(&self, kind: HandlerKind) -> TokenStream {
         let default = || match kind {

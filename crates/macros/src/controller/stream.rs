@@ -2,8 +2,8 @@
 
 use proc_macro2::{TokenStream, TokenTree};
 use quote::{ToTokens, quote, quote_spanned};
-use syn::Type;
 use syn::spanned::Spanned;
+use syn::{GenericArgument, PathArguments, PathSegment, Type, TypeParamBound};
 
 use super::generate::{generate_prepared, with_indices};
 use super::handler::{Handler, HandlerKind};
@@ -20,6 +20,33 @@ fn is_stream(ty: &Type) -> bool {
         return is_stream(inner);
     }
     names_stream(ty.to_token_stream(), ty)
+}
+
+/// The type of a stream's items, as far as it is written.
+pub(super) fn item(ty: &Type) -> Option<&Type> {
+    if let Some(inner) = ["Result", "Option", "Pin", "Box"].iter().find_map(|it| within(ty, it)) {
+        return item(inner);
+    }
+    let bounds = match ty {
+        Type::ImplTrait(it) => &it.bounds,
+        Type::TraitObject(it) => &it.bounds,
+        Type::Path(it) => return last_argument(it.path.segments.last()?),
+        _ => return None,
+    };
+    bounds.iter().find_map(|bound| match bound {
+        TypeParamBound::Trait(bound) => last_argument(bound.path.segments.last()?),
+        _ => None,
+    })
+}
+
+/// `T` of `Stream<Item = T>`, or of `SomeStream<'_, T>`.
+fn last_argument(segment: &PathSegment) -> Option<&Type> {
+    let PathArguments::AngleBracketed(arguments) = &segment.arguments else { return None };
+    match arguments.args.last()? {
+        GenericArgument::Type(ty) => Some(ty),
+        GenericArgument::AssocType(item) => Some(&item.ty),
+        _ => None,
+    }
 }
 
 /// Whether a name in front of any `<` ends in `Stream`, or one in a `dyn` type does.

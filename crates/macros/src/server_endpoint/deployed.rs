@@ -9,6 +9,7 @@ use super::generate::{extract_by, generate_arguments};
 use super::options::{Deployment, Instances, Options, PathErrors, Security};
 use super::{Deployed, Methods};
 use crate::argument::{Argument, Kind, Method, Passing, binding, parse_as};
+use crate::operation::{describe, generate_operations};
 
 /// What stands in for an endpoint with mistakes, so that its uses are not reported as well.
 pub(super) fn generate_bare(
@@ -48,16 +49,32 @@ pub(super) fn generate_server(
     let check_state = generate_check_state(methods, options);
     let on_handshake =
         methods.on_handshake.as_ref().map(|method| generate_on_handshake(method, variables));
+    let operations = generate_operations(
+        methods.on_message.iter().map(|message| generate_operation(&message.method, options)),
+    );
     quote! {
         impl #impl_generics ::tidings::endpoint::ServerEndpoint for #ty #where_clause {
             const PATH: &'static str = #path;
 
+            #operations
             #config
             #check_handshake
             #check_state
             #on_handshake
         }
     }
+}
+
+/// What a method for messages takes and answers.
+fn generate_operation(method: &Method, options: &Options) -> TokenStream {
+    let typed = method.arguments.iter().filter(|argument| matches!(argument.kind, Kind::Typed));
+    let call = quote!(::tidings::endpoint::OnMessage<'_>);
+    let payloads = typed.map(|argument| {
+        let takes = extract_by(argument, &call, options, &quote!(PAYLOAD));
+        (quote!(#takes.is_some()), &argument.ty)
+    });
+    let payloads: Vec<_> = payloads.collect();
+    describe(method, &payloads, method.returned(), &quote!(&[]))
 }
 
 /// The method of `Endpoint` that says what a client offers.

@@ -7,6 +7,7 @@ use super::{
     AppState, CloseInfo, EndpointConfig, EndpointError, Handshake, HandshakeResponse,
     MessageStream, MissingState, OnHandshake, Payload, Receptions, Reject, Session,
 };
+use crate::asyncapi::OperationDescription;
 use crate::server::Admission;
 
 /// What an application does with one connection: the programmatic style of Jakarta WebSocket's
@@ -169,6 +170,9 @@ pub trait Endpoint: Send + 'static {
 pub trait ServerEndpoint: 'static {
     /// The URI template that the endpoint is deployed at, Jakarta WebSocket 3.1.1.
     const PATH: &'static str;
+
+    /// What its methods for messages take and return; may be empty.
+    const OPERATIONS: &'static [OperationDescription] = &[];
 
     /// How the endpoint wants to be deployed.
     fn config() -> EndpointConfig {

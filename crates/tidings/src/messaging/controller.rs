@@ -4,12 +4,16 @@ use std::pin::Pin;
 use std::sync::Arc;
 
 use super::{ExceptionHandler, Feed, HandlerError, MessageParts, OnException, OnMapping, Outgoing};
+use crate::asyncapi::OperationDescription;
 use crate::endpoint::AppState;
 
 /// A value with message handlers. `#[controller]` generates the implementation.
 pub trait Controller: Send + Sync + 'static {
     /// What the handlers are for.
     const MAPPINGS: &'static [Mapping];
+
+    /// What the handlers take and return, one for each of `MAPPINGS`; may be empty.
+    const OPERATIONS: &'static [OperationDescription] = &[];
 
     /// Calls the handler of `MAPPINGS[mapping]`, which is no [stream](Mapping::stream).
     ///
@@ -107,6 +111,15 @@ impl Mapping {
     /// Subscriptions to destinations of this pattern, each answered with a stream.
     pub const fn stream(pattern: &'static str) -> Self {
         Self { kind: MappingKind::Subscribe, pattern, returns: Returns::Stream }
+    }
+
+    pub(crate) fn pattern(&self) -> &'static str {
+        self.pattern
+    }
+
+    /// Whether it is for messages, and not for subscriptions.
+    pub(crate) fn is_message(&self) -> bool {
+        self.kind == MappingKind::Message
     }
 }
 

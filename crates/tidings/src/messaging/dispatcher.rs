@@ -14,6 +14,7 @@ use super::{
     Controller, Deliver, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException,
     OnMapping, Outgoing,
 };
+use crate::asyncapi::Handler;
 use crate::endpoint::{AppState, PathParams, Session, panic_message};
 use crate::net::in_turns;
 
@@ -104,11 +105,24 @@ pub(crate) enum Answer {
 pub(crate) struct Controllers {
     controllers: Vec<(Arc<dyn AnyController>, &'static [Mapping])>,
     advice: Vec<usize>,
+    handlers: Vec<Handler>,
 }
 
 impl Controllers {
     pub(crate) fn add<C: Controller>(&mut self, controller: C) {
         self.controllers.push((Arc::new(controller), C::MAPPINGS));
+        let name = std::any::type_name::<C>();
+        let handlers = C::MAPPINGS.iter().enumerate().map(|(index, mapping)| Handler {
+            controller: name,
+            mapping: *mapping,
+            operation: C::OPERATIONS.get(index).copied(),
+        });
+        self.handlers.extend(handlers);
+    }
+
+    /// What there is to be documented.
+    pub(crate) fn take_handlers(&mut self) -> Vec<Handler> {
+        std::mem::take(&mut self.handlers)
     }
 
     /// Adds a controller whose exception handlers are for the errors of all.

@@ -73,6 +73,15 @@ impl SockJsService {
         self
     }
 
+    pub(crate) fn prefix(&self) -> &str {
+        &self.prefix
+    }
+
+    /// Whether its sessions are those of STOMP, which an upgrade of the prefix opens too.
+    pub(crate) fn is_stomp(&self) -> bool {
+        self.upgrade.is_some()
+    }
+
     pub(crate) fn deployment(&self) -> &Deployment {
         &self.framed.deployment
     }
