@@ -13,7 +13,7 @@ use tower_service::Service;
 
 use crate::asyncapi::{AsyncApi, DocumentDoor, Handler, Parts};
 use crate::build_error::BuildError;
-use crate::endpoint::{BoxError, without_dot_segments};
+use crate::endpoint::{BoxError, Peers, without_dot_segments};
 use crate::endpoints::{EndpointRoute, Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::Recovery;
@@ -24,6 +24,7 @@ use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
 use crate::server::stomp::StompDoor;
 use crate::server::{AllowedOrigins, Body, Caller, KnownHosts, plain};
+use crate::stats::Stats;
 
 /// A messaging application: its endpoints, its SockJS services, its STOMP broker and handlers.
 ///
@@ -86,6 +87,22 @@ impl App {
     #[must_use]
     pub fn users(&self) -> Users {
         self.0.messenger.users()
+    }
+
+    /// What has come of the sessions of all doors, and how many there are of each kind. It looks at each that is open, which
+    /// is fast enough to be asked every few seconds.
+    ///
+    /// ```
+    /// let app = tidings::App::builder().stomp("/stomp").build()?;
+    /// let stats = app.stats();
+    /// assert_eq!((stats.sessions.open(), stats.stomp.connected), (0, 0));
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn stats(&self) -> Stats {
+        let Ground { sessions, counters, .. } = &self.0.ground;
+        let open = sessions.snapshots();
+        counters.stats(open.iter().flat_map(Peers::iter), self.users().count())
     }
 
     /// What an operator sees of the application's queues, and does to them.

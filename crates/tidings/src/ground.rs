@@ -7,6 +7,7 @@ use tokio_util::task::TaskTracker;
 use crate::endpoint::{AllSessions, AppState, Deployed, Endpoint, EndpointConfig, Handshake};
 use crate::net::{ConnectionOptions, Framing, Terms};
 use crate::server::{Admission, Deployment, WebSocketDoor};
+use crate::stats::Counters;
 
 /// What endpoints are deployed on. Cheap to clone: all clones are of the same application.
 #[derive(Clone)]
@@ -16,6 +17,7 @@ pub(crate) struct Ground {
     pub(crate) state: AppState,
     pub(crate) tasks: TaskTracker,
     pub(crate) sessions: Arc<AllSessions>,
+    pub(crate) counters: Arc<Counters>,
 }
 
 impl Ground {
@@ -25,6 +27,7 @@ impl Ground {
             state: AppState::default(),
             tasks: TaskTracker::new(),
             sessions: Arc::default(),
+            counters: Arc::default(),
         }
     }
 
@@ -34,7 +37,12 @@ impl Ground {
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Deployment {
-        let deployed = Deployed { config, state: self.state.clone(), ..Deployed::default() };
+        let deployed = Deployed {
+            config,
+            state: self.state.clone(),
+            counters: Arc::clone(&self.counters),
+            ..Deployed::default()
+        };
         let deployment = Deployment::new(&self.tasks, deployed, factory);
         self.sessions.add(deployment.open_sessions());
         deployment

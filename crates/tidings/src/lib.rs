@@ -23,6 +23,7 @@ pub mod queues;
 mod routes;
 pub mod server;
 mod socket;
+pub mod stats;
 pub mod store;
 pub mod testing;
 

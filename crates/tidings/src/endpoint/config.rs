@@ -10,6 +10,7 @@ use super::{
 };
 use crate::app::{App, WeakApp};
 use crate::net::ConnectionOptions;
+use crate::stats::Counters;
 
 /// How an endpoint is deployed: Jakarta WebSocket's `ServerEndpointConfig`.
 ///
@@ -281,4 +282,6 @@ pub(crate) struct Deployed {
     pub(crate) open_sessions: Arc<OpenSessions>,
     pub(crate) config: EndpointConfig,
     pub(crate) state: AppState,
+    /// Those of the application.
+    pub(crate) counters: Arc<Counters>,
 }

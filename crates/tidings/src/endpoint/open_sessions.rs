@@ -75,6 +75,13 @@ impl AllSessions {
         }
     }
 
+    /// Those that are open at this moment.
+    pub(crate) fn snapshots(&self) -> Vec<Peers> {
+        let endpoints = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let alive = endpoints.sessions.iter().filter_map(Weak::upgrade);
+        alive.map(|sessions| sessions.snapshot()).collect()
+    }
+
     /// Closes all sessions, those too that are just coming in.
     pub(crate) fn end(&self, reason: &CloseReason) {
         let mut endpoints = self.0.lock().unwrap_or_else(PoisonError::into_inner);

@@ -47,6 +47,7 @@ pub(crate) fn run<E: Endpoint, S: Source>(
     let mut runner = Runner { endpoint, session, driver };
     async move {
         let open = OpenSession::enter(&runner.session);
+        runner.session.deployed().counters.opened();
         Box::pin(runner.open()).await;
         let info = loop {
             // Around all messages: around each it would cost as much as the rest of its way.
@@ -57,6 +58,7 @@ pub(crate) fn run<E: Endpoint, S: Source>(
             Box::pin(runner.report(panic)).await;
         };
         drop(open);
+        runner.session.deployed().counters.closed(&info);
         Box::pin(runner.end(&info)).await;
         *info
     }

@@ -1,11 +1,12 @@
 use std::convert::Infallible;
 use std::fmt;
-use std::future::Future;
+use std::future::{Future, pending};
 use std::io;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
 use std::sync::Arc;
+use std::time::Duration;
 
 use http::{Request, Response};
 use hyper::body::Incoming;
@@ -234,7 +235,10 @@ where
         for listener in listeners {
             spawn_listener(listener, &acceptor, &http);
         }
-        signal.await;
+        tokio::select! {
+            () = signal => {}
+            never = log_stats(&app, options.stats_interval) => match never {},
+        }
         stop.cancel();
         connections.close();
         let end = async {
@@ -244,6 +248,17 @@ where
         if tokio::time::timeout(options.shutdown_timeout, end).await.is_err() {
             tracing::debug!("some peers did not answer: stopping without them");
         }
+    }
+}
+
+/// Logs the statistics of the application every so often, for ever.
+async fn log_stats(app: &App, interval: Duration) -> Infallible {
+    if interval.is_zero() {
+        return pending().await;
+    }
+    loop {
+        tokio::time::sleep(interval).await;
+        tracing::info!("{}", app.stats());
     }
 }
 

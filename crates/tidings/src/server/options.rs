@@ -1,5 +1,8 @@
 use std::time::Duration;
 
+#[cfg(doc)]
+use crate::App;
+
 /// How a [`Server`](super::Server) treats connections before they are sessions, and HTTP requests.
 ///
 /// # Examples
@@ -47,6 +50,9 @@ pub struct ServerOptions {
     /// How long [`Server::run_until`](super::Server::run_until) waits for open sessions to end.
     /// Default: 3 s.
     pub shutdown_timeout: Duration,
+
+    /// How often the [statistics](App::stats) are logged, at the level INFO; zero for never. Default: 30 min.
+    pub stats_interval: Duration,
 }
 
 impl Default for ServerOptions {
@@ -60,6 +66,7 @@ impl Default for ServerOptions {
             connections_per_addr_max: None,
             hosts: Vec::new(),
             shutdown_timeout: Duration::from_secs(3),
+            stats_interval: Duration::from_mins(30),
         }
     }
 }

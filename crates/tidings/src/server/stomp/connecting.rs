@@ -9,6 +9,7 @@ use crate::messaging::{Login, SessionEvent};
 
 impl StompSession {
     pub(super) async fn connect(&mut self, session: &Session, connect: Connect) {
+        session.deployed().counters.connect.increment();
         // The client was in time. How long the rest takes is up to us.
         match session.principal().and_then(|principal| principal.expires_at()) {
             None => session.vitals().set_expiry(None),
@@ -63,6 +64,7 @@ impl StompSession {
         let user = name.map(str::to_owned);
         let client_id = connect.headers.get("client-id");
         self.owner = Owner::new(user.as_deref(), client_id);
+        session.deployed().counters.connected.increment();
         self.server.accept(&session.id().to_string(), user.as_deref());
         if let Some(principal) = principal {
             if let Some(at) = principal.expires_at() {

@@ -204,7 +204,10 @@ impl StompSession {
             Event::UnsubscribeUnknown { id, headers, receipt } => {
                 self.unsubscribe_durable(session, id.as_ref(), &headers, receipt);
             }
-            Event::Disconnect { receipt } => self.acknowledge_receipt(receipt),
+            Event::Disconnect { receipt } => {
+                session.deployed().counters.disconnect.increment();
+                self.acknowledge_receipt(receipt);
+            }
             Event::Failed(error) => self.note_failure(session, &error),
             event => return Some(event),
         }
@@ -312,7 +315,7 @@ impl Endpoint for StompSession {
         self.shared.hub.disconnect(self.key);
         self.streams = None;
         if !self.connected {
-            return;
+            return session.deployed().counters.closed_unconnected(info);
         }
         // Whatever interceptors do, it is not there any more.
         let user = self.shared.hub.online().leave(session).map(|user| user.to_string());

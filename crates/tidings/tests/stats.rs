@@ -1,0 +1,105 @@
+//! What an application tells of its sessions.
+
+use std::time::Duration;
+
+use tidings::endpoint::Principal;
+use tidings::http::Request;
+use tidings::messaging::{AccessDenied, Authenticator, Login};
+use tidings::stats::Stats;
+use tidings::testing::TestApp;
+use tidings::{App, server_endpoint};
+
+struct Echo;
+
+#[server_endpoint("/echo")]
+impl Echo {
+    #[on_message]
+    fn echo(&self, text: String) -> String {
+        text
+    }
+}
+
+/// Lets nobody in whose name is Mallory's.
+struct Guard;
+
+impl Authenticator for Guard {
+    async fn authenticate(&self, login: Login) -> Result<Principal, AccessDenied> {
+        match login.login.as_deref() {
+            Some("mallory") => Err(AccessDenied::new("go away")),
+            name => Ok(Principal::new(name.unwrap_or_default())),
+        }
+    }
+}
+
+fn app() -> TestApp {
+    let app = App::builder()
+        .stomp("/stomp")
+        .endpoint(|| Echo)
+        .sockjs("/sockjs", || Echo)
+        .authenticator(Guard);
+    TestApp::new(app.build().expect("nothing is deployed twice"))
+}
+
+fn abnormal(stats: &Stats) -> (u64, u64, u64) {
+    let it = &stats.sessions.closed_abnormally;
+    (it.connect_failure, it.send_limit, it.transport_error)
+}
+
+#[tokio::test(start_paused = true)]
+async fn sessions_are_counted_by_their_doors_and_frames_of_stomp_by_their_commands() {
+    let app = app();
+    let bob = app.stomp().login("bob", "secret").connect().await;
+    let socket = app.websocket("/echo").connect().await;
+    let poll = |path: &str| {
+        let request = Request::post(path).header("host", "localhost").body(String::new());
+        app.app().respond(request.expect("a request"))
+    };
+    let opened = poll("/sockjs/000/one/xhr").await.expect("SockJS is there");
+    assert_eq!(opened.status(), 200);
+    let streaming = poll("/sockjs/000/two/xhr_streaming").await.expect("SockJS is there");
+    let stats = until(&app, |stats| stats.sessions.open() == 4).await;
+    let sessions = &stats.sessions;
+    let by_door =
+        (sessions.websocket, sessions.http_streaming, sessions.http_polling, sessions.tcp);
+    assert_eq!(by_door, (1, 1, 1, 1), "{stats}");
+    assert_eq!((sessions.open(), sessions.total), (4, 4));
+    assert_eq!((stats.stomp.users, stats.stomp.connect, stats.stomp.connected), (1, 1, 1));
+
+    bob.disconnect().await;
+    socket.close().await;
+    drop((opened, streaming));
+    let stats = until(&app, |it| it.sessions.websocket + it.sessions.tcp == 0).await;
+    assert_eq!((stats.stomp.users, stats.stomp.disconnect, stats.sessions.total), (0, 1, 4));
+    assert_eq!(abnormal(&stats), (0, 0, 0), "{stats}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_ends_by_nobody_s_will_is_counted_by_what_was_wrong() {
+    let app = app();
+    let refused = app.stomp().login("mallory", "secret").try_connect().await;
+    assert!(refused.is_err());
+    until(&app, |stats| abnormal(stats) == (1, 0, 0)).await;
+
+    let mut lazy = app.stomp().login("bob", "secret").connect().await;
+    lazy.subscribe("/topic/news").await;
+    for _ in 0..1000 {
+        app.messenger().send("/topic/news", vec![0; 16 * 1024]).await.expect("a topic takes all");
+    }
+    until(&app, |stats| abnormal(stats) == (1, 1, 0)).await;
+
+    drop(app.stomp().login("bob", "secret").connect().await);
+    let log = until(&app, |stats| abnormal(stats) == (1, 1, 1)).await.to_string();
+    assert!(log.contains("3 closed abnormally (1 connect failures, 1 send limits"), "{log}");
+}
+
+/// Lets time pass until it is so.
+async fn until(app: &TestApp, is_so: impl Fn(&Stats) -> bool) -> Stats {
+    for _ in 0..100 {
+        let stats = app.app().stats();
+        if is_so(&stats) {
+            return stats;
+        }
+        tokio::time::advance(Duration::from_millis(100)).await;
+    }
+    panic!("{}", app.app().stats());
+}
