@@ -26,6 +26,7 @@ pages! {
     Users = "../../../docs/users.md",
     Security = "../../../docs/security.md",
     Testing = "../../../docs/testing.md",
+    Statistics = "../../../docs/statistics.md",
     Destinations = "../../../docs/destinations.md",
     History = "../../../docs/history.md",
     Presence = "../../../docs/presence.md",

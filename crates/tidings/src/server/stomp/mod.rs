@@ -13,6 +13,7 @@ mod session;
 mod settling;
 mod streaming;
 mod subscribing;
+mod trace_context;
 
 pub use options::{StompOptions, UnhandledErrors};
 

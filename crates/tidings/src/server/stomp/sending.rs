@@ -8,6 +8,7 @@ use tidings_broker::{Destination, Sender, Timestamp};
 use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
+use super::trace_context::TraceContext;
 use crate::endpoint::Session;
 use crate::hub::{PublishError, Published, parse_destination};
 use crate::messaging::{InboundMessage, Unhandled};
@@ -121,8 +122,9 @@ impl StompSession {
         &self,
         message: InboundMessage,
     ) -> Result<(), Unhandled> {
+        let trace = TraceContext::of(&message.headers);
         for reply in self.shared.dispatcher.dispatch_message(message).await? {
-            reply.publish(&self.shared.messenger).await;
+            trace.continued_by(reply).publish(&self.shared.messenger).await;
         }
         Ok(())
     }

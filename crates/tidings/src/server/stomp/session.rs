@@ -5,6 +5,7 @@ use bytes::Bytes;
 use tidings_broker::{Destination, Owner, SessionKey, Timestamp};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
+use tracing::{Instrument, Span};
 
 use super::door::Shared;
 use super::outgoing::message_for;
@@ -12,6 +13,7 @@ use super::permitting::Taken;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use super::streaming::LiveStreams;
+use super::trace_context::{are_frames_traced, span_of_frame};
 use crate::clock;
 use crate::endpoint::{
     CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
@@ -104,7 +106,9 @@ impl StompSession {
                 Some(Taken::Permitted(event)) => event,
                 Some(Taken::Unseen(event)) => return Ok(Some(Waiting::Interceptors(event))),
             };
-            if let Some(event) = self.handle_event_at_once(session, now, event) {
+            let span = self.span_at_once(session, &event);
+            let waiting = span.in_scope(|| self.handle_event_at_once(session, now, event));
+            if let Some(event) = waiting {
                 return Ok(Some(Waiting::Event(event)));
             }
             if turn.is_spent_after(TURN_TIME_MAX) {
@@ -214,8 +218,35 @@ impl StompSession {
         None
     }
 
+    /// The span of an event that nobody has to be waited for, as far as that is known before.
+    fn span_at_once(&self, session: &Session, event: &Event) -> Span {
+        if !are_frames_traced() {
+            return Span::none();
+        }
+        let waits = match event {
+            Event::Send(send) => {
+                let prefix = self.shared.strip_application_prefix(&send.destination);
+                prefix.is_some() || self.is_renewal(send)
+            }
+            Event::Ack(_) | Event::Nack(_) | Event::Disconnect { .. } => false,
+            Event::UnsubscribeUnknown { .. } => false,
+            _ => true,
+        };
+        if waits { Span::none() } else { span_of_frame(session, event) }
+    }
+
+    /// Handles an event, whoever has to be waited for.
+    pub(super) fn handle_event(
+        &mut self,
+        session: &Session,
+        event: Event,
+    ) -> impl Future<Output = ()> + Send {
+        let span = span_of_frame(session, &event);
+        self.handle_waiting(session, event).instrument(span)
+    }
+
     /// What is rarer than SEND has its future in a box of its own, so that SEND's box is small.
-    pub(super) async fn handle_event(&mut self, session: &Session, event: Event) {
+    async fn handle_waiting(&mut self, session: &Session, event: Event) {
         let Some(event) = self.handle_event_at_once(session, clock::now(), event) else { return };
         match event {
             Event::Send(send) if self.is_renewal(&send) => {

@@ -9,6 +9,7 @@ use tidings_stomp::{Error, MessageParts, Subscribe, SubscriptionId, encode_messa
 use super::intercepting::left_of;
 use super::outgoing::message_for;
 use super::session::StompSession;
+use super::trace_context::TraceContext;
 use crate::endpoint::{SendError, Session};
 use crate::messaging::{Answer, Deliver, InboundMessage, LiveStream, Outgoing};
 
@@ -55,7 +56,9 @@ impl StompSession {
     }
 
     async fn answer(&mut self, session: &Session, subscribe: &Subscribe, replies: Vec<Outgoing>) {
+        let trace = TraceContext::of(&subscribe.headers);
         for reply in replies {
+            let reply = trace.continued_by(reply);
             if !reply.destination.is_empty() {
                 reply.publish(&self.shared.messenger).await;
                 continue;
