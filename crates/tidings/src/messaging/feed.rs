@@ -39,6 +39,18 @@ enum Life {
     Over,
 }
 
+/// A stream that a `#[subscribe_mapping]` may return: one of what can be sent.
+#[diagnostic::on_unimplemented(
+    message = "`{Self}` is no stream of what a message handler may return",
+    label = "not a stream of what can be sent",
+    note = "return `impl Stream<Item = …> + Send + 'static`, whose items are `Json<T>`, `String`, `&'static str`, `Bytes`, `Vec<u8>`, `Outgoing`, or a `Result` of these"
+)]
+pub trait ReplyStream: Stream<Item: IntoOutgoing> {}
+
+// So that the note above is what is told, and not which types happen to be streams.
+#[diagnostic::do_not_recommend]
+impl<S: Stream<Item: IntoOutgoing>> ReplyStream for S {}
+
 impl Feed {
     /// A feed, and the session's end of it. `begun` tells that there is a stream.
     pub(super) fn new(
@@ -61,7 +73,7 @@ impl Feed {
     /// The error that an item is, or that keeps it from being encoded.
     pub async fn run<S>(self, stream: S, targets: &[Target]) -> Result<(), HandlerError>
     where
-        S: Stream<Item: IntoOutgoing>,
+        S: ReplyStream,
     {
         let Self { session, messenger, life, mut deliver, begun, known } = self;
         // Nobody is there to be told when the session has ended meanwhile.

@@ -29,7 +29,7 @@ pub use controller::{Controller, Mapping, Uncallable};
 pub use csrf::Csrf;
 pub use error::HandlerError;
 pub use exception::ExceptionHandler;
-pub use feed::Feed;
+pub use feed::{Feed, ReplyStream};
 pub use interceptor::{InboundFrame, Interceptor, OutboundMessage, OutboundScope, Verdict};
 pub use messenger::{Messenger, MessengerError};
 pub use payload::{FromPayload, IntoOutgoing, IntoPayload, Outgoing, Payload};
