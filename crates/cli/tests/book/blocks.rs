@@ -57,6 +57,10 @@ fn add_documents(folder: &Path, documents: &mut Vec<PathBuf>) {
 }
 
 impl Block {
+    pub fn document(&self) -> &str {
+        self.place.rsplit_once(':').unwrap().0
+    }
+
     /// The lines of a block of `sh`, those that go on with a backslash joined. Comments stay, since some say what a
     /// reader is to do.
     pub fn command_lines(&self) -> Vec<String> {

@@ -3,6 +3,7 @@
 
 mod blocks;
 mod commands;
+mod frames;
 mod shell;
 
 use std::process::Command;

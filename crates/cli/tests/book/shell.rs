@@ -10,7 +10,7 @@ use std::{env, fs, process, thread};
 use super::commands::{Step, step};
 
 /// How long anything may take before the test fails.
-const PATIENCE: Duration = Duration::from_secs(60);
+pub const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Where the book's commands expect the server.
 const HTTP: &str = "127.0.0.1:8080";
@@ -99,6 +99,11 @@ impl Shell {
                 self.followers.push(follower);
             }
         }
+    }
+
+    /// Where the server listens for STOMP.
+    pub fn stomp(&mut self) -> String {
+        self.server().stomp.clone()
     }
 
     /// Sees that everybody who follows something gets it. Returns all lines that they have shown.
