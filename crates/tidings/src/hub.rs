@@ -6,6 +6,7 @@ mod laggards;
 mod online;
 mod publishing;
 mod rooms;
+mod streams;
 mod timer;
 
 use std::fmt;
@@ -23,11 +24,14 @@ use tidings_websocket::Message as WebSocketMessage;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
 
+pub(crate) use self::deliveries::revoked;
 use self::events::Events;
 use self::laggards::Laggards;
 pub(crate) use self::online::{Connected, Online};
 pub(crate) use self::publishing::{Published, parse_destination};
 use self::rooms::Rooms;
+pub(crate) use self::streams::OpenStream;
+use self::streams::Streams;
 use self::timer::Timer;
 use crate::build_error::Mistake;
 use crate::clock;
@@ -56,6 +60,7 @@ pub(crate) struct Hub {
     ending: CancellationToken,
     laggards: Arc<Laggards>,
     online: Online,
+    streams: Streams,
     events: Events,
     /// Who sees what goes to clients; nobody, most often.
     outbound: Option<Outbound>,
@@ -130,6 +135,7 @@ impl Hub {
             broker,
             laggards,
             online: Online::default(),
+            streams: Streams::default(),
             events: Events::new(listeners),
             outbound,
             journal,

@@ -81,4 +81,6 @@ pub(crate) use open_sessions::{AllSessions, OpenSession, OpenSessions};
 pub(crate) use path_template::without_dot_segments;
 pub use path_template::{PathTemplate, PathTemplateError};
 pub(crate) use runner::run;
+#[cfg(test)]
+pub(crate) use session::in_memory;
 pub(crate) use vitals::{Due, Expiry, Vitals};

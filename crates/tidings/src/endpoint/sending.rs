@@ -105,7 +105,7 @@ impl Session {
 
     async fn wait_and_send(&self, payload: Payload) -> Result<(), SendError> {
         loop {
-            self.in_time(self.link().drained()).await?;
+            self.wait_for_room().await?;
             match self.link().push(&payload) {
                 Err(PushError::Full) => {}
                 Err(PushError::Closed(_)) if self.link().is_given_up() => {
@@ -114,6 +114,11 @@ impl Session {
                 pushed => return Ok(pushed?),
             }
         }
+    }
+
+    /// Waits until there is room again where there was none.
+    pub(crate) async fn wait_for_room(&self) -> Result<(), SendError> {
+        self.in_time(self.link().drained()).await
     }
 
     /// Waits for something that the peer has to do. Gives the session up if that takes too long.

@@ -402,6 +402,18 @@ impl fmt::Debug for LogId {
     }
 }
 
+/// A session for tests, with what drives it and its peer: octets over memory.
+#[cfg(test)]
+pub(crate) fn in_memory(
+    options: super::ConnectionOptions,
+) -> (Session, crate::net::Stream, tokio::io::DuplexStream) {
+    use crate::net::{Framing, Stream, Terms};
+    let (peer, stream) = tokio::io::duplex(1024);
+    let (stream, outbox) = Stream::other(stream, Terms::new(options), None);
+    let link = Link::Stream { outbox, framing: Framing::Octets };
+    (Session::new(Handshake::default(), link, Arc::new(Deployed::default())), stream, peer)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

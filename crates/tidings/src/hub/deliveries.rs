@@ -7,7 +7,9 @@ use tidings_broker::{
     DestinationPolicies, EncodingClass, Format, Message, SessionKey, Sink, SlowConsumers, Storage,
     Subscribers, Subscription, Timestamp,
 };
-use tidings_stomp::{Error, Headers, MessageParts, Version, encode, encode_message};
+use tidings_stomp::{
+    Error, Headers, MessageParts, SubscriptionId, Version, encode, encode_message,
+};
 
 use super::events::Events;
 use super::laggards::{Laggards, Verdict};
@@ -184,7 +186,7 @@ impl Sink<Session> for Deliveries<'_> {
         let _ = subscription.subscriber.send_shared(&shared_frame(&parts, class.version));
     }
 
-    /// As RabbitMQ says it. The session goes on.
+    /// The session goes on.
     fn cancelled(&mut self, cancelled: Cancelled<'_, Session>) {
         let Cancelled { subscription, destinations, cause, .. } = cancelled;
         // Before the client can know of it, and use the id again.
@@ -194,19 +196,14 @@ impl Sink<Session> for Deliveries<'_> {
             id: subscription.id.to_string(),
             destination: joined(&destinations),
         });
-        let advice = match cause {
+        let error = match cause {
             CancelCause::QueueDeleted => {
-                "The queue was deleted. Subscribe again to have it created again.\n"
+                cancellation("The queue was deleted. Subscribe again to have it created again.\n")
             }
-            _ => "The server does not want you to have this subscription any more.\n",
+            _ => revoked(),
         };
-        let mut error = Error::new("Server cancelled subscription", advice);
-        error.headers.push("subscription", subscription.id.as_str());
-        let mut frame = Vec::new();
-        encode(&error.to_frame(), subscription.class.version, &mut frame);
-        // A session that cannot take it is closed or closing, and told so.
-        let _ =
-            subscription.subscriber.send_shared(&SharedMessage::new(stomp_message(frame.into())));
+        let version = subscription.class.version;
+        tell_cancelled(&subscription.subscriber, &subscription.id, version, error);
     }
 
     fn record(&mut self, change: Change) {
@@ -353,6 +350,30 @@ impl Deliveries<'_> {
         self.backlogged.push((subscription.session, subscription.subscriber.clone()));
         delivered
     }
+}
+
+/// As RabbitMQ says it.
+fn cancellation(advice: &'static str) -> Error {
+    Error::new("Server cancelled subscription", advice)
+}
+
+/// What a client is told whose subscription the application has ended.
+pub(crate) fn revoked() -> Error {
+    cancellation("The server does not want you to have this subscription any more.\n")
+}
+
+/// Tells a client that one of its subscriptions has ended, and why.
+pub(super) fn tell_cancelled(
+    session: &Session,
+    id: &SubscriptionId,
+    version: Version,
+    mut error: Error,
+) {
+    error.headers.push("subscription", id.as_str());
+    let mut frame = Vec::new();
+    encode(&error.to_frame(), version, &mut frame);
+    // A session that cannot take it is closed or closing, and told so.
+    let _ = session.send_shared(&SharedMessage::new(stomp_message(frame.into())));
 }
 
 /// Queues a message for an event stream, whose subscriptions are numbered.

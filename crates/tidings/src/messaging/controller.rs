@@ -142,6 +142,7 @@ pub(super) type Streaming = Pin<Box<dyn Future<Output = Result<(), HandlerError>
 pub(super) trait AnyController: Send + Sync {
     fn handle_any<'a>(&'a self, mapping: usize, call: OnMapping<'a>) -> Handling<'a>;
     fn stream_any(self: Arc<Self>, mapping: usize, message: MessageParts, feed: Feed) -> Streaming;
+    fn has_exception_handlers(&self) -> bool;
     /// The handler whose error is nearest to this one.
     fn exception_handler(&self, error: &HandlerError) -> Option<usize>;
     fn handle_exception_any<'a>(&'a self, handler: usize, call: OnException<'a>) -> Handling<'a>;
@@ -156,6 +157,10 @@ impl<C: Controller> AnyController for C {
 
     fn stream_any(self: Arc<Self>, mapping: usize, message: MessageParts, feed: Feed) -> Streaming {
         Box::pin(self.stream(mapping, message, feed))
+    }
+
+    fn has_exception_handlers(&self) -> bool {
+        !C::EXCEPTION_HANDLERS.is_empty()
     }
 
     fn exception_handler(&self, error: &HandlerError) -> Option<usize> {

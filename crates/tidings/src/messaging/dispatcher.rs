@@ -11,8 +11,8 @@ use tidings_stomp::{Error, Headers};
 use super::controller::{AnyController, Mapping, MappingKind, Returns};
 use super::pattern::Pattern;
 use super::{
-    Controller, Deliver, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException,
-    OnMapping, Outgoing,
+    Controller, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException, OnMapping,
+    Outgoing, Subscriber,
 };
 use crate::asyncapi::Handler;
 use crate::endpoint::{AppState, PathParams, Session, panic_message};
@@ -48,7 +48,7 @@ pub(crate) struct Dispatcher {
 }
 
 /// Why a message was not handled.
-#[derive(Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(crate) enum Unhandled {
     /// No handler is for its destination.
     NoHandler,
@@ -187,18 +187,18 @@ impl Dispatcher {
         self.handle(route, message, body).await
     }
 
-    /// Handles a subscription. `deliver` sends to the subscriber what a stream has for it.
+    /// Handles a subscription, perhaps by a stream for the `subscriber`.
     pub(crate) async fn dispatch_subscribe(
         self: &Arc<Self>,
         message: InboundMessage,
-        deliver: Deliver,
+        subscriber: Arc<dyn Subscriber>,
     ) -> Result<Answer, Unhandled> {
         let found = self.subscriptions.find(&message.destination);
         let (route, variables) = found.ok_or(Unhandled::NoHandler)?;
         let (message, body) = message.matched(variables);
         match route.returns {
             Returns::Value => self.handle(route, message, body).await.map(Answer::Messages),
-            Returns::Stream => self.open_stream(route, message, deliver).await,
+            Returns::Stream => self.open_stream(route, message, subscriber).await,
         }
     }
 
@@ -209,10 +209,13 @@ impl Dispatcher {
         body: Bytes,
     ) -> Result<Vec<Outgoing>, Unhandled> {
         let controller = &self.controllers[route.controller];
-        let call = OnMapping::new(&message, body.clone());
+        // A handler that has the body alone takes it without a copy.
+        let kept = self.may_handle_exceptions(route.controller).then(|| body.clone());
+        let call = OnMapping::new(&message, body);
         match caught(controller.handle_any(route.mapping, call)).await {
             Ok(replies) => Ok(replies),
             Err(error) => {
+                let body = kept.unwrap_or_default();
                 // In a box of its own: it is rare, and all handlers' futures hold it.
                 Box::pin(self.handle_exception(route.controller, &message, body, error)).await
             }
@@ -224,10 +227,10 @@ impl Dispatcher {
         self: &Arc<Self>,
         route: Route,
         message: MessageParts,
-        deliver: Deliver,
+        subscriber: Arc<dyn Subscriber>,
     ) -> Result<Answer, Unhandled> {
         let (session, messenger) = (message.session.clone(), message.messenger.clone());
-        let (feed, mut live, begun) = Feed::new(session, messenger, deliver);
+        let (feed, live, begun) = Feed::new(session, messenger, subscriber);
         let dispatcher = Arc::clone(self);
         let task = tokio::spawn(in_turns(dispatcher.stream(route, message, feed)));
         live.runs_in(task.abort_handle());
@@ -245,11 +248,13 @@ impl Dispatcher {
         message: MessageParts,
         feed: Feed,
     ) -> Result<Vec<Outgoing>, Unhandled> {
+        let ending = feed.ending();
         let controller = Arc::clone(&self.controllers[route.controller]);
         let stream = controller.stream_any(route.mapping, message.clone(), feed);
         let Err(error) = caught(stream).await else { return Ok(Vec::new()) };
         let handled = self.handle_exception(route.controller, &message, Bytes::new(), error).await;
-        for reply in handled? {
+        let replies = handled.inspect_err(|unhandled| ending.failed(unhandled.clone()))?;
+        for reply in replies {
             reply.publish(&message.messenger).await;
         }
         Ok(Vec::new())
@@ -263,19 +268,34 @@ impl Dispatcher {
         body: Bytes,
         error: HandlerError,
     ) -> Result<Vec<Outgoing>, Unhandled> {
-        let advice = self.advice.iter().filter(|advice| **advice != controller);
-        for index in once(&controller).chain(advice) {
-            let taker = &self.controllers[*index];
+        let destination = &message.destination;
+        for taker in self.exception_takers(controller) {
             let Some(handler) = taker.exception_handler(&error) else { continue };
             let call = OnException::new(message, body, &error);
             let handled = caught(taker.handle_exception_any(handler, call)).await;
-            let (controller, destination) = (taker.name(), &message.destination);
-            return handled.map_err(|failure| {
-                tracing::error!(%failure, %error, destination, controller, "exception handler failed");
-                Unhandled::Failed
-            });
+            let (failure, controller) = match handled {
+                Ok(replies) => return Ok(replies),
+                Err(failure) => (failure, taker.name()),
+            };
+            if failure.is_fault_of_client() {
+                // It could not take the message either, which leaves the error to nobody.
+                tracing::debug!(%failure, destination, controller, "exception handler was not called");
+                break;
+            }
+            tracing::error!(%failure, %error, destination, controller, "exception handler failed");
+            return Err(Unhandled::Failed);
         }
-        Err(log_unhandled(&error, &message.destination, self.controllers[controller].name()))
+        Err(log_unhandled(&error, destination, self.controllers[controller].name()))
+    }
+
+    /// Those whose exception handlers are asked about the errors of a controller, in this order.
+    fn exception_takers(&self, controller: usize) -> impl Iterator<Item = &Arc<dyn AnyController>> {
+        let advice = self.advice.iter().copied().filter(move |advice| *advice != controller);
+        once(controller).chain(advice).map(|index| &self.controllers[index])
+    }
+
+    fn may_handle_exceptions(&self, controller: usize) -> bool {
+        self.exception_takers(controller).any(|taker| taker.has_exception_handlers())
     }
 
     fn routes_mut(&mut self, kind: MappingKind) -> &mut Routes {
@@ -364,61 +384,4 @@ impl fmt::Display for AmbiguousMapping {
 }
 
 #[cfg(test)]
-mod tests {
-    use super::*;
-
-    /// A controller that only has mappings.
-    struct Mapped<const N: usize>;
-
-    macro_rules! mapped {
-        ($n:literal: $($mapping:expr),*) => {
-            impl Controller for Mapped<$n> {
-                const MAPPINGS: &'static [Mapping] = &[$($mapping),*];
-
-                async fn handle(
-                    &self,
-                    _: usize,
-                    _: OnMapping<'_>,
-                ) -> Result<Vec<Outgoing>, HandlerError> {
-                    Ok(Vec::new())
-                }
-            }
-        };
-    }
-
-    mapped!(1: Mapping::message("/a/{b}"), Mapping::message("/a/b"), Mapping::subscribe("/a"));
-    mapped!(2: Mapping::message("/a/*"), Mapping::message("/a"), Mapping::subscribe("/a"));
-
-    fn controllers() -> Controllers {
-        let mut controllers = Controllers::default();
-        controllers.add(Mapped::<1>);
-        controllers
-    }
-
-    #[test]
-    fn a_destination_finds_the_most_specific_mapping_of_its_kind() {
-        let dispatcher = controllers().build().unwrap_or_default();
-        let message = |destination| {
-            let (route, variables) = dispatcher.messages.find(destination)?;
-            Some((route.mapping, variables.get("b").map(str::to_owned)))
-        };
-        assert_eq!(message("/a/b"), Some((1, None)));
-        assert_eq!(message("/a/c"), Some((0, Some("c".into()))));
-        assert_eq!(message("/a"), None);
-        let subscription = dispatcher.subscriptions.find("/a");
-        assert_eq!(subscription.map(|(route, _)| route.mapping), Some(2));
-    }
-
-    #[test]
-    fn mappings_for_the_same_destinations_are_all_told() {
-        let mut controllers = controllers();
-        controllers.add(Mapped::<2>);
-        let Err(ambiguities) = controllers.build() else { panic!("there are two") };
-        let told: Vec<_> = ambiguities.iter().map(ToString::to_string).collect();
-        assert_eq!(told.len(), 2);
-        let patterns =
-            told[0].contains("message_mapping(\"/a/{b}\")") && told[0].contains("(\"/a/*\")");
-        assert!(patterns, "{told:?}");
-        assert!(told[1].contains("subscribe_mapping(\"/a\")"), "{told:?}");
-    }
-}
+mod tests;

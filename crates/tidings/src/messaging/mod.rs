@@ -45,7 +45,7 @@ pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{
     AmbiguousMapping, Answer, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
 };
-pub(crate) use feed::{Deliver, LiveStream};
+pub(crate) use feed::{LiveStream, Subscriber};
 pub(crate) use interceptor::{AnyInterceptor, Interceptors, Outbound};
 pub(crate) use rulebook::{Refusal, Rulebook, Subject};
 pub(crate) use rules::RuleMistake;

@@ -15,8 +15,8 @@ pub enum SessionEvent {
         /// The login of its CONNECT.
         user: Option<String>,
     },
-    /// A subscription is active: it gets what is sent from now on. One to a destination of the application is
-    /// its handler's, and not told.
+    /// A subscription is active: it gets what is sent from now on. Of those to destinations of the application the ones
+    /// are told that a handler has answered with a stream.
     Subscribed {
         /// The session.
         session: Session,

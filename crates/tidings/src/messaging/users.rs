@@ -6,7 +6,7 @@ use tidings_websocket::{CloseCode, CloseReason};
 
 use crate::clock;
 use crate::endpoint::{Session, SessionId};
-use crate::hub::{Connected, Hub};
+use crate::hub::{Connected, Hub, revoked};
 use crate::net::TurnGuard;
 use crate::server::stomp::message_for;
 
@@ -99,8 +99,8 @@ impl Users {
         self.0.online().find(id).map(|connected| connected.session)
     }
 
-    /// The subscriptions that `wanted` is true for. Those to destinations of the application are its handlers', and
-    /// not among them.
+    /// The subscriptions that `wanted` is true for. One to a destination of the application is among them if its
+    /// handler has answered it with a stream, until it is ended: a single answer is no subscription.
     ///
     /// ```
     /// use tidings::App;
@@ -117,9 +117,10 @@ impl Users {
     ) -> Vec<UserSubscription> {
         let mut found = Vec::new();
         for Connected { key, session, user } in self.0.online().sessions() {
-            for (id, destination) in self.0.broker().subscriptions(key) {
-                let (session, user) = (session.clone(), user.clone());
-                let (id, destination) = (id.to_string(), destination.to_string());
+            let of_broker = self.0.broker().subscriptions(key).into_iter();
+            let of_broker = of_broker.map(|(id, destination)| (id, destination.to_string()));
+            for (id, destination) in of_broker.chain(self.0.streams(key)) {
+                let (session, user, id) = (session.clone(), user.clone(), id.to_string());
                 let subscription = UserSubscription { session, user, id, destination };
                 if wanted(&subscription) {
                     found.push(subscription);
@@ -144,8 +145,8 @@ impl Users {
     }
 
     /// Ends a subscription of a session. Its client is told by ERROR, as RabbitMQ does, with `message:Server
-    /// cancelled subscription` and the id in `subscription`; the session goes on. Returns whether there was one
-    /// with this id.
+    /// cancelled subscription` and the id in `subscription`; the session goes on. A stream of a handler is dropped.
+    /// Returns whether there was one with this id.
     ///
     /// What was sent to the client before may still arrive. Nothing keeps it from subscribing again but the
     /// application.
@@ -154,7 +155,7 @@ impl Users {
         let ended =
             self.0.deliver(|broker, sink| broker.revoke(clock::now(), key, subscription, sink));
         self.0.forget(key, subscription);
-        ended
+        ended || self.0.cancel_stream(key, subscription, None, revoked())
     }
 }
 

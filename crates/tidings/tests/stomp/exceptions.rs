@@ -118,10 +118,25 @@ impl Advice {
     }
 }
 
+/// Takes texts only, whatever is wrong with them.
+struct Texts;
+
+#[controller("/texts")]
+impl Texts {
+    #[message_mapping("/take")]
+    fn take(&self, _: String) {}
+
+    #[message_exception_handler]
+    fn failed(&self, _: &HandlerError, text: String) -> String {
+        text
+    }
+}
+
 fn app() -> App {
     let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
     let app = App::builder().stomp("/stomp").stomp_options(options);
-    app.controller(Shop).controller(Bare).controller_advice(Advice).build().unwrap()
+    let app = app.controller(Shop).controller(Bare).controller(Texts);
+    app.controller_advice(Advice).build().unwrap()
 }
 
 async fn listen(client: &mut Client) {
@@ -181,6 +196,18 @@ async fn advice_takes_what_a_controller_does_not() {
             let nothing = "SEND\ndestination:/app/bare/buy\n\nnothing";
             client.refused(nothing, "handler failed").await;
             client.goes_on().await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn what_an_exception_handler_cannot_take_either_is_the_fault_of_the_client() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            let no_text = b"SEND\nreceipt:r\ndestination:/app/texts/take\n\n\xff\0";
+            let error = client.ask(no_text).await;
+            assert_eq!(header(&error, "message"), Some("message not taken"), "{error:?}");
+            assert_eq!(header(&error, "receipt-id"), Some("r"), "{error:?}");
         })
         .await;
 }

@@ -9,8 +9,8 @@ use crate::support::{PATIENCE, serve};
 use bytes::Bytes;
 use futures_util::stream::{self, Stream, StreamExt};
 use tidings::endpoint::{BoxError, Json, State};
-use tidings::messaging::HandlerError;
-use tidings::server::StompOptions;
+use tidings::messaging::{HandlerError, Messenger, SessionEvent, Users};
+use tidings::server::{StompOptions, UnhandledErrors};
 use tidings::{App, controller};
 use tokio::sync::{broadcast, mpsc};
 
@@ -221,5 +221,131 @@ async fn sessions_that_end_without_a_word_end_their_streams() {
         client.subscribe("id:i\ndestination:/app/live/items\n").await;
         client.vanish();
         has_ended(&mut told).await;
+    }
+}
+
+/// What a listener was told, in short.
+struct Told(mpsc::UnboundedReceiver<SessionEvent>);
+
+impl Told {
+    fn listener() -> (impl Fn(SessionEvent, Messenger) -> std::future::Ready<()> + Send + Sync, Self)
+    {
+        let (sender, told) = mpsc::unbounded_channel();
+        let listen = move |event, _| {
+            let _ = sender.send(event);
+            std::future::ready(())
+        };
+        (listen, Self(told))
+    }
+
+    async fn next(&mut self) -> String {
+        match tokio::time::timeout(PATIENCE, self.0.recv()).await.unwrap().unwrap() {
+            SessionEvent::Connected { .. } => "connected".to_owned(),
+            SessionEvent::Subscribed { id, destination, .. } => {
+                format!("subscribed {id} {destination}")
+            }
+            SessionEvent::Unsubscribed { id, destination, .. } => {
+                format!("unsubscribed {id} {destination}")
+            }
+            SessionEvent::Disconnected { .. } => "disconnected".to_owned(),
+            other => panic!("{other:?}"),
+        }
+    }
+}
+
+fn subscriptions(users: &Users) -> Vec<(String, String)> {
+    let found = users.subscriptions(|_| true).into_iter();
+    found.map(|it| (it.id, it.destination)).collect()
+}
+
+#[tokio::test]
+async fn a_stream_is_a_subscription_that_the_application_knows_and_ends() {
+    for (door, version) in EVERYWHERE.each() {
+        let (source, mut dropped) = source();
+        let (listener, mut told) = Told::listener();
+        let app = App::builder().stomp("/stomp").session_listener(listener);
+        let app = app.controller(Ticker { word: "tick" }).state(source.clone()).build().unwrap();
+        let users = app.users();
+        let server = serve(app.clone()).await;
+        let mut client = Client::connect(&server, door, version).await;
+        assert_eq!(told.next().await, "connected");
+        let items = "/app/live/items";
+        for id in ["s", "t"] {
+            client.subscribe(&format!("id:{id}\ndestination:{items}\n")).await;
+            assert_eq!(told.next().await, format!("subscribed {id} {items}"));
+        }
+        let known = ["s", "t"].map(|id| (id.to_owned(), items.to_owned()));
+        assert_eq!(subscriptions(&users), known);
+        let session = users.sessions()[0].id();
+        assert!(!users.unsubscribe(session, "u"));
+        assert!(users.unsubscribe(session, "s"));
+        assert!(!users.unsubscribe(session, "s"));
+        let error = client.frame().await;
+        assert_eq!(header(&error, "message"), Some("Server cancelled subscription"));
+        assert_eq!(header(&error, "subscription"), Some("s"));
+        assert_eq!(told.next().await, format!("unsubscribed s {items}"));
+        has_ended(&mut dropped).await;
+        // The other one goes on, and so does the session, in which the id is free.
+        client.subscribe(&format!("id:s\ndestination:{items}\n")).await;
+        assert_eq!(told.next().await, format!("subscribed s {items}"));
+        source.items.send("a".to_owned()).unwrap();
+        let messages = [client.message("a").await, client.message("a").await];
+        let mut ids = messages.each_ref().map(|message| header(message, "subscription").unwrap());
+        ids.sort_unstable();
+        assert_eq!(ids, ["s", "t"]);
+        client.done("UNSUBSCRIBE\nid:t\n\n").await;
+        assert_eq!(told.next().await, format!("unsubscribed t {items}"));
+        assert_eq!(subscriptions(&users), known[..1]);
+        client.leave().await;
+        assert_eq!(told.next().await, "disconnected");
+        assert!(subscriptions(&users).is_empty() && !users.unsubscribe(session, "s"));
+    }
+}
+
+/// Nobody handles its errors.
+struct Bare;
+
+#[controller("/bare")]
+impl Bare {
+    #[subscribe_mapping("/fails")]
+    fn fails(&self) -> impl Stream<Item = Result<&'static str, BoxError>> {
+        stream::iter([Ok("one"), Err("two".into()), Ok("three")])
+    }
+}
+
+#[tokio::test]
+async fn a_stream_that_fails_ends_its_subscription_where_that_is_told() {
+    let fails = "id:f\ndestination:/app/bare/fails\n";
+    for (door, version) in EVERYWHERE.each() {
+        for unhandled_errors in [UnhandledErrors::Log, UnhandledErrors::ErrorFrame] {
+            let options = StompOptions { unhandled_errors, ..StompOptions::default() };
+            let app = App::builder().stomp("/stomp").stomp_options(options).controller(Bare);
+            let app = app.build().unwrap();
+            let users = app.users();
+            let server = serve(app).await;
+            let mut client = Client::connect(&server, door, version).await;
+            // A client that has asked for a receipt is told in any case.
+            client.subscribe(fails).await;
+            for _ in 0..2 {
+                client.message("one").await;
+                let error = client.frame().await;
+                assert_eq!(header(&error, "message"), Some("handler failed"), "{error:?}");
+                assert_eq!(header(&error, "subscription"), Some("f"), "{error:?}");
+                assert!(subscriptions(&users).is_empty());
+                // The session goes on, and the id is free.
+                client.send(format!("SUBSCRIBE\n{fails}\n\0")).await;
+                if unhandled_errors == UnhandledErrors::Log {
+                    break;
+                }
+            }
+            client.message("one").await;
+            if unhandled_errors == UnhandledErrors::ErrorFrame {
+                client.frame().await;
+            } else {
+                client.done("UNSUBSCRIBE\nid:f\n\n").await;
+            }
+            client.goes_on().await;
+            client.leave().await;
+        }
     }
 }

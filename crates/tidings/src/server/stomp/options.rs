@@ -92,7 +92,8 @@ pub enum UnhandledErrors {
     Log,
     /// An ERROR frame, which ends the session unless [errors keep
     /// connections](StompOptions::error_keeps_connection). It says what was wrong with the message, but not why a
-    /// handler has failed.
+    /// handler has failed. That of a stream which has failed names its subscription in `subscription`, and ends only
+    /// that.
     ErrorFrame,
 }
 

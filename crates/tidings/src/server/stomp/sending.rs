@@ -58,14 +58,13 @@ impl StompSession {
     pub(super) async fn send(&mut self, session: &Session, send: Send) {
         let Send { destination, headers, body, receipt } = send;
         if let Some(path) = self.shared.strip_application_prefix(&destination) {
-            let path = path.to_owned();
-            let message = match self.for_handler(session, &path, headers, body) {
+            let message = match self.for_handler(session, path, headers, body) {
                 Ok(message) => message,
                 Err(error) => return self.fail(error, Severity::Frame, receipt),
             };
             return match self.handle_by_controller(message).await {
                 Ok(()) => self.receipt_after(session, None, receipt),
-                Err(unhandled) => self.tell_unhandled(session, &path, unhandled, receipt),
+                Err(unhandled) => self.tell_unhandled(session, path, unhandled, receipt),
             };
         }
         let sender = self.sender(session);

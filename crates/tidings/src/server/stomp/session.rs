@@ -12,7 +12,7 @@ use super::outgoing::message_for;
 use super::permitting::Taken;
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
-use super::streaming::LiveStreams;
+use super::streaming::OwnStreams;
 use super::trace_context::{are_frames_traced, span_of_frame};
 use crate::clock;
 use crate::endpoint::{
@@ -59,7 +59,7 @@ pub(super) struct StompSession {
     /// Frames that wait for the store; none before the first one that does.
     pub(super) held: Option<Arc<HeldFrames>>,
     /// Made by the first subscription that is answered with one.
-    pub(super) streams: Option<Box<LiveStreams>>,
+    pub(super) streams: Option<Box<OwnStreams>>,
 }
 
 impl StompSession {
@@ -95,7 +95,6 @@ impl StompSession {
             }
             for id in session.take_cancelled() {
                 self.server.cancel_subscription(&id);
-                self.end_stream(&id);
             }
             let taken = self.next_event(session);
             if let Some(room) = self.transmit_at_once(session)? {

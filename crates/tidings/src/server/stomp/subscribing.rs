@@ -1,5 +1,7 @@
 //! SUBSCRIBE and UNSUBSCRIBE.
 
+use std::mem;
+
 use bytes::Bytes;
 use tidings_broker::{
     self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass,
@@ -24,8 +26,7 @@ const PREPARATIONS_MAX: u32 = 8;
 impl StompSession {
     pub(super) async fn subscribe(&mut self, session: &Session, subscribe: Subscribe) {
         if let Some(path) = self.shared.strip_application_prefix(&subscribe.destination) {
-            let path = path.to_owned();
-            return self.subscribe_to_controller(session, &path, &subscribe).await;
+            return self.subscribe_to_controller(session, path, &subscribe).await;
         }
         let Subscribe { id, destination, ack, receipt, headers, .. } = subscribe;
         let Some(version) = self.server.version() else { return };
@@ -60,12 +61,14 @@ impl StompSession {
             }
             // The receipt goes out while the subscription becomes active, before any of its messages.
             let on_active = |beginning: Beginning| {
-                is_active = true;
-                self.shared.hub.note_event(self.key, || SessionEvent::Subscribed {
-                    session: session.clone(),
-                    id: id.to_string(),
-                    destination: destination.clone(),
-                });
+                // One to several queues may have been active before another of them was found unprepared.
+                if !mem::replace(&mut is_active, true) {
+                    self.shared.hub.note_event(self.key, || SessionEvent::Subscribed {
+                        session: session.clone(),
+                        id: id.to_string(),
+                        destination: destination.clone(),
+                    });
+                }
                 let Some(receipt) = to_confirm.take() else { return };
                 self.server.receipt_with(receipt, &beginning.headers());
                 while let Some(frame) = self.server.poll_transmit() {
@@ -131,7 +134,7 @@ impl StompSession {
         headers: &Headers,
         receipt: Option<ReceiptId>,
     ) {
-        self.end_stream(id);
+        let stream = self.end_stream(id);
         let key = self.key;
         let owner = &self.owner;
         let mut destinations = Vec::new();
@@ -144,9 +147,9 @@ impl StompSession {
         });
         self.shared.hub.forget(key, id.as_str());
         self.tell_deleted(session, deleted, batch, receipt);
-        if !destinations.is_empty() {
-            let (session, id, destination) =
-                (session.clone(), id.to_string(), joined(&destinations));
+        let was_to = stream.or_else(|| (!destinations.is_empty()).then(|| joined(&destinations)));
+        if let Some(destination) = was_to {
+            let (session, id) = (session.clone(), id.to_string());
             let ended = || SessionEvent::Unsubscribed { session, id, destination };
             self.shared.hub.tell(key, ended).await;
         }
