@@ -324,14 +324,14 @@ impl Deliveries<'_> {
     /// From now on messages wait for a session, and some of them may be given up.
     fn lags(&mut self, subscription: &Subscription<Session>, message: &Message) {
         let (key, session) = (subscription.session, subscription.subscriber.clone());
-        self.new_laggards.push((key, session.clone()));
         let slow = || SessionEvent::SlowConsumer {
-            session,
+            session: session.clone(),
             destination: Some(subscription.destination_of(message).to_string()),
         };
-        if self.events.note_slow(key, slow) {
+        if self.events.note_slow(key, &session, slow) {
             self.noted.push(key);
         }
+        self.new_laggards.push((key, session));
     }
 
     /// How a session is after a delivery.

@@ -1,12 +1,15 @@
 //! Telling listeners what happens to sessions.
 
 use std::collections::{HashMap, VecDeque};
+use std::panic::AssertUnwindSafe;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
+use futures_util::FutureExt;
 use tidings_broker::SessionKey;
 use tokio::sync::oneshot;
 
 use super::Hub;
+use crate::endpoint::{Session, panic_message};
 use crate::messaging::{AnySessionListener, Messenger, SessionEvent};
 
 /// What listeners have still to be told, and the listeners.
@@ -56,11 +59,20 @@ impl Events {
 
     /// Notes that a session is too slow, unless listeners have still to be told that it was: while they are not, it
     /// may be so again and again. Returns whether it was noted.
-    pub(super) fn note_slow(&self, key: SessionKey, event: impl FnOnce() -> SessionEvent) -> bool {
+    pub(super) fn note_slow(
+        &self,
+        key: SessionKey,
+        session: &Session,
+        event: impl FnOnce() -> SessionEvent,
+    ) -> bool {
         if self.listeners.is_empty() {
             return false;
         }
         let mut untold = self.lock();
+        // Asked under the lock: the end is noted after the session has closed, and nothing may be told behind it.
+        if !session.is_open() {
+            return false;
+        }
         let events = &mut untold.entry(key).or_default().events;
         let is_slow = |event: &SessionEvent| matches!(event, SessionEvent::SlowConsumer { .. });
         let is_news = !events.iter().any(is_slow);
@@ -150,14 +162,18 @@ impl Hub {
         let messenger = Messenger::new(Arc::clone(self));
         while let Some(event) = self.events.next(key) {
             for listener in &self.events.listeners {
-                listener.tell(&event, &messenger).await;
+                // What it does concerns neither the others nor the client.
+                let told = AssertUnwindSafe(async { listener.tell(&event, &messenger).await });
+                if let Err(panic) = told.catch_unwind().await {
+                    tracing::error!(panic = panic_message(&*panic), "session listener panicked");
+                }
             }
         }
         teller.is_done = true;
     }
 }
 
-/// Whoever tells what there is of a session. If it is cut off, or a listener panics, another tells the rest.
+/// Whoever tells what there is of a session. If it is cut off, another tells the rest.
 struct Teller<'a> {
     hub: &'a Arc<Hub>,
     key: SessionKey,
@@ -184,17 +200,13 @@ mod tests {
     use tokio::time::timeout;
 
     use super::*;
-    use crate::endpoint::{Deployed, Handshake, Session};
+    use crate::endpoint::{CloseCode, CloseReason, ConnectionOptions, in_memory};
     use crate::hub::HubOptions;
-    use crate::net::{ConnectionOptions, Framing, Link, Stream, Terms};
 
     const KEY: SessionKey = SessionKey(1);
 
     fn session() -> Session {
-        let (_, stream) = tokio::io::duplex(1);
-        let (_, outbox) = Stream::other(stream, Terms::new(ConnectionOptions::default()), None);
-        let link = Link::Stream { outbox, framing: Framing::Octets };
-        Session::new(Handshake::default(), link, Arc::new(Deployed::default()))
+        in_memory(ConnectionOptions::default()).0
     }
 
     fn subscribed(id: &str) -> SessionEvent {
@@ -267,13 +279,18 @@ mod tests {
     #[tokio::test]
     async fn a_session_that_is_slow_again_and_again_is_noted_once_until_that_is_told() {
         let (hub, _, _) = slow_hub();
-        let slow = || SessionEvent::SlowConsumer { session: session(), destination: None };
+        let session = session();
+        let slow = || SessionEvent::SlowConsumer { session: session.clone(), destination: None };
         hub.note_event(KEY, || subscribed("1"));
-        let noted = [(); 3].map(|()| hub.events.note_slow(KEY, slow));
+        let noted = [(); 3].map(|()| hub.events.note_slow(KEY, &session, slow));
         assert_eq!(noted, [true, false, false]);
         assert_eq!(hub.events.lock()[&KEY].events.len(), 2);
         while hub.events.next(KEY).is_some() {}
-        assert!(hub.events.note_slow(KEY, slow), "it is told again");
+        assert!(hub.events.note_slow(KEY, &session, slow), "it is told again");
+        while hub.events.next(KEY).is_some() {}
+        session.close(CloseReason::from_code(CloseCode::NORMAL_CLOSURE));
+        assert!(!hub.events.note_slow(KEY, &session, slow), "its end may be told already");
+        assert!(hub.events.lock().is_empty());
     }
 
     #[tokio::test]

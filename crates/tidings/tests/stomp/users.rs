@@ -1,9 +1,12 @@
 //! Who is online, what listeners are told of it, and what the application does to sessions.
 
+use std::sync::Arc;
+
 use tidings::broker::{DestinationPolicy, SlowConsumers};
 use tidings::endpoint::{CloseCode, CloseInitiator, Json, Session};
 use tidings::messaging::{Messenger, SessionEvent, Users};
 use tidings::{App, AppBuilder, controller};
+use tokio::sync::Semaphore;
 use tokio::sync::mpsc::{UnboundedReceiver, unbounded_channel};
 
 use crate::client::{Client, Door, EVERYWHERE, header};
@@ -333,25 +336,49 @@ async fn listeners_are_told_who_is_too_slow() {
 }
 
 #[tokio::test]
-async fn a_listener_that_panics_costs_its_session_and_nobody_the_end_of_it() {
+async fn a_listener_that_panics_hides_nothing_from_others_nor_from_the_client() {
     let (sender, told) = unbounded_channel();
-    let panics = |event: SessionEvent, _: Messenger| async move {
-        assert!(!matches!(event, SessionEvent::Subscribed { .. }), "as asked");
+    let panics = |event: SessionEvent, _: Messenger| {
+        assert!(!matches!(event, SessionEvent::Connected { .. }), "before it is polled");
+        async { panic!("as asked") }
     };
     let listen = move |event: SessionEvent, _: Messenger| {
         let _ = sender.send(event);
         async {}
     };
     let app = App::builder().stomp("/stomp").session_listener(panics).session_listener(listen);
-    let app = app.build().unwrap();
-    let users = app.users();
-    let (server, mut told) = (serve(app).await, Told(told));
+    let (server, mut told) = (serve(app.build().unwrap()).await, Told(told));
     for (door, version) in EVERYWHERE.each() {
         let mut client = connect_as(&server, door, version, "ann").await;
-        client.send("SUBSCRIBE\nid:s\ndestination:/topic/a\n\n\0").await;
-        let expected = ["connected Some(\"ann\")", "disconnected Some(\"ann\")"];
-        assert_eq!(short(&mut told, 2).await, expected);
-        assert!(!users.is_online("ann"));
-        client.vanish();
+        client.subscribe("id:s\ndestination:/topic/a\n").await;
+        client.done("UNSUBSCRIBE\nid:s\n\n").await;
+        client.leave().await;
+        let expected = [
+            "connected Some(\"ann\")",
+            "subscribed s /topic/a",
+            "unsubscribed s /topic/a",
+            "disconnected Some(\"ann\")",
+        ];
+        assert_eq!(short(&mut told, expected.len()).await, expected);
+    }
+}
+
+#[tokio::test]
+async fn a_client_knows_that_it_is_connected_whatever_listeners_wait_for() {
+    let heard = Arc::new(Semaphore::new(0));
+    let permits = Arc::clone(&heard);
+    let listen = move |_: SessionEvent, _: Messenger| {
+        let permits = Arc::clone(&permits);
+        async move { permits.acquire().await.unwrap().forget() }
+    };
+    let app = App::builder().stomp("/stomp").session_listener(listen).build().unwrap();
+    let server = serve(app).await;
+    for (door, version) in EVERYWHERE.each() {
+        // CONNECTED comes.
+        let mut client = connect_as(&server, door, version, "ann").await;
+        heard.add_permits(1);
+        client.goes_on().await;
+        heard.add_permits(1);
+        client.leave().await;
     }
 }

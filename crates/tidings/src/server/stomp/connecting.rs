@@ -81,6 +81,8 @@ impl StompSession {
         session.set_stranger_octets_max(None);
         self.shared.hub.online().enter(self.key, session);
         self.connected = true;
+        // Whatever listeners do, the client knows it. If it is gone, its end is told next.
+        let _ = self.transmit(session).await;
         let connected = || SessionEvent::Connected { session: session.clone(), user };
         self.shared.hub.tell(self.key, connected).await;
     }
