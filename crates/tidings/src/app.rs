@@ -6,6 +6,7 @@ use std::sync::{Arc, Weak};
 use std::task::{Context, Poll};
 
 use bytes::Buf;
+use futures_util::future::join_all;
 use http::{Request, Response, StatusCode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::net::TcpStream;
@@ -45,6 +46,8 @@ pub(crate) struct Inner {
     pub(crate) sockjs: Vec<SockJsService>,
     pub(crate) event_streams: Vec<EventStreamDoor>,
     pub(crate) documents: Vec<DocumentDoor>,
+    /// Other applications, for what is none of this one's.
+    pub(crate) beside: Vec<App>,
     /// The handlers of controllers, and what stands before their destinations.
     pub(crate) handlers: Vec<Handler>,
     pub(crate) application_prefix: Box<str>,
@@ -152,7 +155,7 @@ impl App {
             return Ok(refusal);
         }
         match route {
-            None => Err(request),
+            None => Box::pin(self.respond_beside(request)).await,
             Some(Route::Endpoint(Matched::InvalidPathParam)) => {
                 let text = "A path parameter is not UTF-8.\n";
                 Ok(plain(StatusCode::BAD_REQUEST, text))
@@ -167,6 +170,32 @@ impl App {
             Some(Route::EventStream(door)) => Ok(door.respond(request, origins).await),
             Some(Route::Document(door)) => Ok(door.respond(&request.into_parts().0, self)),
         }
+    }
+
+    /// Has the applications beside this one answer.
+    async fn respond_beside<B>(&self, mut request: Request<B>) -> Result<Response<Body>, Request<B>>
+    where
+        B: http_body::Body + Send,
+        B::Data: Buf + Send,
+        B::Error: Into<BoxError>,
+    {
+        for app in &self.0.beside {
+            match app.respond(request).await {
+                Ok(response) => return Ok(response),
+                Err(unanswered) => request = unanswered,
+            }
+        }
+        Err(request)
+    }
+
+    /// The paths that are taken in this application, and in those beside it.
+    pub(crate) fn taken_paths(&self) -> TakenPaths {
+        let mut taken = self.0.prefixes.clone();
+        for (shape, owner) in self.0.routes.map(|it| (it.template.shape(), it.owner())) {
+            // They had no conflict when they were deployed.
+            let _ = taken.claim(shape, owner);
+        }
+        taken
     }
 
     /// Deploys more endpoints while the application is in service: all of them, or on a mistake none. An
@@ -218,11 +247,13 @@ impl App {
     /// Has messages expire, and so on, also before there is a session.
     fn tell_time(&self) {
         self.0.stomp.hub().tell_time();
+        self.0.beside.iter().for_each(Self::tell_time);
     }
 
     /// The same, on the runtime of a server of the application.
     pub(crate) fn tell_time_here(&self) {
         self.0.stomp.hub().tell_time_here();
+        self.0.beside.iter().for_each(Self::tell_time_here);
     }
 
     pub(crate) fn downgrade(&self) -> WeakApp {
@@ -296,7 +327,8 @@ impl App {
         let hub = Arc::clone(self.0.stomp.hub());
         sessions.end(&going_away("server is shutting down"));
         hub.end_waiting();
-        tasks.wait().await;
+        let beside = join_all(self.0.beside.iter().map(|app| Box::pin(app.shut_down())));
+        tokio::join!(tasks.wait(), beside);
         // What is left is stored even if nobody waits for it.
         let _: Result<(), _> = tokio::task::spawn_blocking(move || hub.end()).await;
     }

@@ -23,6 +23,7 @@ pages! {
     SockJs = "../../../docs/sockjs.md",
     Stomp = "../../../docs/stomp.md",
     Handlers = "../../../docs/handlers.md",
+    Spring = "../../../docs/spring.md",
     Users = "../../../docs/users.md",
     Security = "../../../docs/security.md",
     Testing = "../../../docs/testing.md",

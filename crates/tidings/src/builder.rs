@@ -5,7 +5,6 @@ use std::time::Duration;
 
 use http::Extensions;
 use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, DestinationPolicy};
-use tidings_websocket::Limits;
 
 use crate::app::{App, Inner, TrailingSlash};
 use crate::asyncapi::{AsyncApi, DocumentDoor};
@@ -20,7 +19,7 @@ use crate::messaging::{
     AnyAuthenticator, AnyInterceptor, AnySessionListener, Authenticator, Controller, Controllers,
     Csrf, Interceptor, Interceptors, Logins, Rulebook, Rules, SessionListener, Turns,
 };
-use crate::net::{ConnectionOptions, Framing, Terms};
+use crate::net::{ConnectionOptions, Framing, Terms, door_connection_options};
 use crate::routes::Routes;
 use crate::server::event_stream::EventStreamDoor;
 use crate::server::sockjs::SockJsService;
@@ -31,9 +30,6 @@ use crate::server::{
 };
 use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
-
-/// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
-const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
 
 /// How long a sender waits for room in a queue: 30 s.
 const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(30);
@@ -47,6 +43,7 @@ pub struct AppBuilder {
     stomp_paths: Vec<(String, SockJsOptions)>,
     event_sources: Vec<(String, EventSourceOptions)>,
     documents: Vec<DocumentDoor>,
+    beside: Vec<App>,
     controllers: Controllers,
     listeners: Vec<Arc<dyn AnySessionListener>>,
     authenticator: Option<Arc<dyn AnyAuthenticator>>,
@@ -74,6 +71,7 @@ impl App {
             stomp_paths: Vec::new(),
             event_sources: Vec::new(),
             documents: Vec::new(),
+            beside: Vec::new(),
             controllers: Controllers::default(),
             listeners: Vec::new(),
             authenticator: None,
@@ -257,7 +255,10 @@ impl AppBuilder {
         let admission = E::admission();
         let config = options.endpoint.clone().unwrap_or_else(admission.config);
         let deployment = ground.deployment(config.clone(), move |_| factory());
-        let door = WebSocketDoor { admission, ..sockjs_door(deployment, config) };
+        let door = WebSocketDoor {
+            admission,
+            ..sockjs_door(deployment, config, &door_connection_options())
+        };
         let add = |builder: &mut Self, prefix| builder.sockjs.push((prefix, door, options));
         self.add_prefix(prefix, add);
         self
@@ -265,6 +266,8 @@ impl AppBuilder {
 
     /// Opens a STOMP door at `path`: an upgrade of the path itself is STOMP over WebSocket, and
     /// beneath it is STOMP over SockJS.
+    #[doc(alias = "addEndpoint")]
+    #[doc(alias = "withSockJS")]
     #[must_use]
     pub fn stomp(self, path: &str) -> Self {
         self.stomp_with_options(path, SockJsOptions::default())
@@ -332,6 +335,27 @@ impl AppBuilder {
         }
     }
 
+    /// Serves another application beside this one: it gets the requests to paths that are none of this one's. Each has a
+    /// broker, users, rules and settings of its own, and neither knows of the other. It is
+    /// [shut down](App::shut_down) with this one.
+    ///
+    /// STOMP over TCP names no path: [`Server::stomp_listen_app`](crate::server::Server::stomp_listen_app) gives the other
+    /// application a port of its own.
+    ///
+    /// ```
+    /// use tidings::App;
+    ///
+    /// let admin = App::builder().stomp("/admin/stomp").broker_limits(Default::default()).build()?;
+    /// let app = App::builder().stomp("/stomp").beside(admin.clone()).build()?;
+    /// assert_eq!(app.users().count() + admin.users().count(), 0);
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[must_use]
+    pub fn beside(mut self, other: App) -> Self {
+        self.beside.push(other);
+        self
+    }
+
     /// Adds a controller, whose handlers get the messages sent to the application prefix.
     #[must_use]
     pub fn controller<C: Controller>(mut self, controller: C) -> Self {
@@ -361,6 +385,7 @@ impl AppBuilder {
     /// # let _ = app;
     /// # Ok::<(), tidings::BuildError>(())
     /// ```
+    #[doc(alias = "ControllerAdvice")]
     #[must_use]
     pub fn controller_advice<C: Controller>(mut self, controller: C) -> Self {
         self.controllers.add_advice(controller);
@@ -368,6 +393,7 @@ impl AppBuilder {
     }
 
     /// Adds a listener, told when STOMP sessions connect, subscribe, unsubscribe, fall behind and disconnect.
+    #[doc(alias = "ApplicationListener")]
     #[must_use]
     pub fn session_listener(mut self, listener: impl SessionListener) -> Self {
         self.listeners.push(Arc::new(listener));
@@ -392,6 +418,8 @@ impl AppBuilder {
 
     /// Adds an interceptor, which sees the frames of STOMP's clients before anything is done of them, and the messages to
     /// them and to event streams, if it wants to.
+    #[doc(alias = "ChannelInterceptor")]
+    #[doc(alias = "configureClientInboundChannel")]
     #[must_use]
     pub fn interceptor(mut self, interceptor: impl Interceptor) -> Self {
         self.interceptors.push(Arc::new(interceptor));
@@ -453,6 +481,7 @@ impl AppBuilder {
     }
 
     /// Sets what the names of topics start with. Default `/topic/`.
+    #[doc(alias = "enableSimpleBroker")]
     #[must_use]
     pub fn topic_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
         self.broker.topic_prefixes = prefixes.into_iter().map(str::to_owned).collect();
@@ -469,6 +498,7 @@ impl AppBuilder {
     /// Sets the prefix of the destinations of users, or with an empty one that there are none. Default `/user`:
     /// a client subscribes to `/user/queue/NAME`, and gets what is sent to `/user/bob/queue/NAME` if it is Bob's.
     /// `docs/users.md` has the details.
+    #[doc(alias = "setUserDestinationPrefix")]
     #[must_use]
     pub fn user_prefix(mut self, prefix: &str) -> Self {
         let prefix = prefix.trim_end_matches('/');
@@ -478,6 +508,7 @@ impl AppBuilder {
     }
 
     /// Sets the prefix of the destinations that controllers handle. Default `/app`.
+    #[doc(alias = "setApplicationDestinationPrefixes")]
     #[must_use]
     pub fn application_prefix(mut self, prefix: &str) -> Self {
         self.application_prefix = prefix.trim_end_matches('/').to_owned();
@@ -485,6 +516,8 @@ impl AppBuilder {
     }
 
     /// Sets which origins may connect, at every door. Default: the same origin only.
+    #[doc(alias = "setAllowedOrigins")]
+    #[doc(alias = "setAllowedOriginPatterns")]
     #[must_use]
     pub fn allowed_origins(mut self, origins: AllowedOrigins) -> Self {
         self.origins = origins;
@@ -533,14 +566,11 @@ impl AppBuilder {
         let mut taken = TakenPaths::default();
         let (routes, of_endpoints) = endpoints.check(&mut taken);
         mistakes.extend(of_endpoints);
-        let mut prefixes = TakenPaths::default();
         mistakes.extend(mistakes_of_sockjs(&sockjs, &stomp_paths, &ground));
         mistakes.extend(self.origins.unmatchable().map(Mistake::Origin));
         mistakes.extend(mistakes_of_streams(&event_sources));
-        for (prefix, service) in services(&sockjs, &stomp_paths, &event_sources, &documents) {
-            mistakes.extend(taken.claim_prefix(prefix, service).err());
-            let _ = prefixes.claim_prefix(prefix, service);
-        }
+        let services = services(&sockjs, &stomp_paths, &event_sources, &documents);
+        let prefixes = claim_prefixes(&mut taken, services, &self.beside, &mut mistakes);
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
         let handlers = controllers.take_handlers();
         let controllers = controllers.build().unwrap_or_else(|ambiguities| {
@@ -563,6 +593,7 @@ impl AppBuilder {
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
         let rules = self.rules.map(|it| Rulebook::new(it, &hub, &self.application_prefix));
         let application_prefix: Box<str> = self.application_prefix.into();
+        let connection = self.stomp_options.connection.clone();
         let service = Service {
             hub,
             dispatcher: Arc::new(controllers),
@@ -575,13 +606,14 @@ impl AppBuilder {
         };
         let stomp = StompDoor::new(&ground, service);
         let event_streams = event_streams(event_sources, &ground, &stomp, &logins, rules.as_ref());
-        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp);
+        let sockjs = sockjs_services(sockjs, stomp_paths, &stomp, &connection);
         Ok(App::new(Inner {
             routes: Routes::new(routes),
             prefixes,
             sockjs,
             event_streams,
             documents,
+            beside: self.beside,
             handlers,
             application_prefix,
             messenger: stomp.messenger().clone(),
@@ -606,6 +638,26 @@ fn services<'s>(
     let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
     let documents = documents.iter().map(|door| (&door.path, "AsyncAPI"));
     sockjs.chain(stomp).chain(streams).chain(documents)
+}
+
+/// What services have their paths, and those of the applications beside this one. Whoever comes later than somebody else
+/// is mistaken.
+fn claim_prefixes<'s>(
+    taken: &mut TakenPaths,
+    services: impl Iterator<Item = (&'s String, &'static str)>,
+    beside: &[App],
+    mistakes: &mut Vec<Mistake>,
+) -> TakenPaths {
+    let mut prefixes = TakenPaths::default();
+    for (prefix, service) in services {
+        mistakes.extend(taken.claim_prefix(prefix, service).err());
+        let _ = prefixes.claim_prefix(prefix, service);
+    }
+    for other in beside {
+        mistakes.extend(taken.claim_all(other.taken_paths()));
+        prefixes.claim_all(other.taken_paths());
+    }
+    prefixes
 }
 
 fn mistakes_of_sockjs(
@@ -680,13 +732,14 @@ fn sockjs_services(
     plain: Vec<(String, WebSocketDoor, SockJsOptions)>,
     stomp_paths: Vec<(String, SockJsOptions)>,
     stomp: &StompDoor,
+    of_stomp: &ConnectionOptions,
 ) -> Vec<SockJsService> {
     let plain = plain
         .into_iter()
         .map(|(prefix, door, options)| SockJsService::new(&prefix, options, door, None));
-    let of_stomp = stomp_paths.into_iter().map(|(path, mut options)| {
+    let doors_to_stomp = stomp_paths.into_iter().map(|(path, mut options)| {
         options.session_binding = options.session_binding.or(stomp.session_binding());
-        let door = |config| sockjs_door(stomp.deployment().clone(), config);
+        let door = |config| sockjs_door(stomp.deployment().clone(), config, of_stomp);
         let subprotocols = SUBPROTOCOLS.iter().copied();
         let config = options.endpoint.clone().unwrap_or_default();
         let upgrade = WebSocketDoor {
@@ -697,7 +750,7 @@ fn sockjs_services(
         SockJsService::new(&path, options, framed, Some(upgrade))
             .limit_strangers(stomp.stranger_octets_max())
     });
-    plain.chain(of_stomp).collect()
+    plain.chain(doors_to_stomp).collect()
 }
 
 impl fmt::Debug for AppBuilder {
@@ -706,15 +759,13 @@ impl fmt::Debug for AppBuilder {
     }
 }
 
-fn sockjs_door(deployment: Deployment, config: EndpointConfig) -> WebSocketDoor {
-    let terms = Terms::new(match config.own_connection_options() {
-        Some(options) => options.clone(),
-        None => {
-            let limits =
-                Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
-            ConnectionOptions { limits, ..ConnectionOptions::default() }
-        }
-    });
+/// A door with connection options of its own, or with these.
+fn sockjs_door(
+    deployment: Deployment,
+    config: EndpointConfig,
+    options: &ConnectionOptions,
+) -> WebSocketDoor {
+    let terms = Terms::new(config.own_connection_options().unwrap_or(options).clone());
     WebSocketDoor {
         deployment,
         framing: Framing::SockJs,

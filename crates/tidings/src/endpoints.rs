@@ -1,5 +1,5 @@
 use std::any::{TypeId, type_name};
-use std::collections::HashMap;
+use std::collections::{BTreeMap, HashMap};
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -249,6 +249,13 @@ impl TakenPaths {
         }
         self.0.insert(shape, owner);
         Ok(Claim::First)
+    }
+
+    /// Claims the paths of another application. The errors are conflicts.
+    pub(crate) fn claim_all(&mut self, others: Self) -> Vec<Mistake> {
+        let others: BTreeMap<_, _> = others.0.into_iter().collect();
+        let claims = others.into_iter().map(|(shape, owner)| self.claim(shape, owner));
+        claims.filter_map(Result::err).collect()
     }
 
     /// Claims everything beneath a path for a service.

@@ -55,6 +55,15 @@ pub struct ConnectionOptions {
     pub control_frames_per_second_max: u32,
 }
 
+/// Octets of one message at the SockJS and STOMP doors: 16 MiB. At endpoints it is 1 MiB.
+const DOOR_MESSAGE_OCTETS_MAX: usize = 16 * 1024 * 1024;
+
+/// What connections of the SockJS and STOMP doors may take unless somebody says otherwise.
+pub(crate) fn door_connection_options() -> ConnectionOptions {
+    let limits = Limits { message_octets_max: DOOR_MESSAGE_OCTETS_MAX, ..Limits::default() };
+    ConnectionOptions { limits, ..ConnectionOptions::default() }
+}
+
 impl Default for ConnectionOptions {
     fn default() -> Self {
         Self {

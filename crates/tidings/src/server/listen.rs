@@ -46,7 +46,8 @@ enum Listener {
     Tls(TlsListener),
     #[cfg(unix)]
     Unix(tokio::net::UnixListener),
-    Stomp(TcpListener),
+    /// Of another application, if it is not the server's.
+    Stomp(TcpListener, Option<App>),
     #[cfg(feature = "tls")]
     StompTls(TlsListener),
 }
@@ -122,7 +123,22 @@ impl<F> Server<F> {
     ///
     /// When the address is taken or not ours.
     pub async fn stomp_listen(mut self, addr: impl ToSocketAddrs) -> io::Result<Self> {
-        self.listeners.push(Listener::Stomp(TcpListener::bind(addr).await?));
+        self.listeners.push(Listener::Stomp(TcpListener::bind(addr).await?, None));
+        Ok(self)
+    }
+
+    /// Listens for STOMP over TCP, for an application [beside](crate::AppBuilder::beside) the server's own.
+    ///
+    /// # Errors
+    ///
+    /// When the address is taken or not ours.
+    pub async fn stomp_listen_app(
+        mut self,
+        app: &App,
+        addr: impl ToSocketAddrs,
+    ) -> io::Result<Self> {
+        let listener = TcpListener::bind(addr).await?;
+        self.listeners.push(Listener::Stomp(listener, Some(app.clone())));
         Ok(self)
     }
 
@@ -164,7 +180,7 @@ impl<F> Server<F> {
     /// The addresses that STOMP over TCP is listened for at.
     pub fn stomp_addrs(&self) -> Vec<SocketAddr> {
         self.addrs(|listener| match listener {
-            Listener::Stomp(listener) => listener.local_addr().ok(),
+            Listener::Stomp(listener, _) => listener.local_addr().ok(),
             _ => None,
         })
     }
@@ -308,9 +324,10 @@ where
                 http.clone().serve(stream, Caller::default())
             }));
         }
-        Listener::Stomp(listener) => {
+        Listener::Stomp(listener, other) => {
+            let app = other.unwrap_or(http.app);
             tasks.spawn(acceptor.accept_tcp(listener, move |stream, caller| {
-                http.app.serve_stomp(stream, caller);
+                app.serve_stomp(stream, caller);
                 std::future::ready(())
             }));
         }

@@ -97,8 +97,7 @@ impl StompDoor {
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let deployment = ground.deployment(EndpointConfig::new().farewell(last_frame), factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
-        let terms =
-            Terms::new(ConnectionOptions { keepalive: None, ..ConnectionOptions::default() });
+        let terms = Terms::new(ConnectionOptions { keepalive: None, ..options.connection });
         Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding }
     }
 

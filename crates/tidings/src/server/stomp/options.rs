@@ -3,6 +3,7 @@ use std::time::Duration;
 use tidings_stomp::{ErrorFrames, HeartBeat, Limits, LineEnds, ServerOptions};
 
 use crate::messaging::Turns;
+use crate::net::{ConnectionOptions, door_connection_options};
 
 /// How STOMP sessions are served, whichever door they come through.
 ///
@@ -24,10 +25,22 @@ use crate::messaging::Turns;
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct StompOptions {
     /// What a client may make its session hold.
+    #[doc(alias = "setMessageSizeLimit")]
     pub limits: Limits,
+
+    /// What a connection may take, and how much may wait for its client: Spring's `sendBufferSizeLimit` and `sendTimeLimit`
+    /// are its [`outbox_octets_max`](ConnectionOptions::outbox_octets_max) and
+    /// [`send_timeout`](ConnectionOptions::send_timeout). An endpoint's own, in the
+    /// [options of a path](crate::server::SockJsOptions::endpoint), come before these. TCP has no pings, so that
+    /// [`keepalive`](ConnectionOptions::keepalive) is only for the other doors. Default: messages of WebSocket and SockJS
+    /// of up to 16 MiB, and the defaults of [`ConnectionOptions`].
+    #[doc(alias = "setSendBufferSizeLimit")]
+    #[doc(alias = "setSendTimeLimit")]
+    pub connection: ConnectionOptions,
 
     /// How often the server can send heart-beats, and how often it wants to receive them; zero switches a
     /// direction off. The longer one of what both sides say holds. Default: 10 s each.
+    #[doc(alias = "setHeartbeatValue")]
     pub heart_beat: (Duration, Duration),
 
     /// The shortest interval of heart-beats: what is shorter in [`heart_beat`](Self::heart_beat) counts as
@@ -39,6 +52,7 @@ pub struct StompOptions {
     pub heart_beat_margin_percent: u32,
 
     /// How long a client has until its CONNECT frame is complete. Default: 10 s.
+    #[doc(alias = "setTimeToFirstMessage")]
     pub connect_timeout: Duration,
 
     /// How long an [`Authenticator`](crate::messaging::Authenticator) may take, waiting for others
@@ -135,6 +149,7 @@ impl Default for StompOptions {
         } = ServerOptions::default();
         Self {
             limits,
+            connection: door_connection_options(),
             heart_beat,
             heart_beat_min,
             heart_beat_margin_percent: HeartBeat::MARGIN_PERCENT_DEFAULT,

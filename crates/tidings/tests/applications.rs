@@ -1,0 +1,111 @@
+//! Several applications in one process, which know nothing of each other.
+
+use tidings::client::Client;
+use tidings::client::stomp::StompClient;
+use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+use tidings::server::Server;
+use tidings::testing::TestApp;
+use tidings::{App, controller};
+use tokio::sync::oneshot;
+
+struct Named(&'static str);
+
+#[controller]
+impl Named {
+    #[message_mapping("/who")]
+    #[send_to("/topic/names")]
+    fn who(&self) -> &'static str {
+        self.0
+    }
+}
+
+struct Echo;
+
+impl Endpoint for Echo {
+    async fn on_message(
+        &mut self,
+        session: &Session,
+        message: Message,
+    ) -> Result<(), EndpointError> {
+        Ok(session.send(message).await?)
+    }
+}
+
+/// The admins' application, beside that of all.
+fn apps() -> (App, App) {
+    let admin = App::builder().stomp("/admin/stomp").controller(Named("admin"));
+    let admin = admin.endpoint_at("/admin/{name}/echo", || Echo).build().expect("an application");
+    let app = App::builder().stomp("/stomp").controller(Named("app")).beside(admin.clone());
+    (app.build().expect("paths differ"), admin)
+}
+
+async fn hears(client: &StompClient) -> String {
+    let mut names = client.subscribe::<String>("/topic/names").await.expect("a subscription");
+    client.send("/app/who").receipt().await.expect("a handler");
+    names.next().await.expect("it goes on").expect("a message").payload
+}
+
+#[tokio::test]
+async fn the_same_destinations_are_others_in_another_application() {
+    let (app, admin) = apps();
+    let kit = TestApp::new(app.clone());
+    let connect = |url| kit.client().stomp().connect(url);
+    let of_app = connect("ws://test/stomp").await.expect("the application's own");
+    let of_admin = connect("ws://test/admin/stomp").await.expect("the other's");
+    let mut of_all = of_app.subscribe::<String>("/topic/names").await.expect("a subscription");
+    assert_eq!(hears(&of_admin).await, "admin");
+    assert_eq!(hears(&of_app).await, "app");
+    // Had the other's message come here, it would have come before.
+    let first = of_all.next().await.expect("it goes on").expect("a message");
+    assert_eq!(first.payload, "app");
+    assert_eq!((app.stats().stomp.connected, admin.stats().stomp.connected), (1, 1));
+}
+
+#[tokio::test]
+async fn an_endpoint_of_either_is_found() {
+    let (app, _) = apps();
+    let mut socket = TestApp::new(app).websocket("/admin/root/echo").connect().await;
+    socket.send("hello").await;
+    assert_eq!(socket.next_text().await, "hello");
+}
+
+#[test]
+fn a_path_that_both_want_is_a_mistake_of_whoever_comes_later() {
+    let (_, admin) = apps();
+    let app = App::builder().stomp("/admin/stomp").endpoint_at("/admin/{who}/echo", || Echo);
+    let error = app.beside(admin).build().expect_err("two conflicts").to_string();
+    for path in ["/admin/stomp", "/admin/{who}/echo"] {
+        assert!(error.contains(path), "{error}");
+    }
+}
+
+#[test]
+fn what_is_deployed_later_must_not_take_the_other_s_path() {
+    let (app, _) = apps();
+    let taken = app.deploy(|endpoints| endpoints.endpoint_at("/admin/{id}/echo", || Echo));
+    assert!(taken.is_err());
+}
+
+#[tokio::test]
+async fn each_has_its_own_port_for_tcp_and_all_end_together() {
+    let (app, admin) = apps();
+    let server = Server::new(app).stomp_listen("127.0.0.1:0").await.expect("a port");
+    let server = server.stomp_listen_app(&admin, "127.0.0.1:0").await.expect("a port");
+    let addrs = server.stomp_addrs();
+    let (stop, stopped) = oneshot::channel::<()>();
+    let served = tokio::spawn(server.run_until(async {
+        let _ = stopped.await;
+    }));
+    let mut heard = Vec::new();
+    let mut clients = Vec::new();
+    for addr in addrs {
+        let client = Client::builder().stomp().connect(&format!("stomp://{addr}")).await;
+        let client = client.expect("a connection");
+        heard.push(hears(&client).await);
+        clients.push(client);
+    }
+    assert_eq!(heard, ["app", "admin"]);
+    drop(stop);
+    served.await.expect("the server ends");
+    assert_eq!(admin.stats().sessions.open(), 0);
+}
