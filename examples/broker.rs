@@ -4,13 +4,25 @@
 
 use std::error::Error;
 
-use tidings::App;
+use bytes::Bytes;
 use tidings::server::Server;
 use tidings::store::RedbStore;
+use tidings::{App, controller};
 use tikv_jemallocator::Jemalloc;
 
 #[global_allocator]
 static ALLOCATOR: Jemalloc = Jemalloc;
+
+/// A handler, for what the whole path costs: its reply goes to `/topic/bench`.
+struct Bench;
+
+#[controller]
+impl Bench {
+    #[message_mapping("/bench")]
+    fn bench(&self, body: Bytes) -> Bytes {
+        body
+    }
+}
 
 struct Options {
     listen: String,
@@ -43,7 +55,7 @@ impl Options {
 async fn main() -> Result<(), Box<dyn Error>> {
     let options = Options::from_args()?;
     let store = RedbStore::new(&options.data_dir);
-    let app = App::builder().stomp("/stomp").store(store).build()?;
+    let app = App::builder().stomp("/stomp").store(store).controller(Bench).build()?;
     let server =
         Server::new(app).listen(&options.http).await?.stomp_listen(&options.listen).await?;
     for (stomp, http) in server.stomp_addrs().iter().zip(server.http_addrs()) {

@@ -181,13 +181,17 @@ impl RowResult {
         Some(Figure { value, to_limit, ours_to_it })
     }
 
-    /// What the row aims at, and what came out.
-    pub(crate) fn aims(&self) -> impl Iterator<Item = (Aim, f64)> {
-        self.row.aims.iter().filter_map(|aim| {
+    /// What the row aims at, and what came out, of it and of the others.
+    pub(crate) fn aims(&self, others: &[Self]) -> impl Iterator<Item = (Aim, f64)> {
+        self.row.aims.iter().filter_map(move |aim| {
             let value = match *aim {
                 Aim::Ratio(name, _) => self.figure(name, *self.row.metrics.first()?)?.ours_to_it?,
                 Aim::AtMost(metric, _) | Aim::AtLeast(metric, _) => {
                     self.figure(OURS, metric)?.value
+                }
+                Aim::AtMostAbove(metric, row, _) => {
+                    let other = others.iter().find(|it| it.row.name == row)?;
+                    self.figure(OURS, metric)?.value - other.figure(OURS, metric)?.value
                 }
             };
             Some((*aim, value))

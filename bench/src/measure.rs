@@ -151,7 +151,7 @@ impl Run<'_> {
         let (address, dialect) = (self.server.address(), self.contestant.dialect());
         let fewer = self.pace.fewer_connections;
         match work {
-            StompWork::FanOut { door, subscribers, depth, octets } => {
+            StompWork::FanOut { path, door, subscribers, depth, octets } => {
                 let subscribers = subscribers.div_ceil(fewer);
                 let door_address = match door {
                     Door::Tcp => address,
@@ -159,7 +159,7 @@ impl Run<'_> {
                 };
                 let addresses = (door_address, address);
                 let of = (subscribers, depth, octets);
-                let mut fan_out = FanOut::open(addresses, dialect, door, of)?;
+                let mut fan_out = FanOut::open(addresses, dialect, (path, door), of)?;
                 self.deliveries(|window| fan_out.run(window))
             }
             StompWork::Turnover { octets } => {

@@ -82,7 +82,8 @@ fn markdown(comparison: &Comparison, options: &Options) -> String {
 
 /// What the rows aim at, and what it is.
 fn aims_markdown(table: &TableResult, out: &mut String) {
-    let mut aims = table.rows.iter().flat_map(|row| row.aims().map(move |aim| (row, aim)));
+    let mut aims =
+        table.rows.iter().flat_map(|row| row.aims(&table.rows).map(move |aim| (row, aim)));
     let Some(first) = aims.next() else { return };
     out.push_str("\n| ours | | it is | aimed at |\n|---|---|---|---|\n");
     for (result, (aim, value)) in std::iter::once(first).chain(aims) {
@@ -95,6 +96,10 @@ fn aims_markdown(table: &TableResult, out: &mut String) {
             }
             Aim::AtLeast(metric, least) => {
                 (metric.unit().to_owned(), format!("at least {least}"), value >= least)
+            }
+            Aim::AtMostAbove(metric, row, most) => {
+                let what = format!("{} more than {row}", metric.unit());
+                (what, format!("at most {most}"), value <= most)
             }
         };
         let verdict = if is_reached { "" } else { " · missed" };

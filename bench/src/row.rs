@@ -25,6 +25,8 @@ pub(crate) enum Aim {
     AtMost(Metric, f64),
     /// A metric is at least so much.
     AtLeast(Metric, f64),
+    /// A metric is at most so much above that of another row.
+    AtMostAbove(Metric, &'static str, f64),
 }
 
 /// Rows that are printed as one table, a contestant a line.

@@ -2,6 +2,8 @@
 
 use std::fmt::Write;
 
+use super::Path;
+
 /// What a broker speaks.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) enum Dialect {
@@ -67,14 +69,18 @@ impl Dialect {
         steps
     }
 
-    /// Messages to the topic, one after the other.
-    pub(super) fn publications(self, octets: usize, count: usize) -> Vec<u8> {
+    /// Messages for the topic, one after the other.
+    pub(super) fn publications(self, path: Path, octets: usize, count: usize) -> Vec<u8> {
+        let destination = match path {
+            Path::Broker => "/topic/bench",
+            Path::Handler => "/app/bench",
+        };
         let mut one = String::new();
         let body = body(octets);
         // Writing to a string does not fail.
         let _ = match self {
             Self::Stomp => {
-                write!(one, "SEND\ndestination:/topic/bench\ncontent-length:{octets}\n\n{body}\0")
+                write!(one, "SEND\ndestination:{destination}\ncontent-length:{octets}\n\n{body}\0")
             }
             Self::Nats => write!(one, "PUB bench {octets}\r\n{body}\r\n"),
         };

@@ -23,7 +23,7 @@ use crate::contestant::{Contestant, OURS};
 pub(crate) enum StompWork {
     /// One client publishes to a topic and keeps `depth` messages in flight; the others have subscribed to it,
     /// by `door`.
-    FanOut { door: Door, subscribers: usize, depth: usize, octets: usize },
+    FanOut { path: Path, door: Door, subscribers: usize, depth: usize, octets: usize },
     /// Producers send persistent messages to a queue and keep as many without a receipt as they may, while
     /// consumers acknowledge each by itself.
     Turnover { octets: usize },
@@ -31,6 +31,15 @@ pub(crate) enum StompWork {
     Backlog { messages: u64, octets: usize },
     /// Clients connect and subscribe to a topic, and nothing else.
     Idle { connections: usize },
+}
+
+/// How a message gets to the topic.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Path {
+    /// It is sent to it.
+    Broker,
+    /// It is sent to a handler of the application, whose reply goes to the topic.
+    Handler,
 }
 
 impl StompWork {
@@ -47,8 +56,8 @@ impl StompWork {
     /// Whether a contestant can do it.
     pub(crate) fn is_for(self, contestant: &Contestant) -> bool {
         match self {
-            Self::FanOut { door: Door::Tcp, .. } | Self::Idle { .. } => true,
-            // The peers have other doors for browsers, or none.
+            Self::FanOut { path: Path::Broker, door: Door::Tcp, .. } | Self::Idle { .. } => true,
+            // The peers have no handlers, and other doors for browsers, or none.
             Self::FanOut { .. } => contestant.name == OURS,
             // Core NATS keeps nothing.
             Self::Turnover { .. } | Self::Backlog { .. } => contestant.dialect() == Dialect::Stomp,

@@ -1,6 +1,6 @@
 //! What is measured of brokers.
 
-use super::{Door, StompWork};
+use super::{Door, Path, StompWork};
 use crate::row::{Aim, Metric, Row, Table, Work};
 
 /// Clients that have subscribed and are idle.
@@ -15,6 +15,9 @@ const BACKLOG_MESSAGES: u64 = 50_000;
 
 const DELIVERY: &[Metric] =
     &[Metric::CpuPerMessage, Metric::MessagesPerSecond, Metric::ClientsShare];
+
+/// What a handler is compared with.
+const BROKER_ALONE: &str = "broker alone, 1 to 1";
 
 /// All of them.
 pub(crate) const TABLES: &[Table] = &[
@@ -44,6 +47,20 @@ pub(crate) const TABLES: &[Table] = &[
             fan_out("topic 1 to 1000, WebSocket", Door::WebSocket, 1000, 16, &[]),
             fan_out("topic 1 to 1000, SockJS websocket", Door::SockJsWebSocket, 1000, 16, &[]),
             fan_out("topic 1 to 1000, SockJS xhr_streaming", Door::XhrStreaming, 1000, 16, &[]),
+        ],
+    },
+    Table {
+        title: "The whole path: a message is sent to /app, and a handler's reply goes to the topic; beside the broker alone",
+        rows: &[
+            fan_out(BROKER_ALONE, Door::Tcp, 1, 1024, &[]),
+            through_handler(
+                "handler, 1 to 1",
+                1,
+                1024,
+                &[Aim::AtMostAbove(Metric::CpuPerMessage, BROKER_ALONE, 1.0)],
+            ),
+            fan_out("broker alone, 1 to 1000", Door::Tcp, 1000, 16, &[]),
+            through_handler("handler, 1 to 1000", 1000, 16, &[]),
         ],
     },
     Table {
@@ -90,6 +107,25 @@ const fn fan_out(
     depth: usize,
     aims: &'static [Aim],
 ) -> Row {
-    let work = StompWork::FanOut { door, subscribers, depth, octets: TOPIC_OCTETS };
+    fan_out_by(Path::Broker, door, (subscribers, depth), name, aims)
+}
+
+const fn through_handler(
+    name: &'static str,
+    subscribers: usize,
+    depth: usize,
+    aims: &'static [Aim],
+) -> Row {
+    fan_out_by(Path::Handler, Door::Tcp, (subscribers, depth), name, aims)
+}
+
+const fn fan_out_by(
+    path: Path,
+    door: Door,
+    (subscribers, depth): (usize, usize),
+    name: &'static str,
+    aims: &'static [Aim],
+) -> Row {
+    let work = StompWork::FanOut { path, door, subscribers, depth, octets: TOPIC_OCTETS };
     Row { name, work: Work::Stomp(work), metrics: DELIVERY, aims }
 }

@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 use super::clients::{Clients, PATIENCE, TICK};
 use super::dialect::Role;
 use super::scanner::Scanner;
-use super::{Dialect, Door};
+use super::{Dialect, Door, Path};
 use crate::load::Delivery;
 
 /// One publisher, and its subscribers.
@@ -40,7 +40,7 @@ impl FanOut {
     pub(crate) fn open(
         (address, publisher_address): (&str, &str),
         dialect: Dialect,
-        door: Door,
+        (path, door): (Path, Door),
         (subscribers, depth, octets): (usize, usize, usize),
     ) -> Result<Self, Box<dyn Error>> {
         let mut clients = Clients::new(address, dialect)?;
@@ -59,19 +59,19 @@ impl FanOut {
             subscribers: clients,
             scanners,
             subscribers_len: u64::try_from(subscribers)?,
-            piece: dialect.publications(octets, piece_len),
+            piece: dialect.publications(path, octets, piece_len),
             piece_len: u64::try_from(piece_len)?,
             sent: 0,
             delivered: 0,
             received_octets: 0,
         };
-        fan_out.check_body(octets)?;
+        fan_out.check_body(path, octets)?;
         Ok(fan_out)
     }
 
     /// Sends one message, and looks at what the first subscriber gets.
-    fn check_body(&mut self, octets: usize) -> Result<(), Box<dyn Error>> {
-        let one = self.subscribers.dialect().publications(octets, 1);
+    fn check_body(&mut self, path: Path, octets: usize) -> Result<(), Box<dyn Error>> {
+        let one = self.subscribers.dialect().publications(path, octets, 1);
         self.publish(&one)?;
         self.sent += 1;
         let (start, body) = (Instant::now(), super::dialect::body(octets));
