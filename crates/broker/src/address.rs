@@ -192,6 +192,59 @@ impl Addresses {
         }
     }
 
+    /// The name that all spellings of a destination share, of which this is one.
+    pub(crate) fn common_name(&self, called: &Destination, address: Address) -> Destination {
+        match address {
+            Address::Topic(name)
+            | Address::Queue(name)
+            | Address::ExistingQueue(name)
+            | Address::Presence(name)
+            | Address::Exchange(name)
+            | Address::Own(_, name) => name,
+            // The name of a user may be written in several ways.
+            Address::User(called) => self.user_topic_called(&called).unwrap_or(called),
+            // RabbitMQ's clients and ActiveMQ's call it differently.
+            Address::Remote(TemporaryKind::Queue, _) => {
+                let common = called.as_str().replacen(REPLY_QUEUE, REMOTE_QUEUE, 1);
+                parse(&common).unwrap_or_else(|_| called.clone())
+            }
+            Address::Remote(TemporaryKind::Topic, _) => called.clone(),
+        }
+    }
+
+    /// Patterns that match all names that [spellings share](Self::common_name), and hardly any others.
+    pub(crate) fn of_clients(&self) -> Vec<(String, Kind)> {
+        let told = self
+            .prefixes
+            .iter()
+            .filter(|(prefix, kind)| *kind == Kind::Topic && prefix.starts_with('/'));
+        let told =
+            told.map(|(prefix, _)| (format!("{}{prefix}", presence::PREFIX), Kind::Presence));
+        let others = [
+            (OWN_QUEUE, Kind::TemporaryQueue),
+            (OWN_TOPIC, Kind::TemporaryTopic),
+            (REMOTE_QUEUE, Kind::TemporaryQueue),
+            (REMOTE_TOPIC, Kind::TemporaryTopic),
+        ];
+        let others = others.map(|(prefix, kind)| (prefix.to_owned(), kind));
+        let named = self.prefixes.iter().map(|(prefix, kind)| (prefix.to_string(), *kind));
+        let behind = |(prefix, kind): (String, Kind)| {
+            // What is behind the last separator is part of a word.
+            let words = prefix.rfind(['/', '.']).map_or("", |end| &prefix[..=end]);
+            (format!("{words}*/**"), kind)
+        };
+        let exchanges = [
+            (format!("{EXCHANGE}{DIRECT_EXCHANGE}/*/**"), Kind::Topic),
+            (format!("{EXCHANGE}{FANOUT_EXCHANGE}"), Kind::Topic),
+        ];
+        named.chain(told).chain(others).map(behind).chain(exchanges).collect()
+    }
+
+    /// What is told to those whose destination is unknown.
+    pub(crate) fn expected(&self) -> &Arc<str> {
+        &self.expected
+    }
+
     /// The pattern of a policy, with the name by which the broker knows the destinations that it is for.
     ///
     /// # Errors

@@ -58,7 +58,8 @@ impl Destination {
     }
 
     /// Whether it stands for several destinations, separated by commas.
-    pub(crate) fn is_composite(&self) -> bool {
+    #[must_use]
+    pub fn is_composite(&self) -> bool {
         self.as_str().contains(',') && split_first(self.as_str()).is_some()
     }
 

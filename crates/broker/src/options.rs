@@ -1,6 +1,9 @@
+use std::sync::Arc;
+
 use crate::address::{Address, Addresses};
 use crate::destination::Destination;
 use crate::error::SendError;
+use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::pattern::DestinationPattern;
 use crate::policy::{DeadLetters, DestinationPolicies};
@@ -69,6 +72,28 @@ impl BrokerOptions {
             Ok(_) => Ok(()),
             Err(error) => Err((pattern.clone(), error.into())),
         })
+    }
+
+    /// The name that all spellings of a destination share, or of a pattern, if it is any that a broker with these
+    /// prefixes knows: that of its [claims](crate::Claim).
+    #[must_use]
+    pub fn common_name(&self, text: &str) -> Option<Box<str>> {
+        let addresses = Addresses::new(self);
+        let called = Destination::parse(text).ok()?;
+        let address = addresses.resolve(&called, || None).ok()?;
+        Some(addresses.common_name(&called, address).as_str().into())
+    }
+
+    /// Patterns that match all such names, and hardly any others, each with the kind of their destinations.
+    #[must_use]
+    pub fn common_names(&self) -> Vec<(String, Kind)> {
+        Addresses::new(self).of_clients()
+    }
+
+    /// What is told to those whose destination is unknown: what destinations are called.
+    #[must_use]
+    pub fn expected_names(&self) -> Arc<str> {
+        Arc::clone(Addresses::new(self).expected())
     }
 
     /// Has the patterns of policies be those of names by which the broker knows destinations.

@@ -554,7 +554,8 @@ impl AppBuilder {
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
     /// destinations, state that endpoints and controllers ask for and were not given, ambiguous mappings, defaults of
-    /// headers that do not convert, rules whose patterns are none or that let nobody connect.
+    /// headers that do not convert, rules whose patterns are none or are about nothing that a client can name, or that
+    /// let nobody connect.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
@@ -577,8 +578,11 @@ impl AppBuilder {
             mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
             Default::default()
         });
-        mistakes.extend(self.rules.iter().flat_map(Rules::mistakes).map(Mistake::Rules));
         broker.other_prefixes = vec![format!("{}/", self.application_prefix)];
+        let rules = self.rules.map(|it| Rulebook::new(it, &broker, &self.application_prefix));
+        let rules = rules.and_then(|it| {
+            it.map_err(|wrong| mistakes.extend(wrong.into_iter().map(Mistake::Rules))).ok()
+        });
         mistakes.extend(mistakes_of_broker(&broker));
         BuildError::check(mistakes)?;
 
@@ -591,7 +595,6 @@ impl AppBuilder {
         };
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
-        let rules = self.rules.map(|it| Rulebook::new(it, &hub, &self.application_prefix));
         let application_prefix: Box<str> = self.application_prefix.into();
         let connection = self.stomp_options.connection.clone();
         let service = Service {

@@ -72,7 +72,7 @@ async fn whose_login_is_over_is_nobody_to_rules() {
     let now = tokio::time::Instant::now().into_std();
     let over = app.stomp().principal(Principal::new("bob").expiring_at(now));
     let refused = over.try_connect().await.unwrap_err();
-    assert_eq!(refused.message, "access denied");
+    assert_eq!(refused.message, "login has expired");
     app.stomp().user("bob").connect().await.disconnect().await;
 }
 

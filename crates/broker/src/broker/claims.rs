@@ -1,7 +1,8 @@
 use std::borrow::Cow;
 
 use super::Broker;
-use crate::address::{Address, AddressError, RoutingType, TemporaryKind, decode, needs_key};
+use crate::address::{Address, AddressError, RoutingType, decode, needs_key};
+use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::durable_name::DurableName;
 use crate::kind::Kind;
@@ -60,17 +61,20 @@ impl Claim {
 /// Who may do what is decided before the broker does it. These tell all that it would do.
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// What a SEND with these headers is about: each of its destinations, where replies go, and where a queue
-    /// is told to send its dead letters. Whoever tells it that gets the messages of others, so a subscription to the
-    /// queue is among what is wanted then. A temporary destination for replies is subscribed to.
+    /// is told to send its dead letters. Arguments of a queue decide on the messages of others, which they drop,
+    /// expire, or have go elsewhere, so a subscription to the queue is among what is wanted then. A temporary
+    /// destination for replies is subscribed to.
     #[must_use]
     pub fn claims_of_send(&self, destination: &str, headers: &Headers) -> Vec<Claim> {
         let routing_type = stomp::routing_type(headers, "destination-type");
         let mut claims = self.claims(Intent::Send, destination, routing_type);
         claims.extend(self.claims_of_replies(headers));
-        if let Some(target) = dead_letters(headers) {
-            claims.extend(self.claims(Intent::Subscribe, destination, routing_type));
-            claims.push(self.claim_of_dead_letters(&target));
+        let arguments = arguments(headers);
+        if !arguments.is_empty() {
+            let read = self.claims(Intent::Subscribe, destination, routing_type).into_iter();
+            claims.extend(read.filter(|claim| claim.kind == Some(Kind::Queue)));
         }
+        claims.extend(arguments.dead_letters.map(|target| self.claim_of_dead_letters(&target)));
         claims
     }
 
@@ -103,7 +107,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Vec<Claim> {
         let routing_type = stomp::routing_type(headers, "subscription-type");
         let mut claims = self.claims(Intent::Subscribe, destination, routing_type);
-        claims.extend(dead_letters(headers).map(|target| self.claim_of_dead_letters(&target)));
+        let dead_letters = arguments(headers).dead_letters;
+        claims.extend(dead_letters.map(|target| self.claim_of_dead_letters(&target)));
         claims.extend(durable.and_then(|durable| self.claim_of_durable(durable)));
         claims
     }
@@ -125,14 +130,6 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let session = self.sessions.find(session)?;
         let routes = lock(&session.routes);
         routes.by_id(id).next().map(|route| route.subscription.destination.clone())
-    }
-
-    /// The name that all spellings of a destination share, or of a pattern, if it is any that the broker knows.
-    #[must_use]
-    pub fn common_name(&self, text: &str) -> Option<Box<str>> {
-        let called = Destination::parse(text).ok()?;
-        let address = self.resolved(&called, None).ok()?;
-        Some(self.claim_of(Intent::Send, &called, address).destination)
     }
 
     fn claim_of_dead_letters(&self, target: &Destination) -> Claim {
@@ -174,33 +171,15 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
 
     fn claim_of(&self, intent: Intent, called: &Destination, address: Address) -> Claim {
         let kind = Some(address.kind());
-        let is_pattern = |name: &Destination| {
-            intent == Intent::Subscribe
-                && !DestinationPattern::of(name.clone()).is_ok_and(|pattern| pattern.is_exact())
-        };
-        let (name, extent) = match address {
-            Address::Topic(name)
-            | Address::Queue(name)
-            | Address::ExistingQueue(name)
-            | Address::Presence(name) => {
-                let extent = if is_pattern(&name) { Extent::Matching } else { Extent::One };
-                (name.as_str().into(), extent)
-            }
-            // The name of a user may be written in several ways.
-            Address::User(called) => {
-                let name = self.routing.addresses().user_topic_called(&called).unwrap_or(called);
-                let extent = if is_pattern(&name) { Extent::Matching } else { Extent::One };
-                (name.as_str().into(), extent)
-            }
-            Address::Exchange(name) => (name.as_str().into(), Extent::One),
-            Address::Own(_, name) => (name.as_str().into(), Extent::One),
-            // RabbitMQ's clients and ActiveMQ's call it differently.
-            Address::Remote(TemporaryKind::Queue, _) => {
-                (called.as_str().replacen("/reply-queue/", "/remote-temp-queue/", 1), Extent::One)
-            }
-            Address::Remote(TemporaryKind::Topic, _) => (called.as_str().into(), Extent::One),
-        };
-        Claim { intent, destination: name.into(), extent, kind }
+        let is_never_pattern =
+            matches!(address, Address::Exchange(_) | Address::Own(..) | Address::Remote(..));
+        let name = self.routing.addresses().common_name(called, address);
+        let destination = name.as_str().into();
+        let is_pattern = intent == Intent::Subscribe
+            && !is_never_pattern
+            && !DestinationPattern::of(name).is_ok_and(|pattern| pattern.is_exact());
+        let extent = if is_pattern { Extent::Matching } else { Extent::One };
+        Claim { intent, destination, extent, kind }
     }
 
     fn resolved(
@@ -212,9 +191,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 }
 
-/// Where a frame has a queue send its dead letters. What is wrong with that is told by whoever does it.
-fn dead_letters(headers: &Headers) -> Option<Destination> {
-    stomp::arguments(headers).ok()?.dead_letters
+/// What a frame asks of its queues. What is wrong with that is told by whoever does it.
+fn arguments(headers: &Headers) -> QueueArguments {
+    stomp::arguments(headers).unwrap_or_default()
 }
 
 #[cfg(test)]
@@ -337,6 +316,22 @@ mod tests {
             let headers = [("x-dead-letter-exchange", exchange)];
             check_subscribe("/queue/a", &headers, &["SUBSCRIBE /queue/a", expected]);
         }
+    }
+
+    #[test]
+    fn who_gives_a_queue_arguments_decides_on_its_messages() {
+        for argument in [
+            ("x-expires", "1"),
+            ("x-message-ttl", "0"),
+            ("x-max-length", "0"),
+            ("x-max-length-bytes", "0"),
+            ("x-overflow", "reject-publish"),
+            ("x-max-priority", "1"),
+        ] {
+            let expected = ["SEND /queue/a", "SEND /topic/b", "SUBSCRIBE /queue/a"];
+            check_send("a,/topic/b", &[argument], &expected);
+        }
+        check_send("/queue/a", &[("x-else", "1")], &["SEND /queue/a"]);
     }
 
     #[test]

@@ -3,6 +3,8 @@ use std::fmt;
 use std::sync::Arc;
 use std::time::Instant;
 
+use crate::clock;
+
 /// Who a peer is: the `Principal` of Jakarta WebSocket, with the roles that the application gives it.
 ///
 /// Whoever authenticates a request puts one into it, a tower layer as an extension of the request, or
@@ -56,7 +58,7 @@ impl Principal {
     }
 
     /// Says when the login is over. The session is closed with 1008 then, unless its login is
-    /// [prolonged](super::Session::expire_at) before.
+    /// [prolonged](super::Session::expire_at) before. Whoever comes with a login that is over already is not let in.
     #[must_use]
     pub fn expiring_at(mut self, at: Instant) -> Self {
         Arc::make_mut(&mut self.0).expires_at = Some(at);
@@ -74,6 +76,11 @@ impl Principal {
     /// When the login is over, if ever.
     pub fn expires_at(&self) -> Option<Instant> {
         self.0.expires_at
+    }
+
+    /// Whether the login is over.
+    pub(crate) fn has_expired(&self) -> bool {
+        self.expires_at().is_some_and(|at| at <= clock::instant())
     }
 
     /// The name.

@@ -1,3 +1,4 @@
+use std::fmt;
 use std::num::NonZeroU32;
 use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, MutexGuard, OnceLock, PoisonError};
@@ -7,7 +8,7 @@ use tidings_websocket::MessageKind;
 
 use super::codec::CodecSlot;
 use super::handlers::Handlers;
-use super::{Delivery, Principal, UserProperties, Vitals};
+use super::{Delivery, Principal, Session, UserProperties, Vitals};
 
 /// What few sessions need: made by the first who asks for it.
 #[derive(Debug, Default)]
@@ -16,14 +17,25 @@ pub(crate) struct Seldom {
     user_properties: OnceLock<UserProperties>,
     principal: Mutex<Option<Principal>>,
     codec: CodecSlot,
-    /// Of STOMP: subscriptions that the broker has ended, until the session takes note. Made by the first.
-    cancelled: OnceLock<Box<Mutex<Vec<SubscriptionId>>>>,
+    /// Made by the first who needs it.
+    of_stomp: OnceLock<Box<OfStomp>>,
     receiving: Mutex<Receiving>,
     /// Whether `receiving` has ever said anything.
     receives_its_own_way: AtomicBool,
     /// Whether `receiving` says something that the connection has not been told.
     changed: AtomicBool,
 }
+
+/// What few sessions of STOMP need.
+#[derive(Default)]
+struct OfStomp {
+    /// Subscriptions that the broker has ended, until the session takes note.
+    cancelled: Mutex<Vec<SubscriptionId>>,
+    after_renewal: OnceLock<AfterRenewal>,
+}
+
+/// What is done when the session has a new login.
+pub(super) type AfterRenewal = Box<dyn Fn(&Session) + Send + Sync>;
 
 /// How this one session receives, where that is not how its endpoint does.
 #[derive(Debug, Default)]
@@ -35,6 +47,18 @@ pub(super) struct Receiving {
     pub(super) handlers: Handlers,
     /// Whether the session has ended.
     pub(super) is_over: bool,
+}
+
+impl OfStomp {
+    fn lock(&self) -> MutexGuard<'_, Vec<SubscriptionId>> {
+        self.cancelled.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+}
+
+impl fmt::Debug for OfStomp {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("OfStomp").field("cancelled", &self.cancelled).finish_non_exhaustive()
+    }
 }
 
 impl Seldom {
@@ -69,14 +93,26 @@ impl Seldom {
     }
 
     pub(super) fn note_cancelled(&self, id: SubscriptionId) {
-        let cancelled = self.cancelled.get_or_init(Box::default);
-        cancelled.lock().unwrap_or_else(PoisonError::into_inner).push(id);
+        self.of_stomp.get_or_init(Box::default).lock().push(id);
+    }
+
+    pub(super) fn has_cancelled(&self, id: &SubscriptionId) -> bool {
+        self.of_stomp.get().is_some_and(|of_stomp| of_stomp.lock().contains(id))
     }
 
     #[inline]
     pub(super) fn take_cancelled(&self) -> Vec<SubscriptionId> {
-        let Some(cancelled) = self.cancelled.get() else { return Vec::new() };
-        std::mem::take(&mut cancelled.lock().unwrap_or_else(PoisonError::into_inner))
+        let Some(of_stomp) = self.of_stomp.get() else { return Vec::new() };
+        std::mem::take(&mut of_stomp.lock())
+    }
+
+    /// The first one holds.
+    pub(super) fn set_after_renewal(&self, after_renewal: AfterRenewal) {
+        let _ = self.of_stomp.get_or_init(Box::default).after_renewal.set(after_renewal);
+    }
+
+    pub(super) fn after_renewal(&self) -> Option<&AfterRenewal> {
+        self.of_stomp.get()?.after_renewal.get()
     }
 
     pub(super) fn octets_max(&self, kind: MessageKind) -> Option<usize> {

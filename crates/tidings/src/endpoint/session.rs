@@ -231,7 +231,8 @@ impl Session {
     /// [handshake](Self::handshake) told stays as it was.
     ///
     /// Clients of STOMP do the same by themselves: they send a new token to
-    /// [`Login::RENEWAL_DESTINATION`](crate::messaging::Login::RENEWAL_DESTINATION).
+    /// [`Login::RENEWAL_DESTINATION`](crate::messaging::Login::RENEWAL_DESTINATION). A STOMP session with a subscription that the
+    /// [rules](crate::AppBuilder::rules) do not allow the new principal is ended.
     ///
     /// ```
     /// use std::time::{Duration, Instant};
@@ -256,7 +257,15 @@ impl Session {
             None => self.vitals().drop_end_of_login(),
         }
         self.set_principal(principal);
+        if let Some(after_renewal) = self.existing_seldom().and_then(Seldom::after_renewal) {
+            after_renewal(self);
+        }
         Ok(())
+    }
+
+    /// Has something done whenever the session has a new login.
+    pub(crate) fn after_renewal(&self, act: impl Fn(&Self) + Send + Sync + 'static) {
+        self.seldom().set_after_renewal(Box::new(act));
     }
 
     /// The application that the session is one of: Jakarta WebSocket's `getContainer`. `None` for the session
@@ -306,6 +315,11 @@ impl Session {
     /// The broker has ended a subscription of the session.
     pub(crate) fn note_cancelled(&self, id: SubscriptionId) {
         self.seldom().note_cancelled(id);
+    }
+
+    /// Whether the broker has ended a subscription of which the session has not taken note yet.
+    pub(crate) fn has_cancelled(&self, id: &SubscriptionId) -> bool {
+        self.existing_seldom().is_some_and(|seldom| seldom.has_cancelled(id))
     }
 
     /// The subscriptions that the broker has ended since the last time.

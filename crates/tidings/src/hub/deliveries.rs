@@ -17,7 +17,7 @@ use super::timer::Timer;
 use super::{Hub, joined, stomp_message};
 use crate::clock;
 use crate::endpoint::Session;
-use crate::messaging::{Outbound, SessionEvent};
+use crate::messaging::{LastForAll, Outbound, SessionEvent};
 use crate::net::{COPIED_OCTETS_MAX, Link, PushError, SharedMessage, TurnGuard, slow_consumer};
 use crate::server::event_stream::SharedEvent;
 use crate::server::stomp::text_of;
@@ -49,6 +49,7 @@ impl Hub {
             timer: &self.timer,
             events: &self.events,
             outbound: self.outbound.as_ref(),
+            last_for_all: LastForAll::default(),
             noted: Vec::new(),
         };
         let result = operation(&self.broker, &mut deliveries);
@@ -115,6 +116,7 @@ pub(crate) struct Deliveries<'a> {
     timer: &'a Timer,
     events: &'a Events,
     outbound: Option<&'a Outbound>,
+    last_for_all: LastForAll,
     /// Sessions to which something has happened that they did not do themselves.
     noted: Vec<SessionKey>,
 }
@@ -122,7 +124,7 @@ pub(crate) struct Deliveries<'a> {
 impl Sink<Session> for Deliveries<'_> {
     fn topic(&mut self, message: &Arc<Message>, subscribers: &Subscribers<Session>) {
         let Some(outbound) = self.outbound else { return self.hand_out(message, subscribers) };
-        let Some(message) = outbound.for_all(message) else { return };
+        let Some(message) = outbound.for_more(message, &mut self.last_for_all) else { return };
         if outbound.is_for_each_session() {
             return self.hand_out_one_by_one(&message, subscribers, outbound);
         }

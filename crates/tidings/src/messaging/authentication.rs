@@ -49,6 +49,8 @@ pub(crate) struct Turns {
 #[derive(Debug)]
 pub(crate) enum NotAuthenticated {
     Denied(AccessDenied),
+    /// The login is over already.
+    Expired,
     TookTooLong,
     /// As many wait as may.
     TooMany,
@@ -67,7 +69,7 @@ impl Authentication {
     /// Says who a client is. The login lasts no longer than that of the handshake.
     pub(crate) async fn authenticate(&self, login: Login) -> Result<Principal, NotAuthenticated> {
         let expires_at = login.handshake.principal().and_then(Principal::expires_at);
-        Ok(self.authenticate_anew(login).await?.expiring_by(expires_at))
+        lasting(self.ask(login).await?.expiring_by(expires_at))
     }
 
     /// Says who a client is that has logged in before.
@@ -75,6 +77,10 @@ impl Authentication {
         &self,
         login: Login,
     ) -> Result<Principal, NotAuthenticated> {
+        lasting(self.ask(login).await?)
+    }
+
+    async fn ask(&self, login: Login) -> Result<Principal, NotAuthenticated> {
         let _place = self.places.try_acquire().map_err(|_| NotAuthenticated::TooMany)?;
         let authenticated = async {
             let _turn = self.turns.acquire().await;
@@ -91,10 +97,16 @@ impl Authentication {
     }
 }
 
+/// A principal whose login is not over yet.
+fn lasting(principal: Principal) -> Result<Principal, NotAuthenticated> {
+    if principal.has_expired() { Err(NotAuthenticated::Expired) } else { Ok(principal) }
+}
+
 impl fmt::Display for NotAuthenticated {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Denied(denied) => denied.fmt(f),
+            Self::Expired => f.write_str("login has expired: log in again"),
             Self::TookTooLong => f.write_str("login took too long: try again later"),
             Self::TooMany => f.write_str("too many log in at this moment: try again later"),
             Self::Failed => {
@@ -108,6 +120,7 @@ impl From<&NotAuthenticated> for tidings_stomp::Error {
     fn from(error: &NotAuthenticated) -> Self {
         match error {
             NotAuthenticated::Denied(denied) => denied.into(),
+            NotAuthenticated::Expired => Self::new("login has expired", "Log in again."),
             NotAuthenticated::TookTooLong => Self::new("login took too long", "Try again later."),
             NotAuthenticated::TooMany => {
                 Self::new("too many log in at this moment", "Try again later.")

@@ -59,8 +59,9 @@ pub trait Interceptor: Send + Sync + 'static {
     ///
     /// CONNECT comes before anybody is asked who the client is, all others before the [rules](crate::AppBuilder::rules) are
     /// asked. The frames of a transaction come when it is committed, COMMIT being the last. DISCONNECT comes
-    /// exactly once for each session that was connected, also if its connection is lost. There are no BEGIN, no ABORT and no
-    /// heart-beats.
+    /// exactly once for each session that was connected, also if its connection is lost; after 5 s nobody waits for the answer
+    /// any more. There are no BEGIN, no ABORT and no heart-beats. If the server ends the session meanwhile, nothing is done of
+    /// the frame.
     ///
     /// # Errors
     ///
@@ -103,7 +104,8 @@ pub trait Interceptor: Send + Sync + 'static {
 pub enum Verdict {
     /// It goes on.
     Pass,
-    /// Nothing is done of it. A receipt that it asked for is given.
+    /// Nothing is done of it. A receipt that it asked for is given. A COMMIT takes its transaction with it, whose receipts are
+    /// given, too.
     Drop,
 }
 
@@ -238,6 +240,11 @@ impl Interceptors {
     }
 }
 
+/// The last message that was for all, and what is left of it: a topic and each pattern have subscribers of their own,
+/// for whom nobody is asked again.
+#[derive(Default)]
+pub(crate) struct LastForAll(Option<(Arc<Message>, Option<Arc<Message>>)>);
+
 /// The interceptors that want to see messages to clients.
 pub(crate) struct Outbound {
     of_messages: Box<[Arc<dyn AnyInterceptor>]>,
@@ -253,6 +260,22 @@ impl Outbound {
     /// What all get instead of a message, if anything.
     pub(crate) fn for_all(&self, message: &Arc<Message>) -> Option<Arc<Message>> {
         changed(&self.of_messages, message, None)
+    }
+
+    /// As [`for_all`](Self::for_all), of a message of which others may have got their part already.
+    pub(crate) fn for_more(
+        &self,
+        message: &Arc<Message>,
+        last: &mut LastForAll,
+    ) -> Option<Arc<Message>> {
+        match &last.0 {
+            Some((seen, left)) if Arc::ptr_eq(seen, message) => left.clone(),
+            _ => {
+                let left = self.for_all(message);
+                last.0 = Some((Arc::clone(message), left.clone()));
+                left
+            }
+        }
     }
 
     /// What one session gets instead of a message that all have passed, if anything.

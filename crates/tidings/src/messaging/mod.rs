@@ -15,6 +15,7 @@ mod messenger;
 mod pattern;
 mod payload;
 mod recipient;
+mod rule_names;
 mod rule_pattern;
 mod rulebook;
 mod rules;
@@ -38,6 +39,7 @@ pub use sent::Sent;
 pub use session_event::{SessionEvent, SessionListener};
 pub use target::Target;
 pub use tidings_stomp::{Command, Error as StompError, Headers};
+pub(crate) use users::end_session;
 pub use users::{UserSubscription, Users};
 
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
@@ -46,7 +48,7 @@ pub(crate) use dispatcher::{
     AmbiguousMapping, Answer, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
 };
 pub(crate) use feed::{LiveStream, Subscriber};
-pub(crate) use interceptor::{AnyInterceptor, Interceptors, Outbound};
+pub(crate) use interceptor::{AnyInterceptor, Interceptors, LastForAll, Outbound};
 pub(crate) use rulebook::{Refusal, Rulebook, Subject};
 pub(crate) use rules::RuleMistake;
 pub(crate) use session_event::AnySessionListener;

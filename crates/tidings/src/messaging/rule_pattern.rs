@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 
 /// Which destinations a rule is about: words, of which some may be variables (`{name}`) or `*`, for any one word, or
@@ -7,10 +8,12 @@ use std::fmt;
 /// only `/` does, as in mappings.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RulePattern {
-    /// `None` where the braces of the pattern make no sense between these separators.
-    by_dots_and_slashes: Option<Box<[Word]>>,
-    by_slashes: Option<Box<[Word]>>,
+    /// An error where the pattern makes no sense between these separators.
+    by_dots_and_slashes: Parsed,
+    by_slashes: Parsed,
 }
+
+type Parsed = Result<Box<[Word]>, RulePatternError>;
 
 /// What ends the words of a name.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -55,6 +58,8 @@ pub(super) enum Relation<'a> {
 pub(crate) enum RulePatternError {
     Empty,
     Braces,
+    /// A variable or a wildcard beside a dot, where only slashes count.
+    Dots,
     SameVariable,
     AnyTwice,
 }
@@ -69,15 +74,44 @@ impl RulePattern {
         if let (Err(error), Err(_)) = (&by_dots_and_slashes, &by_slashes) {
             return Err(*error);
         }
-        Ok(Self { by_dots_and_slashes: by_dots_and_slashes.ok(), by_slashes: by_slashes.ok() })
+        Ok(Self { by_dots_and_slashes, by_slashes })
+    }
+
+    /// Whether it may match some of the names that are asked about.
+    ///
+    /// # Errors
+    ///
+    /// Why it matches none of them, though its author means some.
+    pub(super) fn reaches(
+        &self,
+        text: &str,
+        words: &Words<'_>,
+        separators: Separators,
+    ) -> Result<bool, RulePatternError> {
+        let meant = meet(&meant_words(text, separators), &words.0);
+        match self.words(separators) {
+            Err(error) if meant => Err(*error),
+            _ => Ok(meant),
+        }
+    }
+
+    /// Whether it is only about names of the broker that begin with these words.
+    pub(super) fn begins_with(&self, words: &[&str]) -> bool {
+        let Ok(own) = &self.by_dots_and_slashes else { return false };
+        let is_it =
+            |(own, word): (&Word, &&str)| matches!(own, Word::Literal(it) if **it == **word);
+        own.len() >= words.len() && own.iter().zip(words).all(is_it)
+    }
+
+    fn words(&self, separators: Separators) -> &Parsed {
+        match separators {
+            Separators::DotsAndSlashes => &self.by_dots_and_slashes,
+            Separators::Slashes => &self.by_slashes,
+        }
     }
 
     pub(super) fn relation<'a>(&self, words: &Words<'a>, separators: Separators) -> Relation<'a> {
-        let pattern = match separators {
-            Separators::DotsAndSlashes => &self.by_dots_and_slashes,
-            Separators::Slashes => &self.by_slashes,
-        };
-        let Some(pattern) = pattern else { return Relation::None };
+        let Ok(pattern) = self.words(separators) else { return Relation::None };
         if let Some(variables) = covered(pattern, &words.0) {
             return Relation::All(variables);
         }
@@ -125,12 +159,50 @@ fn has_wildcard(segment: &str) -> bool {
     segment.split('.').any(|word| matches!(word, "*" | "**" | "#" | ">"))
 }
 
-fn parse_words(text: &str, separators: Separators) -> Result<Box<[Word]>, RulePatternError> {
+/// The words of a pattern as whoever wrote it may have meant them.
+fn meant_words(text: &str, separators: Separators) -> Vec<Word> {
+    let text = match separators {
+        Separators::DotsAndSlashes => Cow::Borrowed(text),
+        Separators::Slashes => Cow::Owned(with_slashes(text)),
+    };
+    let mut words = split(&text, separators).peekable();
+    let mut meant = Vec::new();
+    while let Some(word) = words.next() {
+        let is_last = words.peek().is_none();
+        meant.push(match word {
+            "*" => Word::One,
+            "**" | "#" => Word::Any,
+            ">" if is_last => Word::Any,
+            word if word.contains(['{', '}']) => Word::One,
+            word => Word::Literal(word.into()),
+        });
+    }
+    meant
+}
+
+/// Whether dots are meant to separate variables or wildcards in it.
+fn has_dotted_part(word: &str) -> bool {
+    let is_variable = |part: &str| part.starts_with('{') && part.ends_with('}');
+    word.contains('.') && (has_wildcard(word) || word.split('.').any(is_variable))
+}
+
+/// A pattern that means the same where only slashes end a word.
+pub(super) fn with_slashes(text: &str) -> String {
+    let slashed = |word: &str| {
+        if has_dotted_part(word) { word.replace('.', "/") } else { word.to_owned() }
+    };
+    text.split('/').map(slashed).collect::<Vec<_>>().join("/")
+}
+
+fn parse_words(text: &str, separators: Separators) -> Parsed {
     let mut words: Vec<Word> = Vec::new();
     let mut rest = split(text, separators).peekable();
     while let Some(word) = rest.next() {
         let variable = word.strip_prefix('{').and_then(|word| word.strip_suffix('}'));
         let word = match (word, variable) {
+            (word, _) if separators == Separators::Slashes && has_dotted_part(word) => {
+                return Err(RulePatternError::Dots);
+            }
             ("*", _) => Word::One,
             ("**" | "#", _) => Word::Any,
             (">", _) if rest.peek().is_none() => Word::Any,
@@ -223,7 +295,10 @@ impl fmt::Display for RulePatternError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.write_str(match self {
             Self::Empty => "it is empty; `**` is for every destination",
-            Self::Braces => "a variable is a whole word, as in /topic/rooms/{room}",
+            Self::Braces => {
+                "a variable is a whole word, as in /topic/rooms/{room}; in names of topics and queues `.` ends a word"
+            }
+            Self::Dots => "in names of the application and of users only `/` ends a word",
             Self::SameVariable => "it has one variable twice",
             Self::AnyTwice => "it has `**`, `#` or `>` more than once",
         })

@@ -2,14 +2,17 @@ use std::fmt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidings_broker::{Claim, DurableName, Extent, Intent, Kind, Owner};
+use tidings_broker::{BrokerOptions, Claim, DurableName, Extent, Intent, Kind, Owner};
 use tidings_stomp::{Headers, Subscribe};
 
+use super::rule_names::Names;
 use super::rule_pattern::{Relation, RulePattern, Separators, Words};
-use super::rules::{Access, Action, Asks, Requirement, Rule, Rules};
-use crate::clock;
+use super::rules::{Access, Action, Asks, Requirement, Rule, RuleMistake, Rules};
 use crate::endpoint::{Handshake, Principal};
 use crate::hub::Hub;
+
+/// What the destinations begin with at which presence is told, before the name of their topic.
+const PRESENCE: &str = "/presence";
 
 /// The rules of an application, ready to be asked.
 pub(crate) struct Rulebook {
@@ -40,19 +43,34 @@ pub(crate) struct Refusal {
 }
 
 impl Rulebook {
-    /// Rules without mistakes, for the destinations as the broker knows them.
-    pub(crate) fn new(rules: Rules, hub: &Hub, application_prefix: &str) -> Arc<Self> {
-        let ready = |Rule { action, pattern, requirement }: Rule| {
-            let pattern = pattern.map(|pattern| {
-                let common = common_pattern(hub, &pattern);
-                RulePattern::parse(&common)
-                    .or_else(|_| RulePattern::parse(&pattern))
-                    .expect("the patterns were looked at before")
-            });
-            Ready { action, pattern, requirement }
-        };
-        let rules = rules.rules.into_iter().map(ready).collect();
-        Arc::new(Self { rules, application_prefix: application_prefix.into() })
+    /// The rules for destinations as a broker with these options knows them.
+    ///
+    /// # Errors
+    ///
+    /// What is wrong with the rules. One that matches nothing would let happen what it is to deny.
+    pub(crate) fn new(
+        rules: Rules,
+        options: &BrokerOptions,
+        application_prefix: &str,
+    ) -> Result<Arc<Self>, Vec<RuleMistake>> {
+        let mut mistakes = Vec::new();
+        let nobody_connects = !rules.are_about_connect();
+        let names = Names::new(options, application_prefix);
+        let mut ready = Vec::with_capacity(rules.rules.len());
+        for rule in rules.rules {
+            match names.pattern(&rule) {
+                Ok(pattern) => {
+                    let Rule { action, requirement, .. } = rule;
+                    ready.push(Ready { action, pattern, requirement });
+                }
+                Err(mistake) => mistakes.push(mistake),
+            }
+        }
+        mistakes.extend(nobody_connects.then_some(RuleMistake::NobodyConnects));
+        if !mistakes.is_empty() {
+            return Err(mistakes);
+        }
+        Ok(Arc::new(Self { rules: ready.into(), application_prefix: application_prefix.into() }))
     }
 
     pub(crate) fn check_connect(&self, subject: &Subject<'_>) -> Result<(), Refusal> {
@@ -130,12 +148,17 @@ impl Rulebook {
         let name = &*claim.destination;
         let refusal = || Refusal { action, destination: name.into() };
         if let Some(kind) = claim.kind {
-            let separators = match kind {
-                Kind::User => Separators::Slashes,
-                _ => Separators::DotsAndSlashes,
+            let separators = Separators::of(kind);
+            let decided = self.decide(action, name, claim.extent, separators, subject);
+            let rule = decided.ok_or_else(refusal)?;
+            return match name.strip_prefix(PRESENCE) {
+                Some(topic) if kind == Kind::Presence && !rule.is_about_presence() => {
+                    let mut of_topic = claim.clone();
+                    (of_topic.destination, of_topic.kind) = (topic.into(), Some(Kind::Topic));
+                    self.check_claim(&of_topic, subject)
+                }
+                _ => Ok(()),
             };
-            let is_allowed = self.allows(action, name, claim.extent, separators, subject);
-            return is_allowed.then_some(()).ok_or_else(refusal);
         }
         let decoded = claim.decoded();
         let mut spellings = vec![name];
@@ -143,19 +166,20 @@ impl Rulebook {
             spellings.push(&decoded);
         }
         let separators = Separators::Slashes;
-        let is_allowed = |name: &&str| self.allows(action, name, claim.extent, separators, subject);
+        let is_allowed =
+            |name: &&str| self.decide(action, name, claim.extent, separators, subject).is_some();
         spellings.iter().all(is_allowed).then_some(()).ok_or_else(refusal)
     }
 
-    /// Whether the first rule that is about a destination lets it be used, or that of every destination of a pattern.
-    fn allows(
+    /// The first rule that is about a destination, or about every destination of a pattern, if it lets that be used.
+    fn decide(
         &self,
         action: Action,
         name: &str,
         extent: Extent,
         separators: Separators,
         subject: &Subject<'_>,
-    ) -> bool {
+    ) -> Option<&Ready> {
         let words = match extent {
             Extent::One => Words::of_name(name, separators),
             Extent::Matching => Words::of_pattern(name, separators),
@@ -173,15 +197,17 @@ impl Rulebook {
                 (Relation::None, _) => {}
                 (Relation::All(variables), Extent::One) => {
                     let access = || subject.access(action, name, &variables);
-                    return requirement.is_met(subject, access);
+                    return requirement.is_met(subject, access).then_some(rule);
                 }
-                (Relation::All(_), Extent::Matching) => return requirement.is_met_always(subject),
+                (Relation::All(_), Extent::Matching) => {
+                    return requirement.is_met_always(subject).then_some(rule);
+                }
                 // What it denies may be what nobody else has allowed before.
-                (Relation::Some, _) if !requirement.is_met_always(subject) => return false,
+                (Relation::Some, _) if !requirement.is_met_always(subject) => return None,
                 (Relation::Some, _) => {}
             }
         }
-        false
+        None
     }
 
     fn is_of_application(&self, destination: &str) -> bool {
@@ -190,13 +216,17 @@ impl Rulebook {
     }
 }
 
+impl Ready {
+    /// Whether it speaks of presence itself, and not of all that there is.
+    fn is_about_presence(&self) -> bool {
+        self.pattern.as_ref().is_some_and(|pattern| pattern.begins_with(&["", "presence"]))
+    }
+}
+
 impl Subject<'_> {
     /// Who it is, unless only it says so itself, or its login is over.
     fn known(&self) -> Option<&Principal> {
-        self.principal.filter(|principal| {
-            let lasts = principal.expires_at().is_none_or(|at| at > clock::instant());
-            principal.is_verified() && lasts
-        })
+        self.principal.filter(|principal| principal.is_verified() && !principal.has_expired())
     }
 
     fn access(&self, action: Action, destination: &str, variables: &[(Box<str>, &str)]) -> Access {
@@ -234,16 +264,6 @@ impl Requirement {
             Asks::Role(role) => subject.known().is_some_and(|known| known.has_role(role)),
         }
     }
-}
-
-/// A pattern in terms of the names that the broker's destinations have in common.
-fn common_pattern(hub: &Hub, pattern: &str) -> Box<str> {
-    let begins_with_wildcard = pattern.starts_with(['*', '#', '>', '{']);
-    let common = (!begins_with_wildcard).then(|| hub.broker().common_name(pattern)).flatten();
-    common.unwrap_or_else(|| match pattern.strip_prefix("/reply-queue/") {
-        Some(rest) => format!("/remote-temp-queue/{rest}").into(),
-        None => pattern.into(),
-    })
 }
 
 impl fmt::Display for Refusal {

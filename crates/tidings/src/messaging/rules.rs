@@ -3,7 +3,7 @@ use std::sync::Arc;
 
 use tidings_stomp::Headers;
 
-use super::rule_pattern::{RulePattern, RulePatternError};
+use super::rule_pattern::{RulePatternError, with_slashes};
 use crate::endpoint::{Handshake, PathParams, Principal};
 
 /// Who may do what: the first rule that is about an action and a destination decides. What none is about is denied.
@@ -34,6 +34,7 @@ use crate::endpoint::{Handshake, PathParams, Principal};
 /// In a pattern `{name}` and `*` are for any one word, `**` is for any number of words. In names that the broker knows, `.`
 /// and `/` both end a word, as in the patterns of subscribers; in those of the application and of users only
 /// `/` does. A rule holds for every spelling of its destinations: `/queue/jobs`, `jobs` and `/amq/queue/jobs` are one.
+/// An application with a rule for what no client can name is not built.
 ///
 /// A client that subscribes to a pattern, `/topic/**` for example, may do so only if it may subscribe to all that
 /// the pattern can match: no rule that denies it anything of that may come before the one that allows it all. A
@@ -63,6 +64,14 @@ pub(super) struct Rule {
     /// `None` for each.
     pub(super) pattern: Option<String>,
     pub(super) requirement: Requirement,
+}
+
+impl Rule {
+    /// As the application has written it, but for what it asks for.
+    pub(super) fn name(&self) -> String {
+        let action = self.action.map_or_else(|| "any".to_owned(), |action| action.to_string());
+        format!("{action} {}", self.pattern.as_deref().unwrap_or_default())
+    }
 }
 
 /// What a rule asks for: [`permit`], [`deny`], [`authenticated`], [`role`], or a closure.
@@ -223,16 +232,9 @@ impl Rules {
         self
     }
 
-    /// What is wrong with them.
-    pub(crate) fn mistakes(&self) -> impl Iterator<Item = RuleMistake> {
-        let patterns = self.rules.iter().filter_map(|rule| rule.pattern.as_ref());
-        let wrong = patterns.filter_map(|pattern| {
-            let error = RulePattern::parse(pattern).err()?;
-            Some(RuleMistake::Pattern { pattern: pattern.clone(), error })
-        });
-        let is_about_connect = |rule: &Rule| rule.pattern.is_none();
-        let nobody = !self.rules.iter().any(is_about_connect);
-        wrong.chain(nobody.then_some(RuleMistake::NobodyConnects))
+    /// Whether somebody may connect, as far as they say so.
+    pub(super) fn are_about_connect(&self) -> bool {
+        self.rules.iter().any(|rule| rule.pattern.is_none())
     }
 }
 
@@ -245,9 +247,7 @@ impl fmt::Debug for Rules {
 
 impl fmt::Debug for Rule {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let action = self.action.map_or_else(|| "any".to_owned(), |action| action.to_string());
-        let pattern = self.pattern.as_deref().unwrap_or_default();
-        write!(f, "{action} {pattern}: {:?}", self.requirement)
+        write!(f, "{}: {:?}", self.name(), self.requirement)
     }
 }
 
@@ -277,14 +277,37 @@ impl fmt::Display for Action {
 /// What is wrong with rules.
 #[derive(Debug)]
 pub(crate) enum RuleMistake {
-    Pattern { pattern: String, error: RulePatternError },
+    Pattern {
+        rule: String,
+        pattern: String,
+        error: RulePatternError,
+    },
+    /// It is about no destination that there can be.
+    Unreachable {
+        rule: String,
+        expected: Arc<str>,
+    },
+    /// It names several destinations at once.
+    Composite {
+        rule: String,
+    },
     NobodyConnects,
 }
 
 impl fmt::Display for RuleMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
-            Self::Pattern { pattern, error } => write!(f, "rule for `{pattern}`: {error}"),
+            Self::Pattern { rule, pattern, error: error @ RulePatternError::Dots } => {
+                write!(f, "rule `{rule}`: {error}, so write `{}`", with_slashes(pattern))
+            }
+            Self::Pattern { rule, error, .. } => write!(f, "rule `{rule}`: {error}"),
+            Self::Unreachable { rule, expected } => write!(
+                f,
+                "rule `{rule}` is about no destination of any client: {expected}; `**` is for any number of words",
+            ),
+            Self::Composite { rule } => {
+                write!(f, "rule `{rule}` is about several destinations: write a rule for each")
+            }
             Self::NobodyConnects => f.write_str(
                 "rules that let nobody connect: say who may with Rules::connect or Rules::rest",
             ),

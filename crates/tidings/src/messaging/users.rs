@@ -134,13 +134,13 @@ impl Users {
     /// Returns whether it was connected. What its client has sent and was not handled yet is not done.
     pub fn disconnect(&self, session: SessionId, reason: &str) -> bool {
         let found = self.0.online().find(session);
-        found.map(|connected| end(&connected.session, reason)).is_some()
+        found.map(|connected| end_session(&connected.session, DISCONNECTED, reason)).is_some()
     }
 
     /// Ends all sessions of a user, as [`disconnect`](Self::disconnect). Returns how many those were.
     pub fn disconnect_user(&self, user: &str, reason: &str) -> usize {
         let sessions = self.0.online().of_user(user);
-        sessions.iter().for_each(|connected| end(&connected.session, reason));
+        sessions.iter().for_each(|connected| end_session(&connected.session, DISCONNECTED, reason));
         sessions.len()
     }
 
@@ -163,9 +163,13 @@ fn sessions(connected: Vec<Connected>) -> Vec<Session> {
     connected.into_iter().map(|connected| connected.session).collect()
 }
 
-fn end(session: &Session, reason: &str) {
+/// What a client is told by `message` whose session the application ends.
+const DISCONNECTED: &str = "disconnected by the server";
+
+/// Ends a session, and says by ERROR why.
+pub(crate) fn end_session(session: &Session, message: &str, reason: &str) {
     let _turn = TurnGuard::enter();
-    let error = Error::new("disconnected by the server", format!("{reason}\n"));
+    let error = Error::new(message, format!("{reason}\n"));
     let mut frame = Vec::new();
     // There is nothing in its headers that versions write differently.
     encode(&error.to_frame(), Version::V1_0, &mut frame);

@@ -20,7 +20,7 @@ use super::direct_upgrade::NotUpgradable;
 use super::{Admission, AllowedOrigins, Body, Counted, upgrade};
 use crate::endpoint::{
     EndpointConfig, EndpointError, Handshake, HandshakeResponse, OnHandshake, Origin, PathParams,
-    Reject, Session, SubprotocolOffer, UserProperties,
+    Principal, Reject, Session, SubprotocolOffer, UserProperties,
 };
 use crate::net::{Framing, Link, Terms, WebSocketSource, sockjs_frame};
 
@@ -182,6 +182,9 @@ impl WebSocketDoor {
         let (headers, user_properties, principal) = response.into_parts();
         if let Some(principal) = principal {
             handshake.set_principal(principal);
+        }
+        if handshake.principal().is_some_and(Principal::has_expired) {
+            return Err(Box::new(plain(StatusCode::UNAUTHORIZED, "Your login has expired.\n")));
         }
         if !self.config.allows_user(handshake) {
             return Err(Box::new(match handshake.principal() {

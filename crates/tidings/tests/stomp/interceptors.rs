@@ -1,10 +1,12 @@
 //! What interceptors see of sessions, and what they make of it.
 
+use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex};
+use std::time::{Duration, Instant};
 
 use crate::client::{Client, DOORS, Door, EVERYWHERE, header, naming};
 use crate::support::{Raw, Running, serve};
-use tidings::endpoint::{Principal, Session};
+use tidings::endpoint::{CloseCode, CloseReason, Principal, Session};
 use tidings::messaging::{
     AccessDenied, Command, InboundFrame, Interceptor, Login, OutboundMessage, OutboundScope, Rules,
     StompError, Verdict, permit,
@@ -153,6 +155,128 @@ async fn a_frame_is_changed_dropped_or_refused() {
     }
 }
 
+/// Drops each COMMIT.
+struct DropsCommits;
+
+impl Interceptor for DropsCommits {
+    async fn inbound(&self, frame: &mut InboundFrame, _: &Session) -> Result<Verdict, StompError> {
+        let is_commit = frame.command == Command::Commit;
+        Ok(if is_commit { Verdict::Drop } else { Verdict::Pass })
+    }
+}
+
+#[tokio::test]
+async fn a_transaction_whose_commit_is_dropped_is_dropped_with_its_receipts_given() {
+    let app = App::builder().stomp("/stomp").interceptor(DropsCommits).build().unwrap();
+    let server = serve(app).await;
+    for (door, version) in EVERYWHERE.each() {
+        let mut client = Client::connect(&server, door, version).await;
+        client.subscribe("id:1\ndestination:/topic/a\n").await;
+        client.send("BEGIN\ntransaction:t\n\n\0").await;
+        for receipt in ["first", "second"] {
+            let headers = format!("destination:/topic/a\ntransaction:t\nreceipt:{receipt}\n");
+            client.send(format!("SEND\n{headers}\nnobody\0")).await;
+        }
+        client.send("COMMIT\ntransaction:t\nreceipt:last\n\n\0").await;
+        for receipt in ["first", "second", "last"] {
+            let frame = client.frame().await;
+            assert_eq!(header(&frame, "receipt-id"), Some(receipt), "{frame:?}");
+        }
+        client.send("SEND\ndestination:/topic/a\n\nall there is\0").await;
+        client.message("all there is").await;
+    }
+}
+
+/// Ends the session of whoever sends `end`, and lets the frame go on.
+struct Ends;
+
+impl Interceptor for Ends {
+    async fn inbound(
+        &self,
+        frame: &mut InboundFrame,
+        session: &Session,
+    ) -> Result<Verdict, StompError> {
+        if frame.body == "end" {
+            session.close(CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "as asked"));
+        }
+        Ok(Verdict::Pass)
+    }
+}
+
+#[tokio::test]
+async fn nothing_is_done_of_a_frame_whose_session_has_ended_meanwhile() {
+    let app = App::builder().stomp("/stomp").interceptor(Ends).build().unwrap();
+    let server = serve(app).await;
+    for door in DOORS {
+        let mut reader = Client::connect(&server, door, "1.2").await;
+        reader.subscribe("id:1\ndestination:/topic/a\n").await;
+        let mut client = Client::connect(&server, door, "1.2").await;
+        client.send("SEND\ndestination:/topic/a\n\nend\0").await;
+        client.ends().await;
+        reader.send("SEND\ndestination:/topic/a\n\nlater\0").await;
+        reader.message("later").await;
+    }
+}
+
+/// Takes a millisecond for each frame, and notes how many turns others had by then.
+#[derive(Clone, Default)]
+struct Busy {
+    turns: Arc<AtomicUsize>,
+    seen: Arc<Mutex<Vec<usize>>>,
+}
+
+impl Busy {
+    fn work(&self) {
+        let began = Instant::now();
+        while began.elapsed() < Duration::from_millis(1) {
+            std::hint::spin_loop();
+        }
+        self.seen.lock().unwrap().push(self.turns.load(Ordering::Relaxed));
+    }
+}
+
+impl Interceptor for Busy {
+    async fn inbound(&self, frame: &mut InboundFrame, _: &Session) -> Result<Verdict, StompError> {
+        if frame.destination.as_deref() == Some("/topic/a") {
+            self.work();
+        }
+        Ok(Verdict::Pass)
+    }
+}
+
+#[controller]
+impl Busy {
+    #[message_mapping("/a")]
+    async fn handle(&self) {
+        self.work();
+    }
+}
+
+#[tokio::test]
+async fn others_have_their_turn_whoever_sees_the_frames() {
+    let busy = Busy::default();
+    let app = App::builder().stomp("/stomp").interceptor(busy.clone()).controller(busy.clone());
+    let server = serve(app.build().unwrap()).await;
+    let turns = Arc::clone(&busy.turns);
+    let others = tokio::spawn(async move {
+        loop {
+            turns.fetch_add(1, Ordering::Relaxed);
+            tokio::task::yield_now().await;
+        }
+    });
+    let mut client = Client::connect(&server, Door::Tcp, "1.2").await;
+    for destination in ["/topic/a", "/app/a"] {
+        let sends = format!("SEND\ndestination:{destination}\n\n\0").repeat(200);
+        client.send(sends).await;
+        client.goes_on().await;
+        let seen = std::mem::take(&mut *busy.seen.lock().unwrap());
+        assert_eq!(seen.len(), 200, "{destination}");
+        let longest = seen.chunk_by(|one, next| one == next).map(<[_]>::len).max();
+        assert!(longest < Some(100), "{destination}: {longest:?} in one turn");
+    }
+    others.abort();
+}
+
 /// Gives whoever connects the login of a ticket.
 struct Tickets;
 
@@ -264,6 +388,22 @@ async fn a_message_is_changed_once_for_all_who_get_it() {
         client.message("2!").await;
     }
     assert_eq!(taken(&asked), ["/topic/a all", "/topic/a all"]);
+}
+
+#[tokio::test]
+async fn a_message_is_changed_once_for_topics_and_patterns_alike() {
+    let (server, asked) = changing(OutboundScope::EachMessage).await;
+    let mut client = named(&server, Door::Tcp, "ann").await;
+    for (id, destination) in [(1, "/topic/a"), (2, "/topic/*"), (3, "/topic/**")] {
+        client.subscribe(&format!("id:{id}\ndestination:{destination}\n")).await;
+    }
+    for body in ["drop", "m"] {
+        client.send(format!("SEND\ndestination:/topic/a\n\n{body}\0")).await;
+    }
+    for _ in 0..3 {
+        client.message("m!").await;
+    }
+    assert_eq!(taken(&asked), ["/topic/a all"]);
 }
 
 #[tokio::test]

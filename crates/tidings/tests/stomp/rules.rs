@@ -318,6 +318,26 @@ async fn replies_and_dead_letters_go_nowhere_that_is_closed() {
 }
 
 #[tokio::test]
+async fn who_may_only_send_to_a_queue_does_not_say_what_becomes_of_its_messages() {
+    let rules = Rules::new()
+        .connect(permit())
+        .send("/queue/**", permit())
+        .subscribe("/queue/own", permit())
+        .any("/queue/in", role("ADMIN"));
+    let server = serving(rules).await;
+    let mut root = connected(&server, "root").await;
+    root.done("SEND\ndestination:/queue/in\n\nkept").await;
+    for argument in ["x-max-length:0\n", "x-expires:1\n", "x-message-ttl:0\n"] {
+        let told = told(&server, "ann", &send("/queue/in", argument)).await;
+        assert_eq!(told, refused("SUBSCRIBE to /queue/in"), "{argument:?}");
+        assert_eq!(self::told(&server, "ann", &send("/queue/own", argument)).await, "done");
+        assert_eq!(self::told(&server, "ann", &send("/queue/in", "x-else:1\n")).await, "done");
+    }
+    root.subscribe("id:1\ndestination:/queue/in\n").await;
+    root.message("kept").await;
+}
+
+#[tokio::test]
 async fn who_may_not_have_a_durable_subscription_does_not_end_it() {
     let server = serving(but_secrets()).await;
     let shared = "durable:true\nx-queue-name:shared\n";
@@ -413,10 +433,18 @@ async fn frames_that_name_no_destination_need_no_rule() {
 
 #[test]
 fn rules_with_mistakes_are_told() {
-    let rules = Rules::new().subscribe("/topic/x{a}", permit()).send("", permit());
+    let rules = Rules::new()
+        .subscribe("/topic/x{a}", permit())
+        .send("", permit())
+        .any("/app/admin.**", deny())
+        .any("/topics/secret", deny());
     let error = builder(rules).build().unwrap_err();
     let mistakes: Vec<_> = error.mistakes().map(|mistake| mistake.to_string()).collect();
-    assert_eq!(mistakes.len(), 3, "{mistakes:?}");
-    assert!(mistakes[0].contains("`/topic/x{a}`") && mistakes[0].contains("a whole word"));
-    assert!(mistakes[2].contains("let nobody connect"), "{mistakes:?}");
+    assert_eq!(mistakes.len(), 5, "{mistakes:?}");
+    assert!(mistakes[0].contains("`SUBSCRIBE /topic/x{a}`"), "{mistakes:?}");
+    assert!(mistakes[0].contains("a whole word"), "{mistakes:?}");
+    assert!(mistakes[1].contains("it is empty"), "{mistakes:?}");
+    assert!(mistakes[2].contains("write `/app/admin/**`"), "{mistakes:?}");
+    assert!(mistakes[3].contains("a destination is /topic/NAME"), "{mistakes:?}");
+    assert!(mistakes[4].contains("let nobody connect"), "{mistakes:?}");
 }

@@ -153,7 +153,7 @@ impl EventStreamDoor {
         let answer = authentication.authenticate(Login::of_handshake(handshake)).await;
         let principal = answer.map_err(|error| {
             let status = match &error {
-                NotAuthenticated::Denied(_) => StatusCode::UNAUTHORIZED,
+                NotAuthenticated::Denied(_) | NotAuthenticated::Expired => StatusCode::UNAUTHORIZED,
                 NotAuthenticated::TookTooLong | NotAuthenticated::TooMany => {
                     StatusCode::SERVICE_UNAVAILABLE
                 }

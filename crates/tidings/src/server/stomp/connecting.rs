@@ -5,7 +5,7 @@ use tidings_stomp::{Connect, Error};
 
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
-use crate::messaging::{Login, SessionEvent};
+use crate::messaging::{Login, NotAuthenticated, SessionEvent};
 
 impl StompSession {
     pub(super) async fn connect(&mut self, session: &Session, connect: Connect) {
@@ -40,7 +40,13 @@ impl StompSession {
         }
         let login = Login::new(connect, session.handshake());
         let Some(authentication) = &self.shared.authentication else {
-            return login.claimed().map_err(|denied| Error::from(&denied));
+            let principal = login.claimed().map_err(|denied| Error::from(&denied))?;
+            let has_expired = principal.as_ref().is_some_and(Principal::has_expired);
+            return if has_expired {
+                Err((&NotAuthenticated::Expired).into())
+            } else {
+                Ok(principal)
+            };
         };
         if let Some(error) = self.server.too_much_before_login() {
             return Err(error);

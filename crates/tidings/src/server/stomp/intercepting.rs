@@ -3,21 +3,29 @@
 use std::borrow::Cow;
 use std::mem;
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_stomp::{
     Command, Error, Event, Headers, ReceiptId, Severity, SubscriptionId, TransactionAction,
 };
 
-use super::session::StompSession;
+use super::session::{StompSession, is_closed_here};
 use crate::endpoint::Session;
 use crate::hub::Hub;
 use crate::messaging::{InboundFrame, OutboundMessage, Outgoing, Verdict};
+
+/// How long interceptors may think about a DISCONNECT, whose session ends in any case: 5 s.
+const LAST_LOOK_TIME_MAX: Duration = Duration::from_secs(5);
 
 impl StompSession {
     /// Shows an event to the interceptors, and does what is left of it.
     pub(super) async fn intercept(&mut self, session: &Session, event: Event) {
         let Some(event) = self.shown(session, event).await else { return };
+        if is_closed_here(session) {
+            // It was, while somebody thought about the frame.
+            return;
+        }
         let Some(event) = self.permitted(session, event) else { return };
         self.handle_event(session, event).await;
     }
@@ -26,8 +34,11 @@ impl StompSession {
     pub(super) async fn intercept_end(&mut self, session: &Session) {
         if self.connected && !mem::replace(&mut self.has_disconnected, true) {
             let mut frame = InboundFrame::new(Command::Disconnect);
+            let shown = self.shared.interceptors.inbound(&mut frame, session);
             // It has ended, whatever they think of it.
-            let _ = self.shared.interceptors.inbound(&mut frame, session).await;
+            if tokio::time::timeout(LAST_LOOK_TIME_MAX, shown).await.is_err() {
+                tracing::error!(session = %session.log_id(), "an interceptor hangs at DISCONNECT");
+            }
         }
     }
 
@@ -120,12 +131,7 @@ impl StompSession {
             };
             match shown {
                 Ok(Verdict::Pass) => left.push(action),
-                Ok(Verdict::Drop) => {
-                    let (TransactionAction::Send(tidings_stomp::Send { receipt, .. })
-                    | TransactionAction::Ack(tidings_stomp::Acknowledge { receipt, .. })
-                    | TransactionAction::Nack(tidings_stomp::Acknowledge { receipt, .. })) = action;
-                    self.receipt_after(session, None, receipt);
-                }
+                Ok(Verdict::Drop) => self.receipt_after(session, None, receipt_of(action)),
                 Err(error) => {
                     self.fail(error, Severity::Frame, receipt);
                     return None;
@@ -133,6 +139,11 @@ impl StompSession {
             }
         }
         let shown = self.show_bare(session, Command::Commit).await;
+        if shown == Ok(Verdict::Drop) {
+            // All that is in it is dropped with it.
+            let dropped = mem::take(&mut left);
+            dropped.into_iter().for_each(|it| self.receipt_after(session, None, receipt_of(it)));
+        }
         let is_left = self.left(session, shown, receipt.clone());
         is_left.then_some(Event::Transaction(left, receipt))
     }
@@ -182,6 +193,13 @@ impl StompSession {
             Err(error) => self.fail(error, Severity::Frame, receipt),
         }
         false
+    }
+}
+
+fn receipt_of(action: TransactionAction) -> Option<ReceiptId> {
+    match action {
+        TransactionAction::Send(send) => send.receipt,
+        TransactionAction::Ack(it) | TransactionAction::Nack(it) => it.receipt,
     }
 }
 

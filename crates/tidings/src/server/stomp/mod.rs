@@ -2,6 +2,7 @@
 
 mod connecting;
 mod door;
+mod granted;
 mod intercepting;
 mod options;
 mod outgoing;

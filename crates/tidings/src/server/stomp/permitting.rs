@@ -31,6 +31,9 @@ impl StompSession {
     /// An event, if the client may have what it wants. CONNECT is [asked about](Self::check_connect) when it is known who
     /// the client is.
     pub(super) fn permitted(&mut self, session: &Session, event: Event) -> Option<Event> {
+        if let (Some(_), Event::Subscribe(subscribe)) = (&self.shared.rules, &event) {
+            self.note_granted(session, subscribe);
+        }
         let Some(rules) = &self.shared.rules else { return Some(event) };
         match self.check_event(rules, session, &event) {
             Ok(()) => Some(event),
@@ -135,7 +138,7 @@ impl StompSession {
     }
 }
 
-fn subject<'a>(
+pub(super) fn subject<'a>(
     session: &'a Session,
     principal: Option<&'a Principal>,
     headers: &'a Headers,

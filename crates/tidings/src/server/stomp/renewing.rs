@@ -13,7 +13,8 @@ impl StompSession {
     }
 
     /// Asks who the client is now. One that is refused keeps the login that it has, until that expires; one that is
-    /// somebody else now is not believed any more.
+    /// somebody else now is not believed any more. One that may no longer have what it is subscribed to is sent away by
+    /// the renewal itself.
     pub(super) async fn renew(&mut self, session: &Session, send: Send) {
         let Some(authentication) = &self.shared.authentication else { return };
         let Send { headers, receipt, .. } = send;
@@ -31,7 +32,7 @@ impl StompSession {
         };
         tracing::info!(session = %session.log_id(), %error, "new login refused");
         let severity = match &error {
-            NotAuthenticated::Denied(_) => Severity::Frame,
+            NotAuthenticated::Denied(_) | NotAuthenticated::Expired => Severity::Frame,
             // The login that it has is none the worse for that.
             _ => Severity::Notice,
         };

@@ -2,12 +2,14 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
+use futures_util::future::join;
 use tidings_broker::{Destination, Owner, SessionKey, Timestamp};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tracing::{Instrument, Span};
 
 use super::door::Shared;
+use super::granted::Granted;
 use super::outgoing::message_for;
 use super::permitting::Taken;
 use super::receipts::HeldFrames;
@@ -60,6 +62,8 @@ pub(super) struct StompSession {
     pub(super) held: Option<Arc<HeldFrames>>,
     /// Made by the first subscription that is answered with one.
     pub(super) streams: Option<Box<OwnStreams>>,
+    /// Made by the first subscription that rules have allowed.
+    pub(super) granted: Option<Arc<Granted>>,
 }
 
 impl StompSession {
@@ -77,6 +81,7 @@ impl StompSession {
             last_destination: None,
             held: None,
             streams: None,
+            granted: None,
         }
     }
 
@@ -84,9 +89,11 @@ impl StompSession {
     /// waits would take more room in every idle session than all the rest.
     ///
     /// Events are handled one at a time. The next frame is not even decoded before the one before it is done with.
-    fn handle_at_once(&mut self, session: &Session) -> Result<Option<Waiting>, EndpointError> {
-        let mut turn = TurnBudget::default();
-        turn.reset();
+    fn handle_at_once(
+        &mut self,
+        session: &Session,
+        turn: &mut TurnBudget,
+    ) -> Result<Option<Waiting>, EndpointError> {
         // One look at the clock for all that a turn handles.
         let now = clock::now();
         loop {
@@ -95,6 +102,10 @@ impl StompSession {
             }
             for id in session.take_cancelled() {
                 self.server.cancel_subscription(&id);
+                self.forget_granted(&id);
+            }
+            if turn.is_spent_after(TURN_TIME_MAX) {
+                return Ok(Some(Waiting::Turn));
             }
             let taken = self.next_event(session);
             if let Some(room) = self.transmit_at_once(session)? {
@@ -110,18 +121,17 @@ impl StompSession {
             if let Some(event) = waiting {
                 return Ok(Some(Waiting::Event(event)));
             }
-            if turn.is_spent_after(TURN_TIME_MAX) {
-                return Ok(Some(Waiting::Turn));
-            }
         }
         Ok(self.server.is_closed().then_some(Waiting::End))
     }
 
-    /// Waits for what has to be waited for, and handles the rest of the input.
+    /// Waits for what has to be waited for, and handles the rest of the input. Whatever is ready at once is done in
+    /// the same turn, however often something might have had to be waited for.
     async fn handle_rest(
         &mut self,
         session: &Session,
         waiting: Waiting,
+        mut turn: TurnBudget,
     ) -> Result<(), EndpointError> {
         let mut next = Some(waiting);
         while let Some(waiting) = next {
@@ -135,6 +145,7 @@ impl StompSession {
                         }
                     }
                     match taken {
+                        _ if is_closed_here(session) => break,
                         Some(Taken::Permitted(event)) => self.handle_event(session, event).await,
                         Some(Taken::Unseen(event)) => {
                             Box::pin(self.intercept(session, event)).await;
@@ -144,7 +155,10 @@ impl StompSession {
                 }
                 Waiting::Interceptors(event) => Box::pin(self.intercept(session, event)).await,
                 Waiting::Event(event) => self.handle_event(session, event).await,
-                Waiting::Turn => tokio::task::yield_now().await,
+                Waiting::Turn => {
+                    tokio::task::yield_now().await;
+                    turn.reset();
+                }
                 Waiting::Store => {
                     if self.room_to_hold().await.is_err() && !session.link().is_lost() {
                         break;
@@ -157,11 +171,10 @@ impl StompSession {
                     break;
                 }
             }
-            if !session.is_open() && !session.link().is_lost() {
-                // This end has closed: what has come is not wanted any more.
+            if is_closed_here(session) {
                 break;
             }
-            next = self.handle_at_once(session)?;
+            next = self.handle_at_once(session, &mut turn)?;
         }
         Ok(())
     }
@@ -295,6 +308,11 @@ impl StompSession {
     }
 }
 
+/// Whether this end has closed: what has come is not wanted any more. What a client has sent that is gone is done.
+pub(super) fn is_closed_here(session: &Session) -> bool {
+    !session.is_open() && !session.link().is_lost()
+}
+
 impl Endpoint for StompSession {
     async fn on_open(&mut self, session: &Session) -> Result<(), EndpointError> {
         let octets_max = self.shared.options.limits.before_login_octets_max;
@@ -331,8 +349,10 @@ impl Endpoint for StompSession {
             outbox.answer_in(opcode);
         }
         self.server.handle_input(clock::instant(), octets);
-        let waiting = self.handle_at_once(session);
-        let rest = waiting.map(|it| it.map(|it| Box::pin(self.handle_rest(session, it))));
+        let mut turn = TurnBudget::default();
+        turn.reset();
+        let waiting = self.handle_at_once(session, &mut turn);
+        let rest = waiting.map(|it| it.map(|it| Box::pin(self.handle_rest(session, it, turn))));
         async {
             match rest? {
                 Some(rest) => rest.await,
@@ -349,17 +369,19 @@ impl Endpoint for StompSession {
         }
         // Whatever interceptors do, it is not there any more.
         let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
-        if !self.shared.interceptors.is_empty() {
-            Box::pin(self.intercept_end(session)).await;
-        }
         if info.reason == slow_consumer() {
             let session = session.clone();
             let slow = || SessionEvent::SlowConsumer { session, destination: None };
             self.shared.hub.note_event(self.key, slow);
         }
-        let (session, info) = (session.clone(), info.clone());
-        let disconnected = || SessionEvent::Disconnected { session, user, info };
-        self.shared.hub.tell(self.key, disconnected).await;
+        let (hub, info) = (Arc::clone(&self.shared.hub), info.clone());
+        let disconnected = || SessionEvent::Disconnected { session: session.clone(), user, info };
+        let told = hub.tell(self.key, disconnected);
+        if self.shared.interceptors.is_empty() {
+            return told.await;
+        }
+        // Neither waits for the other.
+        Box::pin(join(told, self.intercept_end(session))).await;
     }
 
     async fn on_error(&mut self, session: &Session, error: EndpointError) -> Flow {

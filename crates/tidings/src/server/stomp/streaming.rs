@@ -92,6 +92,7 @@ impl StompSession {
             Ok(answer) => answer,
             Err(unhandled) if self.shared.tells_unhandled(receipt.as_ref()) => {
                 let error = Error::from(unhandled).with_receipt(receipt);
+                self.forget_granted(&subscribe.id);
                 return self.server.refuse_subscription(&subscribe.id, &error);
             }
             Err(unhandled) => return self.note_unhandled(session, path, &unhandled),

@@ -106,6 +106,7 @@ impl StompSession {
     ) {
         let error = Error::from(error).with_receipt(receipt);
         tracing::debug!(message = error.message, body = error.body, "subscription refused");
+        self.forget_granted(id);
         self.server.refuse_subscription(id, &error);
     }
 
@@ -135,6 +136,7 @@ impl StompSession {
         receipt: Option<ReceiptId>,
     ) {
         let stream = self.end_stream(id);
+        self.forget_granted(id);
         let key = self.key;
         let owner = &self.owner;
         let mut destinations = Vec::new();

@@ -1,0 +1,158 @@
+use tidings_broker::{BrokerOptions, Destination, Kind};
+
+use super::rule_pattern::{RulePattern, RulePatternError, Separators, Words};
+use super::rules::{Rule, RuleMistake};
+
+/// What clients can call destinations.
+pub(super) struct Names<'a> {
+    options: &'a BrokerOptions,
+    /// Patterns that match all of them.
+    patterns: Vec<(String, Separators)>,
+}
+
+impl<'a> Names<'a> {
+    pub(super) fn new(options: &'a BrokerOptions, application_prefix: &str) -> Self {
+        let of_broker = options.common_names().into_iter();
+        let of_broker = of_broker.map(|(pattern, kind)| (pattern, Separators::of(kind)));
+        let of_application = (format!("{application_prefix}/*/**"), Separators::Slashes);
+        Self { options, patterns: of_broker.chain([of_application]).collect() }
+    }
+
+    /// The pattern of a rule, if it has one, in terms of the names that all spellings of a destination share.
+    ///
+    /// # Errors
+    ///
+    /// Why it matches nothing, or not all that its author means.
+    pub(super) fn pattern(&self, rule: &Rule) -> Result<Option<RulePattern>, RuleMistake> {
+        let Some(text) = &rule.pattern else { return Ok(None) };
+        if Destination::parse(text).is_ok_and(|named| named.is_composite()) {
+            return Err(RuleMistake::Composite { rule: rule.name() });
+        }
+        let common = self.common_pattern(text);
+        let mistake = |error: RulePatternError| {
+            let pattern = text.clone();
+            RuleMistake::Pattern { rule: rule.name(), pattern, error }
+        };
+        let pattern = RulePattern::parse(&common).map_err(mistake)?;
+        let mut reached = false;
+        for (names, separators) in &self.patterns {
+            let names = Words::of_pattern(names, *separators);
+            reached |= pattern.reaches(&common, &names, *separators).map_err(mistake)?;
+        }
+        if reached {
+            return Ok(Some(pattern));
+        }
+        let expected = self.options.expected_names();
+        Err(RuleMistake::Unreachable { rule: rule.name(), expected })
+    }
+
+    fn common_pattern(&self, pattern: &str) -> Box<str> {
+        let begins_with_wildcard = pattern.starts_with(['*', '#', '>', '{']);
+        let common = (!begins_with_wildcard).then(|| self.options.common_name(pattern)).flatten();
+        common.unwrap_or_else(|| pattern.into())
+    }
+}
+
+impl Separators {
+    /// Those in the names of a kind.
+    pub(super) fn of(kind: Kind) -> Self {
+        match kind {
+            Kind::User => Self::Slashes,
+            _ => Self::DotsAndSlashes,
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::messaging::{Rules, permit};
+
+    /// What is wrong with the rule for a pattern.
+    fn mistake(pattern: &str) -> Option<String> {
+        let options =
+            BrokerOptions { other_prefixes: vec!["/app/".to_owned()], ..BrokerOptions::default() };
+        let rules = Rules::new().any(pattern, permit());
+        let found = Names::new(&options, "/app").pattern(&rules.rules[0]);
+        found.err().map(|mistake| mistake.to_string())
+    }
+
+    #[test]
+    fn a_rule_is_about_whatever_a_client_can_name() {
+        for pattern in [
+            "**",
+            "/**",
+            "#",
+            ">",
+            "/*/a",
+            "*/topic/a",
+            "{nothing}/topic/{name}",
+            "jobs",
+            "jobs.*",
+            "topic/a",
+            "/topic/a",
+            "/topic/{a}.b",
+            "/topic.a.>",
+            "/topic/**.secret",
+            "/amq/queue/a",
+            "/exchange/amq.topic/a.#",
+            "/exchange/amq.direct/a",
+            "/exchange/amq.fanout",
+            "/exchange/**",
+            "/temp-queue/a",
+            "/remote-temp-topic/*",
+            "/reply-queue/*",
+            "/presence/**",
+            "/presence/topic/a",
+            "/app/**",
+            "/app/a.b/{c.d}",
+            "/user/{who}/queue/a.b",
+            "/user/**",
+        ] {
+            assert_eq!(mistake(pattern), None, "{pattern}");
+        }
+    }
+
+    #[test]
+    fn a_rule_about_nothing_is_a_mistake() {
+        for pattern in [
+            "*",
+            "/*",
+            "*/a",
+            "{a}",
+            "/topics/a",
+            "/topic",
+            "/amq/*/a",
+            "/exchange/amq.other/a",
+            "/presence/a",
+            "/app",
+            "/session/renew",
+        ] {
+            let told = mistake(pattern).unwrap_or_else(|| panic!("{pattern} is about nothing"));
+            assert!(told.contains(&format!("`any {pattern}` is about no destination")), "{told}");
+            assert!(told.contains("/topic/NAME or /queue/NAME"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_rule_that_misses_some_of_what_it_means_is_a_mistake() {
+        for (pattern, instead) in [
+            ("/app/admin.**", "/app/admin/**"),
+            ("/app/a.b/room.{room}/c.d", "/app/a.b/room/{room}/c.d"),
+            ("/user/{who}/queue/a.*", "/user/{who}/queue/a/*"),
+            ("/*/a.*", "/*/a/*"),
+            ("**.secret", "**/secret"),
+        ] {
+            let told = mistake(pattern).unwrap_or_else(|| panic!("{pattern} matches all"));
+            assert!(told.contains(&format!("`any {pattern}`: in names of")), "{told}");
+            assert!(told.contains(&format!("write `{instead}`")), "{told}");
+            assert_eq!(mistake(instead), None, "{instead}");
+        }
+        let told = mistake("/topic/{a.b}").unwrap();
+        assert!(told.contains("a variable is a whole word"), "{told}");
+        for pattern in ["/topic/a,/topic/b", "/app/a,/app/b"] {
+            let told = mistake(pattern).unwrap();
+            assert!(told.contains("write a rule for each"), "{told}");
+        }
+    }
+}

@@ -1,0 +1,182 @@
+//! What rules and the ends of logins keep from happening, seen in memory.
+
+use std::future::pending;
+use std::sync::{Arc, Mutex};
+
+use tidings::broker::{DestinationPolicy, PresencePolicy};
+use tidings::endpoint::{Principal, Session};
+use tidings::messaging::{
+    Access, AccessDenied, InboundFrame, Interceptor, Login, Messenger, Rules, SessionEvent,
+    Verdict, permit, role,
+};
+use tidings::server::StompOptions;
+use tidings::testing::{TestApp, TestStomp};
+use tidings::{App, AppBuilder, controller};
+use tidings_stomp::{Command, Error};
+use tokio::time::Instant;
+
+/// Gives whoever connects the roles that the passcode names. With the role `LATE` a login is over already.
+async fn with_roles(login: Login) -> Result<Principal, AccessDenied> {
+    let (name, roles) = login.login.zip(login.passcode).ok_or_else(|| AccessDenied::new("Who?"))?;
+    let principal = roles.split('/').fold(Principal::new(name), Principal::with_role);
+    let is_over = principal.has_role("LATE");
+    let now = Instant::now().into_std();
+    Ok(if is_over { principal.expiring_at(now) } else { principal })
+}
+
+fn builder() -> AppBuilder {
+    App::builder().stomp("/stomp").authenticator(with_roles)
+}
+
+async fn connected(app: &TestApp, roles: &str) -> TestStomp {
+    app.stomp().login("ann", roles).connect().await
+}
+
+async fn renew(client: &mut TestStomp, roles: &str) {
+    let headers = [("login", "ann"), ("passcode", roles)];
+    client.send_with(Login::RENEWAL_DESTINATION, "", headers).await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn who_is_there_is_told_to_those_who_may_be_there_themselves() {
+    let rules = Rules::new()
+        .connect(permit())
+        .any("/presence/topic/shown/**", permit())
+        .any("/topic/shown/**", role("ADMIN"))
+        .any("/topic/secret/**", role("ADMIN"))
+        .rest(permit());
+    let presence =
+        DestinationPolicy { presence: Some(PresencePolicy::default()), ..Default::default() };
+    let builder = builder().rules(rules).destination_policy("/topic/**", presence);
+    let app = TestApp::new(builder.build().unwrap());
+    for secret in ["/presence/topic/secret/a", "/presence/topic%2Fsecret%2Fa"] {
+        let refused = connected(&app, "USER").await.try_subscribe(secret).await.unwrap_err();
+        assert_eq!(refused.body, "SUBSCRIBE to /topic/secret/a is not allowed to you.");
+        connected(&app, "ADMIN").await.subscribe(secret).await;
+    }
+    for open in ["/presence/topic/open", "/presence/topic/shown/a"] {
+        connected(&app, "USER").await.subscribe(open).await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_that_is_over_already_lets_nobody_in() {
+    let app = TestApp::new(builder().build().unwrap());
+    let refused = app.stomp().login("ann", "LATE").try_connect().await.unwrap_err();
+    assert_eq!(refused.message, "login has expired");
+    let mut ann = connected(&app, "USER").await;
+    let late = tokio::spawn(async move { renew(&mut ann, "LATE").await });
+    let refused = late.await.unwrap_err().into_panic();
+    let refused = refused.downcast::<String>().unwrap();
+    assert!(refused.contains("login has expired"), "{refused}");
+
+    // By the handshake, with an authenticator and without.
+    let over = || Principal::new("ann").expiring_at(Instant::now().into_std());
+    let without = TestApp::new(App::builder().stomp("/stomp").build().unwrap());
+    for app in [app, without] {
+        let login = app.stomp().login("ann", "USER");
+        let refused = login.principal(over()).try_connect().await.unwrap_err();
+        assert_eq!(refused.message, "login has expired");
+        let refused = app.websocket("/stomp").principal(over()).try_connect().await.unwrap_err();
+        assert!(format!("{refused:?}").contains("401"), "{refused:?}");
+    }
+}
+
+struct Roles;
+
+#[controller]
+impl Roles {
+    /// Gives a session these roles, and no others.
+    #[message_mapping("/roles")]
+    fn roles(&self, session: Session, roles: String) {
+        let known = session.principal().expect("a user");
+        let principal = roles.split('/').fold(Principal::new(known.name()), Principal::with_role);
+        session.renew(principal).expect("the same user");
+    }
+}
+
+fn of_members() -> AppBuilder {
+    let rules = Rules::new()
+        .connect(permit())
+        .subscribe("/topic/members", role("USER"))
+        .subscribe("/topic/by-header", |access: &Access| access.headers().get("key") == Some("7"))
+        .rest(permit());
+    let options = StompOptions { error_keeps_connection: true, ..StompOptions::default() };
+    builder().controller(Roles).stomp_options(options).rules(rules)
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_of_fewer_roles_ends_a_session_with_what_it_may_not_have_any_more() {
+    let app = TestApp::new(of_members().build().unwrap());
+    let refused = "SUBSCRIBE to /topic/members is not allowed to you any more.\n";
+    let renewal = [("login", "ann"), ("passcode", "GUEST")];
+    for (destination, headers) in
+        [(Login::RENEWAL_DESTINATION, &renewal[..]), ("/app/roles", &[][..])]
+    {
+        let mut ann = connected(&app, "USER").await;
+        ann.subscribe("/topic/members").await;
+        renew(&mut ann, "USER/ADMIN").await;
+        let headers: Vec<_> = headers.to_vec();
+        let sent = tokio::spawn(async move {
+            let headers: tidings_stomp::Headers = headers.into_iter().collect();
+            ann.send_with(destination, "GUEST", headers).await;
+        });
+        let told = *sent.await.unwrap_err().into_panic().downcast::<String>().unwrap();
+        assert!(told.contains("access denied") && told.contains(refused.trim()), "{told}");
+        let mut root = connected(&app, "ADMIN").await;
+        root.send("/topic/members", "for nobody").await;
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_login_of_fewer_roles_changes_nothing_for_what_it_may_have() {
+    let app = TestApp::new(of_members().build().unwrap());
+    let mut ann = connected(&app, "USER").await;
+    let members = ann.subscribe("/topic/members").await;
+    ann.subscribe("/topic/open").await;
+    ann.subscribe_with("/topic/by-header", tidings_stomp::AckMode::Auto, [("key", "7")]).await;
+    // What is there no longer, or never was, does not count.
+    ann.unsubscribe(&members).await;
+    ann.subscribe("/topic/members").await;
+    let users = app.app().users();
+    let of_ann = users.sessions_of("ann").pop().unwrap();
+    let found = users.subscriptions(|it| it.destination == "/topic/members");
+    assert!(users.unsubscribe(of_ann.id(), &found[0].id));
+    renew(&mut ann, "GUEST").await;
+    for destination in ["/topic/open", "/topic/by-header"] {
+        ann.send(destination, destination).await;
+        assert_eq!(ann.next_text().await, destination);
+    }
+}
+
+struct Hangs;
+
+impl Interceptor for Hangs {
+    async fn inbound(&self, frame: &mut InboundFrame, _: &Session) -> Result<Verdict, Error> {
+        match frame.command {
+            Command::Disconnect => pending().await,
+            _ => Ok(Verdict::Pass),
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interceptor_that_hangs_at_the_end_keeps_nobody_from_being_told_of_it() {
+    let ended = Arc::<Mutex<Vec<String>>>::default();
+    let told = Arc::clone(&ended);
+    let listener = move |event: SessionEvent, _: Messenger| {
+        if let SessionEvent::Disconnected { user, .. } = event {
+            told.lock().unwrap().extend(user);
+        }
+        async {}
+    };
+    let app = App::builder().stomp("/stomp").interceptor(Hangs).session_listener(listener);
+    let app = TestApp::new(app.build().unwrap());
+    drop(app.stomp().user("lost").connect().await);
+    let mut ann = app.stomp().user("ann").connect().await;
+    ann.assert_silent().await;
+    assert_eq!(*ended.lock().unwrap(), ["lost"], "at once");
+    app.stomp().user("leaves").connect().await.disconnect().await;
+    ann.assert_silent().await;
+    assert_eq!(*ended.lock().unwrap(), ["lost", "leaves"], "once each");
+}
