@@ -64,7 +64,7 @@ async fn the_same_destinations_are_others_in_another_application() {
 #[tokio::test]
 async fn an_endpoint_of_either_is_found() {
     let (app, _) = apps();
-    let mut socket = TestApp::new(app).websocket("/admin/root/echo").connect().await;
+    let mut socket = TestApp::new(app).websocket("/admin/eve/echo").connect().await;
     socket.send("hello").await;
     assert_eq!(socket.next_text().await, "hello");
 }
