@@ -362,7 +362,7 @@ impl TestStomp {
         }
     }
 
-    /// Sees that no message comes for [`SILENCE`](super::SILENCE), and that none is there.
+    /// Sees that no message comes for [`SILENCE`], and that none is there.
     ///
     /// # Panics
     ///
