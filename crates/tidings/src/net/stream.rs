@@ -139,7 +139,10 @@ impl Stream {
 
     /// Writes everything now, without waiting for the end of the turn. `Ready` once it is done.
     pub(crate) fn poll_flush(&mut self, cx: &mut Context<'_>, outbox: &Outbox) -> Poll<()> {
-        outbox.flush();
+        // For another stream an outbox wakes its driver, which is whoever polls this.
+        if let Io::Tcp(_) = self.io {
+            outbox.flush();
+        }
         self.poll_drive(cx, outbox)
     }
 

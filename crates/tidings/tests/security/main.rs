@@ -37,6 +37,10 @@ impl Target {
     async fn said(&self, session: &Session, message: Message) -> Result<(), EndpointError> {
         match message.as_octets() {
             b"close" => session.close(CloseReason::from_code(CloseCode::NORMAL_CLOSURE)),
+            b"leave" => {
+                session.send(vec![0; 512 * 1024]).await?;
+                session.close(CloseReason::from_code(CloseCode::NORMAL_CLOSURE));
+            }
             b"flood" => loop {
                 session.send(vec![0; 64 * 1024]).await?;
             },

@@ -13,7 +13,7 @@ use tidings::App;
 use tidings::endpoint::ConnectionOptions;
 use tidings_websocket::{Event, Opcode};
 use tokio::io::{AsyncRead, AsyncReadExt, AsyncWrite, AsyncWriteExt, DuplexStream, ReadBuf};
-use tokio::sync::{Semaphore, mpsc};
+use tokio::sync::{Semaphore, mpsc, oneshot};
 
 use crate::support::{PATIENCE, Raw};
 use crate::{Target, UPGRADE, handshake, impatient, masked, served};
@@ -87,6 +87,7 @@ async fn row_15_a_peer_that_half_closes_is_let_go_in_every_state() {
 struct Counting {
     stream: DuplexStream,
     polls: Arc<AtomicUsize>,
+    _held: oneshot::Sender<()>,
 }
 
 impl AsyncRead for Counting {
@@ -122,28 +123,32 @@ impl AsyncWrite for Counting {
 }
 
 /// Serves an application over a stream; the other end of it, and how often it was asked for anything.
-async fn counted(app: App) -> (DuplexStream, Arc<AtomicUsize>) {
+///
+/// The receiver is closed once the server has let go of the stream.
+async fn counted(app: App) -> (DuplexStream, Arc<AtomicUsize>, oneshot::Receiver<()>) {
     let (mut peer, stream) = tokio::io::duplex(16 * 1024);
     let polls = Arc::<AtomicUsize>::default();
-    let stream = Counting { stream, polls: Arc::clone(&polls) };
+    let (held, let_go) = oneshot::channel();
+    let stream = Counting { stream, polls: Arc::clone(&polls), _held: held };
     let service = TowerToHyperService::new(app);
     let http = hyper::server::conn::http1::Builder::new();
     tokio::spawn(http.serve_connection(TokioIo::new(stream), service).with_upgrades());
     peer.write_all(&handshake(UPGRADE.as_bytes())).await.unwrap();
-    (peer, polls)
+    (peer, polls, let_go)
 }
 
 /// How often the server asks the stream of a peer that sends `octets` and nothing more, until it
-/// gives that peer up.
+/// lets go of it.
 async fn polls_until_given_up(octets: &[u8]) -> usize {
     let soon = Duration::from_millis(300);
     let options = ConnectionOptions { idle_timeout: Some(soon), ..impatient() };
     let (sender, mut told) = mpsc::unbounded_channel();
     let app = App::builder().connection_options(options);
     let app = app.endpoint(move || Target(sender.clone())).build().unwrap();
-    let (mut peer, polls) = counted(app).await;
+    let (mut peer, polls, let_go) = counted(app).await;
     peer.write_all(octets).await.unwrap();
     while !told.recv().await.unwrap().starts_with("closed ") {}
+    let_go.await.unwrap_err();
     polls.load(Ordering::Relaxed)
 }
 
@@ -153,10 +158,12 @@ async fn row_15_waiting_for_a_peer_takes_no_cpu() {
     masked(Opcode::Text, b"close", &mut close);
     let mut flood = Vec::new();
     masked(Opcode::Text, b"flood", &mut flood);
+    let mut leave = Vec::new();
+    masked(Opcode::Text, b"leave", &mut leave);
     let half_a_header = vec![0x82, 0xff, 0];
     let half_a_frame = vec![0x82, 0x85, 0, 0, 0, 0, 1];
     let half_a_message = vec![0x02, 0x81, 0, 0, 0, 0, 1];
-    for octets in [vec![], close, flood, half_a_header, half_a_frame, half_a_message] {
+    for octets in [vec![], close, flood, leave, half_a_header, half_a_frame, half_a_message] {
         let polls = tokio::time::timeout(PATIENCE, polls_until_given_up(&octets)).await;
         let polls = polls.expect("the peer is never given up");
         assert!(polls < 50, "{polls} polls for a peer that sent {octets:x?}");
@@ -185,7 +192,7 @@ async fn row_15_an_on_close_that_waits_takes_no_cpu_although_the_peer_is_gone() 
         let may_go = Arc::new(Semaphore::new(0));
         let permits = Arc::clone(&may_go);
         let app = App::builder().endpoint(move || Lingers(sender.clone(), Arc::clone(&permits)));
-        let (mut peer, polls) = counted(app.build().unwrap()).await;
+        let (mut peer, polls, _) = counted(app.build().unwrap()).await;
         let switched = peer.read(&mut [0; 1024]).await.unwrap();
         assert!(switched > 0);
         peer.write_all(&goodbye).await.unwrap();
