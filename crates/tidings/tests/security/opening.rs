@@ -178,6 +178,51 @@ async fn row_09_a_page_of_another_origin_may_not_connect() {
 }
 
 #[tokio::test]
+async fn row_09_no_door_is_for_pages_of_another_origin() {
+    let app = App::builder().stomp("/stomp").event_source("/events").build().unwrap();
+    let server = serve(app).await;
+    let addr = server.http;
+    let own = format!("Origin: http://{addr}\r\n");
+    // What another page loads as a script or a frame has no origin.
+    let origin = "Origin: http://evil.example\r\n";
+    let loaded = ["Sec-Fetch-Site: cross-site\r\n", "Referer: http://evil.example/\r\n"];
+    for (number, (method, path, others)) in [
+        ("GET", "/stomp", &[origin][..]),
+        ("GET", "/stomp/websocket", &[origin]),
+        ("GET", "/stomp/0/S/websocket", &[origin]),
+        ("GET", "/stomp/info", &[origin]),
+        ("POST", "/stomp/0/S/xhr", &[origin]),
+        ("POST", "/stomp/0/S/xhr_streaming", &[origin]),
+        ("POST", "/stomp/0/S/xhr_send", &[origin]),
+        ("GET", "/stomp/0/S/eventsource", &[origin]),
+        ("GET", "/stomp/0/S/htmlfile?c=a", &[origin, loaded[0], loaded[1]]),
+        ("GET", "/stomp/0/S/jsonp?c=a", &[origin, loaded[0], loaded[1]]),
+        ("POST", "/stomp/0/S/jsonp_send", &[origin]),
+        ("GET", "/events?destination=/topic/a", &[origin]),
+    ]
+    .into_iter()
+    .enumerate()
+    {
+        let is_upgrade = path == "/stomp" || path.ends_with("websocket");
+        let asked = if is_upgrade { UPGRADE } else { "Content-Length: 0\r\n" };
+        let head = async |from: &str| {
+            let path = path.replace("/S/", &format!("/{number}/"));
+            let mut client = Raw::connect(addr).await;
+            let head = format!("{method} {path} HTTP/1.1\r\nHost: {addr}\r\n");
+            client.write(format!("{head}{from}{asked}\r\n")).await;
+            client.read_until("\r\n\r\n").await.to_lowercase()
+        };
+        for from in others {
+            let answer = head(from).await;
+            assert!(answer.starts_with("http/1.1 403 "), "{path} {from}: {answer}");
+            assert!(!answer.contains("access-control-allow"), "{path} {from}: {answer}");
+        }
+        let answer = head(&own).await;
+        assert!(!answer.starts_with("http/1.1 403 "), "{path}: {answer}");
+    }
+}
+
+#[tokio::test]
 async fn row_14_session_ids_have_128_bits_that_nobody_can_predict() {
     let mut server = served(ConnectionOptions::default()).await;
     let mut ids = HashSet::new();

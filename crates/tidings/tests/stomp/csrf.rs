@@ -30,7 +30,7 @@ fn is_let_in(answer: &str) -> bool {
 }
 
 #[tokio::test]
-async fn row_9_only_who_knows_the_token_may_connect() {
+async fn row_09_only_who_knows_the_token_may_connect() {
     let app = App::builder().stomp("/stomp").csrf(Csrf::cookie("XSRF-TOKEN")).build().unwrap();
     let server = serve(app).await;
     let cookie = "Cookie: a=b; XSRF-TOKEN=t0ken\r\n";
