@@ -1,10 +1,15 @@
 //! What an application tells of its sessions.
+#![allow(clippy::unwrap_used, reason = "a test may panic")]
+
+mod support;
 
 use std::time::Duration;
 
+use support::Log;
 use tidings::endpoint::Principal;
 use tidings::http::Request;
 use tidings::messaging::{AccessDenied, Authenticator, Login};
+use tidings::server::{Server, ServerOptions};
 use tidings::stats::Stats;
 use tidings::testing::TestApp;
 use tidings::{App, server_endpoint};
@@ -90,6 +95,18 @@ async fn what_ends_by_nobody_s_will_is_counted_by_what_was_wrong() {
     drop(app.stomp().login("bob", "secret").connect().await);
     let log = until(&app, |stats| abnormal(stats) == (1, 1, 1)).await.to_string();
     assert!(log.contains("3 closed abnormally (1 connect failures, 1 send limits"), "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_server_logs_them_as_often_as_is_set() {
+    let log = Log::capture();
+    let minute = Duration::from_secs(60);
+    let options = ServerOptions { stats_interval: minute, ..ServerOptions::default() };
+    let server = Server::new(app().app().clone()).options(options);
+    let server = server.listen("127.0.0.1:0").await.unwrap();
+    server.run_until(tokio::time::sleep_until(tokio::time::Instant::now() + 7 * minute / 2)).await;
+    let log = log.take();
+    assert_eq!(log.matches("sessions: 0 open (0 WebSocket").count(), 3, "{log}");
 }
 
 /// Lets time pass until it is so.

@@ -1,11 +1,12 @@
 //! Every fact of the protocol has a test, and every test a fact: `facts.md` says which, and where they run.
 
 use std::collections::BTreeSet;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 
 use crate::client::{
     BEFORE_1_2, Door, EVERYWHERE, FROM_1_1, IN_1_0, IN_1_1, IN_1_2, OVER_TCP, OVER_WEBSOCKET, Where,
 };
+use crate::support::named_tests::{place_of, source, tests_in};
 
 /// The sections of the protocol.
 const SECTIONS: [&str; 15] = [
@@ -71,40 +72,13 @@ fn cases(is_named: impl Fn(&(&str, &str, Where)) -> bool) -> BTreeSet<(Door, &'s
     PLACES.iter().filter(|place| is_named(place)).flat_map(|(.., place)| place.each()).collect()
 }
 
-fn source(path: &Path) -> String {
-    std::fs::read_to_string(path).unwrap_or_else(|error| panic!("{}: {error}", path.display()))
-}
-
-/// The names of tests in a source, each with what follows up to the end of the function.
-fn tests_in(source: &str) -> Vec<(&str, &str)> {
-    let attributes = source.match_indices("#[").filter_map(|(at, _)| {
-        let rest = &source[at..];
-        let is_test = rest.starts_with("#[test]") || rest.starts_with("#[tokio::test");
-        is_test.then_some(rest)
-    });
-    let tests = attributes.map(|rest| {
-        let (_, function) = rest.split_once("fn ").unwrap();
-        let name = function.split(['(', '<']).next().unwrap();
-        (name, function.split("\n}\n").next().unwrap())
-    });
-    tests.collect()
-}
-
-/// The file of a test, and its name in there. Those of this folder say less.
-fn place_of(test: &str) -> (PathBuf, &str) {
-    let (file, name) = test.rsplit_once("::").unwrap_or_else(|| panic!("no test: {test:?}"));
-    let package = Path::new(env!("CARGO_MANIFEST_DIR"));
-    let folder = if file.starts_with("crates/") { "../.." } else { "tests/stomp" };
-    (package.join(folder).join(file).with_extension("rs"), name)
-}
-
 #[test]
 fn every_fact_has_tests_where_it_holds() {
     for Row { fact, place, reason, tests } in rows() {
         let mut tried = BTreeSet::new();
         let mut tries_each_door = false;
         for test in tests {
-            let (file, name) = place_of(test);
+            let (file, name) = place_of(test, "stomp");
             let source = source(&file);
             let found = tests_in(&source).into_iter().find(|(found, _)| *found == name);
             let (_, body) = found.unwrap_or_else(|| panic!("{fact}: there is no test {test}"));

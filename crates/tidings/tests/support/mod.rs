@@ -3,6 +3,7 @@
 
 #[cfg(feature = "tls")]
 pub mod certificate;
+pub mod named_tests;
 
 use std::io;
 use std::net::SocketAddr;
