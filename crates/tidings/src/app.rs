@@ -18,7 +18,7 @@ use crate::endpoint::{BoxError, Peers, without_dot_segments};
 use crate::endpoints::{EndpointRoute, Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::Recovery;
-use crate::messaging::{Messenger, Users};
+use crate::messaging::{ApplicationNames, Messenger, Users};
 use crate::queues::Queues;
 use crate::routes::{Matched, Routes};
 use crate::server::event_stream::EventStreamDoor;
@@ -50,7 +50,7 @@ pub(crate) struct Inner {
     pub(crate) beside: Vec<App>,
     /// The handlers of controllers, and what stands before their destinations.
     pub(crate) handlers: Vec<Handler>,
-    pub(crate) application_prefix: Box<str>,
+    pub(crate) application: ApplicationNames,
     pub(crate) stomp: StompDoor,
     pub(crate) messenger: Messenger,
     pub(crate) origins: AllowedOrigins,
@@ -130,7 +130,7 @@ impl App {
             sockjs: sockjs.into_iter().map(SockJsService::prefix).collect(),
             stomp: stomp.into_iter().map(SockJsService::prefix).collect(),
             handlers: &self.0.handlers,
-            application_prefix: &self.0.application_prefix,
+            application: &self.0.application,
             user_prefix: self.0.stomp.hub().user_prefix(),
         }
     }

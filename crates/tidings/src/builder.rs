@@ -16,8 +16,9 @@ use crate::endpoints::{Endpoints, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, HubOptions};
 use crate::messaging::{
-    AnyAuthenticator, AnyInterceptor, AnySessionListener, Authenticator, Controller, Controllers,
-    Csrf, Interceptor, Interceptors, Logins, Rulebook, Rules, SessionListener, Turns,
+    AnyAuthenticator, AnyInterceptor, AnySessionListener, ApplicationNames, Authenticator,
+    Controller, Controllers, Csrf, Interceptor, Interceptors, Logins, Rulebook, Rules, Separator,
+    SessionListener, Turns,
 };
 use crate::net::{ConnectionOptions, Framing, Terms, door_connection_options};
 use crate::routes::Routes;
@@ -51,7 +52,7 @@ pub struct AppBuilder {
     interceptors: Vec<Arc<dyn AnyInterceptor>>,
     csrf: Option<Csrf>,
     stomp_options: StompOptions,
-    application_prefix: String,
+    application: ApplicationNames,
     origins: AllowedOrigins,
     trailing_slash: TrailingSlash,
     state_values: Extensions,
@@ -79,7 +80,7 @@ impl App {
             interceptors: Vec::new(),
             csrf: None,
             stomp_options: StompOptions::default(),
-            application_prefix: "/app".to_owned(),
+            application: ApplicationNames::new(["/app"]),
             origins: AllowedOrigins::SameOrigin,
             trailing_slash: TrailingSlash::default(),
             state_values: Extensions::new(),
@@ -510,8 +511,33 @@ impl AppBuilder {
     /// Sets the prefix of the destinations that controllers handle. Default `/app`.
     #[doc(alias = "setApplicationDestinationPrefixes")]
     #[must_use]
-    pub fn application_prefix(mut self, prefix: &str) -> Self {
-        self.application_prefix = prefix.trim_end_matches('/').to_owned();
+    pub fn application_prefix(self, prefix: &str) -> Self {
+        self.application_prefixes([prefix])
+    }
+
+    /// Sets several prefixes, of which any may stand before what controllers handle.
+    ///
+    /// ```
+    /// use tidings::App;
+    /// use tidings::messaging::Separator;
+    ///
+    /// // `/app/rooms.lobby.say` and `/api/rooms.lobby.say` are for `#[message_mapping("/rooms/{room}/say")]`.
+    /// let app = App::builder().application_prefixes(["/app", "/api"]).separator(Separator::Dot).build()?;
+    /// # let _ = app;
+    /// # Ok::<(), tidings::BuildError>(())
+    /// ```
+    #[doc(alias = "setApplicationDestinationPrefixes")]
+    #[must_use]
+    pub fn application_prefixes<'p>(mut self, prefixes: impl IntoIterator<Item = &'p str>) -> Self {
+        self.application = self.application.with_prefixes(prefixes);
+        self
+    }
+
+    /// Sets what stands between the segments of the destinations that controllers handle. Default: a slash.
+    #[doc(alias = "setPathMatcher")]
+    #[must_use]
+    pub fn separator(mut self, separator: Separator) -> Self {
+        self.application.separator = separator;
         self
     }
 
@@ -574,12 +600,13 @@ impl AppBuilder {
         let prefixes = claim_prefixes(&mut taken, services, &self.beside, &mut mistakes);
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
         let handlers = controllers.take_handlers();
-        let controllers = controllers.build().unwrap_or_else(|ambiguities| {
-            mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
-            Default::default()
-        });
-        broker.other_prefixes = vec![format!("{}/", self.application_prefix)];
-        let rules = self.rules.map(|it| Rulebook::new(it, &broker, &self.application_prefix));
+        let controllers =
+            controllers.build(self.application.separator).unwrap_or_else(|ambiguities| {
+                mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
+                Default::default()
+            });
+        broker.other_prefixes = self.application.prefixes().map(|it| format!("{it}/")).collect();
+        let rules = self.rules.map(|it| Rulebook::new(it, &broker, self.application.clone()));
         let rules = rules.and_then(|it| {
             it.map_err(|wrong| mistakes.extend(wrong.into_iter().map(Mistake::Rules))).ok()
         });
@@ -595,12 +622,11 @@ impl AppBuilder {
         };
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);
-        let application_prefix: Box<str> = self.application_prefix.into();
         let connection = self.stomp_options.connection.clone();
         let service = Service {
             hub,
             dispatcher: Arc::new(controllers),
-            application_prefix: application_prefix.clone(),
+            application: self.application.clone(),
             authentication: logins.taken_in(self.stomp_options.turns()),
             rules: rules.clone(),
             interceptors,
@@ -618,7 +644,7 @@ impl AppBuilder {
             documents,
             beside: self.beside,
             handlers,
-            application_prefix,
+            application: self.application,
             messenger: stomp.messenger().clone(),
             stomp,
             origins: self.origins,

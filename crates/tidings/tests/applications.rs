@@ -1,8 +1,9 @@
-//! Several applications in one process, which know nothing of each other.
+//! Several applications in one process, which know nothing of each other, and how clients call what is for their handlers.
 
 use tidings::client::Client;
 use tidings::client::stomp::StompClient;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
+use tidings::messaging::{Rules, Separator, deny, permit};
 use tidings::server::Server;
 use tidings::testing::TestApp;
 use tidings::{App, controller};
@@ -16,6 +17,20 @@ impl Named {
     #[send_to("/topic/names")]
     fn who(&self) -> &'static str {
         self.0
+    }
+}
+
+struct Colors;
+
+#[controller("/red")]
+impl Colors {
+    #[message_mapping("/{shade}/{number}")]
+    fn color(
+        &self,
+        #[destination_variable] shade: String,
+        #[destination_variable] number: u32,
+    ) -> String {
+        format!("{shade} {number}")
     }
 }
 
@@ -108,4 +123,32 @@ async fn each_has_its_own_port_for_tcp_and_all_end_together() {
     drop(stop);
     served.await.expect("the server ends");
     assert_eq!(admin.stats().sessions.open(), 0);
+}
+
+fn colors() -> tidings::AppBuilder {
+    let prefixes = ["/app", "/api"];
+    App::builder().controller(Colors).application_prefixes(prefixes).separator(Separator::Dot)
+}
+
+#[tokio::test(start_paused = true)]
+async fn dots_may_stand_between_what_handlers_are_called_by_behind_any_prefix() {
+    let app = TestApp::new(colors().build().expect("one controller"));
+    let mut bob = app.stomp().connect().await;
+    bob.subscribe("/topic/red.dark.*").await;
+    for (destination, expected) in [("/app/red.dark.1", "dark 1"), ("/api/red.dark.2", "dark 2")] {
+        bob.send(destination, "").await;
+        assert_eq!(bob.next_text().await, expected);
+    }
+    let error = bob.try_send("/app/red/dark/3", "").await.expect_err("slashes are not for it");
+    assert_eq!(error.message, "no handler");
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_split_where_handlers_do() {
+    let rules = Rules::new().connect(permit()).send("/app/red/dark/**", deny());
+    let rules = rules.send("/app/**", permit()).subscribe("/topic/**", permit());
+    let app = TestApp::new(colors().rules(rules).build().expect("rules about something"));
+    let error = app.stomp().connect().await.try_send("/app/red.dark.1", "").await;
+    assert_eq!(error.expect_err("it is denied").message, "access denied");
+    app.stomp().connect().await.send("/app/red.light.1", "").await;
 }

@@ -4,10 +4,10 @@ use serde_json::{Map, Value, json};
 
 use super::channel::{Channels, numbered, reference};
 use super::{AsyncApi, OperationDescription, PayloadDescription, ReplyTo};
-use crate::messaging::Mapping;
+use crate::messaging::{ApplicationNames, Mapping};
 
 /// What is deployed in an application.
-#[derive(Debug, Default)]
+#[derive(Debug)]
 pub(crate) struct Parts<'a> {
     pub(crate) endpoints: Vec<SocketEndpoint>,
     /// The prefixes of SockJS services that are no doors to STOMP.
@@ -15,8 +15,8 @@ pub(crate) struct Parts<'a> {
     /// The paths of STOMP.
     pub(crate) stomp: Vec<&'a str>,
     pub(crate) handlers: &'a [Handler],
-    /// Before the destinations of the handlers.
-    pub(crate) application_prefix: &'a str,
+    /// How clients call what is for the handlers.
+    pub(crate) application: &'a ApplicationNames,
     /// Before the destinations of users; ends in `/`.
     pub(crate) user_prefix: &'a str,
 }
@@ -118,7 +118,7 @@ impl Document<'_> {
     }
 
     fn add_handler(&mut self, handler: &Handler) {
-        let address = format!("{}{}", self.parts.application_prefix, handler.mapping.pattern());
+        let address = self.address(handler, ReplyTo::Subscription);
         let servers = self.stomp_servers.clone();
         let channel = self.channels.at(&address, &servers);
         let Some(operation) = &handler.operation else { return };
@@ -168,10 +168,13 @@ impl Document<'_> {
 
     /// Where a reply goes, as a client subscribes to it.
     fn address(&self, handler: &Handler, reply: ReplyTo) -> String {
-        let pattern = handler.mapping.pattern();
+        let application = self.parts.application;
+        let pattern = application.written(handler.mapping.pattern());
         let user = self.parts.user_prefix.trim_end_matches('/');
         match reply {
-            ReplyTo::Subscription => format!("{}{pattern}", self.parts.application_prefix),
+            ReplyTo::Subscription => {
+                format!("{}{pattern}", application.prefixes().next().unwrap_or_default())
+            }
             ReplyTo::DefaultTopic => format!("/topic{pattern}"),
             ReplyTo::Destination(destination) => destination.to_owned(),
             ReplyTo::User(Some(path)) => format!("{user}{path}"),

@@ -12,7 +12,7 @@ use super::controller::{AnyController, Mapping, MappingKind, Returns};
 use super::pattern::Pattern;
 use super::{
     Controller, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException, OnMapping,
-    Outgoing, Subscriber,
+    Outgoing, Separator, Subscriber,
 };
 use crate::asyncapi::Handler;
 use crate::endpoint::{AppState, PathParams, Session, panic_message};
@@ -45,6 +45,7 @@ pub(crate) struct Dispatcher {
     advice: Vec<usize>,
     messages: Routes,
     subscriptions: Routes,
+    separator: Separator,
 }
 
 /// Why a message was not handled.
@@ -148,8 +149,8 @@ impl Controllers {
     }
 
     /// Sorts all mappings by precedence. The errors are those that handle the same destinations.
-    pub(crate) fn build(self) -> Result<Dispatcher, Vec<AmbiguousMapping>> {
-        let mut dispatcher = Dispatcher { advice: self.advice, ..Dispatcher::default() };
+    pub(crate) fn build(self, separator: Separator) -> Result<Dispatcher, Vec<AmbiguousMapping>> {
+        let mut dispatcher = Dispatcher { advice: self.advice, separator, ..Dispatcher::default() };
         let mut taken = HashMap::new();
         let mut ambiguities = Vec::new();
         for (index, (controller, mappings)) in self.controllers.into_iter().enumerate() {
@@ -173,7 +174,7 @@ impl Controllers {
 impl Dispatcher {
     /// Whether messages to this destination are for a handler.
     pub(crate) fn has_handler(&self, destination: &str) -> bool {
-        self.messages.find(destination).is_some()
+        self.find(&self.messages, destination).is_some()
     }
 
     /// Handles a message.
@@ -181,7 +182,7 @@ impl Dispatcher {
         &self,
         message: InboundMessage,
     ) -> Result<Vec<Outgoing>, Unhandled> {
-        let found = self.messages.find(&message.destination);
+        let found = self.find(&self.messages, &message.destination);
         let (route, variables) = found.ok_or(Unhandled::NoHandler)?;
         let (message, body) = message.matched(variables);
         self.handle(route, message, body).await
@@ -193,7 +194,7 @@ impl Dispatcher {
         message: InboundMessage,
         subscriber: Arc<dyn Subscriber>,
     ) -> Result<Answer, Unhandled> {
-        let found = self.subscriptions.find(&message.destination);
+        let found = self.find(&self.subscriptions, &message.destination);
         let (route, variables) = found.ok_or(Unhandled::NoHandler)?;
         let (message, body) = message.matched(variables);
         match route.returns {
@@ -296,6 +297,11 @@ impl Dispatcher {
 
     fn may_handle_exceptions(&self, controller: usize) -> bool {
         self.exception_takers(controller).any(|taker| taker.has_exception_handlers())
+    }
+
+    /// The handler that is for a destination, and the values of its variables.
+    fn find(&self, routes: &Routes, destination: &str) -> Option<(Route, PathParams)> {
+        routes.find(&self.separator.path(destination)?)
     }
 
     fn routes_mut(&mut self, kind: MappingKind) -> &mut Routes {

@@ -1,6 +1,7 @@
 //! Spring's programming model for messages: controllers, their arguments and replies, and a handle
 //! that sends from anywhere.
 
+mod application_names;
 mod authentication;
 mod authenticator;
 mod call;
@@ -24,6 +25,7 @@ mod session_event;
 mod target;
 mod users;
 
+pub use application_names::Separator;
 pub use authenticator::{AccessDenied, Authenticator, Login};
 pub use call::{MessageParts, OnException, OnMapping};
 pub use controller::{Controller, Mapping, Uncallable};
@@ -42,6 +44,7 @@ pub use tidings_stomp::{Command, Error as StompError, Headers};
 pub(crate) use users::end_session;
 pub use users::{UserSubscription, Users};
 
+pub(crate) use application_names::ApplicationNames;
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{

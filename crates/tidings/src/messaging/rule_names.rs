@@ -1,5 +1,6 @@
 use tidings_broker::{BrokerOptions, Destination, Kind};
 
+use super::ApplicationNames;
 use super::rule_pattern::{RulePattern, RulePatternError, Separators, Words};
 use super::rules::{Rule, RuleMistake};
 
@@ -11,11 +12,13 @@ pub(super) struct Names<'a> {
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(options: &'a BrokerOptions, application_prefix: &str) -> Self {
+    pub(super) fn new(options: &'a BrokerOptions, application: &ApplicationNames) -> Self {
         let of_broker = options.common_names().into_iter();
         let of_broker = of_broker.map(|(pattern, kind)| (pattern, Separators::of(kind)));
-        let of_application = (format!("{application_prefix}/*/**"), Separators::Slashes);
-        Self { options, patterns: of_broker.chain([of_application]).collect() }
+        let separators = application.separators();
+        let of_application =
+            application.prefixes().map(|prefix| (format!("{prefix}/*/**"), separators));
+        Self { options, patterns: of_broker.chain(of_application).collect() }
     }
 
     /// The pattern of a rule, if it has one, in terms of the names that all spellings of a destination share.
@@ -73,7 +76,7 @@ mod tests {
         let options =
             BrokerOptions { other_prefixes: vec!["/app/".to_owned()], ..BrokerOptions::default() };
         let rules = Rules::new().any(pattern, permit());
-        let found = Names::new(&options, "/app").pattern(&rules.rules[0]);
+        let found = Names::new(&options, &ApplicationNames::new(["/app"])).pattern(&rules.rules[0]);
         found.err().map(|mistake| mistake.to_string())
     }
 

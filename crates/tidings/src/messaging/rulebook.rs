@@ -5,6 +5,7 @@ use std::sync::Arc;
 use tidings_broker::{BrokerOptions, Claim, DurableName, Extent, Intent, Kind, Owner};
 use tidings_stomp::{Headers, Subscribe};
 
+use super::ApplicationNames;
 use super::rule_names::Names;
 use super::rule_pattern::{Relation, RulePattern, Separators, Words};
 use super::rules::{Access, Action, Asks, Requirement, Rule, RuleMistake, Rules};
@@ -17,7 +18,7 @@ const PRESENCE: &str = "/presence";
 /// The rules of an application, ready to be asked.
 pub(crate) struct Rulebook {
     rules: Box<[Ready]>,
-    application_prefix: Box<str>,
+    application: ApplicationNames,
 }
 
 struct Ready {
@@ -51,11 +52,11 @@ impl Rulebook {
     pub(crate) fn new(
         rules: Rules,
         options: &BrokerOptions,
-        application_prefix: &str,
+        application: ApplicationNames,
     ) -> Result<Arc<Self>, Vec<RuleMistake>> {
         let mut mistakes = Vec::new();
         let nobody_connects = !rules.are_about_connect();
-        let names = Names::new(options, application_prefix);
+        let names = Names::new(options, &application);
         let mut ready = Vec::with_capacity(rules.rules.len());
         for rule in rules.rules {
             match names.pattern(&rule) {
@@ -70,7 +71,7 @@ impl Rulebook {
         if !mistakes.is_empty() {
             return Err(mistakes);
         }
-        Ok(Arc::new(Self { rules: ready.into(), application_prefix: application_prefix.into() }))
+        Ok(Arc::new(Self { rules: ready.into(), application }))
     }
 
     pub(crate) fn check_connect(&self, subject: &Subject<'_>) -> Result<(), Refusal> {
@@ -165,7 +166,10 @@ impl Rulebook {
         if decoded != name && !self.is_of_application(name) {
             spellings.push(&decoded);
         }
-        let separators = Separators::Slashes;
+        let separators = match self.is_of_application(name) {
+            true => self.application.separators(),
+            false => Separators::Slashes,
+        };
         let is_allowed =
             |name: &&str| self.decide(action, name, claim.extent, separators, subject).is_some();
         spellings.iter().all(is_allowed).then_some(()).ok_or_else(refusal)
@@ -211,8 +215,7 @@ impl Rulebook {
     }
 
     fn is_of_application(&self, destination: &str) -> bool {
-        let rest = destination.strip_prefix(&*self.application_prefix);
-        rest.is_some_and(|rest| rest.starts_with('/'))
+        self.application.strip_prefix(destination).is_some()
     }
 }
 

@@ -38,7 +38,7 @@ fn controllers() -> Controllers {
 
 #[test]
 fn a_destination_finds_the_most_specific_mapping_of_its_kind() {
-    let dispatcher = controllers().build().unwrap_or_default();
+    let dispatcher = controllers().build(Separator::Slash).unwrap_or_default();
     let message = |destination| {
         let (route, variables) = dispatcher.messages.find(destination)?;
         Some((route.mapping, variables.get("b").map(str::to_owned)))
@@ -54,7 +54,7 @@ fn a_destination_finds_the_most_specific_mapping_of_its_kind() {
 fn mappings_for_the_same_destinations_are_all_told() {
     let mut controllers = controllers();
     controllers.add(Mapped::<2>);
-    let Err(ambiguities) = controllers.build() else { panic!("there are two") };
+    let Err(ambiguities) = controllers.build(Separator::Slash) else { panic!("there are two") };
     let told: Vec<_> = ambiguities.iter().map(ToString::to_string).collect();
     assert_eq!(told.len(), 2);
     let patterns =
@@ -76,7 +76,7 @@ fn message(destination: &str, body: Bytes) -> InboundMessage {
 fn dispatcher(controller: impl Controller) -> Arc<Dispatcher> {
     let mut controllers = Controllers::default();
     controllers.add(controller);
-    Arc::new(controllers.build().unwrap_or_default())
+    Arc::new(controllers.build(Separator::Slash).unwrap_or_default())
 }
 
 /// Keeps the body of a message.

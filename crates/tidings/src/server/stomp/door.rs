@@ -12,7 +12,9 @@ use super::session::StompSession;
 use crate::endpoint::{EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
 use crate::hub::Hub;
-use crate::messaging::{Authentication, Csrf, Dispatcher, Interceptors, Messenger, Rulebook};
+use crate::messaging::{
+    ApplicationNames, Authentication, Csrf, Dispatcher, Interceptors, Messenger, Rulebook,
+};
 use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door, SessionBinding};
 
@@ -33,7 +35,7 @@ pub(crate) struct StompDoor {
 pub(crate) struct Service {
     pub(crate) hub: Arc<Hub>,
     pub(crate) dispatcher: Arc<Dispatcher>,
-    pub(crate) application_prefix: Box<str>,
+    pub(crate) application: ApplicationNames,
     pub(crate) authentication: Option<Authentication>,
     pub(crate) rules: Option<Arc<Rulebook>>,
     pub(crate) interceptors: Interceptors,
@@ -46,7 +48,7 @@ pub(super) struct Shared {
     pub(super) hub: Arc<Hub>,
     pub(super) messenger: Messenger,
     pub(super) dispatcher: Arc<Dispatcher>,
-    pub(super) application_prefix: Box<str>,
+    pub(super) application: ApplicationNames,
     pub(super) options: Arc<ServerOptions>,
     pub(super) authentication: Option<Authentication>,
     /// What clients may do; anything without them.
@@ -62,7 +64,7 @@ impl StompDoor {
         let Service {
             hub,
             dispatcher,
-            application_prefix,
+            application,
             authentication,
             rules,
             interceptors,
@@ -85,7 +87,7 @@ impl StompDoor {
             hub: Arc::clone(&hub),
             messenger: messenger.clone(),
             dispatcher,
-            application_prefix,
+            application,
             options: Arc::new(session_options),
             authentication,
             rules,
@@ -175,6 +177,6 @@ impl Shared {
     /// The part of an application destination that controllers match, or `None` if the destination
     /// is the broker's.
     pub(super) fn strip_application_prefix<'d>(&self, destination: &'d str) -> Option<&'d str> {
-        destination.strip_prefix(&*self.application_prefix).filter(|rest| rest.starts_with('/'))
+        self.application.strip_prefix(destination)
     }
 }
