@@ -1,3 +1,5 @@
+mod mistakes;
+
 use std::fmt;
 use std::future::Future;
 use std::sync::Arc;
@@ -6,6 +8,7 @@ use std::time::Duration;
 use http::Extensions;
 use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, DestinationPolicy};
 
+use self::mistakes::{mistakes_of_broker, mistakes_of_sockjs, mistakes_of_streams};
 use crate::app::{App, Inner, TrailingSlash};
 use crate::asyncapi::{AsyncApi, DocumentDoor};
 use crate::build_error::{BuildError, Mistake};
@@ -687,56 +690,6 @@ fn claim_prefixes<'s>(
         prefixes.claim_all(other.taken_paths());
     }
     prefixes
-}
-
-fn mistakes_of_sockjs(
-    plain: &[(String, WebSocketDoor, SockJsOptions)],
-    of_stomp: &[(String, SockJsOptions)],
-    ground: &Ground,
-) -> Vec<Mistake> {
-    let options = plain.iter().map(|(_, _, options)| options);
-    let options = options.chain(of_stomp.iter().map(|(_, options)| options));
-    mistakes_of_state(plain, ground).chain(options.flat_map(mistakes_of_options)).collect()
-}
-
-fn mistakes_of_options(options: &SockJsOptions) -> impl Iterator<Item = Mistake> {
-    let origins = options.allowed_origins.iter().flat_map(AllowedOrigins::unmatchable);
-    options.page().err().map(Mistake::SockJsUrl).into_iter().chain(origins.map(Mistake::Origin))
-}
-
-/// Destinations of users have to be told from all others.
-fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
-    let prefix = &options.user_prefix;
-    let of_application = options.other_prefixes.iter().filter(|it| prefix.starts_with(it.as_str()));
-    let of_broker = options.topic_prefixes.iter().chain(&options.queue_prefixes);
-    let other = of_application.chain(of_broker.filter(|it| *it == prefix)).next()?;
-    (!prefix.is_empty())
-        .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
-}
-
-fn mistakes_of_state(
-    sockjs: &[(String, WebSocketDoor, SockJsOptions)],
-    ground: &Ground,
-) -> impl Iterator<Item = Mistake> {
-    let missing =
-        sockjs.iter().filter_map(|(_, door, _)| (door.admission.check_state)(&ground.state).err());
-    missing.map(|missing| Mistake::State { endpoint: "SockJS service", missing })
-}
-
-fn mistakes_of_streams(
-    event_sources: &[(String, EventSourceOptions)],
-) -> impl Iterator<Item = Mistake> {
-    let own_origins = event_sources.iter().filter_map(|(_, it)| it.allowed_origins.as_ref());
-    own_origins.flat_map(AllowedOrigins::unmatchable).map(Mistake::Origin)
-}
-
-fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
-    let policy = options.check_policies().err().map(|(pattern, error)| {
-        let pattern = pattern.to_string();
-        Mistake::PolicyOfNothing { pattern, error }
-    });
-    let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
-    policy.into_iter().chain(dead_letters).chain(mistake_of_user_prefix(options))
 }
 
 fn event_streams(
