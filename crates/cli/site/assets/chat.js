@@ -1,12 +1,11 @@
-import { element, part, showStatus } from './dom.js';
+import { Conversation } from './chat/conversation.js';
+import { People } from './chat/people.js';
+import { part, showStatus } from './dom.js';
 import { StompLine } from './stomp-line.js';
 
 const PATH = '/gs-guide-websocket';
 const ROOM = /^[a-z0-9-]{1,32}$/;
 const NAME_CHARS_MAX = 32;
-const ROWS_MAX = 500;
-/** How far from the end, in pixels, the conversation still counts as read to the end. */
-const END_MARGIN = 48;
 
 /** SockJS tries those of its transports that are named here, best first. */
 const TRANSPORTS = {
@@ -18,24 +17,41 @@ const TRANSPORTS = {
 
 const ui = Object.fromEntries(
   ['chat', 'settings', 'you', 'join-form', 'name', 'room', 'transport', 'form-error', 'join', 'leave', 'room-name',
-    'status', 'retry', 'error', 'scroller', 'empty', 'messages', 'say-form', 'text', 'say', 'people',
-    'people-count', 'people-empty'].map((name) => [name, part(name)]),
+    'status', 'retry', 'error', 'scroller', 'empty', 'messages', 'say-form', 'recipient', 'recipient-name',
+    'to-everybody', 'text', 'say', 'people', 'people-count', 'people-note'].map((name) => [name, part(name)]),
 );
 const suggested = [...document.querySelectorAll('[data-room]')];
+
+const conversation = new Conversation({
+  scroller: ui.scroller, rows: ui.messages, empty: ui.empty, chosen: writeTo,
+});
+const people = new People({
+  list: ui.people,
+  count: ui['people-count'],
+  note: ui['people-note'],
+  events: {
+    came: (name) => conversation.addNotice(`${name} is here`),
+    left: (name) => conversation.addNotice(`${name} has left`),
+    chosen: writeTo,
+  },
+});
 
 /** Where the user wants to be: `{ name, room, transport }`, or null. */
 let place = null;
 let line = null;
-/** The STOMP client while connected, with the subscription to the room. */
+/** The STOMP client while connected, with the subscriptions to the room. */
 let client = null;
-let subscription = null;
-/** What was sent and not yet heard. Two people may share a name, so a name alone is no proof of origin. */
-let unheard = [];
+let subscriptions = [];
+/** Whom messages go to, privately; null for everybody in the room. */
+let recipient = null;
+/** How many messages the server has not taken yet. */
+let untaken = 0;
 let countdown = 0;
 
 function connect() {
   line = new StompLine({
     url: PATH,
+    login: place.name,
     transports: TRANSPORTS[place.transport],
     events: { connecting, connected, lost, refused },
   });
@@ -51,15 +67,25 @@ function connected(newClient, transport) {
   client = newClient;
   ui.error.textContent = '';
   show('connected', `Connected over ${transport}`);
+  client.subscribe('/user/queue/errors', ({ body }) => {
+    ui.error.textContent = `Your message was not sent: ${body}.`;
+  });
+  client.subscribe('/user/queue/private', ({ body }) => {
+    // One that comes while the line is closed was for whoever was here before.
+    if (client !== newClient) return;
+    const whispered = JSON.parse(body);
+    conversation.addPrivate(whispered, whispered.from === place.name);
+  });
   enterRoom();
   ui.text.focus();
 }
 
 function lost({ reason, retryAt }) {
   client = null;
-  subscription = null;
-  forgetUnheard();
-  showPeople([]);
+  subscriptions = [];
+  if (untaken > 0) ui.error.textContent = 'Your last message may not have arrived.';
+  untaken = 0;
+  people.clear();
   const tell = () => {
     const seconds = Math.max(1, Math.ceil((retryAt - Date.now()) / 1000));
     show('waiting', `Not connected: ${reason}. Next try in ${seconds} s`);
@@ -81,58 +107,59 @@ function stopCountdown() {
   ui.status.removeAttribute('aria-live');
 }
 
+/** Whoever subscribes to the room is in it; so it is told first who is there, with this page. */
 function enterRoom() {
   const { room, name } = place;
-  subscription = client.subscribe(`/topic/chat/${room}`, (message) => receive(room, message.body));
-  send('join', { name });
+  const topic = `/topic/chat/rooms/${room}`;
+  const here = (hear) => ({ body }) => {
+    if (place?.room === room) hear(JSON.parse(body));
+  };
+  subscriptions = [
+    client.subscribe(topic, here((said) => conversation.addMessage(said, said.from === name))),
+    client.subscribe(`/presence${topic}`, here((event) => people.hear(event, name))),
+  ];
 }
 
-function send(verb, body) {
-  client.publish({
-    destination: `/app/chat/${place.room}/${verb}`,
-    headers: { 'content-type': 'application/json' },
+function leaveRoom() {
+  for (const subscription of subscriptions) subscription.unsubscribe();
+  subscriptions = [];
+}
+
+/** Sends, and knows by the receipt when the server has taken it. */
+function send(destination, body) {
+  const receipt = crypto.getRandomValues(new Uint32Array(2)).join('-');
+  const by = client;
+  untaken += 1;
+  by.watchForReceipt(receipt, () => {
+    if (by === client) untaken -= 1;
+  });
+  by.publish({
+    destination,
+    headers: { 'content-type': 'application/json', receipt },
     body: JSON.stringify(body),
   });
 }
 
-function receive(room, body) {
-  if (place?.room !== room) return;
-  let event;
-  try {
-    event = JSON.parse(body);
-  } catch {
-    return;
-  }
-  switch (event.kind) {
-    case 'message': {
-      addMessage(event.from, event.text, authorOf(event));
-      break;
-    }
-    case 'joined': {
-      addNotice(`${event.name} is here`);
-      showPeople(event.people);
-      break;
-    }
-    case 'left': {
-      addNotice(`${event.name} has left`);
-      showPeople(event.people);
-      break;
-    }
-  }
+function say(event) {
+  event.preventDefault();
+  const text = ui.text.value.trim();
+  if (!client || text === '') return;
+  ui.error.textContent = '';
+  if (recipient === null) send(`/app/chat/rooms/${place.room}`, { text });
+  else send('/app/chat/private', { to: recipient, text });
+  ui.text.value = '';
+  conversation.scrollToEnd();
 }
 
-function authorOf({ from, text }) {
-  const index = from === place.name ? unheard.indexOf(text) : -1;
-  if (index === -1) return 'other';
-  unheard.splice(index, 1);
-  return 'own';
-}
-
-function forgetUnheard() {
-  if (unheard.length > 0) {
-    ui.error.textContent = 'Your last message may not have arrived.';
-    unheard = [];
-  }
+/** From now on messages go to this user alone, or to everybody again. */
+function writeTo(name) {
+  recipient = name;
+  conversation.keepEnd(() => { ui.recipient.hidden = name === null; });
+  ui['recipient-name'].textContent = name === null ? '' : `To ${name} alone`;
+  ui.text.placeholder = name === null ? 'Message' : 'Private message';
+  ui['say-form'].dataset.kind = name === null ? 'room' : 'private';
+  people.choose(name);
+  ui.text.focus();
 }
 
 function join(event) {
@@ -142,65 +169,56 @@ function join(event) {
   const before = place;
   place = wanted;
   rememberInAddress();
-  if (before?.room !== wanted.room) clearConversation();
+  if (before && before.name !== wanted.name) {
+    // What the one before was told is not for the next.
+    conversation.clear();
+    writeTo(null);
+  } else if (before?.room !== wanted.room) {
+    conversation.clearRoom();
+  }
   showPlace();
   // Beside the conversation the settings stay; above it, on a narrow screen, they make room.
   if (!wide.matches) ui.settings.open = false;
-  if (client && before.transport === wanted.transport) {
-    changePlace(before);
-  } else {
+  const sameConnection = before?.name === wanted.name && before.transport === wanted.transport;
+  if (!client || !sameConnection) {
     reconnect();
-  }
-}
-
-/** Another name in the same room is a second join; another room is left first. */
-function changePlace(before) {
-  if (before.room === place.room) {
-    if (before.name !== place.name) send('join', { name: place.name });
-  } else {
-    subscription.unsubscribe();
+  } else if (before.room !== wanted.room) {
+    leaveRoom();
+    people.clear();
     enterRoom();
+    ui.text.focus();
   }
-  ui.text.focus();
 }
 
 async function reconnect() {
-  stopCountdown();
-  client = null;
-  subscription = null;
-  const ending = line;
-  line = null;
+  const ending = forgetConnection();
   show('connecting', 'Connecting');
   await ending?.close();
   if (place && !line) connect();
 }
 
 function leave() {
-  if (client) send('leave', {});
-  stopCountdown();
+  forgetConnection()?.close();
   place = null;
-  client = null;
-  subscription = null;
-  unheard = [];
-  const ending = line;
-  line = null;
-  ending?.close();
+  conversation.clear();
+  writeTo(null);
   ui.error.textContent = '';
   ui.settings.open = true;
   showPlace();
-  clearConversation();
   show('disconnected', 'Not connected');
   ui.name.focus();
 }
 
-function say(event) {
-  event.preventDefault();
-  const text = ui.text.value.trim();
-  if (!client || text === '') return;
-  unheard.push(text);
-  send('say', { text });
-  ui.text.value = '';
-  ui.scroller.scrollTop = ui.scroller.scrollHeight;
+/** Returns the line, which is still to be closed. */
+function forgetConnection() {
+  const ending = line;
+  stopCountdown();
+  line = null;
+  client = null;
+  subscriptions = [];
+  untaken = 0;
+  people.clear();
+  return ending;
 }
 
 /** What the form asks for, or null after showing what is wrong with it. */
@@ -260,51 +278,13 @@ function markSuggestion() {
   }
 }
 
-function showPeople(people) {
-  ui.people.replaceChildren(...people.map((name) => {
-    const own = name === place?.name;
-    return element('li', { 'data-testid': 'person', 'data-author': own ? 'own' : 'other' }, name);
-  }));
-  ui['people-count'].textContent = people.length > 0 ? `(${people.length})` : '';
-  ui['people-empty'].hidden = people.length > 0;
-}
-
-function addMessage(from, text, author) {
-  const row = element('li', { class: 'message', 'data-testid': 'message', 'data-author': author });
-  const previous = ui.messages.lastElementChild;
-  const continues = previous?.dataset.author === author && previous?.dataset.from === from;
-  row.dataset.from = from;
-  const who = element('span', { class: continues ? 'visually-hidden' : 'who', 'data-testid': 'message-from' }, from);
-  row.append(who, element('span', { class: 'text', 'data-testid': 'message-text' }, text));
-  addRow(row);
-}
-
-function addNotice(text) {
-  addRow(element('li', { class: 'notice', 'data-testid': 'notice' }, text));
-}
-
-function addRow(row) {
-  const { scrollTop, scrollHeight, clientHeight } = ui.scroller;
-  const atEnd = scrollHeight - clientHeight - scrollTop < END_MARGIN;
-  ui.empty.hidden = true;
-  ui.messages.append(row);
-  while (ui.messages.childElementCount > ROWS_MAX) ui.messages.firstElementChild.remove();
-  // Whoever has scrolled back to read is left there.
-  if (atEnd) ui.scroller.scrollTop = ui.scroller.scrollHeight;
-}
-
-function clearConversation() {
-  ui.messages.replaceChildren();
-  ui.empty.hidden = false;
-  unheard = [];
-  showPeople([]);
-}
-
 const wide = matchMedia('(min-width: 48rem)');
 wide.addEventListener('change', () => { if (wide.matches) ui.settings.open = true; });
 
 ui['join-form'].addEventListener('submit', join);
 ui['say-form'].addEventListener('submit', say);
+ui['say-form'].addEventListener('keydown', (event) => { if (event.key === 'Escape') writeTo(null); });
+ui['to-everybody'].addEventListener('click', () => writeTo(null));
 ui.leave.addEventListener('click', leave);
 ui.retry.addEventListener('click', () => line?.open());
 ui.room.addEventListener('input', markSuggestion);

@@ -10,21 +10,23 @@ const ALL_TRANSPORTS_FAILED = 2000;
 const { Client } = globalThis.StompJs;
 
 /**
- * A STOMP connection over SockJS that is made again when it is lost, after 1, 2, 4 … 30 seconds.
+ * A STOMP connection of the user `login` over SockJS that is made again when it is lost, after 1, 2, 4 … 30 seconds.
  *
  * `events` hears `connecting()`, `connected(client, transport)`, `lost({ reason, retryAt })` and
  * `refused(message)`, the last for an ERROR frame of the server.
  */
 export class StompLine {
   #url;
+  #login;
   #transports;
   #events;
   #client = null;
   #timer = 0;
   #delay = DELAY_FIRST_MS;
 
-  constructor({ url, transports, events }) {
+  constructor({ url, login, transports, events }) {
     this.#url = url;
+    this.#login = login;
     this.#transports = transports;
     this.#events = events;
   }
@@ -34,7 +36,11 @@ export class StompLine {
     clearTimeout(this.#timer);
     if (this.#client) return;
     // The library reconnects by itself, but tells nobody when; a page should.
-    const client = new Client({ reconnectDelay: 0, connectionTimeout: CONNECTION_TIMEOUT_MS });
+    const client = new Client({
+      connectHeaders: { login: this.#login },
+      reconnectDelay: 0,
+      connectionTimeout: CONNECTION_TIMEOUT_MS,
+    });
     let socket = null;
     let opened = false;
     client.webSocketFactory = () => {

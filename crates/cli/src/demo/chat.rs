@@ -1,173 +1,118 @@
-use std::collections::HashMap;
-use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+//! The chat: rooms, whose topics know who is in them, and private messages. Whoever has no name cannot send.
+
+#[cfg(test)]
+mod tests;
 
 use schemars::JsonSchema;
 use serde::{Deserialize, Serialize};
+use tidings::broker::{DestinationPolicy, PresencePolicy};
 use tidings::controller;
-use tidings::endpoint::{Json, Session, SessionId};
-use tidings::messaging::{Messenger, SessionEvent, SessionListener};
+use tidings::endpoint::{BoxError, Json, Principal, User, Valid, Validate};
+use tidings::messaging::{HandlerError, Messenger, Rules, deny, permit};
 
-const NAME_CHARS_MAX: usize = 32;
+/// The topics of the rooms.
+pub(super) const ROOMS: &str = "/topic/chat/rooms/*";
+
 const TEXT_CHARS_MAX: usize = 1000;
-const ROOM_OCTETS_MAX: usize = 32;
 
-/// Who is in which room.
-#[derive(Clone, Debug, Default)]
-pub(super) struct Rooms(Arc<Mutex<HashMap<SessionId, Guest>>>);
-
-#[derive(Clone, Debug)]
-struct Guest {
-    room: String,
-    name: String,
+/// A room tells who is in it.
+pub(super) fn room_policy() -> DestinationPolicy {
+    DestinationPolicy { presence: Some(PresencePolicy::default()), ..DestinationPolicy::default() }
 }
 
-impl Rooms {
-    /// Lets the session into a room, under a name. Returns what it was before.
-    fn enter(&self, session: &Session, guest: Guest) -> Option<Guest> {
-        self.lock().insert(session.id(), guest)
-    }
-
-    fn leave(&self, session: &Session) -> Option<Guest> {
-        self.lock().remove(&session.id())
-    }
-
-    fn guest(&self, session: &Session) -> Option<Guest> {
-        self.lock().get(&session.id()).cloned()
-    }
-
-    /// The names in a room, sorted; a name counts once however many sessions use it.
-    fn people(&self, room: &str) -> Vec<String> {
-        let guests = self.lock();
-        let in_room = guests.values().filter(|guest| guest.room == room);
-        let mut people: Vec<_> = in_room.map(|guest| guest.name.clone()).collect();
-        people.sort_unstable();
-        people.dedup();
-        people
-    }
-
-    fn lock(&self) -> MutexGuard<'_, HashMap<SessionId, Guest>> {
-        self.0.lock().unwrap_or_else(PoisonError::into_inner)
-    }
+/// What is said in a room or privately has a sender, so it goes by the handlers. All else is free.
+pub(super) fn rules() -> Rules {
+    Rules::new().send(ROOMS, deny()).send("/user/{name}/queue/private", deny()).rest(permit())
 }
 
 /// The handlers behind the chat page.
 #[derive(Debug)]
-pub(super) struct Chat {
-    rooms: Rooms,
-}
-
-#[derive(Deserialize, JsonSchema)]
-struct Join {
-    name: String,
-}
+pub(super) struct Chat;
 
 #[derive(Deserialize, JsonSchema)]
 struct Say {
     text: String,
 }
 
+#[derive(Deserialize, JsonSchema)]
+struct Whisper {
+    to: String,
+    text: String,
+}
+
 /// What everybody in a room is told.
-#[derive(Debug, Serialize)]
-#[serde(tag = "kind", rename_all = "lowercase")]
-enum ChatEvent {
-    Message { from: String, text: String },
-    Joined { name: String, people: Vec<String> },
-    Left { name: String, people: Vec<String> },
+#[derive(JsonSchema, Serialize)]
+struct Said {
+    from: String,
+    text: String,
 }
 
-impl Chat {
-    pub(super) fn new(rooms: Rooms) -> Self {
-        Self { rooms }
-    }
+/// What both ends of a private message are told.
+#[derive(JsonSchema, Serialize)]
+struct Whispered {
+    from: String,
+    to: String,
+    text: String,
+    /// Whether it has reached anybody: it has not if the other is not online.
+    delivered: bool,
 }
 
-#[controller("/chat/{room}")]
+#[controller("/chat")]
 impl Chat {
-    /// Enters a room under a name, or changes it. Everybody in the room is told at `/topic/chat/{room}`.
-    #[message_mapping("/join")]
-    async fn join(
-        &self,
-        #[destination_variable] room: String,
-        session: Session,
-        messenger: Messenger,
-        Json(join): Json<Join>,
-    ) {
-        let name = join.name.trim().to_owned();
-        if !is_room(&room) || name.is_empty() || name.chars().count() > NAME_CHARS_MAX {
-            return tracing::debug!("chat: nobody joins under such a name or in such a room");
-        }
-        let guest = Guest { room: room.clone(), name: name.clone() };
-        if let Some(before) = self.rooms.enter(&session, guest)
-            && (before.room != room || before.name != name)
-        {
-            announce_departure(&self.rooms, before, &messenger).await;
-        }
-        let people = self.rooms.people(&room);
-        announce(&messenger, &room, ChatEvent::Joined { name, people }).await;
-    }
-
     /// Says something to everybody in the room.
-    #[message_mapping("/say")]
-    async fn say(
+    #[message_mapping("/rooms/{room}")]
+    #[send_to("/topic/chat/rooms/{room}")]
+    fn say(&self, User(user): User<Principal>, Valid(Json(say)): Valid<Json<Say>>) -> Json<Said> {
+        Json(Said { from: user.name().to_owned(), text: say.text })
+    }
+
+    /// Says something to one user alone. All pages of both show it.
+    #[message_mapping("/private")]
+    #[send_to_user("/queue/private")]
+    async fn whisper(
         &self,
-        #[destination_variable] room: String,
-        session: Session,
+        User(user): User<Principal>,
         messenger: Messenger,
-        Json(say): Json<Say>,
-    ) {
-        let guest = self.rooms.guest(&session).filter(|guest| guest.room == room);
-        let Some(guest) = guest.filter(|_| say.text.chars().count() <= TEXT_CHARS_MAX) else {
-            return tracing::debug!("chat: message of a stranger, or too long");
-        };
-        let event = ChatEvent::Message { from: guest.name, text: say.text };
-        announce(&messenger, &room, event).await;
-    }
-
-    /// Leaves the room.
-    #[message_mapping("/leave")]
-    async fn leave(&self, session: Session, messenger: Messenger) {
-        if let Some(guest) = self.rooms.leave(&session) {
-            announce_departure(&self.rooms, guest, &messenger).await;
+        Valid(Json(Whisper { to, text })): Valid<Json<Whisper>>,
+    ) -> Result<Json<Whispered>, HandlerError> {
+        if to == user.name() {
+            return Err(HandlerError::Invalid("it is to yourself".into()));
         }
+        let from = user.name().to_owned();
+        let mut whispered = Whispered { from, to, text, delivered: true };
+        let sent = messenger.send_to_user(&whispered.to, "/queue/private", Json(&whispered)).await;
+        whispered.delivered = sent.map_err(HandlerError::new)?.subscribers() > 0;
+        Ok(Json(whispered))
+    }
+
+    /// Tells the page whose message was not taken.
+    #[message_exception_handler]
+    fn refused(&self, error: &HandlerError) -> String {
+        error.to_string()
     }
 }
 
-/// Takes those out of their rooms whose sessions have ended.
-#[derive(Debug)]
-pub(super) struct Departures {
-    rooms: Rooms,
-}
-
-impl Departures {
-    pub(super) fn new(rooms: Rooms) -> Self {
-        Self { rooms }
+impl Validate for Say {
+    fn validate(&self) -> Result<(), BoxError> {
+        check_text(&self.text)
     }
 }
 
-impl SessionListener for Departures {
-    async fn on_event(&self, event: &SessionEvent, messenger: &Messenger) {
-        if let SessionEvent::Disconnected { session, .. } = event
-            && let Some(guest) = self.rooms.leave(session)
-        {
-            announce_departure(&self.rooms, guest, messenger).await;
+impl Validate for Whisper {
+    fn validate(&self) -> Result<(), BoxError> {
+        if self.to.is_empty() {
+            return Err("it is to nobody".into());
         }
+        check_text(&self.text)
     }
 }
 
-async fn announce_departure(rooms: &Rooms, guest: Guest, messenger: &Messenger) {
-    let people = rooms.people(&guest.room);
-    let event = ChatEvent::Left { name: guest.name, people };
-    announce(messenger, &guest.room, event).await;
-}
-
-async fn announce(messenger: &Messenger, room: &str, event: ChatEvent) {
-    let sent = messenger.send(&format!("/topic/chat/{room}"), Json(event)).await;
-    if let Err(error) = sent {
-        tracing::warn!(%error, "chat: event was not sent");
+fn check_text(text: &str) -> Result<(), BoxError> {
+    if text.trim().is_empty() {
+        return Err("it is empty".into());
     }
-}
-
-fn is_room(room: &str) -> bool {
-    (1..=ROOM_OCTETS_MAX).contains(&room.len())
-        && room.bytes().all(|c| matches!(c, b'a'..=b'z' | b'0'..=b'9' | b'-'))
+    if text.chars().count() > TEXT_CHARS_MAX {
+        return Err(format!("it is longer than {TEXT_CHARS_MAX} characters").into());
+    }
+    Ok(())
 }

@@ -28,7 +28,6 @@ pub(crate) fn async_api() -> AsyncApi {
 
 /// The application that `tidings serve` serves.
 pub(crate) fn app() -> AppBuilder {
-    let rooms = chat::Rooms::default();
     App::builder()
         .endpoint(|| playground::Playground)
         .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
@@ -37,6 +36,7 @@ pub(crate) fn app() -> AppBuilder {
         .event_source(EVENT_STREAM_PATH)
         .async_api(ASYNC_API_PATH, async_api())
         .controller(greetings::Greetings)
-        .controller(chat::Chat::new(rooms.clone()))
-        .session_listener(chat::Departures::new(rooms))
+        .destination_policy(chat::ROOMS, chat::room_policy())
+        .rules(chat::rules())
+        .controller(chat::Chat)
 }
