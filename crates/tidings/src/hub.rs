@@ -3,6 +3,7 @@
 mod deliveries;
 mod events;
 mod laggards;
+mod message_broker;
 mod online;
 mod publishing;
 mod rooms;
@@ -27,6 +28,7 @@ use tokio_util::sync::CancellationToken;
 pub(crate) use self::deliveries::revoked;
 use self::events::Events;
 use self::laggards::Laggards;
+use self::message_broker::MessageBroker;
 pub(crate) use self::online::{Connected, Online};
 pub(crate) use self::publishing::{Published, parse_destination};
 use self::rooms::Rooms;
@@ -46,8 +48,9 @@ const TOKENS: TokenSource = TokenSource(|| {
     u128::from_ne_bytes(octets)
 });
 
-/// The in-process broker of one application.
+/// The broker of one application, with what it takes to deliver to sessions.
 pub(crate) struct Hub {
+    /// In this process. Sessions reach it as their [`MessageBroker`].
     broker: Broker<Session>,
     /// Where what must outlive the process is stored, if anywhere.
     journal: Option<Arc<Journal>>,
@@ -120,8 +123,9 @@ impl Hub {
         };
         let journal = Some(Journal::start(store));
         let hub = Self::with_broker(HubOptions { broker, ..options }, journal);
-        hub.deliver(|broker, sink| broker.recover(clock::now(), recovered.queues, sink))
-            .map_err(Mistake::Recovery)?;
+        let (recover, _) =
+            hub.administer(|broker, sink| broker.recover(clock::now(), recovered.queues, sink));
+        recover.map_err(Mistake::Recovery)?;
         hub.tell_time();
         Ok((hub, recovery))
     }
@@ -148,7 +152,13 @@ impl Hub {
         })
     }
 
+    /// The broker in this process, to look at.
     pub(crate) fn broker(&self) -> &Broker<Session> {
+        &self.broker
+    }
+
+    /// What does the work for sessions: another engine would be put in here.
+    fn message_broker(&self) -> &dyn MessageBroker {
         &self.broker
     }
 

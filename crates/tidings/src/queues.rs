@@ -160,7 +160,7 @@ impl Queues {
     pub async fn purge(&self, queue: &str) -> Result<usize, QueueError> {
         let name = destination(queue)?;
         let (purged, batch) =
-            self.0.deliver_recorded(|broker, sink| broker.purge(clock::now(), &name, sink));
+            self.0.administer(|broker, sink| broker.purge(clock::now(), &name, sink));
         let purged = purged.ok_or_else(|| self.missing(queue))?;
         self.stored(batch).await?;
         Ok(purged)
@@ -196,7 +196,7 @@ impl Queues {
                 }
                 Which::WithId(id) => (Selection::WithId(id), usize::MAX),
             };
-            let (done, batch) = self.0.deliver_recorded(|broker, sink| {
+            let (done, batch) = self.0.administer(|broker, sink| {
                 broker.move_messages(clock::now(), &name, target.as_ref(), selection, sink)
             });
             self.stored(batch).await?;
@@ -233,7 +233,7 @@ impl Queues {
     /// A future that was polled has deleted it.
     pub async fn delete(&self, queue: &str) -> Result<(), QueueError> {
         let name = destination(queue)?;
-        let (deleted, batch) = self.0.deliver_recorded(|broker, sink| {
+        let (deleted, batch) = self.0.administer(|broker, sink| {
             broker.delete_queue(clock::now(), &name, Consumers::Cancel, sink)
         });
         deleted.map_err(|_| self.missing(queue))?;

@@ -14,7 +14,7 @@ use tidings_stomp::{
 use super::events::Events;
 use super::laggards::{Laggards, Verdict};
 use super::timer::Timer;
-use super::{Hub, joined, stomp_message};
+use super::{Hub, MessageBroker, joined, stomp_message};
 use crate::clock;
 use crate::endpoint::Session;
 use crate::messaging::{LastForAll, Outbound, SessionEvent};
@@ -24,10 +24,10 @@ use crate::server::stomp::text_of;
 use crate::store::{BatchNumber, Journal};
 
 impl Hub {
-    /// Lets `operation` work on the broker, and delivers what comes of it.
+    /// Lets `operation` ask something of the broker, and delivers what comes of it.
     pub(crate) fn deliver<T>(
         self: &Arc<Self>,
-        operation: impl FnOnce(&Broker<Session>, &mut Deliveries<'_>) -> T,
+        operation: impl FnOnce(&dyn MessageBroker, &mut Deliveries<'_>) -> T,
     ) -> T {
         self.deliver_recorded(operation).0
     }
@@ -36,7 +36,22 @@ impl Hub {
     /// operation outlives the process, if there is anything to store.
     pub(crate) fn deliver_recorded<T>(
         self: &Arc<Self>,
+        operation: impl FnOnce(&dyn MessageBroker, &mut Deliveries<'_>) -> T,
+    ) -> (T, Option<BatchNumber>) {
+        self.operate(|sink| operation(self.message_broker(), sink))
+    }
+
+    /// The same, for what only the broker in this process can be asked.
+    pub(crate) fn administer<T>(
+        self: &Arc<Self>,
         operation: impl FnOnce(&Broker<Session>, &mut Deliveries<'_>) -> T,
+    ) -> (T, Option<BatchNumber>) {
+        self.operate(|sink| operation(&self.broker, sink))
+    }
+
+    fn operate<T>(
+        self: &Arc<Self>,
+        operation: impl FnOnce(&mut Deliveries<'_>) -> T,
     ) -> (T, Option<BatchNumber>) {
         let _turn = TurnGuard::enter();
         let mut deliveries = Deliveries {
@@ -52,7 +67,7 @@ impl Hub {
             last_for_all: LastForAll::default(),
             noted: Vec::new(),
         };
-        let result = operation(&self.broker, &mut deliveries);
+        let result = operation(&mut deliveries);
         let batch = deliveries.ticket.batch;
         drop(deliveries.ticket);
         for queue in &deliveries.with_room {

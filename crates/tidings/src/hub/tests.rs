@@ -12,7 +12,7 @@ fn an_operation_that_panics_holds_up_nothing_that_is_to_be_stored() {
     let (hub, _) = opened.unwrap();
     let headers = Headers::from([("persistent", "true")]);
     let panics = || {
-        hub.deliver(|broker, sink| -> () {
+        hub.administer(|broker, sink| -> () {
             let queue = Destination::parse("/queue/a").unwrap();
             broker.send(clock::now(), queue, headers.clone(), Bytes::new(), sink).unwrap();
             panic!("as it does");

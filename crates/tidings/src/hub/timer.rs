@@ -79,7 +79,7 @@ impl Drop for Running {
 
 async fn tell_time(hub: Weak<Hub>, timer: Running) {
     while let Some(hub) = hub.upgrade().filter(|_| !timer.0.is_over.load(Ordering::Acquire)) {
-        let (deadline, now) = (hub.broker.next_deadline(), clock::now());
+        let (deadline, now) = (hub.message_broker().next_deadline(), clock::now());
         if deadline.is_some_and(|at| at <= now) {
             let tell = || hub.deliver(|broker, sink| broker.handle_timeout(now, sink));
             // Time goes on for all the others.

@@ -217,13 +217,13 @@ impl EventStreamDoor {
                 class: EncodingClass::event_stream(),
                 options,
             };
-            let on_active = |beginning: Beginning| {
+            let mut on_active = |beginning: Beginning| {
                 let retry = (at == 0).then_some(self.options.retry.as_millis());
                 begin(&stream, at, destination, beginning, retry);
             };
-            let subscribed = self
-                .hub
-                .deliver(|broker, sink| broker.subscribe(clock::now(), request, on_active, sink));
+            let subscribed = self.hub.deliver(|broker, sink| {
+                broker.subscribe(clock::now(), request, &mut on_active, sink)
+            });
             if let Err(error) = subscribed {
                 self.hub.deliver(|broker, sink| broker.disconnect(clock::now(), key, sink));
                 return Err(refused(&error));

@@ -60,7 +60,7 @@ impl StompSession {
                 return;
             }
             // The receipt goes out while the subscription becomes active, before any of its messages.
-            let on_active = |beginning: Beginning| {
+            let mut on_active = |beginning: Beginning| {
                 // One to several queues may have been active before another of them was found unprepared.
                 if !mem::replace(&mut is_active, true) {
                     self.shared.hub.note_event(self.key, || SessionEvent::Subscribed {
@@ -79,7 +79,7 @@ impl StompSession {
                 }
             };
             let subscribed = self.shared.hub.deliver(|broker, sink| {
-                broker.subscribe(clock::now(), request.clone(), on_active, sink)
+                broker.subscribe(clock::now(), request.clone(), &mut on_active, sink)
             });
             // Too much came to the queue after it was prepared.
             let is_unprepared = matches!(subscribed, Err(SubscribeError::Unprepared { .. }));
