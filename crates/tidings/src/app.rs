@@ -256,6 +256,14 @@ impl App {
         self.0.beside.iter().for_each(Self::tell_time_here);
     }
 
+    /// Adds this application and those beside it to those that were found, unless they are there.
+    pub(crate) fn add_with_those_beside(&self, found: &mut Vec<Self>) {
+        if !found.iter().any(|other| Arc::ptr_eq(&self.0, &other.0)) {
+            found.push(self.clone());
+            self.0.beside.iter().for_each(|other| other.add_with_those_beside(found));
+        }
+    }
+
     pub(crate) fn downgrade(&self) -> WeakApp {
         WeakApp(Arc::downgrade(&self.0))
     }

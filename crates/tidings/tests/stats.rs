@@ -109,6 +109,27 @@ async fn a_server_logs_them_as_often_as_is_set() {
     assert_eq!(log.matches("sessions: 0 open (0 WebSocket").count(), 3, "{log}");
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_server_logs_them_for_each_application_that_it_serves() {
+    let log = Log::capture();
+    let minute = Duration::from_secs(60);
+    let options = ServerOptions { stats_interval: minute, ..ServerOptions::default() };
+    let plain = || App::builder().build().expect("nothing is in it");
+    let (first, innermost, alone) = (App::builder(), plain(), plain());
+    let inner = App::builder().beside(innermost).build().expect("nothing is in it");
+    let first = first.beside(inner.clone()).build().expect("nothing is in it");
+    let server = Server::new(first).options(options);
+    let server = server.stomp_listen_app(&alone, "127.0.0.1:0").await.unwrap();
+    let server = server.stomp_listen_app(&inner, "127.0.0.1:0").await.unwrap();
+    server.run_until(tokio::time::sleep_until(tokio::time::Instant::now() + 3 * minute / 2)).await;
+    let log = log.take();
+    for number in 1..=4 {
+        let own = format!("application={number}");
+        assert_eq!(log.lines().filter(|line| line.contains(&own)).count(), 1, "{log}");
+    }
+    assert_eq!(log.matches("sessions: 0 open").count(), 4, "{log}");
+}
+
 /// Lets time pass until it is so.
 async fn until(app: &TestApp, is_so: impl Fn(&Stats) -> bool) -> Stats {
     for _ in 0..100 {

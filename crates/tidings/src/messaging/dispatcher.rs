@@ -7,9 +7,11 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tidings_stomp::{Error, Headers};
+use tracing::{Instrument, Span};
 
 use super::controller::{AnyController, Mapping, MappingKind, Returns};
 use super::pattern::Pattern;
+use super::trace_context::TraceContext;
 use super::{
     Controller, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException, OnMapping,
     Outgoing, Separator, Subscriber,
@@ -177,7 +179,7 @@ impl Dispatcher {
         self.find(&self.messages, destination).is_some()
     }
 
-    /// Handles a message.
+    /// Handles a message. What is replied belongs to its trace.
     pub(crate) async fn dispatch_message(
         &self,
         message: InboundMessage,
@@ -212,28 +214,30 @@ impl Dispatcher {
         let controller = &self.controllers[route.controller];
         // A handler that has the body alone takes it without a copy.
         let kept = self.may_handle_exceptions(route.controller).then(|| body.clone());
+        let trace = TraceContext::of(&message.headers);
         let call = OnMapping::new(&message, body);
-        match caught(controller.handle_any(route.mapping, call)).await {
-            Ok(replies) => Ok(replies),
+        let replies = match caught(controller.handle_any(route.mapping, call)).await {
+            Ok(replies) => replies,
             Err(error) => {
                 let body = kept.unwrap_or_default();
                 // In a box of its own: it is rare, and all handlers' futures hold it.
-                Box::pin(self.handle_exception(route.controller, &message, body, error)).await
+                Box::pin(self.handle_exception(route.controller, &message, body, error)).await?
             }
-        }
+        };
+        Ok(trace.continued_by_all(replies))
     }
 
-    /// Has a handler make a stream, in a task of its own, which goes on when there is one.
+    /// Has a handler make a stream, in a task of its own, which goes on when there is one, in the span that this is
+    /// called in.
     async fn open_stream(
         self: &Arc<Self>,
         route: Route,
         message: MessageParts,
         subscriber: Arc<dyn Subscriber>,
     ) -> Result<Answer, Unhandled> {
-        let (session, messenger) = (message.session.clone(), message.messenger.clone());
-        let (feed, live, begun) = Feed::new(session, messenger, subscriber);
-        let dispatcher = Arc::clone(self);
-        let task = tokio::spawn(in_turns(dispatcher.stream(route, message, feed)));
+        let (feed, live, begun) = Feed::new(&message, subscriber);
+        let stream = Arc::clone(self).stream(route, message, feed);
+        let task = tokio::spawn(in_turns(stream).instrument(Span::current()));
         live.runs_in(task.abort_handle());
         if begun.await.is_ok() {
             return Ok(Answer::Stream(live));
@@ -255,7 +259,7 @@ impl Dispatcher {
         let Err(error) = caught(stream).await else { return Ok(Vec::new()) };
         let handled = self.handle_exception(route.controller, &message, Bytes::new(), error).await;
         let replies = handled.inspect_err(|unhandled| ending.failed(unhandled.clone()))?;
-        for reply in replies {
+        for reply in TraceContext::of(&message.headers).continued_by_all(replies) {
             reply.publish(&message.messenger).await;
         }
         Ok(Vec::new())

@@ -9,7 +9,8 @@ use tokio::sync::oneshot;
 use tokio::task::AbortHandle;
 
 use super::dispatcher::Unhandled;
-use super::{HandlerError, IntoOutgoing, Messenger, Outgoing, Target};
+use super::trace_context::TraceContext;
+use super::{HandlerError, IntoOutgoing, MessageParts, Messenger, Outgoing, Target};
 use crate::endpoint::Session;
 use crate::net::{Link, Payload, PushError};
 
@@ -26,6 +27,8 @@ pub(crate) trait Subscriber: Send + Sync {
 pub struct Feed {
     session: Session,
     messenger: Messenger,
+    /// What all items belong to.
+    trace: TraceContext,
     life: Arc<Mutex<Life>>,
     subscriber: Arc<dyn Subscriber>,
     /// Told when there is a stream.
@@ -68,17 +71,25 @@ pub trait ReplyStream: Stream<Item: IntoOutgoing> {}
 impl<S: Stream<Item: IntoOutgoing>> ReplyStream for S {}
 
 impl Feed {
-    /// A feed, and the session's end of it. The receiver is told that there is a stream.
+    /// A feed for who has `subscribed`, and the session's end of it. The receiver is told that there is a stream.
     pub(super) fn new(
-        session: Session,
-        messenger: Messenger,
+        subscribed: &MessageParts,
         subscriber: Arc<dyn Subscriber>,
     ) -> (Self, LiveStream, oneshot::Receiver<()>) {
         let (begin, begun) = oneshot::channel();
         let (know, known) = oneshot::channel();
         let life = Arc::new(Mutex::new(Life::Running(None)));
         let live = LiveStream { life: Arc::clone(&life), known: Some(know) };
-        (Self { session, messenger, life, subscriber, begun: begin, known }, live, begun)
+        let feed = Self {
+            session: subscribed.session.clone(),
+            messenger: subscribed.messenger.clone(),
+            trace: TraceContext::of(&subscribed.headers),
+            life,
+            subscriber,
+            begun: begin,
+            known,
+        };
+        (feed, live, begun)
     }
 
     pub(super) fn ending(&self) -> Ending {
@@ -95,7 +106,7 @@ impl Feed {
     where
         S: ReplyStream,
     {
-        let Self { session, messenger, life, subscriber, begun, known } = self;
+        let Self { session, messenger, trace, life, subscriber, begun, known } = self;
         // Nobody is there to be told when the session has ended meanwhile.
         let _ = begun.send(());
         if known.await.is_err() {
@@ -107,7 +118,7 @@ impl Feed {
             // A stream that always has something must let others have their turn.
             tokio::task::coop::consume_budget().await;
             let Some(item) = stream.next().await else { return Ok(()) };
-            for outgoing in item.into_outgoing(targets)? {
+            for outgoing in trace.continued_by_all(item.into_outgoing(targets)?) {
                 if is_over(&life) {
                     return Ok(());
                 }
@@ -215,10 +226,11 @@ mod tests {
     use std::future::poll_fn;
 
     use futures_util::{poll, stream};
+    use tidings_stomp::Headers;
     use tokio::io::AsyncReadExt;
 
     use super::*;
-    use crate::endpoint::{ConnectionOptions, in_memory};
+    use crate::endpoint::{ConnectionOptions, PathParams, in_memory};
     use crate::hub::{Hub, HubOptions};
 
     /// Gets bare octets.
@@ -237,7 +249,14 @@ mod tests {
         let options = ConnectionOptions { outbox_octets_max: 16, ..ConnectionOptions::default() };
         let (session, mut stream, mut peer) = in_memory(options);
         let messenger = Messenger::new(Hub::new(HubOptions::default()));
-        let (feed, mut live, _begun) = Feed::new(session.clone(), messenger, Arc::new(Bare));
+        let subscribed = MessageParts {
+            destination: "/stream".to_owned(),
+            variables: PathParams::default(),
+            headers: Headers::default(),
+            session: session.clone(),
+            messenger,
+        };
+        let (feed, mut live, _begun) = Feed::new(&subscribed, Arc::new(Bare));
         live.start();
         let first = "more than there is room for until it is written";
         let item = [first, "second"].map(|part| Outgoing::to("", part).unwrap()).to_vec();

@@ -23,6 +23,7 @@ mod rules;
 mod sent;
 mod session_event;
 mod target;
+mod trace_context;
 mod users;
 
 pub use application_names::Separator;
@@ -55,3 +56,4 @@ pub(crate) use interceptor::{AnyInterceptor, Interceptors, LastForAll, Outbound}
 pub(crate) use rulebook::{Refusal, Rulebook, Subject};
 pub(crate) use rules::RuleMistake;
 pub(crate) use session_event::AnySessionListener;
+pub(crate) use trace_context::{TRACEPARENT, TRACESTATE};

@@ -2,6 +2,7 @@ use std::convert::Infallible;
 use std::fmt;
 use std::future::{Future, pending};
 use std::io;
+use std::iter;
 use std::net::SocketAddr;
 #[cfg(unix)]
 use std::path::Path;
@@ -248,12 +249,13 @@ where
             stop: stop.clone(),
             known_hosts: None,
         };
+        let apps = served(&app, &listeners);
         for listener in listeners {
             spawn_listener(listener, &acceptor, &http);
         }
         tokio::select! {
             () = signal => {}
-            never = log_stats(&app, options.stats_interval) => match never {},
+            never = log_stats(&apps, options.stats_interval) => match never {},
         }
         stop.cancel();
         connections.close();
@@ -267,14 +269,30 @@ where
     }
 }
 
-/// Logs the statistics of the application every so often, for ever.
-async fn log_stats(app: &App, interval: Duration) -> Infallible {
+/// All applications that are served, each once: the server's, those beside it, and those with ports of their own.
+fn served(app: &App, listeners: &[Listener]) -> Vec<App> {
+    let others = listeners.iter().filter_map(|listener| match listener {
+        Listener::Stomp(_, other) => other.as_ref(),
+        _ => None,
+    });
+    let mut found = Vec::new();
+    for app in iter::once(app).chain(others) {
+        app.add_with_those_beside(&mut found);
+    }
+    found
+}
+
+/// Logs the statistics of each of the applications every so often, for ever.
+async fn log_stats(apps: &[App], interval: Duration) -> Infallible {
     if interval.is_zero() {
         return pending().await;
     }
     loop {
         tokio::time::sleep(interval).await;
-        tracing::info!("{}", app.stats());
+        for (app, number) in apps.iter().zip(1..) {
+            let number = (apps.len() > 1).then_some(number);
+            tracing::info!(application = number, "{}", app.stats());
+        }
     }
 }
 

@@ -21,6 +21,7 @@ use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 use tracing::subscriber::DefaultGuard;
+use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Nothing in these tests takes long; this only ends a test that hangs.
 pub const PATIENCE: Duration = Duration::from_secs(20);
@@ -247,11 +248,21 @@ pub struct Log {
 
 impl Log {
     pub fn capture() -> Self {
+        Self::with(FmtSpan::NONE)
+    }
+
+    /// Also tells of each span that begins, in a line that ends with `new`.
+    pub fn capture_with_spans() -> Self {
+        Self::with(FmtSpan::NEW)
+    }
+
+    fn with(spans: FmtSpan) -> Self {
         let written = Arc::new(Mutex::new(Vec::new()));
         let writer = LogWriter(Arc::clone(&written));
         let subscriber = tracing_subscriber::fmt()
             .with_max_level(tracing::Level::TRACE)
             .with_ansi(false)
+            .with_span_events(spans)
             .with_writer(move || writer.clone())
             .finish();
         Self { written, _capturing: tracing::subscriber::set_default(subscriber) }

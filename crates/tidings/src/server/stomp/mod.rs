@@ -2,6 +2,7 @@
 
 mod connecting;
 mod door;
+mod frame_span;
 mod granted;
 mod intercepting;
 mod options;
@@ -14,7 +15,6 @@ mod session;
 mod settling;
 mod streaming;
 mod subscribing;
-mod trace_context;
 
 pub use options::{StompOptions, UnhandledErrors};
 

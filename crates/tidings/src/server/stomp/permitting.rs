@@ -4,17 +4,26 @@ use tidings_broker::{Destination, DurableName};
 use tidings_stomp::{
     Error, Event, Headers, ReceiptId, Severity, Subscribe, SubscriptionId, TransactionAction,
 };
+use tracing::Span;
 
+use super::frame_span::span_of_frame;
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
 use crate::messaging::{Refusal, Rulebook, Subject};
 
-/// What a client wants.
-pub(super) enum Taken {
-    /// It may have it.
-    Permitted(Event),
-    /// The interceptors have to see it before anybody asks whether it may.
-    Unseen(Event),
+/// What a client wants, and the span of all that is done of it.
+pub(super) struct Taken {
+    pub(super) event: Event,
+    pub(super) span: Span,
+    pub(super) standing: Standing,
+}
+
+/// Whether a client may have what it wants.
+pub(super) enum Standing {
+    /// It may.
+    Permitted,
+    /// The interceptors have to see it before anybody asks.
+    Unseen,
 }
 
 impl StompSession {
@@ -22,10 +31,12 @@ impl StompSession {
     /// interceptors have not seen and the rules have not allowed.
     pub(super) fn next_event(&mut self, session: &Session) -> Option<Taken> {
         let event = self.server.poll_event()?;
+        let span = span_of_frame(session, &event);
         if !self.shared.interceptors.is_empty() {
-            return Some(Taken::Unseen(event));
+            return Some(Taken { event, span, standing: Standing::Unseen });
         }
-        self.permitted(session, event).map(Taken::Permitted)
+        let event = span.in_scope(|| self.permitted(session, event))?;
+        Some(Taken { event, span, standing: Standing::Permitted })
     }
 
     /// An event, if the client may have what it wants. CONNECT is [asked about](Self::check_connect) when it is known who

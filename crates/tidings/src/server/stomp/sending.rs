@@ -8,7 +8,6 @@ use tidings_broker::{Destination, Sender, Timestamp};
 use tidings_stomp::{Error, Headers, ReceiptId, Send, Severity};
 
 use super::session::StompSession;
-use super::trace_context::TraceContext;
 use crate::endpoint::Session;
 use crate::hub::{PublishError, Published, parse_destination};
 use crate::messaging::{InboundMessage, Unhandled};
@@ -121,9 +120,8 @@ impl StompSession {
         &self,
         message: InboundMessage,
     ) -> Result<(), Unhandled> {
-        let trace = TraceContext::of(&message.headers);
         for reply in self.shared.dispatcher.dispatch_message(message).await? {
-            trace.continued_by(reply).publish(&self.shared.messenger).await;
+            reply.publish(&self.shared.messenger).await;
         }
         Ok(())
     }

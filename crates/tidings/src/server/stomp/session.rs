@@ -6,16 +6,15 @@ use futures_util::future::join;
 use tidings_broker::{Destination, Owner, SessionKey, Timestamp};
 use tidings_stomp::{Error, Event, ReceiptId, Server, Severity};
 use tidings_websocket::{CloseCode, CloseReason, Message};
-use tracing::{Instrument, Span};
+use tracing::Instrument;
 
 use super::door::Shared;
 use super::granted::Granted;
 use super::outgoing::message_for;
-use super::permitting::Taken;
+use super::permitting::{Standing, Taken};
 use super::receipts::HeldFrames;
 use super::settling::nack_action;
 use super::streaming::OwnStreams;
-use super::trace_context::{are_frames_traced, span_of_frame};
 use crate::clock;
 use crate::endpoint::{
     CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
@@ -32,10 +31,8 @@ const TURN_TIME_MAX: Duration = Duration::from_millis(10);
 enum Waiting {
     /// For room for a frame, which is on its way. The event was taken before.
     Room(Sending, Option<Taken>),
-    /// For what an event asks for.
-    Event(Event),
-    /// For the interceptors, which have to see this.
-    Interceptors(Event),
+    /// For what an event asks for, or for the interceptors, which have to see it.
+    Event(Taken),
     /// For the store, which has so much to store that no more may come.
     Store,
     /// For others, who had to wait.
@@ -111,15 +108,15 @@ impl StompSession {
             if let Some(room) = self.transmit_at_once(session)? {
                 return Ok(Some(Waiting::Room(room, taken)));
             }
-            let event = match taken {
-                None => break,
-                Some(Taken::Permitted(event)) => event,
-                Some(Taken::Unseen(event)) => return Ok(Some(Waiting::Interceptors(event))),
+            let Some(Taken { event, span, standing }) = taken else { break };
+            let waiting = match standing {
+                Standing::Permitted => {
+                    span.in_scope(|| self.handle_event_at_once(session, now, event))
+                }
+                Standing::Unseen => Some(event),
             };
-            let span = self.span_at_once(session, &event);
-            let waiting = span.in_scope(|| self.handle_event_at_once(session, now, event));
             if let Some(event) = waiting {
-                return Ok(Some(Waiting::Event(event)));
+                return Ok(Some(Waiting::Event(Taken { event, span, standing })));
             }
         }
         Ok(self.server.is_closed().then_some(Waiting::End))
@@ -146,15 +143,11 @@ impl StompSession {
                     }
                     match taken {
                         _ if is_closed_here(session) => break,
-                        Some(Taken::Permitted(event)) => self.handle_event(session, event).await,
-                        Some(Taken::Unseen(event)) => {
-                            Box::pin(self.intercept(session, event)).await;
-                        }
+                        Some(taken) => self.handle_taken(session, taken).await,
                         None => {}
                     }
                 }
-                Waiting::Interceptors(event) => Box::pin(self.intercept(session, event)).await,
-                Waiting::Event(event) => self.handle_event(session, event).await,
+                Waiting::Event(taken) => self.handle_taken(session, taken).await,
                 Waiting::Turn => {
                     tokio::task::yield_now().await;
                     turn.reset();
@@ -230,35 +223,19 @@ impl StompSession {
         None
     }
 
-    /// The span of an event that nobody has to be waited for, as far as that is known before.
-    fn span_at_once(&self, session: &Session, event: &Event) -> Span {
-        if !are_frames_traced() {
-            return Span::none();
-        }
-        let waits = match event {
-            Event::Send(send) => {
-                let prefix = self.shared.strip_application_prefix(&send.destination);
-                prefix.is_some() || self.is_renewal(send)
+    /// Handles what a client wants, whoever has to be waited for.
+    async fn handle_taken(&mut self, session: &Session, taken: Taken) {
+        let Taken { event, span, standing } = taken;
+        match standing {
+            Standing::Permitted => self.handle_event(session, event).instrument(span).await,
+            Standing::Unseen => {
+                Box::pin(self.intercept(session, event).instrument(span)).await;
             }
-            Event::Ack(_) | Event::Nack(_) | Event::Disconnect { .. } => false,
-            Event::UnsubscribeUnknown { .. } => false,
-            _ => true,
-        };
-        if waits { Span::none() } else { span_of_frame(session, event) }
-    }
-
-    /// Handles an event, whoever has to be waited for.
-    pub(super) fn handle_event(
-        &mut self,
-        session: &Session,
-        event: Event,
-    ) -> impl Future<Output = ()> + Send {
-        let span = span_of_frame(session, &event);
-        self.handle_waiting(session, event).instrument(span)
+        }
     }
 
     /// What is rarer than SEND has its future in a box of its own, so that SEND's box is small.
-    async fn handle_waiting(&mut self, session: &Session, event: Event) {
+    pub(super) async fn handle_event(&mut self, session: &Session, event: Event) {
         let Some(event) = self.handle_event_at_once(session, clock::now(), event) else { return };
         match event {
             Event::Send(send) if self.is_renewal(&send) => {

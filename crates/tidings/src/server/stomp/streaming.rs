@@ -11,7 +11,6 @@ use tidings_websocket::Message;
 use super::intercepting::left_of;
 use super::outgoing::message_for;
 use super::session::StompSession;
-use super::trace_context::TraceContext;
 use crate::endpoint::{SendError, Session};
 use crate::hub::{Hub, OpenStream};
 use crate::messaging::{Answer, InboundMessage, LiveStream, Outgoing, Subscriber, Unhandled};
@@ -105,9 +104,7 @@ impl StompSession {
     }
 
     async fn answer(&mut self, session: &Session, subscribe: &Subscribe, replies: Vec<Outgoing>) {
-        let trace = TraceContext::of(&subscribe.headers);
         for reply in replies {
-            let reply = trace.continued_by(reply);
             if !reply.destination.is_empty() {
                 reply.publish(&self.shared.messenger).await;
                 continue;
