@@ -1,7 +1,10 @@
 use http::{HeaderMap, Method, StatusCode};
-use tidings_broker::{HistoryPosition, Kind, Owner, Rewind, SubscribeOptions};
+use tidings_broker::{
+    HistoryPosition, InvalidHeader, Kind, Owner, Rewind, SubscribeError, SubscribeOptions,
+};
 use tidings_stomp::Headers;
 
+use super::EventSourceOptions;
 use super::event::{EventFormat, Positions};
 use crate::endpoint::Handshake;
 use crate::hub::Hub;
@@ -29,6 +32,9 @@ impl Problem {
     }
 }
 
+/// What polyfills of `EventSource` call `last-event-id`, which cannot send the header.
+const POLYFILL_LAST_EVENT_ID: &str = "lastEventId";
+
 /// The methods that there is an answer for.
 pub(super) const ALLOW: &str = "GET, HEAD, OPTIONS";
 
@@ -37,8 +43,9 @@ impl StreamRequest {
     pub(super) fn parse(
         handshake: &Handshake,
         headers: &HeaderMap,
-        destinations_max: usize,
+        options: &EventSourceOptions,
     ) -> Result<Self, Problem> {
+        let destinations_max = options.destinations_max;
         let mut destinations = Vec::new();
         let mut format = EventFormat::default();
         let mut last = None;
@@ -56,10 +63,12 @@ impl StreamRequest {
                     let wrong = || Problem::bad_request("format is `text` or `json`.");
                     format = EventFormat::named(&value).ok_or_else(wrong)?;
                 }
-                "last-event-id" => last = Some(value.into_owned()),
+                "last-event-id" | POLYFILL_LAST_EVENT_ID => last = Some(value.into_owned()),
                 "history" | "selector" | "presence-info" => wishes.push(&name, &value),
-                // Others are for proxies, caches and whoever else looks at them.
-                _ => {}
+                // It is the authenticator's.
+                "access_token" => {}
+                name if options.other_parameters.iter().any(|other| other == name) => {}
+                unknown => return Err(unknown_parameter(unknown)),
             }
         }
         if destinations.is_empty() {
@@ -71,13 +80,28 @@ impl StreamRequest {
         let last = reconnected.map(str::to_owned).or(last);
         let last = last.map(|it| Positions::parse(&it, destinations.len()));
         let options = SubscribeOptions::from_headers(&wishes, "", "", &Owner::default());
-        let options = options.map_err(|error| Problem::bad_request(format!("{error}.")))?;
+        let options = options.map_err(|error| match error {
+            SubscribeError::InvalidHeader(InvalidHeader { name, value, expected }) => {
+                let text =
+                    format!("The parameter {name} has the value {value:?}, expected {expected}.");
+                Problem::bad_request(text)
+            }
+            error => Problem::bad_request(format!("{error}.")),
+        })?;
         Ok(Self { destinations, format, last, options })
     }
 
     /// Whether all destinations can be streamed.
     pub(super) fn check(&self, hub: &Hub) -> Result<(), Problem> {
+        let applications = &hub.broker().options().other_prefixes;
         for destination in &self.destinations {
+            if applications.iter().any(|prefix| destination.starts_with(prefix.as_str())) {
+                let why =
+                    "a handler of the application answers it, once, and nothing is published there";
+                let advice = "Subscribe to it by STOMP, or stream /topic/NAME.";
+                let text = format!("{destination} cannot be streamed: {why}. {advice}");
+                return Err(Problem::bad_request(text));
+            }
             let kind = hub.kind(destination);
             match kind.map_err(|error| Problem::bad_request(format!("{error}.")))? {
                 Kind::Topic | Kind::Presence | Kind::User => {}
@@ -102,6 +126,12 @@ impl StreamRequest {
         }
         options
     }
+}
+
+fn unknown_parameter(name: &str) -> Problem {
+    let name: String = name.chars().take(100).collect();
+    let known = "destination, format, last-event-id, history, selector and presence-info";
+    Problem::bad_request(format!("There is no parameter {name:?}. There are {known}."))
 }
 
 /// The destinations in one parameter: a comma before a slash separates them, as in STOMP.
