@@ -36,7 +36,7 @@ use crate::socket::{SocketOutcome, WebSocket};
 use crate::store::Store;
 
 /// How long a sender waits for room in a queue: 30 s.
-const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(30);
+pub(crate) const PUBLISH_WAIT_MAX: Duration = Duration::from_secs(30);
 
 /// Puts an [`App`] together. Made by [`App::builder`].
 ///

@@ -9,6 +9,12 @@ use tidings::client::stomp::{StompClient, StompClientBuilder, StompConnectError,
 use crate::command::client_tls::ClientTls;
 use crate::demo::STOMP_PATH;
 
+/// How long it may take to connect.
+const CONNECT_TIMEOUT: Duration = Duration::from_secs(30);
+
+/// What the answer to HTTP begins with at a port of Tidings for STOMP alone.
+const PLAIN_PORT: &[u8] = b"This port speaks STOMP";
+
 /// How to reach a server, and as whom.
 #[derive(Args, Clone)]
 pub(super) struct Connection {
@@ -31,9 +37,10 @@ pub(super) struct Connection {
     /// Speak this version of STOMP, rather than the newest that the server knows.
     #[arg(long, value_name = "VERSION", value_parser = version)]
     stomp_version: Option<Version>,
-    /// Give up if the server is silent for so long when it is asked for something.
-    #[arg(long, value_name = "SECONDS", default_value = "30", value_parser = seconds)]
-    timeout: Duration,
+    /// Give up if the server is silent for so long when it is asked for something. Without it, after 30 s when
+    /// connecting, and 45 s for a receipt: a server may wait 30 s until there is room in a queue.
+    #[arg(long, value_name = "SECONDS", value_parser = seconds)]
+    timeout: Option<Duration>,
 }
 
 impl Connection {
@@ -48,7 +55,10 @@ impl Connection {
             client = client.tls(&config);
         }
         let mut builder = client.stomp().host(&self.host);
-        builder = builder.connect_timeout(self.timeout).receipt_timeout(self.timeout);
+        builder = builder.connect_timeout(self.timeout.unwrap_or(CONNECT_TIMEOUT));
+        if let Some(timeout) = self.timeout {
+            builder = builder.receipt_timeout(timeout);
+        }
         if let Some((login, passcode)) = &self.user {
             builder = builder.login(login, passcode);
         }
@@ -73,11 +83,14 @@ impl Connection {
                 line.push_str(&format!(": {error}"));
                 cause = error.source();
             }
-            // Some server is there, which has something else at its root.
-            if let StompConnectError::Transport(error) = &error
-                && error.response().is_some()
-                && is_without_path(&self.url)
-            {
+            let response = match &error {
+                StompConnectError::Transport(error) => error.response(),
+                _ => None,
+            };
+            if response.is_some_and(|response| response.body().starts_with(PLAIN_PORT)) {
+                line += &format!("; write stomp://{}", host_of(&self.url));
+            } else if response.is_some() && is_without_path(&self.url) {
+                // Some server is there, which has something else at its root.
                 line += "; the URL lacks the path of STOMP, which is ";
                 line += STOMP_PATH;
                 line += " of `tidings serve`";
@@ -110,6 +123,13 @@ fn without_secrets(url: &str) -> String {
     let (authority, path) = rest.split_at(rest.find('/').unwrap_or(rest.len()));
     let host = authority.rsplit('@').next().unwrap_or_default();
     format!("{scheme}://{host}{path}")
+}
+
+/// The host and the port of a URL, without who logs in.
+fn host_of(url: &str) -> String {
+    let url = without_secrets(url);
+    let rest = url.split_once("://").map_or(&*url, |(_, rest)| rest);
+    rest.split('/').next().unwrap_or_default().to_owned()
 }
 
 fn is_without_path(url: &str) -> bool {
@@ -163,6 +183,7 @@ mod tests {
         ] {
             assert_eq!(without_secrets(url), told);
         }
+        assert_eq!(host_of("http://ann:secret@host:1/path?token=secret"), "host:1");
     }
 
     #[test]

@@ -15,6 +15,9 @@ use super::url::StompUrl;
 use crate::client::{Backoff, Client, ClientBuilder};
 use crate::net::in_turns;
 
+/// Longer than [a server waits](crate::AppBuilder::publish_wait_max) before it refuses a message.
+const RECEIPT_TIMEOUT: Duration = Duration::from_secs(45);
+
 /// Says how a [`StompClient`] connects. Made by [`StompClient::builder`] and [`ClientBuilder::stomp`].
 #[must_use = "nothing happens until it connects"]
 pub struct StompClientBuilder {
@@ -36,7 +39,7 @@ impl ClientBuilder {
                 queue_octets_max: 8 * 1024 * 1024,
                 inbox_octets_max: 1024 * 1024,
                 slow_consumer: SlowConsumer::default(),
-                receipt_timeout: Duration::from_secs(30),
+                receipt_timeout: RECEIPT_TIMEOUT,
                 leave_timeout: Duration::from_secs(60),
             },
             backoff: Some(Backoff::default()),
@@ -99,7 +102,7 @@ impl StompClientBuilder {
     }
 
     /// How long a receipt is waited for, from when it is asked for. What was not even sent by then is not sent any
-    /// more. Default: 30 s.
+    /// more. Default: 45 s, since a server may wait 30 s for room in a queue before it says that the queue is full.
     pub fn receipt_timeout(mut self, timeout: Duration) -> Self {
         self.bounds.receipt_timeout = timeout;
         self
@@ -207,5 +210,16 @@ impl fmt::Debug for StompClientBuilder {
             .field("bounds", &self.bounds)
             .field("backoff", &self.backoff)
             .finish_non_exhaustive()
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_client_is_told_by_a_server_that_a_queue_is_full_before_it_gives_up() {
+        let patience = StompClient::builder().bounds.receipt_timeout;
+        assert!(patience > crate::builder::PUBLISH_WAIT_MAX + Duration::from_secs(5));
     }
 }
