@@ -4,6 +4,7 @@ use std::sync::Arc;
 
 use crate::address::AddressError;
 use crate::destination::{Destination, DestinationError};
+use crate::durable_name::DurableName;
 use crate::limits::QuotaSpent;
 use crate::selector::SelectorError;
 use crate::sink::Storage;
@@ -73,6 +74,13 @@ pub enum SendError {
     /// [`Limits::queue_octets_max`](crate::Limits::queue_octets_max). The sender may try again once
     /// consumers have caught up.
     QueueFull {
+        /// The queue.
+        destination: Destination,
+        /// The limit that it reached.
+        limit: QueueLimit,
+    },
+    /// The same of a queue whose senders are not to wait: [`QueueOverflow::Refuse`](crate::QueueOverflow::Refuse).
+    QueueRefuses {
         /// The queue.
         destination: Destination,
         /// The limit that it reached.
@@ -162,11 +170,23 @@ impl SendError {
         }
     }
 
-    /// Whether it is for want of a receiver that reads, and the sender has done nothing wrong.
+    /// Whether it is for want of a receiver that keeps up, and the sender has done nothing wrong.
     #[must_use]
     pub fn is_receivers_fault(&self) -> bool {
-        matches!(self, Self::TemporaryQueueFull { .. })
+        matches!(self, Self::TemporaryQueueFull { .. } | Self::QueueRefuses { .. })
     }
+}
+
+/// Only by some names a queue has to be there already.
+fn no_such_queue(f: &mut fmt::Formatter<'_>, queue: &Destination) -> fmt::Result {
+    write!(f, "there is no queue {queue}")?;
+    if queue.as_str().starts_with(DurableName::PREFIX) {
+        return Ok(());
+    }
+    write!(
+        f,
+        ", and /amq/queue/NAME makes none: name it {queue}, which makes it, or wait for who does"
+    )
 }
 
 fn differs(f: &mut fmt::Formatter<'_>, queue: &Destination, argument: &str) -> fmt::Result {
@@ -179,7 +199,7 @@ impl fmt::Display for SendError {
             Self::UnknownDestination(unknown) => unknown.fmt(f),
             Self::InvalidDestination(invalid) => invalid.fmt(f),
             Self::InvalidHeader(invalid) => invalid.fmt(f),
-            Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
+            Self::NoSuchQueue { queue } => no_such_queue(f, queue),
             Self::NoSession { destination } => {
                 write!(f, "{destination} names a temporary destination of no session")
             }
@@ -194,6 +214,11 @@ impl fmt::Display for SendError {
             Self::QueueFull { destination, limit } => {
                 write!(f, "queue {destination} is full: it holds at most {limit}")
             }
+            Self::QueueRefuses { destination, limit } => write!(
+                f,
+                "queue {destination} is full and refuses more: it holds at most {limit}; send it again \
+                 when consumers have caught up"
+            ),
             Self::TemporaryQueueFull { destination, limit } => write!(
                 f,
                 "temporary queue {destination} is full: its session does not read, and has {limit} at most"
@@ -409,7 +434,7 @@ impl fmt::Display for SubscribeError {
             Self::InvalidHeader(invalid) => invalid.fmt(f),
             Self::InvalidSelector(invalid) => write!(f, "invalid selector: {invalid}"),
             Self::ArgumentDiffers { queue, argument } => differs(f, queue, argument),
-            Self::NoSuchQueue { queue } => write!(f, "there is no queue {queue}"),
+            Self::NoSuchQueue { queue } => no_such_queue(f, queue),
             Self::Exclusive { destination } => {
                 write!(f, "{destination} has a consumer that excludes others, or this one would")
             }

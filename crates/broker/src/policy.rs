@@ -127,6 +127,8 @@ pub enum QueueOverflow {
     /// It is taken, and the oldest messages that wait become dead letters.
     DropHead,
     /// It becomes a dead letter itself.
+    /// It is not taken, and its sender is told so at once: `x-overflow:reject-publish` of RabbitMQ.
+    Refuse,
     DropNew,
 }
 

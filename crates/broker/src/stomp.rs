@@ -12,6 +12,8 @@ pub(crate) use self::presence::presence_headers;
 
 use std::time::Duration;
 
+use tidings_stomp::{NotAFlag, parse_flag};
+
 use crate::address::{RoutingType, decode, exchange_name};
 use crate::arguments::QueueArguments;
 use crate::dead_letter::DeadLetter;
@@ -64,14 +66,21 @@ const DELAY: &str = "AMQ_SCHEDULED_DELAY";
 
 const REPLY_TO: &str = "reply-to";
 
+/// Artemis: what a name is that does not say it.
+pub(crate) const DESTINATION_TYPE: &str = "destination-type";
+pub(crate) const SUBSCRIPTION_TYPE: &str = "subscription-type";
+
 /// Whether MESSAGE frames of a subscription in this mode are to be answered with ACK or NACK.
 pub(crate) fn expects_ack(mode: AckMode) -> bool {
     !matches!(mode, AckMode::Auto)
 }
 
-/// What the headers of SEND ask of the broker for the message. Of a repeated one the first holds, and blanks
-/// around a value do not count.
-pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties, InvalidHeader> {
+/// What the headers of SEND ask of the broker for the message, and whom it is for where its name does not say it.
+/// Of a repeated one the first holds, and blanks around a value do not count. An empty one says nothing.
+pub(crate) fn asked_for_message(
+    now: Timestamp,
+    headers: &Headers,
+) -> Result<(Properties, Option<RoutingType>), InvalidHeader> {
     let mut first = First::default();
     for (name, value) in headers.iter() {
         let place = match name {
@@ -81,27 +90,35 @@ pub(crate) fn properties(now: Timestamp, headers: &Headers) -> Result<Properties
             "expiration" => &mut first.expiration,
             DELAY => &mut first.delay,
             "retain" => &mut first.retain,
+            DESTINATION_TYPE => &mut first.destination_type,
             _ => continue,
         };
         place.get_or_insert(value.trim());
     }
-    let persistent = first.persistent.is_some_and(|value| value.eq_ignore_ascii_case("true"));
-    let priority = first.priority.and_then(number::<u64>);
+    let persistent = spoken(first.persistent).map_or(Ok(None), |it| flag("persistent", it))?;
+    let whole = |name, first| spoken(first).map(|value| whole_number(name, value)).transpose();
+    let priority = whole("priority", first.priority)?;
     // ActiveMQ: at this time, or never.
-    let expires = first.expires.map(|value| whole_number("expires", value)).transpose()?;
+    let expires = whole("expires", first.expires)?;
     // RabbitMQ: after so long.
-    let expiration = first.expiration.map(|value| whole_number("expiration", value)).transpose()?;
-    let delay = first.delay.map(|value| whole_number(DELAY, value)).transpose()?;
+    let expiration = whole("expiration", first.expiration)?;
+    let delay = whole(DELAY, first.delay)?;
     let expires = expires.filter(|at| *at > 0).map(Timestamp);
     let expiration = expiration.map(|after| now.after(Duration::from_millis(after)));
-    Ok(Properties {
-        durability: if persistent { Durability::Persistent } else { Durability::Transient },
+    let durability = match persistent {
+        Some(true) => Durability::Persistent,
+        Some(false) | None => Durability::Transient,
+    };
+    let properties = Properties {
+        durability,
         priority: priority.map(|number| u8::try_from(number).unwrap_or(u8::MAX)),
         expires_at: expires.into_iter().chain(expiration).min(),
         deliver_at: delay.map(|delay| now.after(Duration::from_millis(delay))),
         kept: Kept::Unsaid,
-        retain: first.retain.map_or(Retain::Unsaid, history::retain),
-    })
+        retain: spoken(first.retain).map_or(Ok(Retain::Unsaid), history::retain)?,
+    };
+    let routing_type = spoken(first.destination_type).map(|it| routing(DESTINATION_TYPE, it));
+    Ok((properties, routing_type.transpose()?))
 }
 
 /// The first values of the headers that say something about a message.
@@ -113,6 +130,7 @@ struct First<'a> {
     expiration: Option<&'a str>,
     delay: Option<&'a str>,
     retain: Option<&'a str>,
+    destination_type: Option<&'a str>,
 }
 
 /// Takes what a frame asks of the queue out of its headers.
@@ -182,18 +200,25 @@ fn dead_letters(exchange: &str, key: Option<&str>) -> Result<Option<Destination>
 fn overflow(value: &str) -> Result<QueueOverflow, InvalidHeader> {
     match value.trim() {
         "drop-head" => Ok(QueueOverflow::DropHead),
-        "reject-publish" => Ok(QueueOverflow::Wait),
+        "reject-publish" => Ok(QueueOverflow::Refuse),
         "reject-publish-dlx" => Ok(QueueOverflow::DropNew),
         _ => Err(invalid("x-overflow", value, "drop-head, reject-publish or reject-publish-dlx")),
     }
 }
 
-/// Artemis: whom a destination is for, as a header says.
-pub(crate) fn routing_type(headers: &Headers, name: &str) -> Option<RoutingType> {
-    match headers.get(name)?.trim() {
-        it if it.eq_ignore_ascii_case("ANYCAST") => Some(RoutingType::Anycast),
-        it if it.eq_ignore_ascii_case("MULTICAST") => Some(RoutingType::Multicast),
-        _ => None,
+/// Whom the destination of a SEND or SUBSCRIBE is for, if one of these headers of Artemis says it.
+pub(crate) fn routing_type(
+    headers: &Headers,
+    name: &'static str,
+) -> Result<Option<RoutingType>, InvalidHeader> {
+    spoken(headers.get(name)).map(|value| routing(name, value)).transpose()
+}
+
+fn routing(name: &'static str, value: &str) -> Result<RoutingType, InvalidHeader> {
+    match value.trim() {
+        it if it.eq_ignore_ascii_case("ANYCAST") => Ok(RoutingType::Anycast),
+        it if it.eq_ignore_ascii_case("MULTICAST") => Ok(RoutingType::Multicast),
+        _ => Err(invalid(name, value, "ANYCAST or MULTICAST")),
     }
 }
 
@@ -248,6 +273,11 @@ pub(crate) fn revived(message: &Message) -> Headers {
     headers
 }
 
+/// A value that says something. Clients write nothing where they have nothing to say.
+fn spoken(value: Option<&str>) -> Option<&str> {
+    value.filter(|value| !value.trim().is_empty())
+}
+
 fn whole_number(name: &'static str, value: &str) -> Result<u64, InvalidHeader> {
     number(value).ok_or_else(|| invalid(name, value, "a whole number"))
 }
@@ -261,8 +291,14 @@ fn invalid(name: &'static str, value: &str, expected: &'static str) -> InvalidHe
     InvalidHeader { name, value, expected }
 }
 
-fn is_true(headers: &Headers, name: &str) -> bool {
-    headers.get(name).is_some_and(|value| value.trim().eq_ignore_ascii_case("true"))
+/// Whether a header says `true`, which it does not where there is none.
+fn is_true(headers: &Headers, name: &'static str) -> Result<bool, InvalidHeader> {
+    let said = headers.get(name).map_or(Ok(None), |value| flag(name, value))?;
+    Ok(said.unwrap_or(false))
+}
+
+fn flag(name: &'static str, value: &str) -> Result<Option<bool>, InvalidHeader> {
+    parse_flag(value).map_err(|_| invalid(name, value, NotAFlag::EXPECTED))
 }
 
 #[cfg(test)]

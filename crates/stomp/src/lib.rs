@@ -41,6 +41,7 @@ mod client;
 mod codec;
 mod command;
 mod error;
+mod flag;
 mod frame;
 mod headers;
 mod heart_beat;
@@ -56,6 +57,7 @@ pub use codec::{
 };
 pub use command::Command;
 pub use error::Error;
+pub use flag::{NotAFlag, parse_flag};
 pub use frame::Frame;
 pub use headers::Headers;
 pub use heart_beat::{HeartBeat, HeartBeatAction, PeerSilent};

@@ -182,10 +182,15 @@ impl Server {
         }
     }
 
-    /// Answers [`Event::UnsubscribeUnknown`] with ERROR.
-    pub fn unknown_subscription(&mut self, receipt: Option<ReceiptId>) {
-        let error = ProtocolError::UnknownSubscription;
-        self.error(&Error::from(error).with_receipt(receipt), error.severity());
+    /// Answers [`Event::UnsubscribeUnknown`], which has this id, with ERROR.
+    pub fn unknown_subscription(
+        &mut self,
+        id: Option<&SubscriptionId>,
+        receipt: Option<ReceiptId>,
+    ) {
+        let error = ProtocolError::UnknownSubscription(id.map(|id| excerpt(id.as_str())));
+        let severity = error.severity();
+        self.error(&Error::from(error).with_receipt(receipt), severity);
     }
 
     /// Sends RECEIPT: the frame that asked for it has been processed.
@@ -278,14 +283,14 @@ impl Server {
     /// Ends the session if CONNECT has not come in time.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.fail(ProtocolError::ConnectTimeout, None);
+            self.fail(self.connect_timed_out(), None);
         }
     }
 
     /// The ERROR frame for a client that does not send CONNECT in time, for a driver that keeps
     /// the [`connect_timeout`](ServerOptions::connect_timeout) itself.
     pub fn connect_timeout_error(&self) -> Bytes {
-        let error = Error::from(ProtocolError::ConnectTimeout);
+        let error = Error::from(self.connect_timed_out());
         encoded(&self.options.errors.frame(&error), Version::V1_0)
     }
 
@@ -394,8 +399,12 @@ impl Server {
         }))
     }
 
+    fn connect_timed_out(&self) -> ProtocolError {
+        ProtocolError::ConnectTimeout { after: self.options.connect_timeout }
+    }
+
     fn fail(&mut self, error: ProtocolError, receipt: Option<ReceiptId>) {
-        let report = Error::from(error).with_receipt(receipt);
+        let report = Error::from(error.clone()).with_receipt(receipt);
         let farewell = match error {
             ProtocolError::Malformed(error) if let Some(answer) = plain_port::answer(error) => {
                 answer
@@ -430,6 +439,11 @@ impl Server {
     fn transmit_frame(&mut self, frame: &Frame, version: Version) {
         self.transmit.push_back(encoded(frame, version));
     }
+}
+
+/// The beginning of what a client has written, which may be as long as a header: what it is told of that.
+fn excerpt(text: &str) -> Box<str> {
+    text.chars().take(100).collect::<String>().into()
 }
 
 fn decoder(options: &ServerOptions) -> Decoder {

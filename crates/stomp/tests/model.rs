@@ -458,9 +458,9 @@ impl Driven {
                 self.receipt(receipt);
             }
             Event::UnsubscribeUnknown { id, receipt, .. } => {
-                let id = id.map(|id| id.to_string());
-                self.told.push(Told::UnsubscribeUnknown(id, receipt.clone()));
-                self.server.unknown_subscription(receipt);
+                let told = id.as_ref().map(ToString::to_string);
+                self.told.push(Told::UnsubscribeUnknown(told, receipt.clone()));
+                self.server.unknown_subscription(id.as_ref(), receipt);
             }
             Event::Ack(ack) => {
                 self.told.push(Told::Ack(ack.clone()));

@@ -7,7 +7,7 @@ use crate::destination::Destination;
 use crate::durable_name::DurableName;
 use crate::kind::Kind;
 use crate::pattern::{DestinationPattern, is_wildcard, words_of};
-use crate::stomp::{self, Headers};
+use crate::stomp::{self, DESTINATION_TYPE, Headers, SUBSCRIPTION_TYPE};
 use crate::subscription::SessionKey;
 use crate::sync::lock;
 
@@ -66,7 +66,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// destination for replies is subscribed to.
     #[must_use]
     pub fn claims_of_send(&self, destination: &str, headers: &Headers) -> Vec<Claim> {
-        let routing_type = stomp::routing_type(headers, "destination-type");
+        let routing_type = routing_type(headers, DESTINATION_TYPE);
         let mut claims = self.claims(Intent::Send, destination, routing_type);
         claims.extend(self.claims_of_replies(headers));
         let arguments = arguments(headers);
@@ -105,7 +105,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         headers: &Headers,
         durable: Option<&DurableName>,
     ) -> Vec<Claim> {
-        let routing_type = stomp::routing_type(headers, "subscription-type");
+        let routing_type = routing_type(headers, SUBSCRIPTION_TYPE);
         let mut claims = self.claims(Intent::Subscribe, destination, routing_type);
         let dead_letters = arguments(headers).dead_letters;
         claims.extend(dead_letters.map(|target| self.claim_of_dead_letters(&target)));
@@ -189,6 +189,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ) -> Result<Address, AddressError> {
         self.routing.addresses().resolve(called, || routing_type)
     }
+}
+
+/// What a frame says that its destination is. What is wrong with that is told by whoever does it.
+fn routing_type(headers: &Headers, name: &'static str) -> Option<RoutingType> {
+    stomp::routing_type(headers, name).unwrap_or_default()
 }
 
 /// What a frame asks of its queues. What is wrong with that is told by whoever does it.
@@ -339,7 +344,7 @@ mod tests {
         let mut recording = Recording::new();
         let owner = Owner::default();
         let headers = Headers::from([("durable", "true"), ("x-queue-name", "shared")]);
-        let durable = DurableName::from_headers(&headers, "", None, &owner).unwrap();
+        let durable = DurableName::from_headers(&headers, "", None, &owner).unwrap().unwrap();
         assert_eq!(recording.broker.claim_of_durable(&durable), None);
         let mut subscribe = request(1, "a", "/topic/news.*", AckMode::Auto);
         subscribe.options.durable = Some(durable.clone());

@@ -34,6 +34,17 @@ fn dead(recording: &Recording, queue: &str) -> Vec<(String, String)> {
     shown.collect()
 }
 
+/// A message as it is found in the store.
+fn stored_message(headers: &[(&str, &str)]) -> StoredMessage {
+    let headers: Vec<_> = headers.iter().copied().chain([("persistent", "true")]).collect();
+    let mut sender = Recording::new();
+    sender.send_with(0, "/queue/x", &headers, "m").unwrap();
+    let Some(Change::Put { message, .. }) = sender.log.changes.pop() else { panic!("no put") };
+    let mut record = Vec::new();
+    message.write_record(&mut record);
+    StoredMessage::read_record(&record).unwrap()
+}
+
 fn pair(body: &str, reason: &str) -> (String, String) {
     (body.to_owned(), reason.to_owned())
 }
@@ -277,13 +288,7 @@ fn a_message_that_expires_before_its_time_is_a_dead_letter_then_and_waits_no_mor
 fn the_time_of_a_message_is_stored() {
     let name = Destination::parse("/queue/x").unwrap();
     let mut stored = StoredQueue::new(QueueId(7), QueueDefinition::new(name), Position(0));
-    let mut sender = Recording::new();
-    let headers = [("AMQ_SCHEDULED_DELAY", "100"), ("persistent", "true")];
-    sender.send_with(0, "/queue/x", &headers, "m").unwrap();
-    let Some(Change::Put { message, .. }) = sender.log.changes.pop() else { panic!("no put") };
-    let mut record = Vec::new();
-    message.write_record(&mut record);
-    stored.messages.push((Position(5), StoredMessage::read_record(&record).unwrap()));
+    stored.messages.push((Position(5), stored_message(&[("AMQ_SCHEDULED_DELAY", "100")])));
     let mut recording = Recording::new();
     recording.broker.recover(later(60), vec![stored], &mut recording.log).unwrap();
     recording.subscribe(1, "a", "/queue/x", AUTO).unwrap();
@@ -332,10 +337,45 @@ fn a_full_queue_drops_what_its_client_asked_it_to() {
     let refuse = [("x-max-length", "1"), ("x-overflow", "reject-publish")];
     recording.send_with(0, "/queue/z", &refuse, "1").unwrap();
     let refused = recording.send_with(0, "/queue/z", &refuse, "2");
-    assert!(matches!(refused, Err(SendError::QueueFull { .. })));
-    assert_eq!(recording.log.rooms, 0);
+    assert!(matches!(refused, Err(SendError::QueueRefuses { .. })));
+    assert!(refused.unwrap_err().full_queue().is_none(), "nobody waits for room");
     recording.subscribe(1, "a", "/queue/z", AUTO).unwrap();
-    assert_eq!(recording.log.rooms, 1);
+    assert_eq!((recording.bodies(), recording.log.rooms), (to(&[(1, "1")]), 0));
+    recording.send_with(0, "/queue/z", &refuse, "3").unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "3")]));
+}
+
+#[test]
+fn a_queue_with_arguments_is_forgotten_as_any_other() {
+    let mut recording = Recording::new();
+    let length = |length| [("persistent", "true"), ("x-max-length", length)];
+    recording.send_with(0, "/queue/x", &length("5"), "1").unwrap();
+    recording.subscribe_to(1, "/queue/x", AUTO, &[("x-max-length", "5")]).unwrap();
+    assert_eq!(recording.bodies(), to(&[(1, "1")]));
+    assert!(recording.stats("/queue/x").is_some(), "it has a consumer");
+    recording.disconnect(1);
+    assert_eq!(recording.stats("/queue/x"), None);
+    assert!(matches!(recording.log.changes.last(), Some(Change::Close { .. })));
+    // Another one of its name has arguments of its own.
+    recording.send_with(0, "/queue/x", &length("6"), "2").unwrap();
+    let name = Destination::parse("/queue/x").unwrap();
+    assert_eq!(recording.broker.purge(now(), &name, &mut recording.log), Some(1));
+    assert_eq!(recording.stats("/queue/x"), None);
+    recording.subscribe_to(1, "/queue/x", AUTO, &[("x-max-length", "7")]).unwrap();
+    recording.disconnect(1);
+    assert_eq!(recording.broker.stats(), Default::default());
+}
+
+#[test]
+fn a_stored_queue_without_messages_is_forgotten_at_the_start() {
+    let mut definition = QueueDefinition::new(Destination::parse("/queue/x").unwrap());
+    definition.arguments.messages_max = Some(5);
+    let stored = StoredQueue::new(QueueId(7), definition, Position(0));
+    let mut recording = Recording::new();
+    recording.broker.recover(later(0), vec![stored], &mut recording.log).unwrap();
+    assert_eq!(recording.stats("/queue/x"), None);
+    let changes = &recording.log.changes[..];
+    assert!(matches!(changes, [Change::Close { queue: QueueId(7) }]), "{changes:?}");
 }
 
 #[test]
@@ -378,7 +418,8 @@ fn a_queue_that_nobody_uses_ends_when_it_was_to() {
 fn a_queue_that_was_found_in_the_store_lasts_as_long_as_if_it_had_just_been_made() {
     let mut definition = QueueDefinition::new(Destination::parse("/queue/x").unwrap());
     definition.arguments.expires = Some(Duration::from_secs(1));
-    let stored = StoredQueue::new(QueueId(7), definition, Position(0));
+    let mut stored = StoredQueue::new(QueueId(7), definition, Position(0));
+    stored.messages.push((Position(5), stored_message(&[])));
     let mut recording = Recording::new();
     recording.broker.recover(later(0), vec![stored], &mut recording.log).unwrap();
     assert!(recording.log.changes.is_empty(), "{:?}", recording.log.changes);

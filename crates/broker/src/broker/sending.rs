@@ -5,7 +5,7 @@ use bytes::Bytes;
 
 use super::together::Together;
 use super::{Broker, Sent};
-use crate::address::Address;
+use crate::address::{Address, RoutingType};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
@@ -44,6 +44,7 @@ struct Content {
     headers: Headers,
     body: Bytes,
     properties: Properties,
+    routing_type: Option<RoutingType>,
     arguments: QueueArguments,
 }
 
@@ -173,11 +174,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         body: Bytes,
         operation: &mut Operation<'_, S>,
     ) -> Result<Addressed, SendError> {
-        let properties = stomp::properties(operation.now, &headers)?;
+        let (properties, routing_type) = stomp::asked_for_message(operation.now, &headers)?;
         let (arguments, headers) = stomp::take_arguments(headers)?;
         let headers = self.with_replies(sender, headers, operation)?;
         let sender = sender.map(|sender| sender.session);
-        let content = Content { sender, headers, body, properties, arguments };
+        let content = Content { sender, headers, body, properties, routing_type, arguments };
         if !destination.is_composite() {
             return self.address_one(destination, content).map(Addressed::One);
         }
@@ -189,9 +190,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 
     fn address_one(&self, called: Destination, content: Content) -> Result<Routed, SendError> {
-        let Content { sender, headers, body, properties, arguments } = content;
-        let routing_type = || stomp::routing_type(&headers, "destination-type");
-        let address = self.routing.addresses().resolve(&called, routing_type)?;
+        let Content { sender, headers, body, properties, routing_type, arguments } = content;
+        let address = self.routing.addresses().resolve(&called, || routing_type)?;
         let (kind, destination, missing) = self.reach(sender, address)?;
         let message_id = self.message_ids.next();
         let message = Message { destination, message_id, headers, body, properties, sender };
@@ -400,7 +400,7 @@ pub(super) fn queue_name(destination: &Destination) -> Result<DestinationPattern
 
 pub(super) fn temporary_refused(destination: &Destination, refusal: Refusal) -> SendError {
     match refusal {
-        Refusal::Full(limit) | Refusal::TooLarge(limit) => {
+        Refusal::Full(limit) | Refusal::FullAndRefusing(limit) | Refusal::TooLarge(limit) => {
             SendError::TemporaryQueueFull { destination: destination.clone(), limit }
         }
         refusal => refused(destination, refusal),
@@ -411,6 +411,7 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
     let destination = destination.clone();
     match refusal {
         Refusal::Full(limit) => SendError::QueueFull { destination, limit },
+        Refusal::FullAndRefusing(limit) => SendError::QueueRefuses { destination, limit },
         Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
         Refusal::ArgumentDiffers(argument) => {
             SendError::ArgumentDiffers { queue: destination, argument }

@@ -181,9 +181,10 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if places.len() > 1 && places.iter().any(is_durable) {
             return Err(SubscribeError::DurableToSeveral { destination });
         }
-        // Whoever sends to the topic would have to wait for this one subscriber.
+        // Nobody could send to the topic for want of this one subscriber.
         let overflow = request.options.arguments.overflow;
-        if overflow == Some(QueueOverflow::Wait) && places.iter().any(is_durable) {
+        let refuses = matches!(overflow, Some(QueueOverflow::Wait | QueueOverflow::Refuse));
+        if refuses && places.iter().any(is_durable) {
             return Err(SubscribeError::DurableMayNotRefuse { destination });
         }
         Ok(Admitted { places, replaced })

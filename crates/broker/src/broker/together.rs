@@ -210,6 +210,12 @@ mod tests {
         let (at, error) =
             failure(commit(&mut recording, 1, &[one("reject-publish"), one("reject-publish")]));
         assert!(at == 1 && matches!(error, SendError::MessageTooLarge { .. }), "{at} {error:?}");
+        assert_eq!(recording.stats("/queue/a"), None);
+        commit(&mut recording, 1, &[one("reject-publish")]).unwrap();
+        let failed = commit(&mut recording, 1, &[one("reject-publish")]).unwrap_err();
+        assert!(failed.full_queue().is_none() && failed.is_receivers_fault(), "{failed}");
+        recording.subscribe(1, "a", "/queue/a", AckMode::Auto).unwrap();
+        recording.unsubscribe(1, "a");
         commit(&mut recording, 1, &[one("drop-head"), one("drop-head")]).unwrap();
         assert_eq!(ready(&recording, "/queue/a"), Some(1));
     }

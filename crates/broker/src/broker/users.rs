@@ -36,7 +36,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         sink: &mut dyn Sink<S>,
     ) -> Result<Sent, SendError> {
         let destination = self.routing.addresses().user_topic_at(to.user, to.path)?;
-        let properties = stomp::properties(now, &headers)?;
+        let (properties, _) = stomp::asked_for_message(now, &headers)?;
         let (_, headers) = stomp::take_arguments(headers)?;
         let message_id = self.message_ids.next();
         let sender = None;

@@ -115,7 +115,10 @@ pub(crate) trait DestinationKind<S>: Send + Sync {
 #[derive(Debug, PartialEq, Eq)]
 pub(crate) enum Refusal {
     Retired,
+    /// Its sender may wait until there is room.
     Full(QueueLimit),
+    /// Its sender is not to wait.
+    FullAndRefusing(QueueLimit),
     /// Nobody sends to it but the broker.
     ReadOnly,
     /// The topic cannot keep a message that it has to keep.

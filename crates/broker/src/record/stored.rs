@@ -231,17 +231,20 @@ fn reason_of(number: u8) -> Result<DeathReason, RecordError> {
 
 fn overflow_number(overflow: QueueOverflow) -> u64 {
     match overflow {
-        QueueOverflow::Wait => 0,
+        QueueOverflow::Refuse => 0,
         QueueOverflow::DropHead => 1,
         QueueOverflow::DropNew => 2,
+        QueueOverflow::Wait => 3,
     }
 }
 
 fn overflow_of(number: u64) -> Result<QueueOverflow, RecordError> {
     match number {
-        0 => Ok(QueueOverflow::Wait),
+        // What `reject-publish` has always been written as.
+        0 => Ok(QueueOverflow::Refuse),
         1 => Ok(QueueOverflow::DropHead),
         2 => Ok(QueueOverflow::DropNew),
+        3 => Ok(QueueOverflow::Wait),
         _ => Err(RecordError::UnknownForm),
     }
 }
@@ -310,6 +313,13 @@ mod tests {
 
     #[test]
     fn a_queue_reads_back() {
+        use QueueOverflow::{DropHead, DropNew, Refuse, Wait};
+        for overflow in [None, Some(Wait), Some(Refuse), Some(DropHead), Some(DropNew)] {
+            check_queue(overflow);
+        }
+    }
+
+    fn check_queue(overflow: Option<QueueOverflow>) {
         let definition = QueueDefinition {
             name: Destination::parse("/queue/a").unwrap(),
             arguments: QueueArguments {
@@ -317,7 +327,7 @@ mod tests {
                 expires: None,
                 messages_max: Some(7),
                 octets_max: None,
-                overflow: Some(QueueOverflow::DropHead),
+                overflow,
                 priority_max: Some(10),
                 dead_letters: Some(Destination::parse("/queue/dead").unwrap()),
             },

@@ -1,7 +1,7 @@
 use tidings_stomp::Error;
 
 use crate::broker::{CommitError, CommitFailure};
-use crate::error::{AckError, SendError, SubscribeError};
+use crate::error::{AckError, InvalidHeader, SendError, SubscribeError};
 
 /// What the sender gets.
 impl From<&SendError> for Error {
@@ -13,7 +13,7 @@ impl From<&SendError> for Error {
             SendError::ArgumentDiffers { .. } => "queue argument differs",
             SendError::MessageTooLarge { .. } => "message is too large",
             SendError::WildcardInQueueName { .. } => "wildcard in SEND",
-            SendError::QueueFull { .. } => "queue is full",
+            SendError::QueueFull { .. } | SendError::QueueRefuses { .. } => "queue is full",
             SendError::TemporaryQueueFull { .. } => "temporary queue is full",
             SendError::ReadOnly { .. } => "read only",
             SendError::NoRoomToRetain { .. } => "no room to retain",
@@ -24,6 +24,13 @@ impl From<&SendError> for Error {
             SendError::CannotStore { .. } => "cannot store",
         };
         Self::new(message, format!("The message was not sent: {error}.\n"))
+    }
+}
+
+/// What whoever has written the header gets.
+impl From<&InvalidHeader> for Error {
+    fn from(invalid: &InvalidHeader) -> Self {
+        Self::new("invalid header", format!("The {invalid}.\n"))
     }
 }
 

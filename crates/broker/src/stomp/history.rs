@@ -15,6 +15,7 @@ const RECOVERED: &str = "recovered";
 
 /// With which message of the history a SUBSCRIBE frame asks to begin.
 pub(super) fn rewind(headers: &Headers) -> Result<Option<Rewind>, InvalidHeader> {
+    let is_retroactive = is_true(headers, "activemq.retroactive")?;
     let epoch = headers.get(EPOCH);
     if headers.get(OFFSET).is_some() || epoch.is_some() {
         // A client that has seen nothing yet may leave the offset out.
@@ -29,10 +30,7 @@ pub(super) fn rewind(headers: &Headers) -> Result<Option<Rewind>, InvalidHeader>
     if let Some(value) = headers.get("x-stream-offset") {
         return of_stream(value);
     }
-    if is_true(headers, "activemq.retroactive") {
-        return Ok(Some(Rewind::Everything));
-    }
-    Ok(None)
+    Ok(is_retroactive.then_some(Rewind::Everything))
 }
 
 /// Our own header: `all`, `last=COUNT`, or `since=MILLISECONDS`, of the calendar.
@@ -70,11 +68,11 @@ fn of_stream(value: &str) -> Result<Option<Rewind>, InvalidHeader> {
 }
 
 /// Apollo's header of SEND.
-pub(super) fn retain(value: &str) -> Retain {
+pub(super) fn retain(value: &str) -> Result<Retain, InvalidHeader> {
     match value.trim() {
-        "set" => Retain::Set,
-        "remove" => Retain::Remove,
-        _ => Retain::Unsaid,
+        "set" => Ok(Retain::Set),
+        "remove" => Ok(Retain::Remove),
+        _ => Err(invalid("retain", value, "set or remove")),
     }
 }
 
@@ -148,6 +146,7 @@ mod tests {
     fn what_cannot_be_understood_is_refused() {
         check(&[("history-offset", "x")], Err("history-offset"));
         check(&[("history-epoch", "a b"), ("history-offset", "1")], Err("history-epoch"));
+        check(&[("activemq.retroactive", "yes")], Err("activemq.retroactive"));
         for value in ["", "some", "last=", "last=-1", "since=now", "first=1"] {
             check(&[("history", value)], Err("history"));
         }

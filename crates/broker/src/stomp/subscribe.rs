@@ -1,4 +1,4 @@
-use super::{Headers, history, invalid, is_true, number, presence};
+use super::{Headers, SUBSCRIPTION_TYPE, history, invalid, is_true, number, presence};
 use crate::durable_name::{DurableName, Owner, Sharing};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
@@ -29,14 +29,14 @@ impl SubscribeOptions {
             window_octets: window_octets(headers)?,
             selector: selector.map_err(SubscribeError::InvalidSelector)?,
             priority: priority(headers)?,
-            exclusivity: exclusivity(headers),
-            access: if is_true(headers, "browser") { Access::Browse } else { Access::Consume },
-            durable: DurableName::from_headers(headers, id, Some(destination), owner),
+            exclusivity: exclusivity(headers)?,
+            access: if is_true(headers, "browser")? { Access::Browse } else { Access::Consume },
+            durable: DurableName::from_headers(headers, id, Some(destination), owner)?,
             arguments: super::arguments(headers)?,
             missing: MissingQueue::Create,
             rewind: history::rewind(headers)?,
-            own_messages: own_messages(headers),
-            routing_type: super::routing_type(headers, "subscription-type"),
+            own_messages: own_messages(headers)?,
+            routing_type: super::routing_type(headers, SUBSCRIPTION_TYPE)?,
             member: presence::member(headers)?,
             user: None,
         })
@@ -46,32 +46,37 @@ impl SubscribeOptions {
 impl DurableName {
     /// The name of the durable subscription that a SUBSCRIBE or UNSUBSCRIBE frame is about, if it is
     /// about one. Without a destination it is not known which one of RabbitMQ's.
-    #[must_use]
+    ///
+    /// # Errors
+    ///
+    /// [`InvalidHeader`] if one of the headers is neither true nor false.
     pub fn from_headers(
         headers: &Headers,
         id: &str,
         destination: Option<&str>,
         owner: &Owner,
-    ) -> Option<Self> {
+    ) -> Result<Option<Self>, InvalidHeader> {
         let given = DURABLE_NAMES.iter().find_map(|name| headers.get(name));
         let given = given.filter(|name| !name.is_empty());
-        let sharing = if is_true(headers, "shared") { Sharing::Several } else { Sharing::One };
+        let sharing = if is_true(headers, "shared")? { Sharing::Several } else { Sharing::One };
+        let is_durable = is_true(headers, "durable")? | is_true(headers, "persistent")?;
+        // RabbitMQ: it ends with its last consumer, as those do that are not durable.
+        let ends_with_consumer = is_true(headers, "auto-delete")?;
         let owner = owner.clone();
         if let Some(name) = given {
-            return Some(Self::Given { owner, name: name.into(), sharing });
+            return Ok(Some(Self::Given { owner, name: name.into(), sharing }));
         }
-        if !is_true(headers, "durable") && !is_true(headers, "persistent") {
-            return None;
-        }
-        // RabbitMQ: it ends with its last consumer, as those do that are not durable.
-        if is_true(headers, "auto-delete") {
-            return None;
+        if !is_durable || ends_with_consumer {
+            return Ok(None);
         }
         if let Some(name) = headers.get("x-queue-name").filter(|name| !name.is_empty()) {
-            return Some(Self::Queue { name: name.into() });
+            return Ok(Some(Self::Queue { name: name.into() }));
         }
-        let (id, destination) = (id.into(), destination?.into());
-        Some(Self::Derived { owner, id, destination, sharing })
+        let derived = |destination: &str| {
+            let (id, destination) = (id.into(), destination.into());
+            Self::Derived { owner, id, destination, sharing }
+        };
+        Ok(destination.map(derived))
     }
 }
 
@@ -82,21 +87,31 @@ fn prefetch(headers: &Headers) -> Result<Option<u32>, InvalidHeader> {
             return parsed.map(Some);
         }
     }
-    // Apollo: messages, then octets.
-    let credit = headers.get("credit").and_then(|credit| credit.split(',').next());
-    Ok(credit.and_then(number))
+    Ok(credit(headers)?.map(|(messages, _)| messages))
 }
 
-/// Artemis: octets, of which -1 is any number, and 0 one message at a time. Apollo: the second number of
-/// `credit`.
+/// Artemis: octets, of which -1 is any number, and 0 one message at a time.
 fn window_octets(headers: &Headers) -> Result<Option<u64>, InvalidHeader> {
     if let Some(value) = headers.get("consumer-window-size") {
         let octets: i64 = number(value)
             .ok_or_else(|| invalid("consumer-window-size", value, "a number of octets, or -1"))?;
         return Ok(u64::try_from(octets).ok());
     }
-    let octets = headers.get("credit").and_then(|credit| credit.split_once(','));
-    Ok(octets.and_then(|(_, octets)| number(octets)))
+    Ok(credit(headers)?.and_then(|(_, octets)| octets))
+}
+
+/// Apollo: how many messages and, behind a comma, how many octets.
+fn credit(headers: &Headers) -> Result<Option<(u32, Option<u64>)>, InvalidHeader> {
+    let Some(value) = headers.get("credit") else { return Ok(None) };
+    let (messages, octets) = match value.split_once(',') {
+        Some((messages, octets)) => (number(messages), Some(number(octets))),
+        None => (number(value), None),
+    };
+    match (messages, octets) {
+        (Some(messages), None) => Ok(Some((messages, None))),
+        (Some(messages), Some(Some(octets))) => Ok(Some((messages, Some(octets)))),
+        _ => Err(invalid("credit", value, "a number of messages, or one and a number of octets")),
+    }
 }
 
 fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {
@@ -108,17 +123,17 @@ fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {
     Ok(0)
 }
 
-fn own_messages(headers: &Headers) -> OwnMessages {
-    let is_unwanted = ["no-local", "activemq.noLocal"].iter().any(|name| is_true(headers, name));
-    if is_unwanted { OwnMessages::Unwanted } else { OwnMessages::Wanted }
+fn own_messages(headers: &Headers) -> Result<OwnMessages, InvalidHeader> {
+    let is_unwanted = is_true(headers, "no-local")? | is_true(headers, "activemq.noLocal")?;
+    Ok(if is_unwanted { OwnMessages::Unwanted } else { OwnMessages::Wanted })
 }
 
-fn exclusivity(headers: &Headers) -> Exclusivity {
-    if is_true(headers, "activemq.exclusive") {
-        Exclusivity::FirstInLine
-    } else if is_true(headers, "exclusive") {
-        Exclusivity::Alone
-    } else {
-        Exclusivity::Shared
-    }
+fn exclusivity(headers: &Headers) -> Result<Exclusivity, InvalidHeader> {
+    let (waits, is_alone) =
+        (is_true(headers, "activemq.exclusive")?, is_true(headers, "exclusive")?);
+    Ok(match (waits, is_alone) {
+        (true, _) => Exclusivity::FirstInLine,
+        (false, true) => Exclusivity::Alone,
+        (false, false) => Exclusivity::Shared,
+    })
 }

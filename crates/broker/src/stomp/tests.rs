@@ -1,4 +1,5 @@
 use super::*;
+use crate::{DurableName, Owner, SubscribeError, SubscribeOptions};
 
 fn of(headers: &[(&str, &str)]) -> Headers {
     headers.iter().copied().collect()
@@ -13,7 +14,7 @@ fn blanks_around_what_is_asked_for_a_message_do_not_count() {
         ("expiration", " 60 "),
         ("retain", " set "),
     ]);
-    let properties = properties(Timestamp(1000), &headers).unwrap();
+    let (properties, _) = asked_for_message(Timestamp(1000), &headers).unwrap();
     assert_eq!(properties.durability, Durability::Persistent);
     assert_eq!(properties.priority, Some(7));
     assert_eq!(properties.expires_at, Some(Timestamp(1060)));
@@ -25,15 +26,15 @@ fn of_what_is_asked_twice_the_first_holds() {
     let headers = of(&[
         ("persistent", "false"),
         ("persistent", "true"),
-        ("priority", "none"),
-        ("priority", "7"),
+        ("priority", "3"),
+        ("priority", "high"),
         ("expires", "0"),
         ("expires", "5000"),
         ("retain", "set"),
         ("retain", "remove"),
     ]);
-    let properties = properties(Timestamp(0), &headers).unwrap();
-    let expected = Properties { retain: Retain::Set, ..Properties::default() };
+    let (properties, _) = asked_for_message(Timestamp(0), &headers).unwrap();
+    let expected = Properties { retain: Retain::Set, priority: Some(3), ..Properties::default() };
     assert_eq!(properties, expected);
     let headers = of(&[
         ("x-max-length", " 3 "),
@@ -47,6 +48,83 @@ fn of_what_is_asked_twice_the_first_holds() {
     assert_eq!(arguments.messages_max, Some(3));
     assert_eq!(arguments.overflow, Some(QueueOverflow::DropHead));
     assert_eq!(arguments.dead_letters, Destination::parse("a").ok());
+}
+
+#[test]
+fn a_value_that_a_header_cannot_have_is_refused() {
+    let check = |name: &str, value: &str, asked: Result<(), InvalidHeader>, expected: &str| {
+        let error = asked.expect_err(name);
+        assert_eq!((error.name, &*error.value, error.expected), (name, value, expected));
+    };
+    for (name, value, expected) in [
+        ("persistent", "maybe", "true or false"),
+        ("persistent", "1", "true or false"),
+        ("priority", "high", "a whole number"),
+        ("priority", "-1", "a whole number"),
+        ("retain", "foo", "set or remove"),
+        ("destination-type", "TOPIC", "ANYCAST or MULTICAST"),
+    ] {
+        let asked = asked_for_message(Timestamp(0), &of(&[(name, value)]));
+        check(name, value, asked.map(drop), expected);
+    }
+    let numbers = "a number of messages, or one and a number of octets";
+    let flags = [
+        "browser",
+        "exclusive",
+        "activemq.exclusive",
+        "no-local",
+        "activemq.noLocal",
+        "activemq.retroactive",
+        "durable",
+        "persistent",
+        "auto-delete",
+        "shared",
+    ];
+    let flags = flags.map(|name| (name, "maybe", "true or false"));
+    let others = [
+        ("subscription-type", "TOPIC", "ANYCAST or MULTICAST"),
+        ("credit", "many", numbers),
+        ("credit", "1,many", numbers),
+        ("credit", "1,", numbers),
+    ];
+    for (name, value, expected) in flags.into_iter().chain(others) {
+        let (headers, owner) = (of(&[(name, value)]), Owner::default());
+        let asked = SubscribeOptions::from_headers(&headers, "1", "/topic/a", &owner);
+        let invalid = asked.map_err(|error| match error {
+            SubscribeError::InvalidHeader(invalid) => invalid,
+            other => panic!("{name}: {other}"),
+        });
+        check(name, value, invalid.map(drop), expected);
+    }
+}
+
+#[test]
+fn what_is_empty_says_nothing_and_what_follows_it_neither() {
+    let names = ["persistent", "priority", "expires", "expiration", DELAY, "retain"];
+    let values = ["true", "9", "1", "1", "1", "set"];
+    let empty = names.map(|name| (name, " "));
+    let later = names.into_iter().zip(values);
+    let headers: Headers = empty.into_iter().chain(later).collect();
+    let asked = asked_for_message(Timestamp(0), &headers);
+    assert_eq!(asked, Ok((Properties::default(), None)));
+    let headers = of(&[(DESTINATION_TYPE, ""), (DESTINATION_TYPE, "MULTICAST")]);
+    assert_eq!(routing_type(&headers, DESTINATION_TYPE), Ok(None), "rules see what is done");
+    assert_eq!(asked_for_message(Timestamp(0), &headers), Ok((Properties::default(), None)));
+}
+
+#[test]
+fn flags_are_what_clients_write() {
+    let durable = |value: &str| {
+        let headers = of(&[("durable", value)]);
+        DurableName::from_headers(&headers, "1", Some("/topic/a"), &Owner::default()).unwrap()
+    };
+    for (value, is_so) in
+        [("true", true), ("True", true), (" TRUE ", true), ("False", false), ("", false)]
+    {
+        assert_eq!(durable(value).is_some(), is_so, "durable:{value}");
+        let asked = asked_for_message(Timestamp(0), &of(&[("persistent", value)])).unwrap();
+        assert_eq!(asked.0.durability == Durability::Persistent, is_so, "persistent:{value}");
+    }
 }
 
 #[test]

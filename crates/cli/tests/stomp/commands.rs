@@ -3,18 +3,24 @@
 use std::io::{BufRead, BufReader, Read, Write};
 use std::net::TcpListener;
 use std::process::{Child, Command};
+use std::time::Duration;
 
 use serde_json::Value;
-use tidings::App;
+use tidings::broker::Limits;
 use tidings::server::Server;
+use tidings::{App, AppBuilder};
 use tokio::runtime::Runtime;
 
 use super::program::{publish, run, start, text};
 
 /// A server, and its URLs: TCP, WebSocket, SockJS.
 fn server() -> (Runtime, [String; 3]) {
+    server_of(App::builder())
+}
+
+fn server_of(app: AppBuilder) -> (Runtime, [String; 3]) {
     let runtime = Runtime::new().unwrap();
-    let app = App::builder().stomp("/stomp").build().unwrap();
+    let app = app.stomp("/stomp").build().unwrap();
     let server = runtime.block_on(async {
         let server = Server::new(app).listen("127.0.0.1:0").await.unwrap();
         server.stomp_listen("127.0.0.1:0").await.unwrap()
@@ -192,7 +198,12 @@ fn what_goes_wrong_is_one_line_and_exit_code_1() {
     let nowhere = ["-U", &url, "/nowhere/at-all", "x"];
     let without_path = websocket.trim_end_matches("/stomp");
     let http_port = without_path.replace("ws://", "stomp://");
-    let cases: [(&str, &[&str], &str); 8] = [
+    let stomp_port = url.split_once("://").unwrap().1;
+    let [over_http, over_ws] = ["http", "ws"].map(|scheme| format!("{scheme}://{stomp_port}"));
+    let instead = format!("; write stomp://{stomp_port}\n");
+    let cases: [(&str, &[&str], &str); 10] = [
+        ("pub", &["-U", &over_http, "/queue/q", "x"], &instead),
+        ("pub", &["-U", &over_ws, "/queue/q", "x"], &instead),
         ("sub", &["-U", &http_port, "/queue/q"], "the server speaks HTTP here"),
         ("sub", &["-U", without_path, "/queue/q"], "lacks the path of STOMP"),
         ("pub", &["-U", "tcp://127.0.0.1:1", "/queue/q", "x"], "is the server running?"),
@@ -213,6 +224,29 @@ fn what_goes_wrong_is_one_line_and_exit_code_1() {
     }
     let selector = ["-U", &url, "-s", "size >", "/queue/q"];
     assert!(text(&run("sub", &selector, b"").stderr).contains("selector"));
+}
+
+#[test]
+fn a_publisher_is_told_that_a_queue_is_full() {
+    let limits = Limits { queue_messages_max: 1, ..Limits::default() };
+    let impatient = App::builder().publish_wait_max(Duration::from_millis(50));
+    let (_server, [url, ..]) = server_of(impatient.broker_limits(limits));
+    publish(&["-U", &url, "--receipt", "/queue/q", "x"]);
+    for more in [&[][..], &["--receipt"]] {
+        let output = run("pub", &[&["-U", &*url, "/queue/q", "x"], more].concat(), b"");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains("queue is full"), "{output:?}");
+    }
+    // It is asked to say so at once.
+    let (_server, [url, ..]) = server();
+    let refusing = ["-U", &url, "-H", "x-max-length:1", "-H", "x-overflow:reject-publish"];
+    publish(&[&refusing[..], &["--receipt", "/queue/q", "x"]].concat());
+    for more in [&[][..], &["--receipt"]] {
+        let arguments = [&refusing[..], &["/queue/q", "x"], more].concat();
+        let output = run("pub", &arguments, b"");
+        assert_eq!(output.status.code(), Some(1), "{output:?}");
+        assert!(text(&output.stderr).contains("queue is full"), "{output:?}");
+    }
 }
 
 #[test]

@@ -1,4 +1,5 @@
 use std::fmt;
+use std::time::Duration;
 
 use super::ServerOptions;
 use crate::{Command, DecodeError, Error};
@@ -28,7 +29,7 @@ impl Severity {
 
 /// How a client broke the rules of a session: the text of every ERROR frame that the session
 /// itself sends.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) enum ProtocolError {
     Malformed(DecodeError),
     ExpectedConnect(Command),
@@ -36,7 +37,9 @@ pub(super) enum ProtocolError {
     NoCommonVersion,
     UnknownHost,
     InvalidHeartBeat,
-    ConnectTimeout,
+    ConnectTimeout {
+        after: Duration,
+    },
     TooMuchBeforeLogin {
         max: usize,
     },
@@ -47,9 +50,16 @@ pub(super) enum ProtocolError {
     /// Only what is passed on may be anything but text.
     NotText(Command),
     UnexpectedBody(Command),
-    UnknownAckMode,
+    UnknownAckMode(Box<str>),
+    /// A header has a value that it cannot have.
+    InvalidHeader {
+        name: &'static str,
+        value: Box<str>,
+        expected: &'static str,
+    },
     DuplicateSubscription,
-    UnknownSubscription,
+    /// The id that UNSUBSCRIBE has named, if it has.
+    UnknownSubscription(Option<Box<str>>),
     TooManySubscriptions {
         max: usize,
     },
@@ -67,15 +77,15 @@ pub(super) enum ProtocolError {
 }
 
 impl ProtocolError {
-    pub(super) fn severity(self) -> Severity {
+    pub(super) fn severity(&self) -> Severity {
         match self {
-            Self::UnknownSubscription => Severity::Notice,
+            Self::UnknownSubscription(_) => Severity::Notice,
             Self::ExpectedConnect(_)
             | Self::AlreadyConnected
             | Self::NoCommonVersion
             | Self::UnknownHost
             | Self::InvalidHeartBeat
-            | Self::ConnectTimeout
+            | Self::ConnectTimeout { .. }
             | Self::TooMuchBeforeLogin { .. } => Severity::Session,
             // What the decoder cannot pass over ends the session in any case.
             Self::Malformed(_)
@@ -84,7 +94,8 @@ impl ProtocolError {
             | Self::MissingHeader(..)
             | Self::NotText(_)
             | Self::UnexpectedBody(_)
-            | Self::UnknownAckMode
+            | Self::UnknownAckMode(_)
+            | Self::InvalidHeader { .. }
             | Self::DuplicateSubscription
             | Self::TooManySubscriptions { .. }
             | Self::DuplicateTransaction
@@ -95,7 +106,7 @@ impl ProtocolError {
         }
     }
 
-    fn advice(self) -> String {
+    fn advice(&self) -> String {
         match self {
             Self::Malformed(error) => error.advice(),
             Self::ExpectedConnect(command) => {
@@ -113,7 +124,9 @@ impl ProtocolError {
             Self::InvalidHeartBeat => {
                 "Give heart-beat as two numbers of milliseconds, such as 10000,10000.".into()
             }
-            Self::ConnectTimeout => "Send CONNECT as soon as the connection is open.".into(),
+            Self::ConnectTimeout { after } => {
+                format!("Send CONNECT within {after:?} from when the connection is open.")
+            }
             Self::TooMuchBeforeLogin { max } => {
                 format!("Wait for CONNECTED before sending more than {max} octets.")
             }
@@ -128,13 +141,21 @@ impl ProtocolError {
             Self::UnexpectedBody(command) => {
                 format!("Only SEND may have a body: end {command} with its headers.")
             }
-            Self::UnknownAckMode => "Set ack to auto, client or client-individual.".into(),
+            Self::UnknownAckMode(mode) => {
+                format!("Set ack to auto, client or client-individual; it is {mode:?}.")
+            }
+            Self::InvalidHeader { name, value, expected } => {
+                format!("The header {name} has the value {value:?}, expected {expected}.")
+            }
             Self::DuplicateSubscription => {
                 "Give each subscription of the session an id of its own.".into()
             }
-            Self::UnknownSubscription => {
-                "Unsubscribe with what identified the subscription when it was made.".into()
+            Self::UnknownSubscription(None) => {
+                "Give UNSUBSCRIBE the header id, with the id that SUBSCRIBE had.".into()
             }
+            Self::UnknownSubscription(Some(id)) => format!(
+                "This session has no subscription {id:?}. Give UNSUBSCRIBE the id that SUBSCRIBE had, once."
+            ),
             Self::TooManySubscriptions { max } => {
                 format!("A session may have {max} subscriptions at a time.")
             }
@@ -164,7 +185,7 @@ impl fmt::Display for ProtocolError {
             Self::NoCommonVersion => "no common version",
             Self::UnknownHost => "unknown host",
             Self::InvalidHeartBeat => "invalid heart-beat",
-            Self::ConnectTimeout => "no CONNECT in time",
+            Self::ConnectTimeout { .. } => "no CONNECT in time",
             Self::TooMuchBeforeLogin { .. } => "too much sent before login",
             Self::NotForClients(command) => return write!(f, "unexpected {command}"),
             Self::NackInVersion1_0 => "STOMP 1.0 has no NACK",
@@ -173,9 +194,10 @@ impl fmt::Display for ProtocolError {
                 return write!(f, "{command} with a header that is not UTF-8");
             }
             Self::UnexpectedBody(command) => return write!(f, "{command} with a body"),
-            Self::UnknownAckMode => "unknown ack mode",
+            Self::UnknownAckMode(_) => "unknown ack mode",
+            Self::InvalidHeader { .. } => "invalid header",
             Self::DuplicateSubscription => "subscription id is in use",
-            Self::UnknownSubscription => "unknown subscription",
+            Self::UnknownSubscription(_) => "unknown subscription",
             Self::TooManySubscriptions { .. } => "too many subscriptions",
             Self::DuplicateTransaction => "transaction is already open",
             Self::UnknownTransaction => "unknown transaction",

@@ -1,14 +1,14 @@
 use std::mem;
 use std::sync::Arc;
 
-use super::ServerOptions;
 use super::error::ProtocolError;
 use super::event::{AckTarget, Acknowledge, Event, Requeue, Send, Subscribe, TransactionAction};
 use super::transactions::Transactions;
+use super::{ServerOptions, excerpt};
 use crate::codec::is_reserved;
 use crate::{
-    AckMode, Command, Frame, Headers, HeartBeat, Limits, MessageId, ReceiptId, SubscriptionId,
-    Version,
+    AckMode, Command, Frame, Headers, HeartBeat, Limits, MessageId, NotAFlag, ReceiptId,
+    SubscriptionId, Version, parse_flag,
 };
 
 /// A session between CONNECTED and its end.
@@ -165,7 +165,9 @@ impl Session {
             _ => SubscriptionId::from(fields.required("id")?),
         };
         let ack = fields.get("ack").map_or(Ok(AckMode::Auto), str::parse);
-        let ack = ack.map_err(|_| ProtocolError::UnknownAckMode)?;
+        let ack = ack.map_err(|_| {
+            ProtocolError::UnknownAckMode(excerpt(fields.get("ack").unwrap_or_default()))
+        })?;
         let Err(place) = self.subscriptions.binary_search(&id) else {
             return Err(ProtocolError::DuplicateSubscription);
         };
@@ -324,9 +326,18 @@ impl<'a> Fields<'a> {
                 AckTarget::Message { subscription, message_id: self.message_id()? }
             }
         };
-        let refuses = self.get("requeue").is_some_and(|value| value.eq_ignore_ascii_case("false"));
-        let requeue = if refuses { Requeue::Refuse } else { Requeue::Allow };
+        let requeue = match self.flag("requeue")? {
+            Some(false) => Requeue::Refuse,
+            Some(true) | None => Requeue::Allow,
+        };
         Ok(Acknowledge { target, requeue, receipt: self.receipt() })
+    }
+
+    fn flag(&self, name: &'static str) -> Result<Option<bool>, ProtocolError> {
+        let Some(value) = self.get(name) else { return Ok(None) };
+        let expected = NotAFlag::EXPECTED;
+        let invalid = |_| ProtocolError::InvalidHeader { name, value: excerpt(value), expected };
+        parse_flag(value).map_err(invalid)
     }
 
     fn message_id(&self) -> Result<MessageId, ProtocolError> {

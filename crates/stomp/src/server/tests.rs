@@ -285,7 +285,9 @@ fn a_client_that_does_not_connect_in_time_is_told_so() {
     assert_eq!(server.next_deadline(), None);
     assert!(matches!(server.poll_event(), Some(Event::Failed(_))));
     let farewell = server.connect_timeout_error();
-    assert_eq!(server.poll_transmit(), Some(farewell));
+    assert_eq!(server.poll_transmit().as_ref(), Some(&farewell));
+    let farewell = String::from_utf8(farewell.into()).unwrap();
+    assert!(farewell.contains("Send CONNECT within 10s"), "{farewell}");
 }
 
 #[test]
@@ -389,6 +391,25 @@ fn an_unknown_ack_mode_is_an_error() {
 }
 
 #[test]
+fn what_requeue_says_is_true_or_false() {
+    let nack = |value| format!("NACK\nid:k\nsubscription:1\nmessage-id:m\nrequeue:{value}\n\n\0");
+    for version in [Version::V1_1, Version::V1_2] {
+        let said =
+            [("false", Requeue::Refuse), ("False", Requeue::Refuse), ("true", Requeue::Allow)];
+        for (value, expected) in said.into_iter().chain([("", Requeue::Allow)]) {
+            let event = event(&mut connected(version), &nack(value));
+            let Event::Nack(nack) = event else { panic!("{event:?}") };
+            assert_eq!(nack.requeue, expected, "{value}");
+        }
+        let mut server = connected(version);
+        let refused = event(&mut server, &nack("never"));
+        let Event::Failed(Error { body, .. }) = refused else { panic!("{refused:?}") };
+        assert_eq!(body, "The header requeue has the value \"never\", expected true or false.");
+        check_failure(connected(version), &nack("never"), "invalid header");
+    }
+}
+
+#[test]
 fn a_subscription_id_is_free_again_after_unsubscribe() {
     let subscribe = "SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0";
     let mut server = connected(Version::V1_1);
@@ -407,11 +428,13 @@ fn the_end_of_a_subscription_that_is_not_there_is_an_error_that_ends_nothing() {
         for frame in ["UNSUBSCRIBE\nid:1\nreceipt:r\n\n\0", by_destination] {
             let mut server = connected(version);
             let event = event(&mut server, frame);
-            let Event::UnsubscribeUnknown { receipt, .. } = event else { panic!("{event:?}") };
-            server.unknown_subscription(receipt);
+            let Event::UnsubscribeUnknown { id, receipt, .. } = event else { panic!("{event:?}") };
+            server.unknown_subscription(id.as_ref(), receipt);
             let sent = transmitted(&mut server);
             let expected = "ERROR\nmessage:unknown subscription\nreceipt-id:r\n";
             assert!(sent.starts_with(expected), "{sent}");
+            let named = id.as_ref().map(|id| format!("{:?}", id.as_str()));
+            assert!(sent.contains(named.as_deref().unwrap_or("the header id")), "{sent}");
             assert!(!server.is_closed());
         }
     }

@@ -110,7 +110,9 @@ impl Rulebook {
         if self.is_of_application(destination) {
             return self.check_claim(&Claim::one(Intent::Subscribe, &**destination), subject);
         }
+        // What is wrong with the headers is told by whoever does what they ask for.
         let durable = DurableName::from_headers(headers, id.as_str(), Some(destination), owner);
+        let durable = durable.unwrap_or_default();
         let claims = hub.broker().claims_of_subscribe(destination, headers, durable.as_ref());
         self.check(&claims, subject)
     }

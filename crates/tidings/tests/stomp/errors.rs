@@ -64,6 +64,45 @@ async fn errors_can_leave_the_session_usable() {
         .await;
 }
 
+/// Headers with a value that they cannot have, in frames that a client would believe done.
+const MISTYPED: [(&str, &str); 9] = [
+    ("SEND\ndestination:/queue/a\npersistent:maybe\n\nm", "true or false"),
+    ("SEND\ndestination:/queue/a\npriority:high\n\nm", "a whole number"),
+    ("SEND\ndestination:/topic/a\nretain:foo\n\nm", "set or remove"),
+    ("SEND\ndestination:a\ndestination-type:foo\n\nm", "ANYCAST or MULTICAST"),
+    ("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:maybe\n\n", "true or false"),
+    ("SUBSCRIBE\nid:1\ndestination:/queue/a\nbrowser:yes\n\n", "true or false"),
+    ("SUBSCRIBE\nid:1\ndestination:/queue/a\nexclusive:1\n\n", "true or false"),
+    ("UNSUBSCRIBE\nid:1\ndurable:maybe\n\n", "true or false"),
+    ("SEND\ndestination:/user/ann/a\npersistent:maybe\n\nm", "true or false"),
+];
+
+#[tokio::test]
+async fn a_value_that_a_header_cannot_have_is_refused_with_what_it_can_be() {
+    EVERYWHERE
+        .attempt(keeping, async |_server, mut client, version| {
+            for (frame, expected) in MISTYPED {
+                let error = client.refused(frame, "invalid header").await;
+                let value = frame.split("\n\n").next().unwrap().rsplit(['\n', ':']).next().unwrap();
+                assert!(error.contains(&format!("the value \"{value}\", expected {expected}")));
+            }
+            if version != "1.0" {
+                let nack = "NACK\nid:1.1\nsubscription:1\nmessage-id:m\nrequeue:never\n\n";
+                client.refused(nack, "invalid header").await;
+            }
+            // A subscription ends, whatever else its UNSUBSCRIBE says.
+            client.subscribe("id:1\ndestination:/topic/a\n").await;
+            client.refused(MISTYPED[7].0, "invalid header").await;
+            client.subscribe("id:1\ndestination:/topic/b\n").await;
+            // What clients write.
+            for value in ["True", "FALSE", ""] {
+                let send = format!("SEND\ndestination:/topic/a\npersistent:{value}\n\nm");
+                client.done(&send).await;
+            }
+        })
+        .await;
+}
+
 /// UNSUBSCRIBE and ACK of what is not there.
 fn of_nothing(version: &str) -> [&'static str; 2] {
     let unsubscribe = "UNSUBSCRIBE\nid:none\nreceipt:r\n\n\0";

@@ -1,6 +1,8 @@
 //! The arguments that clients of RabbitMQ give to queues.
 
-use crate::apps::keeping;
+use tidings::App;
+
+use crate::apps::{app, keeping};
 use crate::client::{EVERYWHERE, header};
 use crate::support::PATIENCE;
 
@@ -64,6 +66,53 @@ async fn a_queue_has_the_arguments_of_rabbitmq() {
             }
             let wrong = "SEND\ndestination:/queue/c\nx-message-ttl:soon\n\n";
             client.refused(wrong, "invalid header").await;
+        })
+        .await;
+}
+
+#[tokio::test]
+async fn a_queue_that_refuses_more_says_so_at_once() {
+    let patient =
+        || App::builder().stomp("/stomp").publish_wait_max(std::time::Duration::MAX).build();
+    EVERYWHERE
+        .attempt(
+            || patient().unwrap(),
+            async |_server, mut client, _| {
+                let refusing = "destination:/queue/q\nx-max-length:1\nx-overflow:reject-publish\n";
+                let send = format!("SEND\n{refusing}");
+                client.done(&format!("{send}\n1")).await;
+                let error = client.refused(&format!("{send}\n2"), "queue is full").await;
+                assert!(error.contains("at most 1 messages"), "{error}");
+                // Who asks for no receipt is told too, and nobody is disconnected.
+                let error = client.ask(format!("{send}\n3\0")).await;
+                assert_eq!(header(&error, "message"), Some("queue is full"), "{error}");
+                client.done("BEGIN\ntransaction:t\n\n").await;
+                client.send(format!("{send}transaction:t\n\n4\0")).await;
+                let commit = "COMMIT\ntransaction:t\n\n";
+                client.refused(commit, "queue is full in a transaction").await;
+                client.subscribe("id:s\ndestination:/queue/q\n").await;
+                client.message("1").await;
+                client.send(format!("{send}\n5\0")).await;
+                client.message("5").await;
+            },
+        )
+        .await;
+}
+
+#[tokio::test]
+async fn a_queue_with_arguments_is_forgotten_when_nobody_uses_it() {
+    EVERYWHERE
+        .attempt(app, async |_server, mut client, _| {
+            for length in 1..4 {
+                let queue = format!("destination:/queue/q\nx-max-length:{length}\n");
+                client.done(&format!("SEND\n{queue}\nm")).await;
+                client.subscribe(&format!("id:s\n{queue}")).await;
+                client.message("m").await;
+                client.done("UNSUBSCRIBE\nid:s\n\n").await;
+            }
+            let send = "SEND\ndestination:/amq/queue/q\n\nm";
+            let error = client.refused(send, "no such queue").await;
+            assert!(error.contains("/amq/queue/NAME makes none"), "{error}");
         })
         .await;
 }

@@ -184,7 +184,7 @@ fn a_durable_subscription_of_rabbitmq_to_a_pattern_ends_and_has_dead_letters_as_
         recording.disconnect(1);
         let headers = Headers::from(durable);
         let (id, destination) = ("s1", Some("/topic/news.#"));
-        let name = DurableName::from_headers(&headers, id, destination, &owner()).unwrap();
+        let name = DurableName::from_headers(&headers, id, destination, &owner()).unwrap().unwrap();
         recording.broker.delete_durable(now(), &name, &mut recording.log).unwrap();
     }
     assert_eq!(recording.broker.stats().destinations, 1);

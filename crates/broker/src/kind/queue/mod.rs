@@ -285,21 +285,21 @@ impl<S> Queue<S> {
             true => &state.settings,
             false => &Settings::new(&self.name, &merged, &self.options),
         };
-        let checked = match settings.overflow {
-            QueueOverflow::Wait => {
-                state.check(settings, state.backlog.amount().and(amount), for_others)
-            }
-            QueueOverflow::DropHead | QueueOverflow::DropNew => Ok(()),
+        let checked = if settings.drops() {
+            Ok(())
+        } else {
+            state.check(settings, state.backlog.amount().and(amount), for_others)
         };
         let Err(limit) = checked.and_then(|()| state.check_letters(amount)) else {
             return Ok(());
         };
         // An empty queue would not have room for all of them either.
-        if settings.overflow == QueueOverflow::Wait && settings.check(amount).is_err() {
+        if !settings.drops() && settings.check(amount).is_err() {
             return Err(Refusal::TooLarge(limit));
         }
-        state.refused = Refused::Something;
-        Err(Refusal::Full(limit))
+        let refusal = settings.refusal(limit);
+        state.refused.note(&refusal);
+        Err(refusal)
     }
 
     /// The messages that are ready, the first of them.
@@ -391,9 +391,7 @@ impl<S> Queue<S> {
             }
             Err(_) if admission == Admission::InAnyCase => {}
             Err(refusal) => {
-                if matches!(refusal, Refusal::Full(_)) {
-                    state.refused = Refused::Something;
-                }
+                state.refused.note(&refusal);
                 return Err(refusal);
             }
         }
@@ -481,7 +479,8 @@ fn make_room<S>(
     operation: &mut Operation<'_, S>,
 ) -> Result<Room, Refusal> {
     if !state.letters.is_empty() && state.settings.may_take(message) {
-        state.check_letters(Amount::default().with(message)).map_err(Refusal::Full)?;
+        let checked = state.check_letters(Amount::default().with(message));
+        checked.map_err(|limit| state.settings.refusal(limit))?;
     }
     loop {
         let amount = state.backlog.amount().with(message);
@@ -490,7 +489,7 @@ fn make_room<S>(
         };
         let oldest = match state.settings.overflow {
             QueueOverflow::DropHead => state.backlog.least_urgent(),
-            QueueOverflow::Wait | QueueOverflow::DropNew => None,
+            QueueOverflow::Wait | QueueOverflow::Refuse | QueueOverflow::DropNew => None,
         };
         match (state.settings.overflow, oldest) {
             (QueueOverflow::DropHead, Some(oldest)) if state.settings.ever_fits(message) => {
@@ -500,10 +499,8 @@ fn make_room<S>(
             (QueueOverflow::DropNew | QueueOverflow::DropHead, _) => {
                 return Ok(Room::ForNone(state.next_queued(message, operation.now)));
             }
-            (QueueOverflow::Wait, _) if !state.settings.ever_fits(message) => {
-                return Err(Refusal::TooLarge(limit));
-            }
-            (QueueOverflow::Wait, _) => return Err(Refusal::Full(limit)),
+            _ if !state.settings.ever_fits(message) => return Err(Refusal::TooLarge(limit)),
+            _ => return Err(state.settings.refusal(limit)),
         }
     }
 }
@@ -634,11 +631,7 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             return Occupancy::Retired;
         }
         let holds_something = match self.role {
-            Role::Named => {
-                !state.backlog.is_empty()
-                    || !state.letters.is_empty()
-                    || !state.arguments.is_empty()
-            }
+            Role::Named => !state.backlog.is_empty() || !state.letters.is_empty(),
             Role::Temporary | Role::Durable(_) => true,
         };
         if !state.is_unused() || holds_something {

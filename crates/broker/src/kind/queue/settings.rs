@@ -5,6 +5,7 @@ use crate::address::{self, OWN_QUEUE};
 use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
+use crate::kind::Refusal;
 use crate::message::{Kept, Message, Properties};
 use crate::options::BrokerOptions;
 use crate::policy::{DeadLetters, QueueOverflow, RedeliveryDelay};
@@ -102,12 +103,30 @@ impl Settings {
 
     /// Whether waiting for room helps a message.
     pub(super) fn may_take(&self, message: &Message) -> bool {
-        self.overflow != QueueOverflow::Wait || self.ever_fits(message)
+        self.drops() || self.ever_fits(message)
+    }
+
+    /// Whether the queue gives up messages for which there is no room, rather than refuse them.
+    pub(super) fn drops(&self) -> bool {
+        match self.overflow {
+            QueueOverflow::DropHead | QueueOverflow::DropNew => true,
+            QueueOverflow::Wait | QueueOverflow::Refuse => false,
+        }
+    }
+
+    /// What the sender is told of a message for which there is no room now.
+    pub(super) fn refusal(&self, limit: QueueLimit) -> Refusal {
+        match self.overflow {
+            QueueOverflow::Refuse => Refusal::FullAndRefusing(limit),
+            QueueOverflow::Wait | QueueOverflow::DropHead | QueueOverflow::DropNew => {
+                Refusal::Full(limit)
+            }
+        }
     }
 
     /// Whether a queue with so much may take more, if only because it gives up something else.
     pub(super) fn has_room(&self, amount: Amount) -> bool {
-        self.overflow != QueueOverflow::Wait || amount.is_below(self.max)
+        self.drops() || amount.is_below(self.max)
     }
 }
 

@@ -13,6 +13,7 @@ use crate::arguments::QueueArguments;
 use crate::dead_letter::DeathReason;
 use crate::destination::Destination;
 use crate::error::QueueLimit;
+use crate::kind::Refusal;
 use crate::operation::Operation;
 use crate::sink::{Delivered, Delivery};
 use crate::timestamp::Timestamp;
@@ -62,6 +63,15 @@ pub(super) enum Life {
 pub(super) enum Refused {
     Nothing,
     Something,
+}
+
+impl Refused {
+    /// Notes that a message was refused whose sender waits for room.
+    pub(super) fn note(&mut self, refusal: &Refusal) {
+        if matches!(refusal, Refusal::Full(_)) {
+            *self = Self::Something;
+        }
+    }
 }
 
 #[derive(Debug, PartialEq, Eq)]

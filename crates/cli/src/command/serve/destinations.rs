@@ -58,11 +58,12 @@ const SETTINGS: &[Setting] = &[
     },
     Setting {
         name: "overflow",
-        value: "wait|drop-head|drop-new",
+        value: "wait|refuse|drop-head|drop-new",
         about: "what becomes of messages for which a queue has no room",
         set: |policy, value| {
             policy.overflow = match value {
                 "wait" => QueueOverflow::Wait,
+                "refuse" => QueueOverflow::Refuse,
                 "drop-head" => QueueOverflow::DropHead,
                 "drop-new" => QueueOverflow::DropNew,
                 _ => return None,
@@ -319,6 +320,7 @@ mod tests {
         });
         check("overflow=drop-head", |policy| policy.overflow = QueueOverflow::DropHead);
         check("overflow=drop-new", |policy| policy.overflow = QueueOverflow::DropNew);
+        check("overflow=refuse", |policy| policy.overflow = QueueOverflow::Refuse);
         check("overflow=wait", |policy| policy.overflow = QueueOverflow::Wait);
         check("slow-consumers=drop-oldest", |policy| {
             policy.slow_consumers = SlowConsumers::DropOldest;
@@ -383,7 +385,7 @@ mod tests {
             "expected SIZE, octets, or a number and KiB, MiB or GiB, such as 8MiB",
         );
         check("/queue/a deliveries-max=0", "expected NUMBER, such as 100");
-        check("/queue/a overflow", "expected wait|drop-head|drop-new");
+        check("/queue/a overflow", "expected wait|refuse|drop-head|drop-new");
         check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
         check("/queue/a redelivery-factor=2,redelivery-delay-max=1m", "redelivery-factor changes");
         check("/queue/a,overflow=wait", "a blank");

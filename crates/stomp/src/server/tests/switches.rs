@@ -33,7 +33,7 @@ fn strict_refuses_what_does_no_harm() {
 
     let mut server = strict(Version::V1_2);
     event(&mut server, "UNSUBSCRIBE\nid:1\n\n\0");
-    server.unknown_subscription(None);
+    server.unknown_subscription(None, None);
     assert!(server.is_closed());
 }
 

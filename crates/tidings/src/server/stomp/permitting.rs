@@ -85,14 +85,13 @@ impl StompSession {
             Event::Unsubscribe { id, headers, .. } => {
                 let own = self.shared.hub.broker().destination_of(self.key, id.as_str());
                 let destination = own.as_ref().map(Destination::as_str);
-                let named =
-                    DurableName::from_headers(headers, id.as_str(), destination, &self.owner);
+                let named = self.named_durable(headers, id.as_str(), destination);
                 self.check_durable(rules, session, headers, named)
             }
             Event::UnsubscribeUnknown { id, headers, .. } => {
                 let (id, destination) = (id.as_ref(), headers.get("destination"));
                 let id = id.map_or("", SubscriptionId::as_str);
-                let named = DurableName::from_headers(headers, id, destination, &self.owner);
+                let named = self.named_durable(headers, id, destination);
                 self.check_durable(rules, session, headers, named)
             }
             // They are about what the client has been given, or about nothing at all.
@@ -124,6 +123,18 @@ impl StompSession {
         let principal = session.principal();
         let subject = subject(session, principal.as_ref(), &subscribe.headers);
         rules.check_subscribe(&self.shared.hub, &subject, subscribe, &self.owner)
+    }
+
+    /// The durable subscription that an UNSUBSCRIBE is about. What is wrong with its headers is told by whoever
+    /// does it.
+    fn named_durable(
+        &self,
+        headers: &Headers,
+        id: &str,
+        destination: Option<&str>,
+    ) -> Option<DurableName> {
+        let named = DurableName::from_headers(headers, id, destination, &self.owner);
+        named.unwrap_or_default()
     }
 
     /// An UNSUBSCRIBE may end a durable subscription.

@@ -4,7 +4,7 @@ use std::mem;
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass,
+    self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass, InvalidHeader,
     SubscribeError, SubscribeOptions,
 };
 use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, SubscriptionId};
@@ -144,8 +144,11 @@ impl StompSession {
             destinations = broker.unsubscribe(clock::now(), key, id.as_str(), sink);
             let destination = destinations.first().map(Destination::as_str);
             // Whoever names a durable subscription here wants no more of it.
-            let durable = DurableName::from_headers(headers, id.as_str(), destination, owner);
-            durable.map_or(Ok(()), |durable| broker.delete_durable(clock::now(), &durable, sink))
+            let durable = DurableName::from_headers(headers, id.as_str(), destination, owner)?;
+            match durable {
+                Some(durable) => Ok(broker.delete_durable(clock::now(), &durable, sink)?),
+                None => Ok(()),
+            }
         });
         self.shared.hub.forget(key, id.as_str());
         self.tell_deleted(session, deleted, batch, receipt);
@@ -165,14 +168,16 @@ impl StompSession {
         headers: &Headers,
         receipt: Option<ReceiptId>,
     ) {
-        let id = id.map_or("", SubscriptionId::as_str);
+        let name = id.map_or("", SubscriptionId::as_str);
         let destination = headers.get("destination");
-        let durable = DurableName::from_headers(headers, id, destination, &self.owner);
-        let Some(durable) = durable else { return self.server.unknown_subscription(receipt) };
-        let (deleted, batch) = self
-            .shared
-            .hub
-            .deliver_recorded(|broker, sink| broker.delete_durable(clock::now(), &durable, sink));
+        let durable = match DurableName::from_headers(headers, name, destination, &self.owner) {
+            Ok(Some(durable)) => durable,
+            Ok(None) => return self.server.unknown_subscription(id, receipt),
+            Err(invalid) => return self.fail(&invalid, Severity::Frame, receipt),
+        };
+        let (deleted, batch) = self.shared.hub.deliver_recorded(|broker, sink| {
+            Ok(broker.delete_durable(clock::now(), &durable, sink)?)
+        });
         self.tell_deleted(session, deleted, batch, receipt);
     }
 
@@ -180,17 +185,37 @@ impl StompSession {
     fn tell_deleted(
         &mut self,
         session: &Session,
-        deleted: Result<(), DeleteError>,
+        deleted: Result<(), NotDeleted>,
         batch: Option<BatchNumber>,
         receipt: Option<ReceiptId>,
     ) {
         match deleted {
             Ok(()) => self.receipt_after(session, batch, receipt),
-            Err(error) => {
+            Err(NotDeleted::Refused(error)) => {
                 let error =
                     Error::new("durable subscription was not deleted", format!("{error}.\n"));
                 self.fail(error, Severity::Notice, receipt);
             }
+            Err(NotDeleted::Unclear(invalid)) => self.fail(&invalid, Severity::Frame, receipt),
         }
+    }
+}
+
+/// Why an UNSUBSCRIBE has ended no durable subscription.
+enum NotDeleted {
+    Refused(DeleteError),
+    /// It does not say clearly whether it is about one.
+    Unclear(InvalidHeader),
+}
+
+impl From<DeleteError> for NotDeleted {
+    fn from(error: DeleteError) -> Self {
+        Self::Refused(error)
+    }
+}
+
+impl From<InvalidHeader> for NotDeleted {
+    fn from(invalid: InvalidHeader) -> Self {
+        Self::Unclear(invalid)
     }
 }
