@@ -245,7 +245,8 @@ impl Addresses {
         &self.expected
     }
 
-    /// The pattern of a policy, with the name by which the broker knows the destinations that it is for.
+    /// The pattern of a policy, with the name by which the broker knows the destinations that it is for, and what they
+    /// are if all are of one kind.
     ///
     /// # Errors
     ///
@@ -253,9 +254,9 @@ impl Addresses {
     pub(crate) fn policy_pattern(
         &self,
         pattern: &DestinationPattern,
-    ) -> Result<DestinationPattern, AddressError> {
+    ) -> Result<(DestinationPattern, Option<Kind>), AddressError> {
         if pattern.as_str().starts_with(DurableName::PREFIX) {
-            return Ok(pattern.clone());
+            return Ok((pattern.clone(), Some(Kind::Queue)));
         }
         let begins_with_wildcard = pattern.words().is_some_and(|words| {
             let first =
@@ -263,22 +264,31 @@ impl Addresses {
             !matches!(first, Some(Word::Literal(_)))
         });
         if begins_with_wildcard {
-            return Ok(pattern.clone());
+            return Ok((pattern.clone(), None));
         }
         let is_plain = !pattern.as_str().starts_with('/');
         match self.resolve(pattern.name(), || None) {
             // Its wildcards may stand for what it has to begin with.
-            Ok(Address::Queue(_)) if is_plain && self.may_begin(pattern) => Ok(pattern.clone()),
-            Err(AddressError::Unknown(_)) if self.may_begin(pattern) => Ok(pattern.clone()),
-            Ok(
-                Address::Topic(name)
-                | Address::Queue(name)
-                | Address::ExistingQueue(name)
-                | Address::Exchange(name),
-            ) => DestinationPattern::of(name).map_err(AddressError::Invalid),
-            Ok(
-                Address::Presence(_) | Address::User(_) | Address::Own(..) | Address::Remote(..),
-            ) => Ok(pattern.clone()),
+            Ok(Address::Queue(_)) if is_plain && self.may_begin(pattern) => {
+                Ok((pattern.clone(), None))
+            }
+            Err(AddressError::Unknown(_)) if self.may_begin(pattern) => Ok((pattern.clone(), None)),
+            Ok(address) => {
+                let kind = address.kind();
+                let known = match address {
+                    Address::Topic(name)
+                    | Address::Queue(name)
+                    | Address::ExistingQueue(name)
+                    | Address::Exchange(name) => {
+                        DestinationPattern::of(name).map_err(AddressError::Invalid)?
+                    }
+                    Address::Presence(_)
+                    | Address::User(_)
+                    | Address::Own(..)
+                    | Address::Remote(..) => pattern.clone(),
+                };
+                Ok((known, Some(kind)))
+            }
             Err(error) => Err(error),
         }
     }
@@ -514,7 +524,7 @@ mod tests {
         let addresses = Addresses::new(&BrokerOptions::default());
         let check = |text: &str, expected: Option<&str>| {
             let pattern = addresses.policy_pattern(&DestinationPattern::parse(text).unwrap());
-            let pattern = pattern.map(|pattern| pattern.as_str().to_owned());
+            let pattern = pattern.map(|(pattern, _)| pattern.as_str().to_owned());
             assert_eq!(pattern.ok().as_deref(), expected, "{text}");
         };
         check("plain", Some("/queue/plain"));
@@ -543,7 +553,7 @@ mod tests {
         let topic_prefixes = vec!["jms.topic.".to_owned()];
         let options = BrokerOptions { topic_prefixes, ..BrokerOptions::default() };
         let of_jms = DestinationPattern::parse("jms.*.a").unwrap();
-        assert_eq!(Addresses::new(&options).policy_pattern(&of_jms), Ok(of_jms));
+        assert_eq!(Addresses::new(&options).policy_pattern(&of_jms), Ok((of_jms, None)));
         for of_nothing in ["/foo", "/foo/**", "/queue", "/topics/*"] {
             check(of_nothing, None);
         }

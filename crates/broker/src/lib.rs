@@ -76,8 +76,8 @@ pub use message::{Durability, Kept, Message, MessageId, Properties, Retain};
 pub use options::{BrokerOptions, Unprepared};
 pub use pattern::DestinationPattern;
 pub use policy::{
-    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, PresencePolicy,
-    QueueOverflow, RedeliveryDelay, Retention, SlowConsumers,
+    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, IdleSetting,
+    PresencePolicy, QueueOverflow, RedeliveryDelay, Retention, SlowConsumers,
 };
 pub use presence::{Member, MemberInfo, Members};
 pub use record::{

@@ -6,7 +6,7 @@ use crate::error::SendError;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::pattern::DestinationPattern;
-use crate::policy::{DeadLetters, DestinationPolicies};
+use crate::policy::{DeadLetters, DestinationPolicies, IdleSetting};
 use crate::token::TokenSource;
 
 /// How a [`Broker`](crate::Broker) is set up.
@@ -68,9 +68,11 @@ impl BrokerOptions {
     /// The first pattern that is for nothing, and what is wrong with it.
     pub fn check_policies(&self) -> Result<(), (DestinationPattern, SendError)> {
         let addresses = Addresses::new(self);
-        self.policies.patterns().try_for_each(|pattern| match addresses.policy_pattern(pattern) {
-            Ok(_) => Ok(()),
-            Err(error) => Err((pattern.clone(), error.into())),
+        self.policies.with_patterns().try_for_each(|(pattern, _)| {
+            match addresses.policy_pattern(pattern) {
+                Ok(_) => Ok(()),
+                Err(error) => Err((pattern.clone(), error.into())),
+            }
         })
     }
 
@@ -96,10 +98,29 @@ impl BrokerOptions {
         Arc::clone(Addresses::new(self).expected())
     }
 
+    /// Whether every setting of the policies can do something for the destinations of its pattern: whoever has set one
+    /// that cannot would wait for it in vain. Patterns for destinations of several kinds may have them all.
+    ///
+    /// # Errors
+    ///
+    /// The first one that cannot.
+    pub fn check_settings(&self) -> Result<(), IdleSetting> {
+        let addresses = Addresses::new(self);
+        self.policies.with_patterns().try_for_each(|(pattern, policy)| {
+            let kind = addresses.policy_pattern(pattern).ok().and_then(|(_, kind)| kind);
+            let idle = kind.and_then(|kind| Some((kind, policy.idle_setting(kind)?)));
+            idle.map_or(Ok(()), |(kind, setting)| {
+                Err(IdleSetting { pattern: pattern.clone(), setting, kind })
+            })
+        })
+    }
+
     /// Has the patterns of policies be those of names by which the broker knows destinations.
     pub(crate) fn resolve_policies(&mut self) {
         let addresses = Addresses::new(self);
-        self.policies.replace_patterns(|pattern| addresses.policy_pattern(pattern).ok());
+        self.policies.replace_patterns(|pattern| {
+            addresses.policy_pattern(pattern).ok().map(|(known, _)| known)
+        });
     }
 
     /// Whether the policies send dead letters to destinations that there are, under these prefixes: they would

@@ -1,6 +1,9 @@
+use std::error::Error;
+use std::fmt;
 use std::time::Duration;
 
 use crate::destination::Destination;
+use crate::kind::Kind;
 use crate::pattern::DestinationPattern;
 use crate::presence;
 
@@ -124,11 +127,11 @@ pub enum QueueOverflow {
     /// It is not taken: its sender has to wait until consumers have caught up.
     #[default]
     Wait,
+    /// It is not taken, and its sender is told so at once: `x-overflow:reject-publish` of RabbitMQ.
+    Refuse,
     /// It is taken, and the oldest messages that wait become dead letters.
     DropHead,
     /// It becomes a dead letter itself.
-    /// It is not taken, and its sender is told so at once: `x-overflow:reject-publish` of RabbitMQ.
-    Refuse,
     DropNew,
 }
 
@@ -161,6 +164,27 @@ pub enum DeadLetters {
     Discard,
 }
 
+/// A setting of a policy that does nothing for the destinations of its pattern.
+#[derive(Clone, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct IdleSetting {
+    /// The pattern.
+    pub pattern: DestinationPattern,
+    /// The setting, as `tidings serve --destination` calls it.
+    pub setting: &'static str,
+    /// What the destinations are.
+    pub kind: Kind,
+}
+
+impl fmt::Display for IdleSetting {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let Self { pattern, setting, kind } = self;
+        write!(f, "{setting} does nothing for {pattern}: no {kind} has that setting")
+    }
+}
+
+impl Error for IdleSetting {}
+
 /// The policies of a broker: the first one whose pattern matches a destination is its policy.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct DestinationPolicies {
@@ -192,8 +216,10 @@ impl DestinationPolicies {
         self.rest = policy;
     }
 
-    pub(crate) fn patterns(&self) -> impl Iterator<Item = &DestinationPattern> {
-        self.policies.iter().map(|(pattern, _)| pattern)
+    pub(crate) fn with_patterns(
+        &self,
+    ) -> impl Iterator<Item = (&DestinationPattern, &DestinationPolicy)> {
+        self.policies.iter().map(|(pattern, policy)| (pattern, policy))
     }
 
     /// Puts other patterns in place of those for which there are some.
@@ -245,6 +271,36 @@ impl DestinationPolicies {
 }
 
 impl DestinationPolicy {
+    /// A setting that is not as it is by default, and that destinations of this kind do not have.
+    pub(crate) fn idle_setting(&self, kind: Kind) -> Option<&'static str> {
+        let default = Self::default();
+        let of_queues = [
+            ("message-ttl", self.message_ttl != default.message_ttl),
+            ("messages-max", self.messages_max != default.messages_max),
+            ("octets-max", self.octets_max != default.octets_max),
+            ("overflow", self.overflow != default.overflow),
+            ("deliveries-max", self.deliveries_max != default.deliveries_max),
+            ("redelivery-delay", self.redelivery_delay != default.redelivery_delay),
+            ("dead-letters", self.dead_letters != default.dead_letters),
+            ("dead-letter-retry", self.dead_letter_retry != default.dead_letter_retry),
+        ];
+        let of_topics = [
+            ("history", self.history != default.history),
+            ("retain", self.retention != default.retention),
+            ("presence", self.presence != default.presence),
+        ];
+        let of_subscribers = [("slow-consumers", self.slow_consumers != default.slow_consumers)];
+        let [queues, topics, subscribers] = [&of_queues[..], &of_topics, &of_subscribers];
+        let idle: &[&[(&str, bool)]] = match kind {
+            Kind::Queue | Kind::TemporaryQueue => &[topics, subscribers],
+            Kind::Topic => &[queues],
+            Kind::TemporaryTopic | Kind::User => &[queues, topics],
+            Kind::Presence => &[queues, topics, subscribers],
+        };
+        let set = idle.iter().copied().flatten().find(|(_, is_set)| *is_set);
+        set.map(|(setting, _)| *setting)
+    }
+
     /// Whether a topic keeps messages, whatever their senders ask for.
     pub(crate) fn keeps_messages(&self) -> bool {
         self.history.is_some() || self.retention == Retention::Last
@@ -273,6 +329,7 @@ impl Default for DestinationPolicy {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::options::BrokerOptions;
 
     #[test]
     fn the_first_pattern_that_matches_decides() {
@@ -288,6 +345,42 @@ mod tests {
         check("/queue/a", 1);
         check("/queue/b", 2);
         check("/queue/b.c", 3);
+    }
+
+    #[test]
+    fn a_setting_that_can_do_nothing_is_found() {
+        let age = Some(Duration::from_secs(3600));
+        let history = Some(HistoryPolicy::default());
+        let ttl = || DestinationPolicy { message_ttl: age, ..Default::default() };
+        let past = || DestinationPolicy { history: history.clone(), ..Default::default() };
+        let slow_consumers = SlowConsumers::DropOldest;
+        let slow = || DestinationPolicy { slow_consumers, ..Default::default() };
+        let check = |pattern: &str, policy: DestinationPolicy, expected: Option<&str>| {
+            let mut options = BrokerOptions::default();
+            options.policies.push(DestinationPattern::parse(pattern).unwrap(), policy);
+            let idle = options.check_settings().err().map(|idle| idle.setting);
+            assert_eq!(idle, expected, "{pattern}");
+        };
+        for topic in ["/topic/x", "/topic/**", "/exchange/amq.direct/k", "/exchange/amq.topic/a.#"]
+        {
+            check(topic, ttl(), Some("message-ttl"));
+            check(topic, past(), None);
+            check(topic, slow(), None);
+        }
+        for queue in ["/queue/x", "jobs.*", "/amq/queue/x", "/dsub/**", "/temp-queue/*"] {
+            check(queue, ttl(), None);
+            check(queue, past(), Some("history"));
+            check(queue, slow(), Some("slow-consumers"));
+        }
+        check("/user/**", slow(), None);
+        check("/user/**", past(), Some("history"));
+        check("/presence/topic/x", slow(), Some("slow-consumers"));
+        // They are for both, or for whatever there is.
+        for pattern in ["**", "/*/x", "/topic.a.*"] {
+            check(pattern, ttl(), None);
+            check(pattern, past(), None);
+        }
+        check("/topic/x", DestinationPolicy::default(), None);
     }
 
     #[test]

@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_broker::{DestinationError, RecoverError, SendError};
+use tidings_broker::{DestinationError, IdleSetting, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
@@ -27,6 +27,7 @@ pub(crate) enum Mistake {
     Origin(String),
     Policy { pattern: String, error: DestinationError },
     PolicyOfNothing { pattern: String, error: SendError },
+    IdleSetting(IdleSetting),
     DeadLetters(SendError),
     UserPrefix { prefix: String, other: String },
     Store(StoreError),
@@ -85,6 +86,7 @@ impl fmt::Display for Mistake {
             Self::PolicyOfNothing { pattern, error } => {
                 write!(f, "policy of `{pattern}`, which matches nothing: {error}")
             }
+            Self::IdleSetting(idle) => write!(f, "policy of `{}`: {idle}", idle.pattern),
             Self::DeadLetters(error) => write!(f, "dead letters: {error}"),
             Self::UserPrefix { prefix, other } => write!(
                 f,

@@ -66,6 +66,19 @@ fn a_policy_of_nothing_is_told_by_its_pattern() {
 }
 
 #[test]
+fn a_setting_that_can_do_nothing_is_told_at_the_start() {
+    for (policy, expected) in [
+        ("/topic/x message-ttl=1h", "policy of `/topic/x`: message-ttl does nothing for "),
+        ("/queue/x history=5", "policy of `/queue/x`: history does nothing for "),
+    ] {
+        let directory = Directory::new();
+        let refused = output(serve(directory.path()).args(["--destination", policy]));
+        let why = String::from_utf8(refused.stderr).unwrap();
+        assert!(!refused.status.success() && why.contains(expected), "{why}");
+    }
+}
+
+#[test]
 fn a_place_where_no_directory_can_be_is_told_at_the_start() {
     let directory = Directory::new();
     fs::write(directory.path(), "in the way").unwrap();

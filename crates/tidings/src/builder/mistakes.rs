@@ -53,5 +53,6 @@ pub(super) fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item 
         Mistake::PolicyOfNothing { pattern, error }
     });
     let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
-    policy.into_iter().chain(dead_letters).chain(mistake_of_user_prefix(options))
+    let idle = options.check_settings().err().map(Mistake::IdleSetting);
+    policy.into_iter().chain(idle).chain(dead_letters).chain(mistake_of_user_prefix(options))
 }
