@@ -1,5 +1,7 @@
 //! What an operator does to the queues of an application.
 
+mod near_names;
+
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -10,12 +12,10 @@ use tidings_broker::{
     Selection,
 };
 
+use self::near_names::near_names;
 use crate::clock;
 use crate::hub::Hub;
 use crate::store::{BatchNumber, StoreError};
-
-/// How many names are told that are like one that there is not.
-const SIMILAR_MAX: usize = 3;
 
 /// Looks at the queues of an application, and moves or removes what is in them. From
 /// [`App::queues`](crate::App::queues). Cheap to clone.
@@ -77,8 +77,22 @@ pub struct QueuedMessage {
 pub struct Moved {
     /// How many were moved.
     pub moved: usize,
-    /// How many the queue has left, those included that a consumer has or that wait for their time.
+    /// How many the queue has left: those below, and the others that are ready.
     pub left: usize,
+    /// How many of these a consumer has.
+    pub unsettled: usize,
+    /// How many of these wait for their time.
+    pub delayed: usize,
+}
+
+/// What a queue had that was deleted.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub struct Deleted {
+    /// How many messages, those included that a consumer had or that waited for their time.
+    pub messages: usize,
+    /// How many consumers and browsers, which were told.
+    pub consumers: usize,
 }
 
 /// Which messages of a queue are to be moved, of those that no consumer has.
@@ -204,12 +218,12 @@ impl Queues {
                 Ok(done) => {
                     moved += done;
                     if done < step || *which == Which::First(moved) {
-                        return Ok(Moved { moved, left: self.count(&name) });
+                        return Ok(self.moved(moved, &name));
                     }
                 }
                 // All of it has been moved.
                 Err(MoveError { cause: MoveFailure::NoSuchQueue, .. }) if moved > 0 => {
-                    return Ok(Moved { moved, left: 0 });
+                    return Ok(self.moved(moved, &name));
                 }
                 Err(MoveError { cause: MoveFailure::NoSuchQueue, .. }) => {
                     return Err(self.missing(queue));
@@ -221,8 +235,8 @@ impl Queues {
         }
     }
 
-    /// Deletes a queue with its messages, once that is stored. The subscriptions of its consumers end,
-    /// and they are told so.
+    /// Deletes a queue with its messages, or a durable subscription, once that is stored; says what it had. The
+    /// subscriptions of its consumers end, and they are told so.
     ///
     /// # Errors
     ///
@@ -231,20 +245,24 @@ impl Queues {
     /// # Cancel safety
     ///
     /// A future that was polled has deleted it.
-    pub async fn delete(&self, queue: &str) -> Result<(), QueueError> {
+    pub async fn delete(&self, queue: &str) -> Result<Deleted, QueueError> {
         let name = destination(queue)?;
         let (deleted, batch) = self.0.administer(|broker, sink| {
             broker.delete_queue(clock::now(), &name, Consumers::Cancel, sink)
         });
-        deleted.map_err(|_| self.missing(queue))?;
-        self.stored(batch).await
+        let had = deleted.map_err(|_| self.missing(queue))?;
+        self.stored(batch).await?;
+        let messages = had.ready + had.unsettled + had.delayed;
+        Ok(Deleted { messages, consumers: had.subscriptions })
     }
 
-    /// How many messages a queue has, whoever has them.
-    fn count(&self, queue: &Destination) -> usize {
+    /// What came of moving messages from a queue, which is gone if all of them were moved.
+    fn moved(&self, moved: usize, queue: &Destination) -> Moved {
         let name = DestinationPattern::exact(queue.clone());
         let stats = self.0.broker().destination(&name);
-        stats.map_or(0, |stats| stats.ready + stats.unsettled + stats.delayed)
+        let (ready, unsettled, delayed) =
+            stats.map_or((0, 0, 0), |stats| (stats.ready, stats.unsettled, stats.delayed));
+        Moved { moved, left: ready + unsettled + delayed, unsettled, delayed }
     }
 
     /// Waits until a batch is stored.
@@ -254,26 +272,9 @@ impl Queues {
     }
 
     fn missing(&self, queue: &str) -> QueueError {
-        let word = queue.rsplit('/').next().unwrap_or(queue).to_lowercase();
-        let is_similar = |name: &String| {
-            let own = name.rsplit('/').next().unwrap_or(name).to_lowercase();
-            own.contains(&word) || word.contains(&own) || differ_little(&own, &word)
-        };
         let names = self.list().into_iter().map(|queue| queue.name);
-        let similar = names.filter(is_similar).take(SIMILAR_MAX).collect();
-        QueueError::NoSuchQueue { queue: queue.to_owned(), similar }
+        QueueError::NoSuchQueue { queue: queue.to_owned(), similar: near_names(queue, names) }
     }
-}
-
-/// Whether two names are of one length but for one letter, and hardly differ.
-fn differ_little(one: &str, other: &str) -> bool {
-    let (one, other): (Vec<char>, Vec<char>) = (one.chars().collect(), other.chars().collect());
-    if one.len().abs_diff(other.len()) > 1 {
-        return false;
-    }
-    let begin = one.iter().zip(&other).take_while(|(a, b)| a == b).count();
-    let end = one.iter().rev().zip(other.iter().rev()).take_while(|(a, b)| a == b).count();
-    begin + end + 2 >= one.len().max(other.len())
 }
 
 fn destination(text: &str) -> Result<Destination, QueueError> {
@@ -288,7 +289,7 @@ pub enum QueueError {
     NoSuchQueue {
         /// The name.
         queue: String,
-        /// Names that there are and that are like it.
+        /// Names that there are and that hardly differ from it.
         similar: Vec<String>,
     },
     /// A name is none, and why.
@@ -306,7 +307,7 @@ impl fmt::Display for QueueError {
                 write!(f, "there is no queue {queue}")
             }
             Self::NoSuchQueue { queue, similar } => {
-                write!(f, "there is no queue {queue}; there is {}", similar.join(" and "))
+                write!(f, "there is no queue {queue}: did you mean {}?", similar.join(" or "))
             }
             Self::InvalidName(why) => f.write_str(why),
             Self::NotMoved(error) => error.fmt(f),
@@ -332,20 +333,5 @@ impl fmt::Display for QueueKind {
 impl fmt::Debug for Queues {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("Queues").finish_non_exhaustive()
-    }
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn names_that_differ_little_are_told() {
-        for (one, other) in [("jobs", "job"), ("jobs", "jops"), ("orders", "ordres")] {
-            assert!(differ_little(one, other), "{one} {other}");
-        }
-        for (one, other) in [("jobs", "mail"), ("orders", "jobs")] {
-            assert!(!differ_little(one, other), "{one} {other}");
-        }
     }
 }

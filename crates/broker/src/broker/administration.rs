@@ -7,11 +7,12 @@ use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::durable_name::DurableName;
 use crate::error::{DeleteError, MoveError, MoveFailure, SendError};
-use crate::kind::{Admission, Kind, Refusal};
+use crate::kind::{Admission, DestinationKind, Kind, Refusal};
 use crate::message::{Kept, Message};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::{CancelCause, Cancelled, Sink};
+use crate::stats::DestinationStats;
 use crate::stomp::{Past, past, revived};
 use crate::subscription::Subscription;
 use crate::sync::lock;
@@ -61,7 +62,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         }))
     }
 
-    /// Ends a queue, with its messages.
+    /// Ends a queue, with its messages. Returns what it had just before.
     ///
     /// # Errors
     ///
@@ -72,10 +73,11 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         queue: &Destination,
         consumers: Consumers,
         sink: &mut dyn Sink<S>,
-    ) -> Result<(), DeleteError> {
+    ) -> Result<DestinationStats, DeleteError> {
         let missing = || DeleteError::NoSuchQueue { queue: queue.clone() };
         let durable = lock(&self.durable);
         let found = self.routing.queue(queue).ok_or_else(missing)?;
+        let had = found.stats();
         self.operate(now, sink, |operation| {
             let cancelled = match consumers {
                 Consumers::Keep => {
@@ -91,7 +93,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             for subscription in cancelled {
                 self.cancel(&subscription, operation);
             }
-            Ok(())
+            Ok(had)
         })
     }
 

@@ -2,7 +2,7 @@ use bytes::Bytes;
 use http::{Method, Request, Response, StatusCode, header};
 use http_body_util::{BodyExt, Full, Limited};
 use serde::{Deserialize, Serialize};
-use tidings::queues::{QueueError, QueueStats, QueuedMessage, Queues, Which};
+use tidings::queues::{self, QueueError, QueueStats, QueuedMessage, Queues, Which};
 
 /// Messages of one answer at most, so that none needs more memory than a queue may have.
 const SHOWN_MAX: usize = 10_000;
@@ -29,7 +29,7 @@ pub(crate) struct ShownMessage {
     pub(crate) deliveries: u32,
     pub(crate) headers: Vec<(String, String)>,
     /// How long the body is.
-    pub(crate) octets: usize,
+    pub(crate) body_octets: usize,
     /// The body, if it is text.
     pub(crate) body: Option<String>,
     /// The body in hexadecimal digits, if it is none.
@@ -40,6 +40,13 @@ pub(crate) struct ShownMessage {
 #[derive(Debug, Deserialize, Serialize)]
 pub(crate) struct Purged {
     pub(crate) purged: usize,
+}
+
+/// What `DELETE /api/queues/NAME` answers: what the queue had.
+#[derive(Debug, Deserialize, Serialize)]
+pub(crate) struct Deleted {
+    pub(crate) messages: usize,
+    pub(crate) consumers: usize,
 }
 
 /// What `POST /api/queues/NAME/move` takes.
@@ -60,6 +67,10 @@ pub(crate) struct Moved {
     pub(crate) moved: usize,
     /// How many the queue has left, whoever has them.
     pub(crate) left: usize,
+    /// How many of these a consumer has.
+    pub(crate) unsettled: usize,
+    /// How many of these wait for their time.
+    pub(crate) delayed: usize,
 }
 
 /// What went wrong.
@@ -109,6 +120,7 @@ where
             };
             outcome(queues.browse(&queue, limit).map(shown))
         }
+        (&Method::DELETE, "") => outcome(queues.delete(&queue).await.map(Deleted::from)),
         (&Method::DELETE, "messages") => {
             outcome(queues.purge(&queue).await.map(|purged| Purged { purged }))
         }
@@ -124,7 +136,7 @@ where
             let first = Which::First(limit.unwrap_or(usize::MAX));
             let which = message.map_or(first, Which::WithId);
             let moved = queues.move_messages(&queue, to.as_deref(), &which).await;
-            outcome(moved.map(|done| Moved { moved: done.moved, left: done.left }))
+            outcome(moved.map(Moved::from))
         }
         _ => problem(StatusCode::METHOD_NOT_ALLOWED, "this cannot be done to a queue"),
     }
@@ -134,6 +146,7 @@ where
 fn target<'p>(path: &[&'p str]) -> Option<(Option<String>, &'p str)> {
     match path {
         ["api", "queues"] => Some((None, "")),
+        ["api", "queues", name] => Some((Some(decoded(name)?), "")),
         ["api", "queues", name, of @ ("messages" | "move")] => Some((Some(decoded(name)?), *of)),
         _ => None,
     }
@@ -168,7 +181,12 @@ fn outcome(outcome: Result<impl Serialize, QueueError>) -> Response<Full<Bytes>>
                 QueueError::NotMoved { .. } => StatusCode::CONFLICT,
                 _ => StatusCode::SERVICE_UNAVAILABLE,
             };
-            problem(status, &error.to_string())
+            let mut text = error.to_string();
+            if let QueueError::NoSuchQueue { .. } = error {
+                text += if text.ends_with('?') { " " } else { "; " };
+                text += "`tidings queues` lists all that there are";
+            }
+            problem(status, &text)
         }
     }
 }
@@ -200,6 +218,19 @@ impl From<QueueStats> for QueueRow {
     }
 }
 
+impl From<queues::Moved> for Moved {
+    fn from(done: queues::Moved) -> Self {
+        let queues::Moved { moved, left, unsettled, delayed, .. } = done;
+        Self { moved, left, unsettled, delayed }
+    }
+}
+
+impl From<queues::Deleted> for Deleted {
+    fn from(had: queues::Deleted) -> Self {
+        Self { messages: had.messages, consumers: had.consumers }
+    }
+}
+
 impl From<QueuedMessage> for ShownMessage {
     fn from(message: QueuedMessage) -> Self {
         let body = String::from_utf8(message.body.to_vec()).ok();
@@ -207,7 +238,7 @@ impl From<QueuedMessage> for ShownMessage {
         Self {
             body_hex: body.is_none().then(hex),
             body,
-            octets: message.body.len(),
+            body_octets: message.body.len(),
             id: message.id,
             destination: message.destination,
             deliveries: message.deliveries,
@@ -226,6 +257,9 @@ mod tests {
             let path = path_of(name, "/messages");
             let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
             assert_eq!(target(&segments), Some((Some(name.to_owned()), "messages")), "{path}");
+            let path = path_of(name, "");
+            let segments: Vec<&str> = path.trim_start_matches('/').split('/').collect();
+            assert_eq!(target(&segments), Some((Some(name.to_owned()), "")), "{path}");
         }
         assert_eq!(decoded("%2"), None);
         assert_eq!(decoded("%zz"), None);

@@ -59,18 +59,24 @@ fn queues_are_listed_browsed_moved_and_purged() {
     let moved = queues(&directory, &["move", "DLQ.jobs", "--message", &id]).unwrap();
     assert_eq!(
         moved,
-        "Moved 1 message from /queue/DLQ.jobs back to where they came from. 2 messages left there.\n"
+        "Moved 1 message from /queue/DLQ.jobs back to where they came from. \
+         2 messages left there: 2 not asked for.\n"
     );
     client.send("/queue/DLQ.jobs", "no dead letter");
     let moved = queues(&directory, &["move", "DLQ.jobs", "--limit", "1", "--to", "other"]).unwrap();
     assert_eq!(
         moved,
-        "Moved 1 message from /queue/DLQ.jobs to /queue/other. 2 messages left there.\n"
+        "Moved 1 message from /queue/DLQ.jobs to /queue/other. 2 messages left there: 2 beyond --limit.\n"
     );
     let moved = queues(&directory, &["move", "DLQ.jobs", "--json"]).unwrap();
-    assert_eq!(moved, "{\"moved\":1,\"left\":1}\n", "what has nowhere to go back to is left");
+    let expected = "{\"moved\":1,\"left\":1,\"unsettled\":0,\"delayed\":0}\n";
+    assert_eq!(moved, expected, "what has nowhere to go back to is left");
+    let moved = queues(&directory, &["move", "DLQ.jobs"]).unwrap();
+    assert!(moved.contains("1 that cannot go back to where they were sent to (--to "), "{moved}");
     let moved = queues(&directory, &["move", "DLQ.jobs", "--to", "rest", "--json"]).unwrap();
-    assert_eq!(moved, "{\"moved\":1,\"left\":0}\n");
+    assert_eq!(moved, "{\"moved\":1,\"left\":0,\"unsettled\":0,\"delayed\":0}\n");
+    let why = queues(&directory, &["move", "rest", "--to", "rest"]).unwrap_err();
+    assert!(why.contains("/queue/rest is where they are"), "{why}");
     assert_eq!(client.drain("/queue/jobs"), ["one", "three"]);
 
     let why = queues(&directory, &["purge", "other"]).unwrap_err();
@@ -83,6 +89,60 @@ fn queues_are_listed_browsed_moved_and_purged() {
 }
 
 #[test]
+fn a_queue_is_deleted_with_its_arguments_messages_and_consumers() {
+    let directory = Directory::new();
+    let server = Server::start(directory.path());
+    let mut client = server.connect();
+    let send = |length| {
+        let queue = format!("destination:/queue/jobs\nx-max-length:{length}\n");
+        format!("SEND\n{queue}persistent:true\nreceipt:r\n\nm\0")
+    };
+    client.write(&send(5)).unwrap();
+    assert_eq!(header(&client.frame().unwrap(), "receipt-id"), Some("r"));
+    client.write("SUBSCRIBE\nid:s\ndestination:/queue/jobs\nack:client\n\n\0").unwrap();
+    client.frame().unwrap();
+    let why = queues(&directory, &["delete", "jobs"]).unwrap_err();
+    assert!(why.contains("Delete /queue/jobs with 1 message and 1 consumer?"), "{why}");
+    assert!(why.contains("--yes"), "nobody can be asked: {why}");
+    let deleted = queues(&directory, &["delete", "jobs", "--yes"]).unwrap();
+    assert_eq!(deleted, "Deleted /queue/jobs with 1 message and 1 consumer.\n");
+    let told = client.frame().unwrap();
+    assert_eq!(header(&told, "message"), Some("Server cancelled subscription"));
+    for arguments in [&["delete", "jobs"][..], &["delete", "jobs", "--yes"]] {
+        let why = queues(&directory, arguments).unwrap_err();
+        assert!(why.contains("there is no queue /queue/jobs"), "{why}");
+    }
+    client.write(&send(6)).unwrap();
+    assert_eq!(header(&client.frame().unwrap(), "receipt-id"), Some("r"), "it is another queue");
+    let json = queues(&directory, &["delete", "/queue/jobs", "--yes", "--json"]).unwrap();
+    assert_eq!(json, "{\"messages\":1,\"consumers\":0}\n");
+    server.kill();
+    let _again = Server::start(directory.path());
+    assert_eq!(queues(&directory, &[]), Ok("There are no queues.\n".to_owned()));
+}
+
+#[test]
+fn a_stored_queue_with_arguments_is_forgotten_when_it_is_empty() {
+    let directory = Directory::new();
+    let server = Server::start(directory.path());
+    let mut client = server.connect();
+    let queue = "destination:/queue/jobs\nx-max-length:5\n";
+    client.write(&format!("SEND\n{queue}persistent:true\nreceipt:r\n\nm\0")).unwrap();
+    assert_eq!(header(&client.frame().unwrap(), "receipt-id"), Some("r"));
+    server.kill();
+    let server = Server::start(directory.path());
+    assert!(queues(&directory, &[]).unwrap().contains("/queue/jobs"), "it has a message");
+    let mut client = server.connect();
+    assert_eq!(client.drain("/queue/jobs"), ["m"]);
+    client.write("UNSUBSCRIBE\nid:s\nreceipt:u\n\n\0").unwrap();
+    assert_eq!(header(&client.frame().unwrap(), "receipt-id"), Some("u"));
+    assert_eq!(queues(&directory, &[]), Ok("There are no queues.\n".to_owned()));
+    server.kill();
+    let _again = Server::start(directory.path());
+    assert_eq!(queues(&directory, &[]), Ok("There are no queues.\n".to_owned()));
+}
+
+#[test]
 fn what_is_wrong_is_told_with_what_to_do() {
     let directory = Directory::new();
     let why = queues(&directory, &[]).unwrap_err();
@@ -90,7 +150,11 @@ fn what_is_wrong_is_told_with_what_to_do() {
     let server = Server::start(directory.path());
     server.connect().send("/queue/orders", "m");
     let why = queues(&directory, &["browse", "order"]).unwrap_err();
-    assert!(why.contains("no queue /queue/order; there is /queue/orders"), "{why}");
+    assert!(why.contains("no queue /queue/order: did you mean /queue/orders?"), "{why}");
+    for arguments in [&["browse", "mail"][..], &["purge", "mail", "--yes"], &["move", "mail"]] {
+        let why = queues(&directory, arguments).unwrap_err();
+        assert!(why.contains("there is no queue /queue/mail; `tidings queues` lists"), "{why}");
+    }
     server.kill();
     let why = queues(&directory, &[]).unwrap_err();
     assert!(why.contains("is not running any more"), "{why}");

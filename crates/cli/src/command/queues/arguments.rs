@@ -29,6 +29,7 @@ pub(crate) enum Action {
     Browse(Browse),
     Purge(Purge),
     Move(Move),
+    Delete(Delete),
 }
 
 /// Show the messages of a queue that no consumer has, and leave them there.
@@ -39,6 +40,16 @@ pub(crate) struct Browse {
     /// How many at most.
     #[arg(long, value_name = "N", default_value_t = 10)]
     pub(crate) limit: usize,
+}
+
+/// Delete a queue with all its messages, or a durable subscription. Consumers are told.
+#[derive(Args, Clone, Debug)]
+pub(crate) struct Delete {
+    /// Name of the queue: `/queue/jobs`, or `jobs` for short, or `/dsub/OWNER/NAME`.
+    pub(crate) queue: String,
+    /// Do not ask.
+    #[arg(long)]
+    pub(crate) yes: bool,
 }
 
 /// Remove all messages of a queue that no consumer has.

@@ -10,9 +10,11 @@ use http::Method;
 use serde_json::json;
 
 pub(crate) use self::arguments::Arguments;
-use self::arguments::{Action, Browse, Move, Purge};
+use self::arguments::{Action, Browse, Delete, Move, Purge};
 use super::counted::counted;
-use crate::control::{self, Client, Control, Moved, Purged, QueueRow, ShownMessage, path_of};
+use crate::control::{
+    self, Client, Control, Deleted, Moved, Purged, QueueRow, ShownMessage, path_of,
+};
 
 /// How many messages one request moves, so that progress can be told.
 const STEP: usize = 1000;
@@ -33,6 +35,7 @@ pub(crate) fn run(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
             Some(Action::Browse(browse)) => self::browse(&client, browse, arguments).await,
             Some(Action::Purge(purge)) => self::purge(&client, purge, arguments).await,
             Some(Action::Move(request)) => move_messages(&client, request, arguments).await,
+            Some(Action::Delete(delete)) => self::delete(&client, delete, arguments).await,
         }
     })
 }
@@ -85,6 +88,32 @@ async fn purge(
     Ok(())
 }
 
+async fn delete(
+    client: &Client,
+    delete: &Delete,
+    arguments: &Arguments,
+) -> Result<(), Box<dyn Error>> {
+    let queue = full_name(&delete.queue);
+    if !delete.yes {
+        let rows: Vec<QueueRow> = client.ask(Method::GET, "/api/queues", None).await?;
+        // Where there is none, the server says so.
+        if let Some(row) = rows.iter().find(|row| row.name == queue) {
+            let messages = counted(row.ready + row.unsettled + row.delayed, "message");
+            let consumers = counted(row.consumers, "consumer");
+            confirm(&format!("Delete {queue} with {messages} and {consumers}?"))?;
+        }
+    }
+    let deleted: Deleted = client.ask(Method::DELETE, &path_of(&queue, ""), None).await?;
+    if arguments.json {
+        println!("{}", serde_json::to_string(&deleted)?);
+    } else {
+        let Deleted { messages, consumers } = deleted;
+        let (messages, consumers) = (counted(messages, "message"), counted(consumers, "consumer"));
+        println!("Deleted {queue} with {messages} and {consumers}.");
+    }
+    Ok(())
+}
+
 async fn move_messages(
     client: &Client,
     request: &Move,
@@ -93,16 +122,19 @@ async fn move_messages(
     let queue = full_name(&request.queue);
     let path = path_of(&queue, "/move");
     let to = request.to.as_deref().map(full_name);
+    if to.as_ref() == Some(&queue) {
+        return Err(format!("{queue} is where they are: name another queue with --to").into());
+    }
     let limit = request.limit.unwrap_or(usize::MAX);
     let mut total = 0;
-    let left = loop {
+    let mut done = loop {
         let step = limit.saturating_sub(total).min(STEP);
         let body = json!({ "to": to, "limit": step, "message": request.message });
-        let Moved { moved, left } = match client.ask(Method::POST, &path, Some(&body)).await {
+        let done: Moved = match client.ask(Method::POST, &path, Some(&body)).await {
             Ok(moved) => moved,
             // The last step has moved all that there was, and a queue without messages is no more.
             Err(error) if total > 0 && error.to_string().starts_with("there is no queue") => {
-                Moved { moved: 0, left: 0 }
+                Moved { moved: 0, left: 0, unsettled: 0, delayed: 0 }
             }
             Err(error) if total > 0 => {
                 let moved = counted(total, "message");
@@ -110,9 +142,9 @@ async fn move_messages(
             }
             Err(error) => return Err(error),
         };
-        total += moved;
-        if moved < step || total == limit {
-            break left;
+        total += done.moved;
+        if done.moved < step || total == limit {
+            break done;
         }
         if stderr().is_terminal() {
             eprint!("\r{} moved …", counted(total, "message"));
@@ -121,12 +153,14 @@ async fn move_messages(
     if stderr().is_terminal() && total > STEP {
         eprintln!();
     }
+    done.moved = total;
     if arguments.json {
-        println!("{}", serde_json::to_string(&Moved { moved: total, left })?);
+        println!("{}", serde_json::to_string(&done)?);
     } else {
+        let why = why_left(request, total);
         let to = to.map_or("back to where they came from".to_owned(), |to| format!("to {to}"));
-        let (moved, left) = (counted(total, "message"), counted(left, "message"));
-        println!("Moved {moved} from {queue} {to}. {left} left there.");
+        let moved = counted(total, "message");
+        println!("Moved {moved} from {queue} {to}. {}", report::left(&done, why));
     }
     if total == 0
         && let Some(id) = &request.message
@@ -136,10 +170,24 @@ async fn move_messages(
     Ok(())
 }
 
-/// Asks before something is done that cannot be undone.
+/// Why messages were not moved that are ready.
+fn why_left(request: &Move, total: usize) -> &'static str {
+    if request.message.is_some() {
+        "not asked for"
+    } else if request.limit == Some(total) {
+        "beyond --limit"
+    } else if request.to.is_none() {
+        "that cannot go back to where they were sent to (--to QUEUE moves them)"
+    } else {
+        "that came meanwhile"
+    }
+}
+
+/// Asks before something is done that cannot be undone. Where nobody can be asked, it has to be said beforehand.
 fn confirm(question: &str) -> Result<(), Box<dyn Error>> {
     if !stdin().is_terminal() {
-        return Err("this cannot be undone: say --yes to do it without being asked".into());
+        let how = "It cannot be undone: say --yes to do it without being asked";
+        return Err(format!("{question} {how}").into());
     }
     eprint!("{question} [y/N] ");
     let mut answer = String::new();

@@ -2,7 +2,7 @@ use std::io::{self, Write};
 
 use crate::command::counted::counted;
 use crate::command::visible::Visible;
-use crate::control::{QueueRow, ShownMessage};
+use crate::control::{Moved, QueueRow, ShownMessage};
 
 /// A line for each queue, in columns.
 pub(super) fn table(out: &mut dyn Write, rows: &[QueueRow]) -> io::Result<()> {
@@ -30,7 +30,8 @@ pub(super) fn table(out: &mut dyn Write, rows: &[QueueRow]) -> io::Result<()> {
 /// A message as a frame would show it, behind what its queue knows of it: `x-delivery-count` of a dead letter is what the
 /// queue counted that gave it up.
 pub(super) fn message(out: &mut dyn Write, message: &ShownMessage) -> io::Result<()> {
-    let ShownMessage { id, destination, deliveries, headers, octets, body, body_hex } = message;
+    let ShownMessage { id, destination, deliveries, headers, body_octets, body, body_hex } =
+        message;
     writeln!(out, "message-id:{id}\ndestination:{destination}\ndeliveries:{deliveries}")?;
     for (name, value) in headers {
         writeln!(out, "{}:{}", Visible(name), Visible(value))?;
@@ -40,10 +41,25 @@ pub(super) fn message(out: &mut dyn Write, message: &ShownMessage) -> io::Result
         Some(text) => text.lines().try_for_each(|line| writeln!(out, "{}", Visible(line)))?,
         None => {
             let hex = body_hex.as_deref().unwrap_or_default();
-            writeln!(out, "[{}] {hex}", counted(*octets, "octet"))?;
+            writeln!(out, "[{}] {hex}", counted(*body_octets, "octet"))?;
         }
     }
     writeln!(out)
+}
+
+/// Why messages are left in a queue from which others were moved. `ready` says it of those that could have been.
+pub(super) fn left(moved: &Moved, ready: &str) -> String {
+    let Moved { left, unsettled, delayed, .. } = *moved;
+    let waiting = left.saturating_sub(unsettled + delayed);
+    let reasons = [
+        (unsettled, "that a consumer has"),
+        (delayed, "that wait for their time"),
+        (waiting, ready),
+    ];
+    let reasons = reasons.into_iter().filter(|(count, _)| *count > 0);
+    let reasons: Vec<_> = reasons.map(|(count, why)| format!("{count} {why}")).collect();
+    let told = if reasons.is_empty() { String::new() } else { format!(": {}", reasons.join(", ")) };
+    format!("{} left there{told}.", counted(left, "message"))
 }
 
 #[cfg(test)]
@@ -75,13 +91,31 @@ mod tests {
             destination: "/queue/a".to_owned(),
             deliveries: 1,
             headers: vec![(name.to_owned(), value.to_owned())],
-            octets: body.len(),
+            body_octets: body.len(),
             body: Some(body.to_owned()),
             body_hex: None,
         };
         let mut out = Vec::new();
         super::message(&mut out, &message).unwrap();
         String::from_utf8(out).unwrap()
+    }
+
+    #[test]
+    fn what_is_left_of_a_queue_has_a_reason() {
+        let check = |(left, unsettled, delayed), expected: &str| {
+            let moved = Moved { moved: 1, left, unsettled, delayed };
+            assert_eq!(super::left(&moved, "beyond --limit"), expected);
+        };
+        check((0, 0, 0), "0 messages left there.");
+        check((1, 0, 0), "1 message left there: 1 beyond --limit.");
+        check(
+            (3, 1, 2),
+            "3 messages left there: 1 that a consumer has, 2 that wait for their time.",
+        );
+        check(
+            (3, 1, 1),
+            "3 messages left there: 1 that a consumer has, 1 that wait for their time, 1 beyond --limit.",
+        );
     }
 
     #[test]
