@@ -109,8 +109,8 @@ impl BrokerOptions {
         self.policies.with_patterns().try_for_each(|(pattern, policy)| {
             let kind = addresses.policy_pattern(pattern).ok().and_then(|(_, kind)| kind);
             let idle = kind.and_then(|kind| Some((kind, policy.idle_setting(kind)?)));
-            idle.map_or(Ok(()), |(kind, setting)| {
-                Err(IdleSetting { pattern: pattern.clone(), setting, kind })
+            idle.map_or(Ok(()), |(kind, (setting, owners))| {
+                Err(IdleSetting { pattern: pattern.clone(), setting, owners, kind })
             })
         })
     }

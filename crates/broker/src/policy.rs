@@ -172,14 +172,16 @@ pub struct IdleSetting {
     pub pattern: DestinationPattern,
     /// The setting, as `tidings serve --destination` calls it.
     pub setting: &'static str,
+    /// What has that setting.
+    pub owners: &'static str,
     /// What the destinations are.
     pub kind: Kind,
 }
 
 impl fmt::Display for IdleSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, setting, kind } = self;
-        write!(f, "{setting} does nothing for {pattern}: no {kind} has that setting")
+        let Self { pattern, setting, owners, kind } = self;
+        write!(f, "policy of `{pattern}`: {setting} is for {owners}, and does nothing for a {kind}")
     }
 }
 
@@ -271,8 +273,8 @@ impl DestinationPolicies {
 }
 
 impl DestinationPolicy {
-    /// A setting that is not as it is by default, and that destinations of this kind do not have.
-    pub(crate) fn idle_setting(&self, kind: Kind) -> Option<&'static str> {
+    /// A setting that is not as it is by default, and that destinations of this kind do not have, with what has it.
+    pub(crate) fn idle_setting(&self, kind: Kind) -> Option<(&'static str, &'static str)> {
         let default = Self::default();
         let of_queues = [
             ("message-ttl", self.message_ttl != default.message_ttl),
@@ -290,15 +292,19 @@ impl DestinationPolicy {
             ("presence", self.presence != default.presence),
         ];
         let of_subscribers = [("slow-consumers", self.slow_consumers != default.slow_consumers)];
-        let [queues, topics, subscribers] = [&of_queues[..], &of_topics, &of_subscribers];
-        let idle: &[&[(&str, bool)]] = match kind {
-            Kind::Queue | Kind::TemporaryQueue => &[topics, subscribers],
+        let queues = (&of_queues[..], "queues");
+        let topics = (&of_topics[..], "topics");
+        let subscribers = (&of_subscribers[..], "topics and destinations of users");
+        let idle = match kind {
+            Kind::Queue | Kind::TemporaryQueue => &[topics, subscribers][..],
             Kind::Topic => &[queues],
             Kind::TemporaryTopic | Kind::User => &[queues, topics],
             Kind::Presence => &[queues, topics, subscribers],
         };
-        let set = idle.iter().copied().flatten().find(|(_, is_set)| *is_set);
-        set.map(|(setting, _)| *setting)
+        idle.iter().find_map(|(settings, owners)| {
+            let (setting, _) = settings.iter().find(|(_, is_set)| *is_set)?;
+            Some((*setting, *owners))
+        })
     }
 
     /// Whether a topic keeps messages, whatever their senders ask for.

@@ -86,7 +86,7 @@ impl fmt::Display for Mistake {
             Self::PolicyOfNothing { pattern, error } => {
                 write!(f, "policy of `{pattern}`, which matches nothing: {error}")
             }
-            Self::IdleSetting(idle) => write!(f, "policy of `{}`: {idle}", idle.pattern),
+            Self::IdleSetting(idle) => idle.fmt(f),
             Self::DeadLetters(error) => write!(f, "dead letters: {error}"),
             Self::UserPrefix { prefix, other } => write!(
                 f,

@@ -68,8 +68,14 @@ fn a_policy_of_nothing_is_told_by_its_pattern() {
 #[test]
 fn a_setting_that_can_do_nothing_is_told_at_the_start() {
     for (policy, expected) in [
-        ("/topic/x message-ttl=1h", "policy of `/topic/x`: message-ttl does nothing for "),
-        ("/queue/x history=5", "policy of `/queue/x`: history does nothing for "),
+        (
+            "/topic/x message-ttl=1h",
+            "policy of `/topic/x`: message-ttl is for queues, and does nothing for a topic",
+        ),
+        (
+            "/queue/x history=5",
+            "policy of `/queue/x`: history is for topics, and does nothing for a queue",
+        ),
     ] {
         let directory = Directory::new();
         let refused = output(serve(directory.path()).args(["--destination", policy]));

@@ -200,7 +200,7 @@ fn what_goes_wrong_is_one_line_and_exit_code_1() {
     let http_port = without_path.replace("ws://", "stomp://");
     let stomp_port = url.split_once("://").unwrap().1;
     let [over_http, over_ws] = ["http", "ws"].map(|scheme| format!("{scheme}://{stomp_port}"));
-    let instead = format!("; write stomp://{stomp_port}\n");
+    let instead = format!("; use --url stomp://{stomp_port}\n");
     let cases: [(&str, &[&str], &str); 10] = [
         ("pub", &["-U", &over_http, "/queue/q", "x"], &instead),
         ("pub", &["-U", &over_ws, "/queue/q", "x"], &instead),

@@ -115,7 +115,7 @@ const SETTINGS: &[Setting] = &[
     Setting {
         name: "redelivery-delay-max",
         value: "DURATION",
-        about: "how long it gets; a factor needs it",
+        about: "how long it gets with a factor, which needs it",
         set: |policy, value| {
             policy.redelivery_delay.max = duration(value)?;
             Some(())
@@ -234,6 +234,9 @@ impl FromStr for DestinationSettings {
             return Err("redelivery-factor changes nothing without redelivery-delay and a longer \
                         redelivery-delay-max"
                 .to_owned());
+        }
+        if *factor <= 1 && max > first {
+            return Err("redelivery-delay-max changes nothing without redelivery-factor".to_owned());
         }
         Ok(Self { pattern: pattern.to_owned(), policy })
     }
@@ -388,6 +391,10 @@ mod tests {
         check("/queue/a overflow", "expected wait|refuse|drop-head|drop-new");
         check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
         check("/queue/a redelivery-factor=2,redelivery-delay-max=1m", "redelivery-factor changes");
+        check(
+            "/queue/a redelivery-delay=1s,redelivery-delay-max=1m",
+            "redelivery-delay-max changes",
+        );
         check("/queue/a,overflow=wait", "a blank");
     }
 

@@ -88,9 +88,11 @@ impl Connection {
                 _ => None,
             };
             if response.is_some_and(|response| response.body().starts_with(PLAIN_PORT)) {
-                line += &format!("; write stomp://{}", host_of(&self.url));
-            } else if response.is_some() && is_without_path(&self.url) {
-                // Some server is there, which has something else at its root.
+                let line = line.trim_end_matches('.');
+                return format!("{line}; use --url stomp://{}", host_of(&self.url)).into();
+            }
+            // Some server is there, which has something else at its root.
+            if response.is_some() && is_without_path(&self.url) {
                 line += "; the URL lacks the path of STOMP, which is ";
                 line += STOMP_PATH;
                 line += " of `tidings serve`";
