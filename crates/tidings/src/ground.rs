@@ -31,19 +31,35 @@ impl Ground {
         }
     }
 
-    /// Puts an endpoint into service, for whichever door.
+    /// Puts an endpoint of the application into service, for WebSocket and SockJS.
     pub(crate) fn deployment<E: Endpoint>(
         &self,
         config: EndpointConfig,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> Deployment {
-        let deployed = Deployed {
+        self.known(Deployment::new(&self.tasks, self.deployed(config), factory))
+    }
+
+    /// The same for an endpoint of the library, which other doors may lead to.
+    pub(crate) fn deployment_behind_every_door<E: Endpoint>(
+        &self,
+        config: EndpointConfig,
+        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
+    ) -> Deployment {
+        self.known(Deployment::behind_every_door(&self.tasks, self.deployed(config), factory))
+    }
+
+    fn deployed(&self, config: EndpointConfig) -> Deployed {
+        Deployed {
             config,
             state: self.state.clone(),
             counters: Arc::clone(&self.counters),
             ..Deployed::default()
-        };
-        let deployment = Deployment::new(&self.tasks, deployed, factory);
+        }
+    }
+
+    /// Its sessions are those of the application.
+    fn known(&self, deployment: Deployment) -> Deployment {
         self.sessions.add(deployment.open_sessions());
         deployment
     }
@@ -55,12 +71,22 @@ impl Ground {
         admission: Admission,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
     ) -> WebSocketDoor {
+        self.door_to(self.deployment(config.clone(), factory), config, admission)
+    }
+
+    /// A door of what is deployed already.
+    pub(crate) fn door_to(
+        &self,
+        deployment: Deployment,
+        config: EndpointConfig,
+        admission: Admission,
+    ) -> WebSocketDoor {
         let terms = match config.own_connection_options() {
             None => Arc::clone(&self.terms),
             Some(options) => Terms::new(options.clone()),
         };
         WebSocketDoor {
-            deployment: self.deployment(config.clone(), factory),
+            deployment,
             framing: Framing::WebSocket,
             config,
             admission,

@@ -85,8 +85,26 @@ impl Endpoint for NotMade {
     }
 }
 
+/// Serves a session in a task of its own.
+type Serve<E> = fn(&TaskTracker, E, Session, Door);
+
+/// Serves what comes by the doors that an application has for its endpoints. All that serves an endpoint is compiled
+/// for each of its doors: those of the library's own endpoints alone would take as much again.
+fn serve_own_doors<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: Door) {
+    let task = match door {
+        Door::WebSocket(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+        Door::Http(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
+        Door::Octets(_) | Door::Events(_) => {
+            let failure = EndpointError::from_handler("no such door leads to an endpoint");
+            return serve_every_door(tasks, NotMade(Some(failure)), session, door);
+        }
+    };
+    // It goes on by itself.
+    drop(task);
+}
+
 /// Each door's future has its own size; none pays for the largest.
-fn spawn<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: Door) {
+fn serve_every_door<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: Door) {
     match door {
         Door::WebSocket(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
         Door::Http(source) => tasks.spawn(in_turns(endpoint::run(endpoint, session, source))),
@@ -96,7 +114,26 @@ fn spawn<E: Endpoint>(tasks: &TaskTracker, endpoint: E, session: Session, door: 
 }
 
 impl Deployment {
+    /// An endpoint of the application, behind WebSocket and SockJS.
     pub(crate) fn new<E: Endpoint>(
+        tasks: &TaskTracker,
+        deployed: Deployed,
+        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
+    ) -> Self {
+        Self::served_by(serve_own_doors, tasks, deployed, factory)
+    }
+
+    /// An endpoint of the library, behind whatever door leads to it.
+    pub(crate) fn behind_every_door<E: Endpoint>(
+        tasks: &TaskTracker,
+        deployed: Deployed,
+        factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
+    ) -> Self {
+        Self::served_by(serve_every_door, tasks, deployed, factory)
+    }
+
+    fn served_by<E: Endpoint>(
+        serve: Serve<E>,
         tasks: &TaskTracker,
         deployed: Deployed,
         factory: impl Fn(&Handshake) -> E + Send + Sync + 'static,
@@ -105,10 +142,10 @@ impl Deployment {
         let start = move |session: Session, door| {
             // A session that is known by its id must end however it begins.
             match catch_unwind(AssertUnwindSafe(|| factory(session.handshake()))) {
-                Ok(endpoint) => spawn(&tasks, endpoint, session, door),
+                Ok(endpoint) => serve(&tasks, endpoint, session, door),
                 Err(panic) => {
                     let failure = EndpointError::of_panic(&*panic);
-                    spawn(&tasks, NotMade(Some(failure)), session, door);
+                    serve_every_door(&tasks, NotMade(Some(failure)), session, door);
                 }
             }
         };

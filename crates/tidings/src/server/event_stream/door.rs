@@ -60,7 +60,9 @@ impl EventStreamDoor {
     ) -> Self {
         let of_endpoint = Arc::clone(&hub);
         let factory = move |_: &Handshake| Subscriber(Arc::clone(&of_endpoint));
-        let door = ground.door(options.endpoint.clone(), Admission::default(), factory);
+        let config = options.endpoint.clone();
+        let deployment = ground.deployment_behind_every_door(config.clone(), factory);
+        let door = ground.door_to(deployment, config, Admission::default());
         Self { path: path.into(), options, hub, door, authentication, rules }
     }
 

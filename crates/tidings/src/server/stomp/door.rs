@@ -97,7 +97,8 @@ impl StompDoor {
             unhandled_errors: options.unhandled_errors,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
-        let deployment = ground.deployment(EndpointConfig::new().farewell(last_frame), factory);
+        let config = EndpointConfig::new().farewell(last_frame);
+        let deployment = ground.deployment_behind_every_door(config, factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms = Terms::new(ConnectionOptions { keepalive: None, ..options.connection });
         Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding }
