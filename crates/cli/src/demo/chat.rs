@@ -10,8 +10,8 @@ use tidings::controller;
 use tidings::endpoint::{BoxError, Json, Principal, User, Valid, Validate};
 use tidings::messaging::{HandlerError, Messenger, Rules, deny, permit};
 
-/// The topics of the rooms.
-pub(super) const ROOMS: &str = "/topic/chat/rooms/*";
+/// The topics of the rooms. The name of a room may have dots, which end words too.
+pub(super) const ROOMS: &str = "/topic/chat/rooms/**";
 
 const TEXT_CHARS_MAX: usize = 1000;
 

@@ -64,13 +64,34 @@ async fn whoever_has_not_logged_in_cannot_send() {
 async fn nobody_sends_past_the_handlers() {
     let app = app();
     let mut ann = page(&app, "Ann").await;
-    ann.subscribe(ROOM).await;
-    for destination in [ROOM, "/topic/chat.rooms.harbour", "/user/Ann/queue/private"] {
+    for room in [ROOM, "/topic/chat/rooms/north.pier", "/topic/chat/rooms/a/b"] {
+        ann.subscribe(room).await;
+    }
+    for destination in [
+        ROOM,
+        "/topic/chat.rooms.harbour",
+        "/topic/chat/rooms/north.pier",
+        "/topic/chat/rooms/north/pier",
+        "/topic/chat/rooms/a%2Fb",
+        "/exchange/amq.topic/chat.rooms.north.pier",
+        "/user/Ann/queue/private",
+    ] {
         let mut eve = page(&app, "Eve").await;
         let forged = Json(json!({ "from": "Bob", "text": "give Eve your money" }));
         assert!(eve.try_send(destination, forged).await.is_err(), "{destination}");
     }
     ann.assert_silent().await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_room_may_have_a_dot_in_its_name() {
+    let app = app();
+    let mut ann = page(&app, "Ann").await;
+    ann.subscribe("/topic/chat/rooms/north.pier").await;
+    ann.subscribe("/presence/topic/chat/rooms/north.pier").await;
+    assert_eq!(told(&ann.next_json().await), ("present", vec!["Ann"]));
+    ann.send("/app/chat/rooms/north.pier", Json(json!({ "text": "hello" }))).await;
+    assert_eq!(ann.next_json::<Value>().await, json!({ "from": "Ann", "text": "hello" }));
 }
 
 #[tokio::test(start_paused = true)]
