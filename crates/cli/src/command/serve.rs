@@ -13,7 +13,7 @@ use std::str::FromStr;
 use clap::Args;
 use tidings::server::{Server, ServerOptions, raise_open_file_limit};
 use tidings::store::RedbStore;
-use tidings::{App, BuildError};
+use tidings::{App, AppBuilder, BuildError};
 use tokio::signal::unix::{SignalKind, signal};
 use tokio::sync::oneshot;
 
@@ -116,11 +116,7 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         Some(directory) => site::directory(directory),
     };
     let lab = demo::Lab::new()?;
-    let store = RedbStore::new(&arguments.data_dir);
-    let mut app = demo::app().store(store).stomp_options(arguments.stomp.options());
-    for DestinationSettings { pattern, policy } in arguments.destination.clone() {
-        app = app.destination_policy(&pattern, policy);
-    }
+    let app = application(arguments).store(RedbStore::new(&arguments.data_dir));
     let app = tokio::task::spawn_blocking(|| app.build()).await?;
     let app = app.map_err(cannot_build)?;
     let recovery = app.recovery();
@@ -159,6 +155,16 @@ async fn serve(arguments: &Arguments) -> Result<(), Box<dyn Error>> {
         () = controlled => {}
     }
     Ok(())
+}
+
+/// What is served, as flags have it. Its own policies come behind those of the flags, since the first one counts that is for
+/// a destination.
+fn application(arguments: &Arguments) -> AppBuilder {
+    let set = App::builder().stomp_options(arguments.stomp.options());
+    let policies = arguments.destination.iter().cloned();
+    demo::deployed_on(policies.fold(set, |set, DestinationSettings { pattern, policy }| {
+        set.destination_policy(&pattern, policy)
+    }))
 }
 
 /// What keeps the server from starting: the application is made here, but for what flags say.
@@ -250,3 +256,31 @@ impl fmt::Display for Taken {
 }
 
 impl Error for Taken {}
+
+#[cfg(test)]
+mod tests {
+    use clap::Parser;
+    use tidings::testing::TestApp;
+
+    use super::*;
+
+    #[derive(Parser)]
+    struct Flags {
+        #[command(flatten)]
+        serve: Arguments,
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn what_flags_say_of_a_destination_comes_before_what_the_demos_say() {
+        let seen_in = async |flags: &[&str], room: &str| {
+            let flags = Flags::parse_from([&["serve"], flags].concat());
+            let app = TestApp::new(application(&flags.serve).build().unwrap());
+            let presence = format!("/presence/topic/chat/rooms/{room}");
+            app.stomp().user("ann").connect().await.try_subscribe(&presence).await.is_ok()
+        };
+        let of_harbour = ["--destination", "/topic/chat/rooms/harbour slow-consumers=drop-oldest"];
+        assert!(seen_in(&[], "harbour").await);
+        assert!(!seen_in(&of_harbour, "harbour").await, "it has a policy without presence");
+        assert!(seen_in(&of_harbour, "pier").await);
+    }
+}

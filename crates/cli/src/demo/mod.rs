@@ -26,9 +26,14 @@ pub(crate) fn async_api() -> AsyncApi {
         .description("What is behind the pages of the ready-made server.")
 }
 
-/// The application that `tidings serve` serves.
+/// The application that `tidings serve` serves, where nobody has set anything.
 pub(crate) fn app() -> AppBuilder {
-    App::builder()
+    deployed_on(App::builder())
+}
+
+/// The same, on what has been set before, which counts more.
+pub(crate) fn deployed_on(builder: AppBuilder) -> AppBuilder {
+    builder
         .endpoint(|| playground::Playground)
         .endpoint_at("/programmatic/{user_id}", playground::Programmatic::default)
         .sockjs("/echo", || echo::Echo)
