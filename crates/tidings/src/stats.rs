@@ -101,10 +101,11 @@ impl Counters {
         counter.fetch_add(1, Ordering::Relaxed);
     }
 
-    /// A client of STOMP has gone before it was connected.
-    pub(crate) fn closed_unconnected(&self, info: &CloseInfo) {
-        // Otherwise it was counted as what has kept it from connecting.
-        if info.initiator == CloseInitiator::Local && info.reason != slow_consumer() {
+    /// A session of STOMP has ended because its client was not let in.
+    pub(crate) fn not_connected(&self, info: &CloseInfo) {
+        // Otherwise it is counted as what has ended it.
+        let is_by_either = matches!(info.initiator, CloseInitiator::Local | CloseInitiator::Remote);
+        if is_by_either && info.reason != slow_consumer() {
             self.connect_failures.fetch_add(1, Ordering::Relaxed);
         }
     }

@@ -98,6 +98,29 @@ async fn what_ends_by_nobody_s_will_is_counted_by_what_was_wrong() {
 }
 
 #[tokio::test(start_paused = true)]
+async fn a_connect_failure_is_a_client_that_was_not_let_in_and_no_other_end() {
+    let app = app();
+    // It says nothing.
+    let silent = app.websocket("/stomp").connect().await;
+    tokio::time::advance(Duration::from_secs(9)).await;
+    assert_eq!(abnormal(&app.app().stats()), (0, 0, 0));
+    until(&app, |stats| abnormal(stats) == (1, 0, 0)).await;
+    // It says something else.
+    let mut rude = app.websocket("/stomp").connect().await;
+    rude.send("SEND\ndestination:/topic/a\n\n\0").await;
+    until(&app, |stats| abnormal(stats) == (2, 0, 0)).await;
+    // It goes before it has said what it wants.
+    app.websocket("/stomp").connect().await.close().await;
+    until(&app, |stats| stats.sessions.open() == 0).await;
+    // The server goes before that.
+    let early = app.websocket("/stomp").connect().await;
+    let app = app.app().clone();
+    app.shut_down().await;
+    assert_eq!(abnormal(&app.stats()), (2, 0, 0));
+    drop((silent, rude, early));
+}
+
+#[tokio::test(start_paused = true)]
 async fn a_server_logs_them_as_often_as_is_set() {
     let log = Log::capture();
     let minute = Duration::from_secs(60);

@@ -285,6 +285,11 @@ impl StompSession {
     }
 }
 
+/// Why a session ends whose client does not say what it wants.
+fn no_connect_in_time() -> CloseReason {
+    CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "no CONNECT in time")
+}
+
 /// Whether this end has closed: what has come is not wanted any more. What a client has sent that is gone is done.
 pub(super) fn is_closed_here(session: &Session) -> bool {
     !session.is_open() && !session.link().is_lost()
@@ -303,7 +308,7 @@ impl Endpoint for StompSession {
         session.vitals().set_expiry(Some(Expiry {
             at,
             farewell: Some(stomp_message(self.server.connect_timeout_error())),
-            reason: CloseReason::truncated(CloseCode::NORMAL_CLOSURE, "no CONNECT in time"),
+            reason: no_connect_in_time(),
         }));
         Ok(())
     }
@@ -342,7 +347,11 @@ impl Endpoint for StompSession {
         self.shared.hub.disconnect(self.key);
         self.streams = None;
         if !self.connected {
-            return session.deployed().counters.closed_unconnected(info);
+            // Others may have ended it, too: a shutdown for example.
+            if self.server.has_failed() || info.reason == no_connect_in_time() {
+                session.deployed().counters.not_connected(info);
+            }
+            return;
         }
         // Whatever interceptors do, it is not there any more.
         let user = self.shared.hub.online().leave(session).map(|user| user.to_string());
