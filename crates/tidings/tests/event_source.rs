@@ -389,6 +389,24 @@ async fn the_authenticator_of_stomp_says_who_may_have_a_stream() {
     assert!(event(&mut stream).await.ends_with("data: for ann\n\n"));
 }
 
+#[tokio::test(start_paused = true)]
+async fn a_stream_ends_with_its_login() {
+    let expiring = |_: Login| async {
+        let ends = tokio::time::Instant::now() + Duration::from_secs(60);
+        Ok::<_, AccessDenied>(Principal::new("ann").expiring_at(ends.into_std()))
+    };
+    let app = builder().authenticator(expiring).event_source("/events").build().unwrap();
+    let began = tokio::time::Instant::now();
+    let request = http::Request::get("/events?destination=/topic/a").header("host", "localhost");
+    let response = app.respond(request.body(String::new()).unwrap()).await.unwrap();
+    assert_eq!(response.status(), 200);
+    let text = response.into_body().collect().await.unwrap().to_bytes();
+    assert!(text.starts_with(b"retry: "), "{text:?}");
+    let lasted = began.elapsed();
+    assert!((60..62).contains(&lasted.as_secs()), "{lasted:?}");
+    assert_eq!(app.stats().sessions.open(), 0);
+}
+
 #[tokio::test]
 async fn an_authenticator_that_panics_costs_one_request_and_no_other_of_its_connection() {
     let app = builder().authenticator(only_ann).event_source("/events").build().unwrap();
