@@ -192,6 +192,19 @@ impl Addresses {
         }
     }
 
+    /// The kind of a destination that is called by the [name that all its spellings share](Self::common_name), and begins
+    /// with one of the prefixes. `None` if that takes a longer look.
+    pub(crate) fn kind_of_plain(&self, text: &str) -> Option<Kind> {
+        // Several are separated by commas, and escapes begin with a percent sign.
+        let is_plain = |octet| matches!(octet, b' '..=b'~') && !matches!(octet, b',' | b'%');
+        if text.len() > Destination::OCTETS_MAX || !text.bytes().all(is_plain) {
+            return None;
+        }
+        let fits = |prefix: &str| text.strip_prefix(prefix).is_some_and(|rest| !rest.is_empty());
+        let (_, kind) = self.prefixes.iter().find(|(prefix, _)| fits(prefix))?;
+        Some(*kind)
+    }
+
     /// The name that all spellings of a destination share, of which this is one.
     pub(crate) fn common_name(&self, called: &Destination, address: Address) -> Destination {
         match address {

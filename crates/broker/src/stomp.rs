@@ -222,6 +222,11 @@ fn routing(name: &'static str, value: &str) -> Result<RoutingType, InvalidHeader
     }
 }
 
+/// Whether SEND may be about more than its destination for a header of this name.
+pub(crate) fn may_claim_more(name: &str) -> bool {
+    name.starts_with("x-") || name == REPLY_TO
+}
+
 /// Where replies to a message go.
 pub(crate) fn reply_to(headers: &Headers) -> Option<&str> {
     headers.get(REPLY_TO).map(str::trim)

@@ -5,7 +5,7 @@ use tidings_broker::{DestinationError, IdleSetting, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
-use crate::messaging::{AmbiguousMapping, RuleMistake, UncallableHandler};
+use crate::messaging::{MappingMistake, RuleMistake, UncallableHandler};
 use crate::store::StoreError;
 
 /// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
@@ -19,7 +19,8 @@ pub(crate) enum Mistake {
     Path(PathTemplateError),
     Conflict { first: String, second: String },
     State { endpoint: &'static str, missing: MissingState },
-    Mapping(AmbiguousMapping),
+    Mapping(MappingMistake),
+    ApplicationPrefix(String),
     Handler(UncallableHandler),
     Rules(RuleMistake),
     SockJsUrl(SockJsUrlError),
@@ -76,6 +77,10 @@ impl fmt::Display for Mistake {
             }
             Self::State { endpoint, missing } => write!(f, "{endpoint}: {missing}"),
             Self::Mapping(error) => error.fmt(f),
+            Self::ApplicationPrefix(prefix) => write!(
+                f,
+                "application prefix `{prefix}` does not begin with a slash: `/{prefix}` does"
+            ),
             Self::Handler(error) => error.fmt(f),
             Self::Rules(mistake) => mistake.fmt(f),
             Self::SockJsUrl(error) => error.fmt(f),

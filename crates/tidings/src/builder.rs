@@ -511,14 +511,15 @@ impl AppBuilder {
         self
     }
 
-    /// Sets the prefix of the destinations that controllers handle. Default `/app`.
+    /// Sets the prefix of the destinations that controllers handle, with a slash at its start. Default `/app`.
     #[doc(alias = "setApplicationDestinationPrefixes")]
     #[must_use]
     pub fn application_prefix(self, prefix: &str) -> Self {
         self.application_prefixes([prefix])
     }
 
-    /// Sets several prefixes, of which any may stand before what controllers handle.
+    /// Sets several prefixes, of which any may stand before what controllers handle; of those that fit a destination the
+    /// longest counts. [`Rules`] with one of them hold for all of them.
     ///
     /// ```
     /// use tidings::App;
@@ -536,7 +537,8 @@ impl AppBuilder {
         self
     }
 
-    /// Sets what stands between the segments of the destinations that controllers handle. Default: a slash.
+    /// Sets what stands between the segments of the destinations that controllers handle. Default: a slash. Mappings have slashes
+    /// in any case, and with [`Separator::Dot`] no dots, which nothing could match.
     #[doc(alias = "setPathMatcher")]
     #[must_use]
     pub fn separator(mut self, separator: Separator) -> Self {
@@ -582,8 +584,8 @@ impl AppBuilder {
     ///
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
-    /// destinations, state that endpoints and controllers ask for and were not given, ambiguous mappings, defaults of
-    /// headers that do not convert, rules whose patterns are none or are about nothing that a client can name, or that
+    /// destinations, state that endpoints and controllers ask for and were not given, mappings that are ambiguous or, between
+    /// dots, have some themselves, prefixes of the application without a slash at their start, defaults of headers that do not convert, rules whose patterns are none or are about nothing that a client can name, or that
     /// let nobody connect.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
@@ -603,11 +605,12 @@ impl AppBuilder {
         let prefixes = claim_prefixes(&mut taken, services, &self.beside, &mut mistakes);
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
         let handlers = controllers.take_handlers();
-        let controllers =
-            controllers.build(self.application.separator).unwrap_or_else(|ambiguities| {
-                mistakes.extend(ambiguities.into_iter().map(Mistake::Mapping));
-                Default::default()
-            });
+        let controllers = controllers.build(self.application.separator).unwrap_or_else(|wrong| {
+            mistakes.extend(wrong.into_iter().map(Mistake::Mapping));
+            Default::default()
+        });
+        let unusable = self.application.unusable_prefixes().map(str::to_owned);
+        mistakes.extend(unusable.map(Mistake::ApplicationPrefix));
         broker.other_prefixes = self.application.prefixes().map(|it| format!("{it}/")).collect();
         let rules = self.rules.map(|it| Rulebook::new(it, &broker, self.application.clone()));
         let rules = rules.and_then(|it| {
@@ -622,6 +625,7 @@ impl AppBuilder {
             publish_wait_max: self.publish_wait_max,
             listeners: self.listeners.into(),
             outbound: interceptors.outbound(),
+            errors: interceptors.errors(),
         };
         let (hub, recovery) = Hub::open(options, self.store).map_err(BuildError::of)?;
         let logins = Logins::new(self.authenticator, self.stomp_options.authentication_timeout);

@@ -20,7 +20,7 @@ use tidings_broker::{
     Broker, BrokerOptions, Destination, Kind, Members, SendError, SessionKey, SubscribeError,
     TokenSource, Unprepared,
 };
-use tidings_stomp::Severity;
+use tidings_stomp::{ErrorFrames, Severity};
 use tidings_websocket::Message as WebSocketMessage;
 use tokio::runtime::Handle;
 use tokio_util::sync::CancellationToken;
@@ -67,6 +67,8 @@ pub(crate) struct Hub {
     events: Events,
     /// Who sees what goes to clients; nobody, most often.
     outbound: Option<Outbound>,
+    /// Who has the last word on ERROR.
+    errors: ErrorFrames,
     /// How long a sender waits for room in a queue.
     publish_wait_max: Duration,
 }
@@ -80,6 +82,8 @@ pub(crate) struct HubOptions {
     pub(crate) listeners: Box<[Arc<dyn AnySessionListener>]>,
     /// Who sees what goes to clients.
     pub(crate) outbound: Option<Outbound>,
+    /// Who has the last word on what clients are told by ERROR.
+    pub(crate) errors: ErrorFrames,
 }
 
 impl Hub {
@@ -131,7 +135,7 @@ impl Hub {
     }
 
     fn with_broker(options: HubOptions, journal: Option<Arc<Journal>>) -> Arc<Self> {
-        let HubOptions { broker, publish_wait_max, listeners, outbound } = options;
+        let HubOptions { broker, publish_wait_max, listeners, outbound, errors } = options;
         let broker = Broker::new(broker);
         let octets_max = broker.options().limits.slow_consumer_octets_max;
         let laggards = Arc::new(Laggards::new(octets_max));
@@ -142,6 +146,7 @@ impl Hub {
             streams: Streams::default(),
             events: Events::new(listeners),
             outbound,
+            errors,
             journal,
             next_session: AtomicU64::new(1),
             runtime: OnceLock::new(),
@@ -199,6 +204,11 @@ impl Hub {
     /// Who sees what goes to clients.
     pub(crate) fn outbound(&self) -> Option<&Outbound> {
         self.outbound.as_ref()
+    }
+
+    /// Who has the last word on ERROR.
+    pub(crate) fn errors(&self) -> &ErrorFrames {
+        &self.errors
     }
 
     /// Which sessions are connected.

@@ -3,7 +3,7 @@
 use tidings::client::Client;
 use tidings::client::stomp::StompClient;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
-use tidings::messaging::{Rules, Separator, deny, permit};
+use tidings::messaging::{Access, Rules, Separator, deny, permit};
 use tidings::server::Server;
 use tidings::testing::TestApp;
 use tidings::{App, controller};
@@ -146,9 +146,103 @@ async fn dots_may_stand_between_what_handlers_are_called_by_behind_any_prefix() 
 #[tokio::test(start_paused = true)]
 async fn rules_split_where_handlers_do() {
     let rules = Rules::new().connect(permit()).send("/app/red/dark/**", deny());
-    let rules = rules.send("/app/**", permit()).subscribe("/topic/**", permit());
+    let rules = rules.subscribe("/topic/**", permit());
+    let rules = rules.send("/app/red.pale.**", deny()).send("/app/**", permit());
     let app = TestApp::new(colors().rules(rules).build().expect("rules about something"));
+    let error = app.stomp().connect().await.try_send("/api/red.pale.1", "").await;
+    assert_eq!(error.expect_err("it is denied").message, "access denied");
     let error = app.stomp().connect().await.try_send("/app/red.dark.1", "").await;
     assert_eq!(error.expect_err("it is denied").message, "access denied");
     app.stomp().connect().await.send("/app/red.light.1", "").await;
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_rule_holds_behind_every_prefix_of_the_application() {
+    let is_ours = |access: &Access| access.variable("shade") == Some("ours");
+    let rules = Rules::new()
+        .any("/app/red/dark/**", deny())
+        .any("/api/red/hidden/*", deny())
+        .any("/*/red/pale/**", deny())
+        .any("/v2/*/red/light/**", deny())
+        .send("/api/red/{shade}/7", is_ours)
+        .rest(permit());
+    let prefixes = ["/app", "/api", "/v2/api"];
+    let app = App::builder().controller(Colors).application_prefixes(prefixes).rules(rules);
+    let app = TestApp::new(app.build().expect("rules about something"));
+    for prefix in prefixes {
+        for path in ["/red/dark/1", "/red/hidden/1", "/red/pale/1", "/red/light/1", "/red/its/7"] {
+            let name = format!("{prefix}{path}");
+            let error = app.stomp().connect().await.try_send(&name, "").await.expect_err(&name);
+            assert_eq!(error.body, format!("SEND to {name} is not allowed to you."));
+        }
+        let secret = format!("{prefix}/red/dark/1");
+        let error = app.stomp().connect().await.try_subscribe(&secret).await.expect_err(&secret);
+        assert_eq!(error.body, format!("SUBSCRIBE to {secret} is not allowed to you."));
+        for path in ["/red/any/1", "/red/ours/7"] {
+            app.stomp().connect().await.send(&format!("{prefix}{path}"), "").await;
+        }
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn of_prefixes_that_begin_alike_the_longest_is_cut_off() {
+    for prefixes in [["/app", "/app/v2"], ["/app/v2", "/app"]] {
+        let app = App::builder().controller(Named("app")).application_prefixes(prefixes);
+        let app = TestApp::new(app.build().expect("two prefixes"));
+        let mut bob = app.stomp().connect().await;
+        bob.subscribe("/topic/names").await;
+        for destination in ["/app/who", "/app/v2/who"] {
+            bob.send(destination, "").await;
+            assert_eq!(bob.next_text().await, "app");
+        }
+    }
+}
+
+#[test]
+fn a_prefix_without_a_slash_at_its_start_is_a_mistake() {
+    let app = App::builder().application_prefixes(["/app", "api/"]).build();
+    let told = app.expect_err("no destination begins so").to_string();
+    assert!(
+        told.contains("application prefix `api` does not begin with a slash: `/api`"),
+        "{told}"
+    );
+}
+
+#[tokio::test(start_paused = true)]
+async fn rules_hold_for_users_whose_prefix_has_no_slash() {
+    let rules = Rules::new().send("people/{name}/queue/secret", deny()).rest(permit());
+    let app = App::builder().user_prefix("people").rules(rules).build().expect("a prefix");
+    let app = TestApp::new(app);
+    for secret in ["people/bob/queue/secret", "people/b%2Fb/queue/secret"] {
+        let error = app.stomp().connect().await.try_send(secret, "").await.expect_err(secret);
+        assert_eq!(error.message, "access denied");
+    }
+    let mut bob = app.stomp().user("bob").connect().await;
+    bob.subscribe("people/queue/open").await;
+    app.stomp().connect().await.send("people/bob/queue/open", "hello").await;
+    assert_eq!(bob.next_text().await, "hello");
+}
+
+struct Versions;
+
+#[controller("/v1.0")]
+impl Versions {
+    #[message_mapping("/say")]
+    fn say(&self) {}
+
+    #[subscribe_mapping("/{name}")]
+    fn hear(&self) -> &'static str {
+        "v1.0"
+    }
+}
+
+#[test]
+fn between_dots_a_mapping_with_dots_is_a_mistake() {
+    let dotted = App::builder().controller(Versions).separator(Separator::Dot).build();
+    let told = dotted.expect_err("no destination is for it").to_string();
+    for mapping in ["#[message_mapping(\"/v1.0/say\")]", "#[subscribe_mapping(\"/v1.0/{name}\")]"] {
+        assert!(told.contains(&format!("{mapping} of ")), "{told}");
+    }
+    assert!(told.contains("write a slash in its place"), "{told}");
+    App::builder().controller(Versions).build().expect("a dot is part of a segment");
 }

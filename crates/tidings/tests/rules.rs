@@ -2,6 +2,7 @@
 
 use std::future::pending;
 use std::sync::{Arc, Mutex};
+use std::time::Duration;
 
 use tidings::broker::{DestinationPolicy, PresencePolicy};
 use tidings::endpoint::{Principal, Session};
@@ -149,13 +150,124 @@ async fn a_login_of_fewer_roles_changes_nothing_for_what_it_may_have() {
     }
 }
 
-struct Hangs;
+/// What single answers are for.
+struct Answers;
+
+#[controller]
+impl Answers {
+    #[subscribe_mapping("/answer")]
+    fn answer(&self) -> &'static str {
+        "answer"
+    }
+}
+
+/// An application that remembers so much of the subscriptions of a session, and keeps those that refuse one.
+fn remembering(octets: usize, rules: Rules) -> TestApp {
+    let options = StompOptions {
+        granted_octets_max: octets,
+        error_keeps_connection: true,
+        ..StompOptions::default()
+    };
+    let app = App::builder().controller(Answers).stomp_options(options).rules(rules);
+    TestApp::new(app.build().expect("rules about something"))
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_rules_remember_of_subscriptions_is_limited() {
+    let app = remembering(700, Rules::new().rest(permit()));
+    let mut ann = app.stomp().connect().await;
+    // Headers that no rule looks at are not remembered.
+    let long = "a".repeat(10_000);
+    let headers = || [("long", long.as_str())];
+    let first = ann.subscribe_with("/topic/a", tidings_stomp::AckMode::Auto, headers()).await;
+    // What has had its answer, or will never have one, is not.
+    for _ in 0..10 {
+        ann.subscribe("/app/answer").await;
+        assert_eq!(ann.next_text().await, "answer");
+        let unhandled = ann.try_subscribe("/app/nothing").await.unwrap_err();
+        assert_eq!(unhandled.message, "no handler");
+    }
+    ann.subscribe("/topic/b").await;
+    for destination in ["/topic/c", "/app/answer"] {
+        let refused = ann.try_subscribe(destination).await.unwrap_err();
+        assert_eq!(refused.message, "too many subscriptions", "{destination}");
+    }
+    // One that ends makes room.
+    ann.unsubscribe(&first).await;
+    ann.subscribe("/topic/c").await;
+    // The names of several destinations count.
+    let mut bob = app.stomp().connect().await;
+    let names = (0..12).map(|number| format!("/topic/{number}")).collect::<Vec<_>>();
+    bob.subscribe(&names[..6].join(",")).await;
+    let refused = bob.try_subscribe(&names.join(",")).await.unwrap_err();
+    assert_eq!(refused.message, "too many subscriptions");
+
+    let app =
+        remembering(1024, Rules::new().subscribe("/topic/x", |_: &Access| true).rest(permit()));
+    let mut ann = app.stomp().connect().await;
+    ann.subscribe("/topic/a").await;
+    let headers: tidings_stomp::Headers = headers().into_iter().collect();
+    let with_headers = async move {
+        ann.subscribe_with("/topic/b", tidings_stomp::AckMode::Auto, headers).await;
+    };
+    let refused = tokio::spawn(with_headers).await.unwrap_err().into_panic();
+    let refused = refused.downcast::<String>().unwrap();
+    assert!(refused.contains("too many subscriptions"), "{refused}");
+}
+
+/// Never answers to these commands.
+struct Hangs(&'static [Command]);
 
 impl Interceptor for Hangs {
     async fn inbound(&self, frame: &mut InboundFrame, _: &Session) -> Result<Verdict, Error> {
-        match frame.command {
-            Command::Disconnect => pending().await,
-            _ => Ok(Verdict::Pass),
+        if self.0.contains(&frame.command) {
+            pending().await
+        }
+        Ok(Verdict::Pass)
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn an_interceptor_that_hangs_is_given_up_and_holds_no_session_for_good() {
+    for command in [Command::Connect, Command::Send, Command::Subscribe, Command::Unsubscribe] {
+        let hangs: &'static [Command] = Box::leak(Box::new([command]));
+        let app = App::builder().stomp("/stomp").interceptor(Hangs(hangs)).build().unwrap();
+        let app = TestApp::new(app);
+        let open = async || {
+            let mut socket = app.websocket("/stomp").connect().await;
+            socket.send("CONNECT\naccept-version:1.2\nheart-beat:0,1000\n\n\0").await;
+            if command != Command::Connect {
+                assert!(socket.next_text().await.starts_with("CONNECTED\n"));
+                socket.send("SUBSCRIBE\nid:1\ndestination:/topic/a\n\n\0").await;
+                socket.send("SEND\ndestination:/topic/b\n\n\0").await;
+                socket.send("UNSUBSCRIBE\nid:1\nreceipt:u\n\n\0").await;
+            }
+            socket
+        };
+        let (mut patient, lost) = (open().await, open().await);
+        drop(lost);
+        if command == Command::Connect {
+            tokio::time::advance(Duration::from_secs(9)).await;
+        }
+        let (mut heart_beats, mut told) = (0, patient.next_text().await);
+        while told == "\n" {
+            heart_beats += 1;
+            told = patient.next_text().await;
+        }
+        match command {
+            Command::Connect => assert!(told.contains("\nmessage:no CONNECT in time"), "{told}"),
+            Command::Unsubscribe => assert!(told.starts_with("RECEIPT\n"), "{told}"),
+            _ => assert!(told.contains("\nmessage:interceptor failed\n"), "{told}"),
+        }
+        // Meanwhile it knows that its session is there.
+        assert!(command == Command::Connect || heart_beats >= 3, "{command}: {heart_beats}");
+        drop(patient);
+        for turn in 0.. {
+            if app.app().stats().sessions.open() == 0 {
+                break;
+            }
+            assert!(turn < 100, "{command}: a session is there still");
+            tokio::time::advance(Duration::from_secs(1)).await;
         }
     }
 }
@@ -170,7 +282,10 @@ async fn an_interceptor_that_hangs_at_the_end_keeps_nobody_from_being_told_of_it
         }
         async {}
     };
-    let app = App::builder().stomp("/stomp").interceptor(Hangs).session_listener(listener);
+    let app = App::builder()
+        .stomp("/stomp")
+        .interceptor(Hangs(&[Command::Disconnect]))
+        .session_listener(listener);
     let app = TestApp::new(app.build().unwrap());
     drop(app.stomp().user("lost").connect().await);
     let mut ann = app.stomp().user("ann").connect().await;

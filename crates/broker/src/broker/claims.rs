@@ -78,6 +78,15 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         claims
     }
 
+    /// The kind of the destination, if a SEND with these headers is about nothing else, and calls it by the name that all its
+    /// spellings share: then it has no claim but that. So it is most often, and this is cheap to tell. `None` if
+    /// [`claims_of_send`](Self::claims_of_send) has to.
+    #[must_use]
+    pub fn sole_claim_of_send(&self, destination: &str, headers: &Headers) -> Option<Kind> {
+        let is_alone = headers.iter().all(|(name, _)| !stomp::may_claim_more(name));
+        is_alone.then(|| self.routing.addresses().kind_of_plain(destination)).flatten()
+    }
+
     /// Where replies to a message with these headers go. A temporary destination of the sender's own is subscribed to;
     /// to any other one whoever replies sends in the place of the sender.
     #[must_use]
@@ -96,20 +105,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 
     /// What a SUBSCRIBE with these headers is about: each of its destinations, and where a queue is told to send its
-    /// dead letters. A durable subscription of the same name may end with it, so what that one listens to is
-    /// among it.
+    /// dead letters. A durable subscription of the same name may end with it, so it is also about
+    /// [what that one listens to](Self::claim_of_durable).
     #[must_use]
-    pub fn claims_of_subscribe(
-        &self,
-        destination: &str,
-        headers: &Headers,
-        durable: Option<&DurableName>,
-    ) -> Vec<Claim> {
+    pub fn claims_of_subscribe(&self, destination: &str, headers: &Headers) -> Vec<Claim> {
         let routing_type = routing_type(headers, SUBSCRIPTION_TYPE);
         let mut claims = self.claims(Intent::Subscribe, destination, routing_type);
         let dead_letters = arguments(headers).dead_letters;
         claims.extend(dead_letters.map(|target| self.claim_of_dead_letters(&target)));
-        claims.extend(durable.and_then(|durable| self.claim_of_durable(durable)));
         claims
     }
 
@@ -205,7 +208,7 @@ fn arguments(headers: &Headers) -> QueueArguments {
 mod tests {
     use crate::recording::{Recording, now, request};
     use crate::stomp::{AckMode, Headers};
-    use crate::{Claim, DurableName, Extent, Intent, Owner};
+    use crate::{Claim, DurableName, Extent, Intent, Kind, Owner};
 
     /// Claims as `SEND /queue/a`, and `SUBSCRIBE /topic/** (pattern)`.
     fn shown(claims: &[Claim]) -> Vec<String> {
@@ -226,14 +229,19 @@ mod tests {
     #[track_caller]
     fn check_send(destination: &str, headers: &[(&str, &str)], expected: &[&str]) {
         let headers: Headers = headers.iter().copied().collect();
-        let claims = Recording::new().broker.claims_of_send(destination, &headers);
+        let broker = Recording::new().broker;
+        let claims = broker.claims_of_send(destination, &headers);
         assert_eq!(shown(&claims), expected, "{destination} {headers:?}");
+        if let Some(kind) = broker.sole_claim_of_send(destination, &headers) {
+            let sole = Claim { kind: Some(kind), ..Claim::one(Intent::Send, destination) };
+            assert_eq!(claims, [sole], "{destination} {headers:?}");
+        }
     }
 
     #[track_caller]
     fn check_subscribe(destination: &str, headers: &[(&str, &str)], expected: &[&str]) {
         let headers: Headers = headers.iter().copied().collect();
-        let claims = Recording::new().broker.claims_of_subscribe(destination, &headers, None);
+        let claims = Recording::new().broker.claims_of_subscribe(destination, &headers);
         assert_eq!(shown(&claims), expected, "{destination} {headers:?}");
     }
 
@@ -351,7 +359,31 @@ mod tests {
         recording.broker.subscribe(now(), subscribe, |_| {}, &mut recording.log).unwrap();
         let claim = recording.broker.claim_of_durable(&durable).unwrap();
         assert_eq!(shown(&[claim]), ["SUBSCRIBE /topic/news.* (pattern)"]);
-        let claims = recording.broker.claims_of_subscribe("/topic/b", &headers, Some(&durable));
-        assert_eq!(shown(&claims), ["SUBSCRIBE /topic/b", "SUBSCRIBE /topic/news.* (pattern)"]);
+    }
+
+    #[test]
+    fn a_usual_message_has_one_claim() {
+        let broker = Recording::new().broker;
+        let plain = Headers::from([("content-type", "text/plain"), ("priority", "4")]);
+        for (destination, kind) in [
+            ("/topic/a.b", Some(Kind::Topic)),
+            ("/queue/a", Some(Kind::Queue)),
+            ("/user/bob/queue/a", Some(Kind::User)),
+            ("/topic/*", Some(Kind::Topic)),
+            ("/topic/", None),
+            ("/topic/a%2Fb", None),
+            ("/topic/a,/topic/b", None),
+            ("/topic/a\u{7f}", None),
+            ("a", None),
+            ("/exchange/amq.topic/a", None),
+            ("/temp-queue/a", None),
+        ] {
+            assert_eq!(broker.sole_claim_of_send(destination, &plain), kind, "{destination}");
+        }
+        check_send("/user/bob/queue/a", &[], &["SEND /user/bob/queue/a"]);
+        for header in ["reply-to", "x-expires"] {
+            let headers = Headers::from([("a", "b"), (header, "1")]);
+            assert_eq!(broker.sole_claim_of_send("/queue/a", &headers), None, "{header}");
+        }
     }
 }

@@ -67,7 +67,7 @@ impl ErrorFrames {
     }
 
     /// The frame of an error.
-    pub(super) fn frame(&self, error: &Error) -> Frame {
+    pub fn frame(&self, error: &Error) -> Frame {
         let Some(change) = &self.0 else { return error.to_frame() };
         let mut error = error.clone();
         change(&mut error);

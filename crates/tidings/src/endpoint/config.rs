@@ -1,3 +1,4 @@
+use std::fmt;
 use std::sync::{Arc, OnceLock};
 
 use http::header::{HeaderValue, WWW_AUTHENTICATE};
@@ -45,7 +46,16 @@ struct Inner {
 }
 
 /// What a client is told, beside the reason, when its login is over.
-pub(crate) type Farewell = fn(&Session, &CloseReason) -> Option<Message>;
+#[derive(Clone)]
+struct Farewell(Arc<Telling>);
+
+type Telling = dyn Fn(&Session, &CloseReason) -> Option<Message> + Send + Sync;
+
+impl fmt::Debug for Farewell {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str("Farewell")
+    }
+}
 
 /// Which connections may reach an endpoint.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -107,14 +117,17 @@ impl EndpointConfig {
     }
 
     /// How clients are told that their login is over, where the reason that the session is closed for is not all.
-    pub(crate) fn farewell(mut self, farewell: Farewell) -> Self {
-        self.inner().farewell = Some(farewell);
+    pub(crate) fn farewell(
+        mut self,
+        farewell: impl Fn(&Session, &CloseReason) -> Option<Message> + Send + Sync + 'static,
+    ) -> Self {
+        self.inner().farewell = Some(Farewell(Arc::new(farewell)));
         self
     }
 
     /// What a client is told before its session is closed.
     pub(super) fn farewell_to(&self, session: &Session, reason: &CloseReason) -> Option<Message> {
-        self.0.farewell.and_then(|farewell| farewell(session, reason))
+        self.0.farewell.as_ref().and_then(|Farewell(farewell)| farewell(session, reason))
     }
 
     /// Octets of the longest text message, instead of what the connection options say. A longer one

@@ -2,13 +2,14 @@
 
 use std::sync::Arc;
 
+use bytes::Bytes;
 use tidings_broker::{
     Broker, CancelCause, Cancelled, Change, DeadLetter, Delivered, Delivery, Destination,
     DestinationPolicies, EncodingClass, Format, Message, SessionKey, Sink, SlowConsumers, Storage,
     Subscribers, Subscription, Timestamp,
 };
 use tidings_stomp::{
-    Error, Headers, MessageParts, SubscriptionId, Version, encode, encode_message,
+    Error, ErrorFrames, Headers, MessageParts, SubscriptionId, Version, encode, encode_message,
 };
 
 use super::events::Events;
@@ -64,6 +65,7 @@ impl Hub {
             timer: &self.timer,
             events: &self.events,
             outbound: self.outbound.as_ref(),
+            errors: &self.errors,
             last_for_all: LastForAll::default(),
             noted: Vec::new(),
         };
@@ -131,6 +133,7 @@ pub(crate) struct Deliveries<'a> {
     timer: &'a Timer,
     events: &'a Events,
     outbound: Option<&'a Outbound>,
+    errors: &'a ErrorFrames,
     last_for_all: LastForAll,
     /// Sessions to which something has happened that they did not do themselves.
     noted: Vec<SessionKey>,
@@ -220,7 +223,8 @@ impl Sink<Session> for Deliveries<'_> {
             _ => revoked(),
         };
         let version = subscription.class.version;
-        tell_cancelled(&subscription.subscriber, &subscription.id, version, error);
+        let frame = cancellation_frame(&subscription.id, version, error, self.errors);
+        tell_cancelled(&subscription.subscriber, frame);
     }
 
     fn record(&mut self, change: Change) {
@@ -379,18 +383,23 @@ pub(crate) fn revoked() -> Error {
     cancellation("The server does not want you to have this subscription any more.\n")
 }
 
-/// Tells a client that one of its subscriptions has ended, and why.
-pub(super) fn tell_cancelled(
-    session: &Session,
+/// The frame which tells a client that one of its subscriptions has ended, and why.
+pub(super) fn cancellation_frame(
     id: &SubscriptionId,
     version: Version,
     mut error: Error,
-) {
+    errors: &ErrorFrames,
+) -> Bytes {
     error.headers.push("subscription", id.as_str());
     let mut frame = Vec::new();
-    encode(&error.to_frame(), version, &mut frame);
+    encode(&errors.frame(&error), version, &mut frame);
+    frame.into()
+}
+
+/// Tells a client that one of its subscriptions has ended.
+pub(super) fn tell_cancelled(session: &Session, frame: Bytes) {
     // A session that cannot take it is closed or closing, and told so.
-    let _ = session.send_shared(&SharedMessage::new(stomp_message(frame.into())));
+    let _ = session.send_shared(&SharedMessage::new(stomp_message(frame)));
 }
 
 /// Queues a message for an event stream, whose subscriptions are numbered.

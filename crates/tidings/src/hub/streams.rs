@@ -7,7 +7,7 @@ use tidings_broker::SessionKey;
 use tidings_stomp::{Error, SubscriptionId, Version};
 
 use super::Hub;
-use super::deliveries::tell_cancelled;
+use super::deliveries::{cancellation_frame, tell_cancelled};
 use crate::endpoint::Session;
 use crate::messaging::{LiveStream, SessionEvent};
 use crate::net::TurnGuard;
@@ -104,7 +104,7 @@ impl Hub {
         // Nothing of it follows ERROR.
         drop(stream);
         let _turn = TurnGuard::enter();
-        tell_cancelled(&session, &id, version, error);
+        tell_cancelled(&session, cancellation_frame(&id, version, error, &self.errors));
         self.tell_aside(key);
         true
     }

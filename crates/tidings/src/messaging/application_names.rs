@@ -38,10 +38,15 @@ impl ApplicationNames {
     }
 
     /// The part of a destination that handlers are for, with the slash at its beginning; `None` if it is somebody
-    /// else's.
+    /// else's. Of several prefixes that fit it is behind the longest.
     pub(crate) fn strip_prefix<'d>(&self, destination: &'d str) -> Option<&'d str> {
-        let mut rests = self.prefixes().filter_map(|prefix| destination.strip_prefix(prefix));
-        rests.find(|rest| rest.starts_with('/'))
+        let rests = self.prefixes().filter_map(|prefix| destination.strip_prefix(prefix));
+        rests.filter(|rest| rest.starts_with('/')).min_by_key(|rest| rest.len())
+    }
+
+    /// The prefixes that no destination could begin with.
+    pub(crate) fn unusable_prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes().filter(|prefix| !prefix.is_empty() && !prefix.starts_with('/'))
     }
 
     /// The pattern of a mapping as clients write it, without a prefix.
@@ -80,6 +85,7 @@ mod tests {
     #[test]
     fn any_of_the_prefixes_may_stand_before_the_path() {
         let names = ApplicationNames::new(["/app", "/api/"]);
+        assert_eq!(names.unusable_prefixes().next(), None);
         for (destination, rest) in [
             ("/app/a", Some("/a")),
             ("/api/a/b", Some("/a/b")),
@@ -89,6 +95,22 @@ mod tests {
         ] {
             assert_eq!(names.strip_prefix(destination), rest, "{destination}");
         }
+    }
+
+    #[test]
+    fn of_prefixes_that_begin_alike_the_longest_counts() {
+        for prefixes in [["/app", "/app/v2"], ["/app/v2", "/app"]] {
+            let names = ApplicationNames::new(prefixes);
+            assert_eq!(names.strip_prefix("/app/v2/a"), Some("/a"));
+            assert_eq!(names.strip_prefix("/app/v3/a"), Some("/v3/a"));
+            assert_eq!(names.strip_prefix("/app/v2"), Some("/v2"));
+        }
+    }
+
+    #[test]
+    fn a_prefix_begins_with_a_slash() {
+        let names = ApplicationNames::new(["/app", "api", "v2/", "/"]);
+        assert_eq!(names.unusable_prefixes().collect::<Vec<_>>(), ["api", "v2"]);
     }
 
     #[test]

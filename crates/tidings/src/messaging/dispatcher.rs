@@ -150,17 +150,20 @@ impl Controllers {
         self.controllers.iter().flat_map(of).collect()
     }
 
-    /// Sorts all mappings by precedence. The errors are those that handle the same destinations.
-    pub(crate) fn build(self, separator: Separator) -> Result<Dispatcher, Vec<AmbiguousMapping>> {
+    /// Sorts all mappings by precedence. The errors are those that handle the same destinations, or none.
+    pub(crate) fn build(self, separator: Separator) -> Result<Dispatcher, Vec<MappingMistake>> {
         let mut dispatcher = Dispatcher { advice: self.advice, separator, ..Dispatcher::default() };
         let mut taken = HashMap::new();
-        let mut ambiguities = Vec::new();
+        let mut mistakes = Vec::new();
         for (index, (controller, mappings)) in self.controllers.into_iter().enumerate() {
             for (mapping, declared) in mappings.iter().enumerate() {
                 let pattern = Pattern::new(declared.pattern);
                 let here = (*declared, controller.name());
                 if let Some(first) = taken.insert((declared.kind, pattern.shape()), here) {
-                    ambiguities.push(AmbiguousMapping { first, second: here });
+                    mistakes.push(MappingMistake::Ambiguous { first, second: here });
+                }
+                if separator == Separator::Dot && declared.pattern.contains('.') {
+                    mistakes.push(MappingMistake::Dotted(here));
                 }
                 let route = Route { controller: index, mapping, returns: declared.returns };
                 dispatcher.routes_mut(declared.kind).add(pattern, route);
@@ -169,7 +172,7 @@ impl Controllers {
         }
         dispatcher.messages.sort();
         dispatcher.subscriptions.sort();
-        if ambiguities.is_empty() { Ok(dispatcher) } else { Err(ambiguities) }
+        if mistakes.is_empty() { Ok(dispatcher) } else { Err(mistakes) }
     }
 }
 
@@ -379,17 +382,30 @@ impl fmt::Display for UncallableHandler {
     }
 }
 
-/// Two handlers for the same destinations.
+/// What is wrong with mappings, each with the name of its controller.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(crate) struct AmbiguousMapping {
-    first: (Mapping, &'static str),
-    second: (Mapping, &'static str),
+pub(crate) enum MappingMistake {
+    /// Two handlers for the same destinations.
+    Ambiguous { first: (Mapping, &'static str), second: (Mapping, &'static str) },
+    /// A dot in a segment, where clients have dots between segments.
+    Dotted((Mapping, &'static str)),
 }
 
-impl fmt::Display for AmbiguousMapping {
+impl fmt::Display for MappingMistake {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let ((first, first_type), (second, second_type)) = (self.first, self.second);
-        write!(f, "{first} of {first_type} and {second} of {second_type} handle the same messages")
+        match self {
+            Self::Ambiguous { first: (first, of_first), second: (second, of_second) } => {
+                write!(
+                    f,
+                    "{first} of {of_first} and {second} of {of_second} handle the same messages"
+                )
+            }
+            Self::Dotted((mapping, controller)) => write!(
+                f,
+                "{mapping} of {controller} can never be called: a dot separates segments here (Separator::Dot), \
+                 so write a slash in its place",
+            ),
+        }
     }
 }
 

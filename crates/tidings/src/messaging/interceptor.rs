@@ -6,7 +6,7 @@ use std::sync::Arc;
 use bytes::Bytes;
 use futures_util::FutureExt;
 use tidings_broker::Message;
-use tidings_stomp::{Command, Error, Headers};
+use tidings_stomp::{Command, Error, ErrorFrames, Headers};
 
 use crate::endpoint::Session;
 
@@ -60,7 +60,8 @@ pub trait Interceptor: Send + Sync + 'static {
     /// CONNECT comes before anybody is asked who the client is, all others before the [rules](crate::AppBuilder::rules) are
     /// asked. The frames of a transaction come when it is committed, COMMIT being the last. DISCONNECT comes
     /// exactly once for each session that was connected, also if its connection is lost; after 5 s nobody waits for the answer
-    /// any more. There are no BEGIN, no ABORT and no heart-beats. If the server ends the session meanwhile, nothing is done of
+    /// any more. All others it has [30 s](crate::server::StompOptions::interceptor_timeout) for, in which nothing more is read from
+    /// the client; then they are refused. There are no BEGIN, no ABORT and no heart-beats. If the server ends the session meanwhile, nothing is done of
     /// the frame.
     ///
     /// # Errors
@@ -93,7 +94,9 @@ pub trait Interceptor: Send + Sync + 'static {
         Verdict::Pass
     }
 
-    /// A client is going to be told by ERROR what went wrong. What happens then stays the same.
+    /// A client is going to be told by ERROR what went wrong, or why its session or a subscription ends. What happens then
+    /// stays the same. It is asked while that happens, so it must be quick, and must not send or end anything itself. One that
+    /// panics has changed nothing.
     fn error(&self, error: &mut Error) {
         let _ = error;
     }
@@ -218,10 +221,26 @@ impl Interceptors {
         Ok(Verdict::Pass)
     }
 
-    /// Has all of them change an ERROR.
-    pub(crate) fn error(&self, error: &mut Error) {
+    /// Who has the last word on what clients are told by ERROR.
+    pub(crate) fn errors(&self) -> ErrorFrames {
+        if self.is_empty() {
+            return ErrorFrames::default();
+        }
+        let interceptors = self.clone();
+        ErrorFrames::changed_by(move |error| interceptors.change(error))
+    }
+
+    /// Has all of them change an ERROR. One that panics has changed nothing.
+    fn change(&self, error: &mut Error) {
         for interceptor in &*self.0 {
-            interceptor.error_any(error);
+            let mut changed = error.clone();
+            let change = || interceptor.error_any(&mut changed);
+            match catch_unwind(AssertUnwindSafe(change)) {
+                Ok(()) => *error = changed,
+                Err(_) => {
+                    tracing::error!("an interceptor panicked at an ERROR, which is told unchanged")
+                }
+            }
         }
     }
 

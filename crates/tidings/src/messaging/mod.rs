@@ -49,7 +49,7 @@ pub(crate) use application_names::ApplicationNames;
 pub(crate) use authentication::{Authentication, Logins, NotAuthenticated, Turns};
 pub(crate) use authenticator::AnyAuthenticator;
 pub(crate) use dispatcher::{
-    AmbiguousMapping, Answer, Controllers, Dispatcher, InboundMessage, UncallableHandler, Unhandled,
+    Answer, Controllers, Dispatcher, InboundMessage, MappingMistake, UncallableHandler, Unhandled,
 };
 pub(crate) use feed::{LiveStream, Subscriber};
 pub(crate) use interceptor::{AnyInterceptor, Interceptors, LastForAll, Outbound};

@@ -7,18 +7,19 @@ use super::rules::{Rule, RuleMistake};
 /// What clients can call destinations.
 pub(super) struct Names<'a> {
     options: &'a BrokerOptions,
+    application: &'a ApplicationNames,
     /// Patterns that match all of them.
     patterns: Vec<(String, Separators)>,
 }
 
 impl<'a> Names<'a> {
-    pub(super) fn new(options: &'a BrokerOptions, application: &ApplicationNames) -> Self {
+    pub(super) fn new(options: &'a BrokerOptions, application: &'a ApplicationNames) -> Self {
         let of_broker = options.common_names().into_iter();
         let of_broker = of_broker.map(|(pattern, kind)| (pattern, Separators::of(kind)));
         let separators = application.separators();
         let of_application =
             application.prefixes().map(|prefix| (format!("{prefix}/*/**"), separators));
-        Self { options, patterns: of_broker.chain(of_application).collect() }
+        Self { options, application, patterns: of_broker.chain(of_application).collect() }
     }
 
     /// The pattern of a rule, if it has one, in terms of the names that all spellings of a destination share.
@@ -37,6 +38,9 @@ impl<'a> Names<'a> {
             RuleMistake::Pattern { rule: rule.name(), pattern, error }
         };
         let pattern = RulePattern::parse(&common).map_err(mistake)?;
+        if is_about_all_exchanges(text).map_err(mistake)? {
+            return Err(RuleMistake::AllExchanges { rule: rule.name() });
+        }
         let mut reached = false;
         for (names, separators) in &self.patterns {
             let names = Words::of_pattern(names, *separators);
@@ -49,11 +53,25 @@ impl<'a> Names<'a> {
         Err(RuleMistake::Unreachable { rule: rule.name(), expected })
     }
 
+    /// Names of the application are taken as they are, also where the broker would know one of its own in them.
     fn common_pattern(&self, pattern: &str) -> Box<str> {
+        if self.application.strip_prefix(pattern).is_some() {
+            return pattern.into();
+        }
         let begins_with_wildcard = pattern.starts_with(['*', '#', '>', '{']);
         let common = (!begins_with_wildcard).then(|| self.options.common_name(pattern)).flatten();
         common.unwrap_or_else(|| pattern.into())
     }
+}
+
+/// Whether a pattern means several exchanges, of which one is what topics are, whose names do not begin so.
+fn is_about_all_exchanges(text: &str) -> Result<bool, RulePatternError> {
+    let pattern = RulePattern::parse(text)?;
+    let separators = Separators::DotsAndSlashes;
+    let topics = Words::of_pattern("/exchange/amq.topic/*/**", separators);
+    let is_one = pattern.begins_with(&["", "exchange", "amq", "topic"]);
+    let is_of_exchanges = pattern.begins_with(&["", "exchange"]);
+    Ok(is_of_exchanges && !is_one && pattern.reaches(text, &topics, separators)?)
 }
 
 impl Separators {
@@ -76,7 +94,8 @@ mod tests {
         let options =
             BrokerOptions { other_prefixes: vec!["/app/".to_owned()], ..BrokerOptions::default() };
         let rules = Rules::new().any(pattern, permit());
-        let found = Names::new(&options, &ApplicationNames::new(["/app"])).pattern(&rules.rules[0]);
+        let application = ApplicationNames::new(["/app"]);
+        let found = Names::new(&options, &application).pattern(&rules.rules[0]);
         found.err().map(|mistake| mistake.to_string())
     }
 
@@ -101,7 +120,7 @@ mod tests {
             "/exchange/amq.topic/a.#",
             "/exchange/amq.direct/a",
             "/exchange/amq.fanout",
-            "/exchange/**",
+            "/exchange/amq.direct/**",
             "/temp-queue/a",
             "/remote-temp-topic/*",
             "/reply-queue/*",
@@ -114,6 +133,16 @@ mod tests {
         ] {
             assert_eq!(mistake(pattern), None, "{pattern}");
         }
+    }
+
+    #[test]
+    fn names_of_the_application_are_nothing_to_the_broker() {
+        let application = ApplicationNames::new(["/queue/app"]);
+        let options = BrokerOptions::default();
+        let rules = Rules::new().any("/queue/app/a%2Fb", permit());
+        let names = Names::new(&options, &application);
+        let found = names.pattern(&rules.rules[0]).unwrap();
+        assert_eq!(found, Some(RulePattern::parse("/queue/app/a%2Fb").unwrap()));
     }
 
     #[test]
@@ -153,6 +182,11 @@ mod tests {
         }
         let told = mistake("/topic/{a.b}").unwrap();
         assert!(told.contains("a variable is a whole word"), "{told}");
+        for pattern in ["/exchange/**", "/exchange/*/*/a", "/exchange/amq.{which}/a", "/exchange.#"]
+        {
+            let told = mistake(pattern).unwrap();
+            assert!(told.contains("so write a rule for each of them"), "{told}");
+        }
         for pattern in ["/topic/a,/topic/b", "/app/a,/app/b"] {
             let told = mistake(pattern).unwrap();
             assert!(told.contains("write a rule for each"), "{told}");

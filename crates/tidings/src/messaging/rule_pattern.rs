@@ -4,8 +4,8 @@ use std::fmt;
 /// Which destinations a rule is about: words, of which some may be variables (`{name}`) or `*`, for any one word, or
 /// `**`, `#` and a final `>`, for any number of words.
 ///
-/// `.` and `/` both end a word in names of the broker, as in its own patterns; in names of the application and of users
-/// only `/` does, as in mappings.
+/// `.` and `/` both end a word in names of the broker, as in its own patterns; in names of users only `/` does, and so it does
+/// in those of the application, unless dots [stand between](super::Separator) their segments.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub(super) struct RulePattern {
     /// An error where the pattern makes no sense between these separators.
@@ -38,19 +38,28 @@ enum Asked<'a> {
     Any,
 }
 
-/// The words of what a rule is asked about.
+/// One name that a rule is asked about, in which nothing is a wildcard.
+#[derive(Clone, Copy, Debug)]
+pub(super) struct Name<'a> {
+    text: &'a str,
+    /// What comes behind the text and a slash, if anything.
+    rest: Option<&'a str>,
+    separators: Separators,
+}
+
+/// The words of a pattern that a rule is asked about.
 #[derive(Clone, Debug)]
 pub(super) struct Words<'a>(Vec<Asked<'a>>);
 
-/// What a pattern has to do with the destinations that a rule is asked about.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) enum Relation<'a> {
+/// What a pattern of a rule has to do with all the destinations that another one matches.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Relation {
     /// It matches none of them.
     None,
     /// It may match some of them.
     Some,
-    /// It matches all of them; these are the values of its variables.
-    All(Vec<(Box<str>, &'a str)>),
+    /// It matches all of them.
+    All,
 }
 
 /// Why a text is no pattern of a rule.
@@ -110,25 +119,56 @@ impl RulePattern {
         }
     }
 
-    pub(super) fn relation<'a>(&self, words: &Words<'a>, separators: Separators) -> Relation<'a> {
-        let Ok(pattern) = self.words(separators) else { return Relation::None };
-        if let Some(variables) = covered(pattern, &words.0) {
-            return Relation::All(variables);
+    /// Whether it matches a name. `see` gets the values of its variables, also of the first ones where it does not.
+    pub(super) fn matches<'a>(
+        &self,
+        name: Name<'a>,
+        mut see: impl FnMut(&Box<str>, &'a str),
+    ) -> bool {
+        let Ok(pattern) = self.words(name.separators) else { return false };
+        let (start, any, end) = around_any(pattern);
+        let mut words = name.words();
+        let mut fits = |wanted: &Word, word: Option<&'a str>| match (wanted, word) {
+            (Word::Literal(literal), Some(word)) => **literal == *word,
+            (Word::Variable(name), Some(word)) => {
+                see(name, word);
+                true
+            }
+            (Word::One, Some(_)) => true,
+            (_, None) | (Word::Any, _) => false,
+        };
+        start.iter().all(|wanted| fits(wanted, words.next()))
+            && end.iter().rev().all(|wanted| fits(wanted, words.next_back()))
+            && (any.is_some() || words.next().is_none())
+    }
+
+    /// What it has to do with the destinations of a pattern.
+    pub(super) fn relation(&self, words: &Words<'_>, separators: Separators) -> Relation {
+        match self.words(separators) {
+            Ok(pattern) if covers(pattern, &words.0) => Relation::All,
+            Ok(pattern) if meet(pattern, &words.0) => Relation::Some,
+            _ => Relation::None,
         }
-        // One name is matched or it is not.
-        if words.are_of_one_name() || !meet(pattern, &words.0) {
-            return Relation::None;
-        }
-        Relation::Some
+    }
+}
+
+impl<'a> Name<'a> {
+    pub(super) fn new(text: &'a str, separators: Separators) -> Self {
+        Self { text, rest: None, separators }
+    }
+
+    /// The name that a prefix makes with what is behind it, and begins with a slash.
+    pub(super) fn behind(prefix: &'a str, rest: &'a str, separators: Separators) -> Self {
+        Self { text: prefix, rest: rest.strip_prefix('/'), separators }
+    }
+
+    fn words(self) -> impl DoubleEndedIterator<Item = &'a str> {
+        let rest = self.rest.map(|rest| split(rest, self.separators));
+        split(self.text, self.separators).chain(rest.into_iter().flatten())
     }
 }
 
 impl<'a> Words<'a> {
-    /// Those of one name, in which nothing is a wildcard.
-    pub(super) fn of_name(name: &'a str, separators: Separators) -> Self {
-        Self(split(name, separators).map(Asked::Literal).collect())
-    }
-
     /// Those of a pattern that a client may write.
     pub(super) fn of_pattern(pattern: &'a str, separators: Separators) -> Self {
         let mut words = split(pattern, separators).peekable();
@@ -145,13 +185,9 @@ impl<'a> Words<'a> {
         }
         Self(asked)
     }
-
-    fn are_of_one_name(&self) -> bool {
-        self.0.iter().all(|word| matches!(word, Asked::Literal(_)))
-    }
 }
 
-fn split(text: &str, separators: Separators) -> impl Iterator<Item = &str> {
+fn split(text: &str, separators: Separators) -> impl DoubleEndedIterator<Item = &str> {
     text.split(move |c| c == '/' || (c == '.' && separators == Separators::DotsAndSlashes))
 }
 
@@ -223,30 +259,30 @@ fn parse_words(text: &str, separators: Separators) -> Parsed {
     Ok(words.into())
 }
 
-/// The values of the variables, if a pattern matches all that is asked about. It may miss that, and then says no.
-fn covered<'a>(pattern: &[Word], asked: &[Asked<'a>]) -> Option<Vec<(Box<str>, &'a str)>> {
-    // There is one word for any number of them at most, so all others have their places.
-    let any = pattern.iter().position(|word| *word == Word::Any);
-    let (start, end) = match any {
-        Some(any) => (&pattern[..any], &pattern[any + 1..]),
-        None => (pattern, &[][..]),
-    };
+/// The words before the one that stands for any number of them, that one, and those behind it: there is one at most, so all
+/// others have their places.
+fn around_any(pattern: &[Word]) -> (&[Word], Option<&Word>, &[Word]) {
+    match pattern.iter().position(|word| *word == Word::Any) {
+        Some(any) => (&pattern[..any], Some(&pattern[any]), &pattern[any + 1..]),
+        None => (pattern, None, &[]),
+    }
+}
+
+/// Whether a pattern matches all that is asked about. It may miss that, and then says no.
+fn covers(pattern: &[Word], asked: &[Asked<'_>]) -> bool {
+    let (start, any, end) = around_any(pattern);
     let fixed = start.len() + end.len();
     if asked.len() < fixed || (any.is_none() && asked.len() > fixed) {
-        return None;
+        return false;
     }
     let (at_start, rest) = asked.split_at(start.len());
     let at_end = &rest[rest.len() - end.len()..];
-    let mut variables = Vec::new();
-    for (word, asked) in start.iter().chain(end).zip(at_start.iter().chain(at_end)) {
-        match (word, asked) {
-            (Word::Literal(literal), Asked::Literal(word)) if **literal == **word => {}
-            (Word::Variable(name), Asked::Literal(word)) => variables.push((name.clone(), *word)),
-            (Word::Variable(_) | Word::One, Asked::Literal(_) | Asked::One) => {}
-            _ => return None,
-        }
-    }
-    Some(variables)
+    let mut placed = start.iter().chain(end).zip(at_start.iter().chain(at_end));
+    placed.all(|(word, asked)| match (word, asked) {
+        (Word::Literal(literal), Asked::Literal(word)) => **literal == **word,
+        (Word::Variable(_) | Word::One, Asked::Literal(_) | Asked::One) => true,
+        _ => false,
+    })
 }
 
 /// Whether there is a name that both match.
@@ -309,18 +345,38 @@ impl fmt::Display for RulePatternError {
 mod tests {
     use super::*;
 
-    fn relation(pattern: &str, asked: &str) -> Relation<'static> {
+    fn relation(pattern: &str, asked: &str) -> Relation {
         let pattern = RulePattern::parse(pattern).unwrap();
-        let asked: &'static str = asked.to_owned().leak();
         let separators = Separators::DotsAndSlashes;
-        pattern.relation(&Words::of_pattern(asked, separators), separators)
+        let relation = pattern.relation(&Words::of_pattern(asked, separators), separators);
+        // What is no pattern is a name, of which the same is known without its words in a row.
+        if !split(asked, separators).any(has_wildcard) {
+            let matches = pattern.matches(Name::new(asked, separators), |_, _| {});
+            let expected = if matches { Relation::All } else { Relation::None };
+            assert_eq!(relation, expected, "{asked}");
+        }
+        relation
+    }
+
+    /// The values of the variables, if a pattern matches a name.
+    fn variables(pattern: &str, name: Name<'_>) -> Option<Vec<(String, String)>> {
+        let mut variables = Vec::new();
+        let pattern = RulePattern::parse(pattern).unwrap();
+        let matches = pattern.matches(name, |name, value| {
+            variables.push((name.to_string(), value.to_owned()));
+        });
+        matches.then_some(variables)
+    }
+
+    fn pairs<const N: usize>(pairs: [(&str, &str); N]) -> Option<Vec<(String, String)>> {
+        Some(pairs.map(|(name, value)| (name.to_owned(), value.to_owned())).to_vec())
     }
 
     #[track_caller]
     fn check(pattern: &str, all: &[&str], some: &[&str], none: &[&str]) {
         for asked in all {
             let relation = relation(pattern, asked);
-            assert!(matches!(relation, Relation::All(_)), "{pattern} {asked}: {relation:?}");
+            assert_eq!(relation, Relation::All, "{pattern} {asked}");
         }
         for asked in some {
             assert_eq!(relation(pattern, asked), Relation::Some, "{pattern} {asked}");
@@ -363,30 +419,37 @@ mod tests {
 
     #[test]
     fn variables_have_the_values_of_their_words() {
-        let Relation::All(variables) =
-            relation("/{kind}/rooms.{room}.**.{last}", "/topic/rooms/7.a.b/c")
-        else {
-            panic!("it matches");
-        };
-        let variables: Vec<_> = variables.iter().map(|(name, value)| (&**name, *value)).collect();
-        assert_eq!(variables, [("kind", "topic"), ("room", "7"), ("last", "c")]);
+        let name = Name::new("/topic/rooms/7.a.b/c", Separators::DotsAndSlashes);
+        let expected = pairs([("kind", "topic"), ("room", "7"), ("last", "c")]);
+        assert_eq!(variables("/{kind}/rooms.{room}.**.{last}", name), expected);
+    }
+
+    #[test]
+    fn a_name_may_come_in_two_parts() {
+        let name = Name::behind("/api/v1", "/rooms/7", Separators::Slashes);
+        assert_eq!(variables("/api/v1/rooms/{room}", name), pairs([("room", "7")]));
+        assert_eq!(variables("/api/**/{last}", name), pairs([("last", "7")]));
+        for other in ["/api/v1/rooms", "/api/rooms/{room}", "/api/v1/rooms/7/{more}"] {
+            assert_eq!(variables(other, name), None, "{other}");
+        }
+        let empty = Name::behind("/app", "/", Separators::Slashes);
+        assert_eq!(variables("/app/{it}", empty), pairs([("it", "")]));
     }
 
     #[test]
     fn where_only_slashes_count_a_dot_is_part_of_a_word() {
         let slashes = Separators::Slashes;
-        let relation = |pattern: &str, words: Words<'static>| {
-            RulePattern::parse(pattern).unwrap().relation(&words, slashes)
+        let name = Name::new("/user/ann@x.org/queue/a", slashes);
+        assert_eq!(variables("/user/{who}/queue/a", name), pairs([("who", "ann@x.org")]));
+        assert_eq!(variables("/user/{who}", name), None);
+        let relation = |pattern: &str, asked: &Words<'_>| {
+            RulePattern::parse(pattern).unwrap().relation(asked, slashes)
         };
-        let name = Words::of_name("/user/ann@x.org/queue/a", slashes);
-        let variables = vec![("who".into(), "ann@x.org")];
-        assert_eq!(relation("/user/{who}/queue/a", name.clone()), Relation::All(variables));
-        assert_eq!(relation("/user/{who}", name), Relation::None);
         for pattern in ["/user/queue/a.*", "/user/queue/>.a", "/user/queue/#"] {
             let asked = Words::of_pattern(pattern, slashes);
-            assert_eq!(relation("/user/queue/a.b", asked.clone()), Relation::Some, "{pattern}");
-            assert_eq!(relation("/user/queue/*", asked.clone()), Relation::Some, "{pattern}");
-            assert!(matches!(relation("/user/queue/**", asked), Relation::All(_)), "{pattern}");
+            assert_eq!(relation("/user/queue/a.b", &asked), Relation::Some, "{pattern}");
+            assert_eq!(relation("/user/queue/*", &asked), Relation::Some, "{pattern}");
+            assert_eq!(relation("/user/queue/**", &asked), Relation::All, "{pattern}");
         }
     }
 

@@ -1,15 +1,16 @@
 use std::fmt;
+use std::iter::once;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::sync::Arc;
 
-use tidings_broker::{BrokerOptions, Claim, DurableName, Extent, Intent, Kind, Owner};
+use tidings_broker::{BrokerOptions, Claim, DurableName, Extent, Intent, Kind};
 use tidings_stomp::{Headers, Subscribe};
 
 use super::ApplicationNames;
 use super::rule_names::Names;
-use super::rule_pattern::{Relation, RulePattern, Separators, Words};
+use super::rule_pattern::{Name, Relation, RulePattern, Separators, Words};
 use super::rules::{Access, Action, Asks, Requirement, Rule, RuleMistake, Rules};
-use crate::endpoint::{Handshake, Principal};
+use crate::endpoint::{Handshake, PathParams, Principal};
 use crate::hub::Hub;
 
 /// What the destinations begin with at which presence is told, before the name of their topic.
@@ -80,10 +81,11 @@ impl Rulebook {
         });
         let refusal = || Refusal { action: Action::Connect, destination: Box::default() };
         let rule = decided.ok_or_else(refusal)?;
-        let access = || subject.access(Action::Connect, "", &[]);
+        let access = || subject.access(Action::Connect, "", PathParams::default());
         if rule.requirement.is_met(subject, access) { Ok(()) } else { Err(refusal()) }
     }
 
+    /// Asks about all that a SEND does. A usual one costs no allocation.
     pub(crate) fn check_send(
         &self,
         hub: &Hub,
@@ -91,30 +93,25 @@ impl Rulebook {
         destination: &str,
     ) -> Result<(), Refusal> {
         let headers = subject.headers;
-        if !self.is_of_application(destination) {
-            return self.check(&hub.broker().claims_of_send(destination, headers), subject);
+        if let Some(asked) = self.of_application(destination) {
+            // Its destination is one name, whatever is in it. Replies go by the broker.
+            self.check_name(Action::Send, asked, subject)?;
+            return self.check(&hub.broker().claims_of_replies(headers), subject);
         }
-        // Its destination is one name, whatever is in it. Replies go by the broker.
-        self.check_claim(&Claim::one(Intent::Send, destination), subject)?;
-        self.check(&hub.broker().claims_of_replies(headers), subject)
+        if let Some(kind) = hub.broker().sole_claim_of_send(destination, headers) {
+            let asked = Asked::of_kind(destination, kind);
+            return self.check_name(Action::Send, asked, subject);
+        }
+        self.check(&hub.broker().claims_of_send(destination, headers), subject)
     }
 
-    pub(crate) fn check_subscribe(
-        &self,
-        hub: &Hub,
-        subject: &Subject<'_>,
-        subscribe: &Subscribe,
-        owner: &Owner,
-    ) -> Result<(), Refusal> {
-        let Subscribe { id, destination, headers, .. } = subscribe;
-        if self.is_of_application(destination) {
-            return self.check_claim(&Claim::one(Intent::Subscribe, &**destination), subject);
+    /// What a SUBSCRIBE is about, but for a durable subscription that [it takes over](Self::check_durable).
+    pub(crate) fn claims_of_subscribe(&self, hub: &Hub, subscribe: &Subscribe) -> Vec<Claim> {
+        let Subscribe { destination, headers, .. } = subscribe;
+        if self.of_application(destination).is_some() {
+            return vec![Claim::one(Intent::Subscribe, &**destination)];
         }
-        // What is wrong with the headers is told by whoever does what they ask for.
-        let durable = DurableName::from_headers(headers, id.as_str(), Some(destination), owner);
-        let durable = durable.unwrap_or_default();
-        let claims = hub.broker().claims_of_subscribe(destination, headers, durable.as_ref());
-        self.check(&claims, subject)
+        hub.broker().claims_of_subscribe(destination, headers)
     }
 
     /// A subscription without any headers.
@@ -124,10 +121,10 @@ impl Rulebook {
         subject: &Subject<'_>,
         destination: &str,
     ) -> Result<(), Refusal> {
-        self.check(&hub.broker().claims_of_subscribe(destination, subject.headers, None), subject)
+        self.check(&hub.broker().claims_of_subscribe(destination, subject.headers), subject)
     }
 
-    /// Whoever ends a durable subscription must be somebody who may have it.
+    /// Whoever ends a durable subscription, or takes it over, must be somebody who may have it.
     pub(crate) fn check_durable(
         &self,
         hub: &Hub,
@@ -138,86 +135,152 @@ impl Rulebook {
         claim.map_or(Ok(()), |claim| self.check_claim(&claim, subject))
     }
 
-    fn check(&self, claims: &[Claim], subject: &Subject<'_>) -> Result<(), Refusal> {
+    pub(crate) fn check(&self, claims: &[Claim], subject: &Subject<'_>) -> Result<(), Refusal> {
         claims.iter().try_for_each(|claim| self.check_claim(claim, subject))
+    }
+
+    /// Whether any of them may look at the headers of a frame.
+    pub(crate) fn look_at_headers(&self) -> bool {
+        self.rules.iter().any(|rule| matches!(rule.requirement.0, Asks::Closure(_)))
     }
 
     /// A destination that the broker does not know is somebody else's, who may decode it or not: both must be allowed.
     fn check_claim(&self, claim: &Claim, subject: &Subject<'_>) -> Result<(), Refusal> {
-        let action = match claim.intent {
-            Intent::Send => Action::Send,
-            Intent::Subscribe => Action::Subscribe,
+        let action = action_of(claim);
+        let refusal = || Refusal { action, destination: claim.destination.clone() };
+        let decide = |asked: Asked<'_>| match claim.extent {
+            Extent::One => self.decide(action, asked, subject),
+            Extent::Matching => self.decide_on_pattern(action, asked, subject),
         };
-        let name = &*claim.destination;
-        let refusal = || Refusal { action, destination: name.into() };
-        if let Some(kind) = claim.kind {
-            let separators = Separators::of(kind);
-            let decided = self.decide(action, name, claim.extent, separators, subject);
-            let rule = decided.ok_or_else(refusal)?;
-            return match name.strip_prefix(PRESENCE) {
-                Some(topic) if kind == Kind::Presence && !rule.is_about_presence() => {
-                    let mut of_topic = claim.clone();
-                    (of_topic.destination, of_topic.kind) = (topic.into(), Some(Kind::Topic));
-                    self.check_claim(&of_topic, subject)
-                }
-                _ => Ok(()),
-            };
+        let asked = self.asked(claim);
+        let rule = decide(asked).ok_or_else(refusal)?;
+        let topic = claim.destination.strip_prefix(PRESENCE);
+        if let (Some(Kind::Presence), Some(topic)) = (claim.kind, topic)
+            && !rule.is_about_presence()
+        {
+            let mut of_topic = claim.clone();
+            (of_topic.destination, of_topic.kind) = (topic.into(), Some(Kind::Topic));
+            return self.check_claim(&of_topic, subject);
         }
         let decoded = claim.decoded();
-        let mut spellings = vec![name];
-        if decoded != name && !self.is_of_application(name) {
-            spellings.push(&decoded);
+        let is_one = claim.kind.is_some() || asked.rest.is_some() || *decoded == *asked.name;
+        if is_one || decide(Asked { name: &decoded, ..asked }).is_some() {
+            return Ok(());
         }
-        let separators = match self.is_of_application(name) {
-            true => self.application.separators(),
-            false => Separators::Slashes,
-        };
-        let is_allowed =
-            |name: &&str| self.decide(action, name, claim.extent, separators, subject).is_some();
-        spellings.iter().all(is_allowed).then_some(()).ok_or_else(refusal)
+        Err(refusal())
     }
 
-    /// The first rule that is about a destination, or about every destination of a pattern, if it lets that be used.
-    fn decide(
+    fn check_name(
         &self,
         action: Action,
-        name: &str,
-        extent: Extent,
-        separators: Separators,
+        asked: Asked<'_>,
+        subject: &Subject<'_>,
+    ) -> Result<(), Refusal> {
+        let refusal = || Refusal { action, destination: asked.name.into() };
+        self.decide(action, asked, subject).map(drop).ok_or_else(refusal)
+    }
+
+    /// The first rule that is about a destination, if it lets that be used.
+    fn decide(&self, action: Action, asked: Asked<'_>, subject: &Subject<'_>) -> Option<&Ready> {
+        let rule = self.about(action).find(|rule| self.names(rule, asked))?;
+        let access = || subject.access(action, asked.name, self.variables(rule, asked));
+        rule.requirement.is_met(subject, access).then_some(rule)
+    }
+
+    /// The first rule that is about every destination of a pattern, if it lets these be used, and no rule before it
+    /// denies some of them.
+    fn decide_on_pattern(
+        &self,
+        action: Action,
+        asked: Asked<'_>,
         subject: &Subject<'_>,
     ) -> Option<&Ready> {
-        let words = match extent {
-            Extent::One => Words::of_name(name, separators),
-            Extent::Matching => Words::of_pattern(name, separators),
-        };
-        for rule in &self.rules {
-            if rule.action.is_some_and(|about| about != action) {
-                continue;
-            }
+        let words = Words::of_pattern(asked.name, asked.separators);
+        for rule in self.about(action) {
             let relation = match &rule.pattern {
-                Some(pattern) => pattern.relation(&words, separators),
-                None => Relation::All(Vec::new()),
+                Some(pattern) => pattern.relation(&words, asked.separators),
+                None => Relation::All,
             };
-            let requirement = &rule.requirement;
-            match (relation, extent) {
-                (Relation::None, _) => {}
-                (Relation::All(variables), Extent::One) => {
-                    let access = || subject.access(action, name, &variables);
-                    return requirement.is_met(subject, access).then_some(rule);
-                }
-                (Relation::All(_), Extent::Matching) => {
-                    return requirement.is_met_always(subject).then_some(rule);
-                }
+            let is_met = || rule.requirement.is_met_always(subject);
+            match relation {
+                Relation::None => {}
+                Relation::All => return is_met().then_some(rule),
                 // What it denies may be what nobody else has allowed before.
-                (Relation::Some, _) if !requirement.is_met_always(subject) => return None,
-                (Relation::Some, _) => {}
+                Relation::Some if !is_met() => return None,
+                Relation::Some => {}
             }
         }
         None
     }
 
-    fn is_of_application(&self, destination: &str) -> bool {
-        self.application.strip_prefix(destination).is_some()
+    fn about(&self, action: Action) -> impl Iterator<Item = &Ready> {
+        self.rules.iter().filter(move |rule| rule.action.is_none_or(|about| about == action))
+    }
+
+    /// Whether a rule is about a destination, whichever of the application's prefixes either of them is written with.
+    fn names(&self, rule: &Ready, asked: Asked<'_>) -> bool {
+        let Some(pattern) = &rule.pattern else { return true };
+        self.spellings(asked).any(|name| pattern.matches(name, |_, _| {}))
+    }
+
+    /// The values of a rule's variables in a destination that it is about.
+    fn variables<'a>(&'a self, rule: &Ready, asked: Asked<'a>) -> PathParams {
+        let Some(pattern) = &rule.pattern else { return PathParams::default() };
+        let mut spellings = self.spellings(asked).filter(|it| pattern.matches(*it, |_, _| {}));
+        let mut variables = Vec::new();
+        if let Some(name) = spellings.next() {
+            pattern.matches(name, |variable, value| variables.push((variable.clone(), value)));
+        }
+        variables.into_iter().collect()
+    }
+
+    /// A name as it was written, and with each other prefix of the application.
+    fn spellings<'a>(&'a self, asked: Asked<'a>) -> impl Iterator<Item = Name<'a>> {
+        let Asked { name, rest, separators } = asked;
+        let others = rest.into_iter().flat_map(move |rest| {
+            let own = &name[..name.len() - rest.len()];
+            let others = self.application.prefixes().filter(move |prefix| *prefix != own);
+            others.map(move |prefix| Name::behind(prefix, rest, separators))
+        });
+        once(Name::new(name, separators)).chain(others)
+    }
+
+    fn asked<'a>(&self, claim: &'a Claim) -> Asked<'a> {
+        let name = &*claim.destination;
+        let asked = || Asked { name, rest: None, separators: Separators::Slashes };
+        match claim.kind {
+            Some(kind) => Asked::of_kind(name, kind),
+            None => self.of_application(name).unwrap_or_else(asked),
+        }
+    }
+
+    /// What is asked about a destination of the application, if it is one.
+    fn of_application<'a>(&self, destination: &'a str) -> Option<Asked<'a>> {
+        let rest = self.application.strip_prefix(destination)?;
+        let separators = self.application.separators();
+        Some(Asked { name: destination, rest: Some(rest), separators })
+    }
+}
+
+/// A destination, or a pattern of them, that rules are asked about.
+#[derive(Clone, Copy)]
+struct Asked<'a> {
+    name: &'a str,
+    /// What of it is behind a prefix of the application, if it is one of its destinations.
+    rest: Option<&'a str>,
+    separators: Separators,
+}
+
+impl<'a> Asked<'a> {
+    fn of_kind(name: &'a str, kind: Kind) -> Self {
+        Self { name, rest: None, separators: Separators::of(kind) }
+    }
+}
+
+fn action_of(claim: &Claim) -> Action {
+    match claim.intent {
+        Intent::Send => Action::Send,
+        Intent::Subscribe => Action::Subscribe,
     }
 }
 
@@ -234,12 +297,12 @@ impl Subject<'_> {
         self.principal.filter(|principal| principal.is_verified() && !principal.has_expired())
     }
 
-    fn access(&self, action: Action, destination: &str, variables: &[(Box<str>, &str)]) -> Access {
+    fn access(&self, action: Action, destination: &str, variables: PathParams) -> Access {
         Access {
             action,
             principal: self.known().cloned(),
             destination: destination.into(),
-            variables: variables.iter().map(|(name, value)| (name.clone(), *value)).collect(),
+            variables,
             headers: self.headers.clone(),
             handshake: self.handshake.clone(),
         }

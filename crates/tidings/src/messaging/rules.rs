@@ -32,8 +32,10 @@ use crate::endpoint::{Handshake, PathParams, Principal};
 /// ```
 ///
 /// In a pattern `{name}` and `*` are for any one word, `**` is for any number of words. In names that the broker knows, `.`
-/// and `/` both end a word, as in the patterns of subscribers; in those of the application and of users only
-/// `/` does. A rule holds for every spelling of its destinations: `/queue/jobs`, `jobs` and `/amq/queue/jobs` are one.
+/// and `/` both end a word, as in the patterns of subscribers; in those of users only `/` does, and in those of the application
+/// too, but that with [`Separator::Dot`](super::Separator::Dot) both do. A rule holds for every spelling of its destinations:
+/// `/queue/jobs`, `jobs` and `/amq/queue/jobs` are one, and so is what stands behind several
+/// [prefixes of the application](crate::AppBuilder::application_prefixes), with whichever of them the rule is written.
 /// An application with a rule for what no client can name is not built.
 ///
 /// A client that subscribes to a pattern, `/topic/**` for example, may do so only if it may subscribe to all that
@@ -291,6 +293,10 @@ pub(crate) enum RuleMistake {
     Composite {
         rule: String,
     },
+    /// It is about exchanges, of which one is what topics are.
+    AllExchanges {
+        rule: String,
+    },
     NobodyConnects,
 }
 
@@ -308,6 +314,11 @@ impl fmt::Display for RuleMistake {
             Self::Composite { rule } => {
                 write!(f, "rule `{rule}` is about several destinations: write a rule for each")
             }
+            Self::AllExchanges { rule } => write!(
+                f,
+                "rule `{rule}` is about several exchanges, and amq.topic, one of them, is all topics, \
+                 so write a rule for each of them: /topic/…, /exchange/amq.direct/…, /exchange/amq.fanout",
+            ),
             Self::NobodyConnects => f.write_str(
                 "rules that let nobody connect: say who may with Rules::connect or Rules::rest",
             ),

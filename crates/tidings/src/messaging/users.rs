@@ -134,13 +134,14 @@ impl Users {
     /// Returns whether it was connected. What its client has sent and was not handled yet is not done.
     pub fn disconnect(&self, session: SessionId, reason: &str) -> bool {
         let found = self.0.online().find(session);
-        found.map(|connected| end_session(&connected.session, DISCONNECTED, reason)).is_some()
+        let end = |it: Connected| end_session(&self.0, &it.session, DISCONNECTED, reason);
+        found.map(end).is_some()
     }
 
     /// Ends all sessions of a user, as [`disconnect`](Self::disconnect). Returns how many those were.
     pub fn disconnect_user(&self, user: &str, reason: &str) -> usize {
         let sessions = self.0.online().of_user(user);
-        sessions.iter().for_each(|connected| end_session(&connected.session, DISCONNECTED, reason));
+        sessions.iter().for_each(|it| end_session(&self.0, &it.session, DISCONNECTED, reason));
         sessions.len()
     }
 
@@ -167,12 +168,12 @@ fn sessions(connected: Vec<Connected>) -> Vec<Session> {
 const DISCONNECTED: &str = "disconnected by the server";
 
 /// Ends a session, and says by ERROR why.
-pub(crate) fn end_session(session: &Session, message: &str, reason: &str) {
+pub(crate) fn end_session(hub: &Hub, session: &Session, message: &str, reason: &str) {
     let _turn = TurnGuard::enter();
     let error = Error::new(message, format!("{reason}\n"));
     let mut frame = Vec::new();
     // There is nothing in its headers that versions write differently.
-    encode(&error.to_frame(), Version::V1_0, &mut frame);
+    encode(&hub.errors().frame(&error), Version::V1_0, &mut frame);
     // A client that does not read is not told.
     let _ = session.try_send(message_for(session, frame.into()));
     let code = if session.link().has_close_codes() {

@@ -33,7 +33,7 @@ pub(crate) use keeper::Terms;
 pub(crate) use link::{Link, slow_consumer};
 pub use observed::{Direction, ObservedFrame};
 pub(crate) use observed::{FrameObserver, Observed};
-pub(crate) use octets::OctetSource;
+pub(crate) use octets::{Farewell, OctetSource};
 pub(crate) use options::door_connection_options;
 pub use options::{ConnectionOptions, KeepAlive, OverflowPolicy};
 pub(crate) use outbox::{EndOfBatch, Outbox, Phase, PushError, Written};

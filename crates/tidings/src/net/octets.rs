@@ -33,7 +33,7 @@ pub(crate) struct OctetSource {
 }
 
 /// What the protocol inside the stream says last, when it is closed for this reason.
-pub(crate) type Farewell = fn(&CloseReason) -> Bytes;
+pub(crate) type Farewell = Arc<dyn Fn(&CloseReason) -> Bytes + Send + Sync>;
 
 impl OctetSource {
     pub(crate) fn new(

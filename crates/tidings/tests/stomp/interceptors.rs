@@ -6,12 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::client::{Client, DOORS, Door, EVERYWHERE, header, naming};
 use crate::support::{Raw, Running, serve};
-use tidings::endpoint::{CloseCode, CloseReason, Principal, Session};
+use futures_util::stream::{self, Stream};
+use tidings::endpoint::{BoxError, CloseCode, CloseReason, Principal, Session};
 use tidings::messaging::{
-    AccessDenied, Command, InboundFrame, Interceptor, Login, OutboundMessage, OutboundScope, Rules,
-    StompError, Verdict, permit,
+    AccessDenied, Command, InboundFrame, Interceptor, Login, Messenger, OutboundMessage,
+    OutboundScope, Rules, SessionEvent, StompError, Verdict, permit,
 };
 use tidings::server::StompOptions;
+use tidings::store::{Batch, MemoryStore, Recovered, Store, StoreError, StoreFault};
 use tidings::{App, AppBuilder, controller};
 use tokio::sync::mpsc;
 
@@ -477,5 +479,105 @@ async fn errors_are_told_as_interceptors_have_it() {
             assert_eq!(header(&error, "code"), Some("7"));
             client.ends().await;
         }
+    }
+}
+
+struct Fails;
+
+#[controller("/live")]
+impl Fails {
+    #[subscribe_mapping("/fails")]
+    fn fails(&self) -> impl Stream<Item = Result<&'static str, BoxError>> {
+        stream::iter([Err("as it must".into())])
+    }
+
+    #[message_mapping("/expire")]
+    fn expire(&self, session: Session) {
+        session.expire_at(Instant::now());
+    }
+}
+
+/// A disk without room.
+struct Full;
+
+impl Store for Full {
+    fn recover(&mut self) -> Result<Recovered, StoreError> {
+        MemoryStore::new().recover()
+    }
+
+    fn commit(&mut self, _: &Batch) -> Result<(), StoreError> {
+        Err(StoreError::new(StoreFault::Full))
+    }
+}
+
+#[tokio::test]
+async fn errors_that_nobody_has_asked_for_are_told_as_interceptors_have_it() {
+    let (connected, mut sessions) = mpsc::unbounded_channel();
+    let listener = move |event: SessionEvent, _: Messenger| {
+        if let SessionEvent::Connected { session, .. } = event {
+            let _ = connected.send(session);
+        }
+        async {}
+    };
+    let app = App::builder().stomp("/stomp").interceptor(Polite).controller(Fails).store(Full);
+    let app = app.session_listener(listener).build().unwrap();
+    let server = serve(app.clone()).await;
+    for (door, version) in EVERYWHERE.each() {
+        let cancelled = "sorry, Server cancelled subscription";
+        for (frame, message) in [
+            ("subscribe\n", cancelled),
+            ("delete\n", cancelled),
+            (
+                "SUBSCRIBE\nid:s\ndestination:/app/live/fails\nreceipt:r\n\n\0",
+                "sorry, handler failed",
+            ),
+            ("disconnect\n", "sorry, disconnected by the server"),
+            ("SEND\ndestination:/app/live/expire\n\n\0", "sorry, login has expired"),
+            ("SEND\ndestination:/queue/a\npersistent:true\n\nm\0", "sorry, cannot store"),
+        ] {
+            let mut client = Client::connect(&server, door, version).await;
+            let session = sessions.recv().await.unwrap();
+            match frame {
+                "subscribe\n" => {
+                    client.subscribe("id:s\ndestination:/topic/a\n").await;
+                    assert!(app.users().unsubscribe(session.id(), "s"));
+                }
+                "delete\n" => {
+                    client.subscribe("id:s\ndestination:/queue/b\n").await;
+                    app.queues().delete("/queue/b").await.unwrap();
+                }
+                "disconnect\n" => assert!(app.users().disconnect(session.id(), "enough")),
+                frame => client.send(frame).await,
+            }
+            let mut error = client.frame().await;
+            if error.starts_with("RECEIPT\n") {
+                error = client.frame().await;
+            }
+            assert_eq!(header(&error, "message"), Some(message), "{error:?}");
+            assert_eq!(header(&error, "code"), Some("7"), "{error:?}");
+            assert!(error.ends_with("See https://example.org/help.\0"), "{error:?}");
+        }
+    }
+}
+
+/// Panics at each ERROR, when it has begun to change it.
+struct Clumsy;
+
+impl Interceptor for Clumsy {
+    fn error(&self, error: &mut StompError) {
+        error.message.clear();
+        panic!("as asked");
+    }
+}
+
+#[tokio::test]
+async fn an_interceptor_that_panics_at_an_error_has_changed_nothing() {
+    let app = App::builder().stomp("/stomp").interceptor(Clumsy).interceptor(Polite);
+    let server = serve(app.build().unwrap()).await;
+    for door in DOORS {
+        let mut client = Client::connect(&server, door, "1.2").await;
+        let frame = "SEND\ndestination:/elsewhere\n\n";
+        client.refused(frame, "sorry, unknown destination").await;
+        client.ends().await;
     }
 }

@@ -57,7 +57,7 @@ impl Dialer {
                 }
                 let (stream, outbox) = wire.into_stream(Arc::clone(terms), None);
                 let nothing = |_: &_| Bytes::new();
-                let source = OctetSource::new(stream, Arc::clone(&outbox), nothing, None);
+                let source = OctetSource::new(stream, Arc::clone(&outbox), Arc::new(nothing), None);
                 let link = Link::Stream { outbox, framing: Framing::Octets };
                 Ok(client.run(handshake, link, source, endpoint))
             }

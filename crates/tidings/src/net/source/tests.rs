@@ -90,7 +90,7 @@ fn websocket(stream: Stream, outbox: &Arc<Outbox>) -> WebSocketSource {
 }
 
 fn octets(stream: Stream, outbox: &Arc<Outbox>) -> OctetSource {
-    OctetSource::new(stream, Arc::clone(outbox), |_| Bytes::new(), None)
+    OctetSource::new(stream, Arc::clone(outbox), Arc::new(|_| Bytes::new()), None)
 }
 
 /// How many messages come, and how it ends.

@@ -1,4 +1,5 @@
 use std::sync::Arc;
+use std::time::Duration;
 
 use bytes::Bytes;
 use tidings_stomp::{Error, ErrorFrames, ReceiptId, ServerOptions, Version, encode};
@@ -15,7 +16,7 @@ use crate::hub::Hub;
 use crate::messaging::{
     ApplicationNames, Authentication, Csrf, Dispatcher, Interceptors, Messenger, Rulebook,
 };
-use crate::net::{ConnectionOptions, Framing, Link, OctetSource, Outbox, Stream, Terms};
+use crate::net::{ConnectionOptions, Farewell, Framing, Link, OctetSource, Outbox, Stream, Terms};
 use crate::server::{Caller, Deployment, Door, SessionBinding};
 
 /// The subprotocols of STOMP over WebSocket, the newest first.
@@ -29,6 +30,8 @@ pub(crate) struct StompDoor {
     hub: Arc<Hub>,
     stranger_octets_max: usize,
     session_binding: SessionBinding,
+    /// Of connections over TCP.
+    farewell: Farewell,
 }
 
 /// What STOMP sessions find at their door.
@@ -56,6 +59,8 @@ pub(super) struct Shared {
     pub(super) interceptors: Interceptors,
     pub(super) csrf: Option<Csrf>,
     pub(super) held_octets_max: usize,
+    pub(super) granted_octets_max: usize,
+    pub(super) interceptor_timeout: Duration,
     pub(super) unhandled_errors: UnhandledErrors,
 }
 
@@ -71,12 +76,8 @@ impl StompDoor {
             csrf,
             options,
         } = service;
-        let mut session_options = options.session_options();
-        if !interceptors.is_empty() {
-            let interceptors = interceptors.clone();
-            session_options.errors =
-                ErrorFrames::changed_by(move |error| interceptors.error(error));
-        }
+        let errors = hub.errors().clone();
+        let session_options = ServerOptions { errors: errors.clone(), ..options.session_options() };
         let messenger = Messenger::new(Arc::clone(&hub));
         let session_binding = match &authentication {
             Some(_) => SessionBinding::PrincipalOrAddress,
@@ -94,14 +95,20 @@ impl StompDoor {
             interceptors,
             csrf,
             held_octets_max: options.held_octets_max,
+            granted_octets_max: options.granted_octets_max,
+            interceptor_timeout: options.interceptor_timeout,
             unhandled_errors: options.unhandled_errors,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
-        let config = EndpointConfig::new().farewell(last_frame);
+        let farewell: Farewell = Arc::new(move |reason| farewell(reason, &errors));
+        let of_tcp = Arc::clone(&farewell);
+        let config = EndpointConfig::new()
+            .farewell(move |session, reason| last_frame(session, farewell(reason)));
         let deployment = ground.deployment_behind_every_door(config, factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms = Terms::new(ConnectionOptions { keepalive: None, ..options.connection });
-        Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding }
+        let farewell = of_tcp;
+        Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding, farewell }
     }
 
     pub(crate) fn deployment(&self) -> &Deployment {
@@ -143,6 +150,7 @@ impl StompDoor {
 
     fn serve(&self, (stream, outbox): (Stream, Arc<Outbox>), caller: Caller) {
         let handshake = Handshake::without_request(&caller);
+        let farewell = Arc::clone(&self.farewell);
         let source = OctetSource::new(stream, Arc::clone(&outbox), farewell, caller.counted);
         let link = Link::Stream { outbox, framing: Framing::Octets };
         let session = Session::new(handshake, link, Arc::clone(self.deployment.deployed()));
@@ -151,21 +159,21 @@ impl StompDoor {
 }
 
 /// Tells a client by ERROR why its session ends. Over TCP that is what its door does.
-fn last_frame(session: &Session, reason: &CloseReason) -> Option<Message> {
+fn last_frame(session: &Session, farewell: Bytes) -> Option<Message> {
     if let Link::Stream { framing: Framing::Octets, .. } = session.link() {
         return None;
     }
-    Some(message_for(session, farewell(reason)))
+    Some(message_for(session, farewell))
 }
 
 /// Tells a client over TCP why its connection ends, unless the session has said so itself.
-fn farewell(reason: &CloseReason) -> Bytes {
+fn farewell(reason: &CloseReason, errors: &ErrorFrames) -> Bytes {
     if matches!(reason.code(), CloseCode::NORMAL_CLOSURE | CloseCode::PROTOCOL_ERROR) {
         return Bytes::new();
     }
     let error = Error::new(reason.reason(), "The connection ends here. Connect again later.");
     let mut frame = Vec::new();
-    encode(&error.to_frame(), Version::V1_0, &mut frame);
+    encode(&errors.frame(&error), Version::V1_0, &mut frame);
     frame.into()
 }
 

@@ -157,7 +157,7 @@ impl StompSession {
         frame.destination = Some(Arc::clone(&send.destination));
         frame.headers = mem::take(&mut send.headers);
         frame.body = mem::replace(&mut send.body, Bytes::new());
-        let shown = self.shared.interceptors.inbound(&mut frame, session).await;
+        let shown = self.ask(&mut frame, session).await;
         (send.headers, send.body) = (frame.headers, frame.body);
         shown
     }
@@ -171,9 +171,19 @@ impl StompSession {
     ) -> Result<Verdict, Error> {
         let mut frame = InboundFrame::new(command);
         (frame.destination, frame.headers) = (destination, mem::take(headers));
-        let shown = self.shared.interceptors.inbound(&mut frame, session).await;
+        let shown = self.ask(&mut frame, session).await;
         *headers = frame.headers;
         shown
+    }
+
+    /// Asks the interceptors, who would hold the session for ever if they never answered.
+    async fn ask(&self, frame: &mut InboundFrame, session: &Session) -> Result<Verdict, Error> {
+        let asked = self.shared.interceptors.inbound(frame, session);
+        let answer = tokio::time::timeout(self.shared.interceptor_timeout, asked).await;
+        answer.unwrap_or_else(|_| {
+            tracing::error!(session = %session.log_id(), "an interceptor took too long");
+            Err(Error::new("interceptor failed", "The log of the application says why."))
+        })
     }
 
     async fn show_bare(&self, session: &Session, command: Command) -> Result<Verdict, Error> {

@@ -67,11 +67,20 @@ pub struct StompOptions {
     /// [octets](tidings_stomp::Limits::before_login_octets_max) that may come before login. Default: 4,096.
     pub authentications_waiting_max: usize,
 
+    /// How long [interceptors](crate::messaging::Interceptor::inbound) may take for one frame, all together. A frame for which they
+    /// take longer is refused with ERROR `interceptor failed`. Default: 30 s.
+    pub interceptor_timeout: Duration,
+
     /// Octets of the frames of one session, 64 for each included, that wait until what they are for is
     /// stored: receipts, and whatever comes behind them. Beyond that nothing more is taken from the
     /// client until the store is done; the receipts of one transaction may go beyond it. Without a store nothing
     /// waits. Default: 256 KiB.
     pub held_octets_max: usize,
+
+    /// Octets that are remembered of the subscriptions of one session where there are [rules](crate::AppBuilder::rules), which
+    /// are asked again when its login is another one: 256 for each, its id and its destinations, and where one of
+    /// the rules is a closure, the headers of its SUBSCRIBE. A subscription beyond that is refused with ERROR. Default: 512 KiB.
+    pub granted_octets_max: usize,
 
     /// The virtual hosts that clients may name in CONNECT. One that names none, or `/` as those of RabbitMQ
     /// do, is let in anyway. Empty for any host. Default: any.
@@ -157,7 +166,9 @@ impl Default for StompOptions {
             authentication_timeout: Duration::from_secs(10),
             authentications_max: 64,
             authentications_waiting_max: 4096,
+            interceptor_timeout: Duration::from_secs(30),
             held_octets_max: 256 * 1024,
+            granted_octets_max: 512 * 1024,
             hosts,
             strict,
             error_keeps_connection,

@@ -1,5 +1,7 @@
 //! What clients may do: whatever they want is asked about here, before anything is done of it.
 
+use std::sync::Arc;
+
 use tidings_broker::{Destination, DurableName};
 use tidings_stomp::{
     Error, Event, Headers, ReceiptId, Severity, Subscribe, SubscriptionId, TransactionAction,
@@ -7,6 +9,7 @@ use tidings_stomp::{
 use tracing::Span;
 
 use super::frame_span::span_of_frame;
+use super::granted::NoRoom;
 use super::session::StompSession;
 use crate::endpoint::{Principal, Session};
 use crate::messaging::{Refusal, Rulebook, Subject};
@@ -42,15 +45,45 @@ impl StompSession {
     /// An event, if the client may have what it wants. CONNECT is [asked about](Self::check_connect) when it is known who
     /// the client is.
     pub(super) fn permitted(&mut self, session: &Session, event: Event) -> Option<Event> {
-        if let (Some(_), Event::Subscribe(subscribe)) = (&self.shared.rules, &event) {
-            self.note_granted(session, subscribe);
-        }
         let Some(rules) = &self.shared.rules else { return Some(event) };
+        if let Event::Subscribe(subscribe) = &event {
+            let rules = Arc::clone(rules);
+            return self.permits_subscribe(&rules, session, subscribe).then_some(event);
+        }
         match self.check_event(rules, session, &event) {
             Ok(()) => Some(event),
             Err(refusal) => {
                 self.fail_for_good(session, refusal, receipt_of(event));
                 None
+            }
+        }
+    }
+
+    /// Whether a client may subscribe; it is told if not.
+    fn permits_subscribe(
+        &mut self,
+        rules: &Rulebook,
+        session: &Session,
+        subscribe: &Subscribe,
+    ) -> bool {
+        let Subscribe { id, destination, headers, receipt, .. } = subscribe;
+        let hub = Arc::clone(&self.shared.hub);
+        let claims = rules.claims_of_subscribe(&hub, subscribe);
+        if let Err(NoRoom) = self.note_granted(session, subscribe, &claims) {
+            let advice = "The server does not remember more of them. Unsubscribe from some, or connect once more.";
+            let error = Error::new("too many subscriptions", advice).with_receipt(receipt.clone());
+            self.server.refuse_subscription(id, &error);
+            return false;
+        }
+        let principal = session.principal();
+        let subject = subject(session, principal.as_ref(), headers);
+        let named = self.named_durable(headers, id.as_str(), Some(destination));
+        let of_durable = || named.map_or(Ok(()), |it| rules.check_durable(&hub, &subject, &it));
+        match rules.check(&claims, &subject).and_then(|()| of_durable()) {
+            Ok(()) => true,
+            Err(refusal) => {
+                self.fail_for_good(session, refusal, receipt.clone());
+                false
             }
         }
     }
@@ -77,7 +110,6 @@ impl StompSession {
             // Its authenticator is asked.
             Event::Send(send) if self.is_renewal(send) => Ok(()),
             Event::Send(send) => self.check_send(rules, session, send),
-            Event::Subscribe(subscribe) => self.check_subscribe(rules, session, subscribe),
             Event::Transaction(actions, _) => actions.iter().try_for_each(|action| match action {
                 TransactionAction::Send(send) => self.check_send(rules, session, send),
                 TransactionAction::Ack(_) | TransactionAction::Nack(_) => Ok(()),
@@ -96,7 +128,8 @@ impl StompSession {
             }
             // They are about what the client has been given, or about nothing at all.
             Event::Ack(_) | Event::Nack(_) | Event::Disconnect { .. } | Event::Failed(_) => Ok(()),
-            Event::Connect(_) => Ok(()),
+            // Whoever may do these is asked about elsewhere.
+            Event::Connect(_) | Event::Subscribe(_) => Ok(()),
             unknown => {
                 unreachable!("the protocol has an event that rules know nothing of: {unknown:?}")
             }
@@ -114,18 +147,7 @@ impl StompSession {
         rules.check_send(&self.shared.hub, &subject, &send.destination)
     }
 
-    fn check_subscribe(
-        &self,
-        rules: &Rulebook,
-        session: &Session,
-        subscribe: &Subscribe,
-    ) -> Result<(), Refusal> {
-        let principal = session.principal();
-        let subject = subject(session, principal.as_ref(), &subscribe.headers);
-        rules.check_subscribe(&self.shared.hub, &subject, subscribe, &self.owner)
-    }
-
-    /// The durable subscription that an UNSUBSCRIBE is about. What is wrong with its headers is told by whoever
+    /// The durable subscription that a SUBSCRIBE or an UNSUBSCRIBE is about. What is wrong with its headers is told by whoever
     /// does it.
     fn named_durable(
         &self,
@@ -172,7 +194,6 @@ pub(super) fn subject<'a>(
 fn receipt_of(event: Event) -> Option<ReceiptId> {
     match event {
         Event::Send(send) => send.receipt,
-        Event::Subscribe(subscribe) => subscribe.receipt,
         Event::Transaction(_, receipt)
         | Event::Unsubscribe { receipt, .. }
         | Event::UnsubscribeUnknown { receipt, .. } => receipt,

@@ -2,7 +2,7 @@ use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
 use bytes::Bytes;
 use tidings_broker::HeldBack;
-use tidings_stomp::{Error, ReceiptId, Version, encode};
+use tidings_stomp::{Error, ErrorFrames, ReceiptId, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason};
 use tokio::runtime::Handle;
 use tokio::sync::Notify;
@@ -21,6 +21,7 @@ use crate::store::{Awaiting, BatchNumber, Journal, StoreError, Waits};
 pub(super) struct HeldFrames {
     session: Session,
     version: Version,
+    errors: ErrorFrames,
     held: Mutex<Held>,
     /// Told when frames have left, or never will.
     changed: Notify,
@@ -68,9 +69,9 @@ pub(super) struct Over;
 
 impl HeldFrames {
     /// To be called on the runtime of the session.
-    pub(super) fn new(session: Session, version: Version) -> Arc<Self> {
+    fn new(session: Session, version: Version, errors: ErrorFrames) -> Arc<Self> {
         let (held, changed, runtime) = (Mutex::default(), Notify::new(), Handle::current());
-        Arc::new(Self { session, version, held, changed, runtime })
+        Arc::new(Self { session, version, errors, held, changed, runtime })
     }
 
     /// Holds a frame back until a batch is stored, and all that were held back before it have left.
@@ -216,7 +217,7 @@ impl Awaiting for HeldFrames {
         let advice = "It may still be stored later. Send it again once the server can store.";
         let body = format!("What you sent is not stored: {}. {advice}\n", error.public());
         let mut frame = Vec::new();
-        encode(&Error::new("cannot store", body).to_frame(), self.version, &mut frame);
+        encode(&self.errors.frame(&Error::new("cannot store", body)), self.version, &mut frame);
         // A client that does not read is closed without a word.
         let _ = self.send(frame.into());
         self.session.close(CloseReason::truncated(CloseCode::PROTOCOL_ERROR, "cannot store"));
@@ -225,6 +226,13 @@ impl Awaiting for HeldFrames {
 }
 
 impl StompSession {
+    /// The frames that wait for the store.
+    pub(super) fn held(&mut self, session: &Session, version: Version) -> &Arc<HeldFrames> {
+        let errors = &self.shared.options.errors;
+        let new = || HeldFrames::new(session.clone(), version, errors.clone());
+        self.held.get_or_insert_with(new)
+    }
+
     /// Waits until no frame waits for the store.
     pub(super) async fn released(&self) -> Result<(), Over> {
         match &self.held {
@@ -254,15 +262,15 @@ impl StompSession {
         receipt: Option<ReceiptId>,
     ) {
         let Some(receipt) = receipt else { return };
-        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal()) else {
+        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal().cloned()) else {
             return self.server.receipt(receipt);
         };
         let Some(version) = self.server.version() else { return };
-        let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
+        let held = Arc::clone(self.held(session, version));
         // Nothing else is left to transmit: it was, before this event was taken.
         self.server.receipt(receipt);
         while let Some(frame) = self.server.poll_transmit() {
-            held.hold(journal, batch, frame);
+            held.hold(&journal, batch, frame);
         }
     }
 
@@ -277,10 +285,12 @@ impl StompSession {
         if receipt.is_some() {
             return self.receipt_after(session, batch, receipt);
         }
-        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal()) else { return };
+        let (Some(batch), Some(journal)) = (batch, self.shared.hub.journal().cloned()) else {
+            return;
+        };
         let Some(version) = self.server.version() else { return };
-        let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
-        held.watch(journal, batch);
+        let held = Arc::clone(self.held(session, version));
+        held.watch(&journal, batch);
     }
 
     pub(super) fn acknowledge_receipt(&mut self, receipt: Option<ReceiptId>) {

@@ -87,11 +87,15 @@ impl StompSession {
         };
         let receipt = subscribe.receipt.clone();
         let Some(subscriber) = self.subscriber(session, subscribe).map(Arc::new) else { return };
-        let answer = match self.shared.dispatcher.dispatch_subscribe(message, subscriber).await {
+        let answer = self.shared.dispatcher.dispatch_subscribe(message, subscriber).await;
+        if !matches!(answer, Ok(Answer::Stream(_))) {
+            // Nothing comes of it any more.
+            self.forget_granted(&subscribe.id);
+        }
+        let answer = match answer {
             Ok(answer) => answer,
             Err(unhandled) if self.shared.tells_unhandled(receipt.as_ref()) => {
                 let error = Error::from(unhandled).with_receipt(receipt);
-                self.forget_granted(&subscribe.id);
                 return self.server.refuse_subscription(&subscribe.id, &error);
             }
             Err(unhandled) => return self.note_unhandled(session, path, &unhandled),

@@ -11,7 +11,7 @@ use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, Subscription
 use tidings_websocket::{CloseCode, CloseReason};
 
 use super::outgoing::message_for;
-use super::receipts::{HeldFrames, Over};
+use super::receipts::Over;
 use super::session::StompSession;
 use crate::clock;
 use crate::endpoint::Session;
@@ -122,8 +122,7 @@ impl StompSession {
             broker.prepare_subscribe(clock::now(), request, sink);
         });
         if let (Some(batch), Some(version)) = (batch, self.server.version()) {
-            let held = self.held.get_or_insert_with(|| HeldFrames::new(session.clone(), version));
-            held.hold(&journal, batch, Bytes::new());
+            self.held(session, version).hold(&journal, batch, Bytes::new());
         }
         self.released().await
     }
