@@ -7,7 +7,7 @@ pub mod named_tests;
 
 use std::io;
 use std::net::SocketAddr;
-use std::sync::{Arc, Mutex};
+use std::sync::{Arc, LazyLock, Mutex};
 use std::time::Duration;
 
 use http::{Method, Version};
@@ -20,7 +20,8 @@ use tokio::io::{AsyncReadExt, AsyncWriteExt};
 use tokio::net::{TcpListener, TcpStream};
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
-use tracing::subscriber::DefaultGuard;
+use tracing::Dispatch;
+use tracing::subscriber::{DefaultGuard, NoSubscriber};
 use tracing_subscriber::fmt::format::FmtSpan;
 
 /// Nothing in these tests takes long; this only ends a test that hangs.
@@ -240,6 +241,10 @@ pub async fn http(addr: SocketAddr, request: &str) -> String {
     raw.read_to_end().await
 }
 
+/// While there is one subscriber alone, `tracing` asks the subscriber of whichever thread comes first to an event
+/// whether anybody wants it, which in a thread that captures nothing is nobody, for all threads.
+static NOBODY: LazyLock<Dispatch> = LazyLock::new(|| Dispatch::new(NoSubscriber::new()));
+
 /// What this thread logs, at every level, until it is dropped.
 pub struct Log {
     written: Arc<Mutex<Vec<u8>>>,
@@ -257,6 +262,7 @@ impl Log {
     }
 
     fn with(spans: FmtSpan) -> Self {
+        LazyLock::force(&NOBODY);
         let written = Arc::new(Mutex::new(Vec::new()));
         let writer = LogWriter(Arc::clone(&written));
         let subscriber = tracing_subscriber::fmt()
