@@ -31,6 +31,7 @@ pub(crate) enum Mistake {
     IdleSetting(IdleSetting),
     DeadLetters(SendError),
     UserPrefix { prefix: String, other: String },
+    TakenPrefix { prefix: String, application: String },
     Store(StoreError),
     Recovery(RecoverError),
 }
@@ -96,6 +97,10 @@ impl fmt::Display for Mistake {
             Self::UserPrefix { prefix, other } => write!(
                 f,
                 "destinations of users begin with {prefix}, which are others already: those with {other}"
+            ),
+            Self::TakenPrefix { prefix, application } => write!(
+                f,
+                "destinations with {prefix} would never reach the broker: the application's own begin with {application}"
             ),
             Self::Store(error) => error.fmt(f),
             Self::Recovery(error) => error.fmt(f),

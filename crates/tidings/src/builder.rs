@@ -511,7 +511,8 @@ impl AppBuilder {
         self
     }
 
-    /// Sets the prefix of the destinations that controllers handle, with a slash at its start. Default `/app`.
+    /// Sets the prefix of the destinations that controllers handle, with a slash at its start. Default `/app`. What begins
+    /// with it never reaches the broker.
     #[doc(alias = "setApplicationDestinationPrefixes")]
     #[must_use]
     pub fn application_prefix(self, prefix: &str) -> Self {

@@ -246,3 +246,16 @@ fn between_dots_a_mapping_with_dots_is_a_mistake() {
     assert!(told.contains("write a slash in its place"), "{told}");
     App::builder().controller(Versions).build().expect("a dot is part of a segment");
 }
+
+#[test]
+fn what_the_broker_has_is_not_the_applications() {
+    for (prefix, taken) in [("/topic", &["/topic/"][..]), ("/", &["/topic/", "/queue/"])] {
+        let wrong = App::builder().application_prefix(prefix).build().unwrap_err();
+        let told = wrong.to_string();
+        for taken in taken {
+            assert!(told.contains(&format!("with {taken} would never reach the broker")), "{told}");
+        }
+    }
+    let below = App::builder().topic_prefixes(["/app.topic/"]).application_prefix("/app").build();
+    below.expect("they are told apart");
+}

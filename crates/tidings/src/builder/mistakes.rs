@@ -31,6 +31,16 @@ fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
         .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
 }
 
+/// What an application has is not the broker's.
+fn mistakes_of_application_prefixes(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
+    let of_broker = options.topic_prefixes.iter().chain(&options.queue_prefixes);
+    of_broker.filter_map(|prefix| {
+        let mut of_application = options.other_prefixes.iter();
+        let application = of_application.find(|it| prefix.starts_with(it.as_str()))?.clone();
+        Some(Mistake::TakenPrefix { prefix: prefix.clone(), application })
+    })
+}
+
 fn mistakes_of_state(
     sockjs: &[(String, WebSocketDoor, SockJsOptions)],
     ground: &Ground,
@@ -54,5 +64,8 @@ pub(super) fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item 
     });
     let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
     let idle = options.check_settings().err().map(Mistake::IdleSetting);
-    policy.into_iter().chain(idle).chain(dead_letters).chain(mistake_of_user_prefix(options))
+    let prefixes = mistake_of_user_prefix(options)
+        .into_iter()
+        .chain(mistakes_of_application_prefixes(options));
+    policy.into_iter().chain(idle).chain(dead_letters).chain(prefixes)
 }
