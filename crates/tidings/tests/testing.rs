@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use futures_util::FutureExt;
 use serde::{Deserialize, Serialize};
-use tidings::endpoint::{CloseCode, Json, Message, Principal, Session};
+use tidings::endpoint::{CloseCode, Json, Message, Principal, Session, User};
 use tidings::messaging::{AccessDenied, Login, Outgoing};
 use tidings::testing::TestApp;
 use tidings::{App, WebSocket, controller, server_endpoint};
@@ -35,6 +35,35 @@ impl Notes {
     async fn later(&self, text: String) -> String {
         tokio::time::sleep_until(tokio::time::Instant::now() + HOUR).await;
         text
+    }
+}
+
+/// What a token says.
+#[derive(Clone)]
+struct Claims {
+    tenant: &'static str,
+}
+
+/// Tells what it knows of who asks.
+struct Tenants;
+
+#[controller]
+impl Tenants {
+    #[message_mapping("/tenant")]
+    #[send_to("/topic/tenants")]
+    fn tenant(&self, User(claims): User<Claims>, who: Option<User<Principal>>) -> String {
+        format!("{} of {}", who.as_ref().map_or("nobody", |User(it)| it.name()), claims.tenant)
+    }
+}
+
+/// The same behind a WebSocket.
+struct TenantEcho;
+
+#[server_endpoint("/tenant")]
+impl TenantEcho {
+    #[on_open]
+    fn opened(&self, claims: Option<User<Claims>>) -> &'static str {
+        claims.map_or("none", |User(claims)| claims.tenant)
     }
 }
 
@@ -230,4 +259,47 @@ async fn a_test_that_fails_says_where_and_what_came() {
     let mut socket = app.websocket("/echo/hall").connect().await;
     let silent = panicking(socket.assert_silent()).await;
     assert!(silent.starts_with(file!()) && silent.contains("nobody in hall"), "{silent}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn handlers_and_endpoints_get_the_claims_of_the_principal_and_of_a_new_login() {
+    let by_token = async |login: Login| match login.bearer_token().as_deref() {
+        Some("none") => Ok(Principal::new("ann")),
+        Some("south") => Ok(Principal::new("ann").with_claims(Claims { tenant: "south" })),
+        _ => Ok(Principal::new("ann").with_claims(Claims { tenant: "north" })),
+    };
+    let app = App::builder().controller(Tenants).endpoint(|| TenantEcho).authenticator(by_token);
+    let app = TestApp::new(app.build().expect("one controller"));
+    let mut ann = app.stomp().connect().await;
+    ann.subscribe("/topic/tenants").await;
+    let told = [("south", "ann of south"), ("north", "ann of north")];
+    for (token, expected) in told {
+        let header = format!("Bearer {token}");
+        let renewal = [("Authorization", &*header)];
+        ann.try_send_with(Login::RENEWAL_DESTINATION, "", renewal).await.expect("the same user");
+        ann.send("/app/tenant", "").await;
+        assert_eq!(ann.next_text().await, expected);
+    }
+    let without = [("Authorization", "Bearer none")];
+    ann.send_with(Login::RENEWAL_DESTINATION, "", without).await;
+    let refused = ann.try_send("/app/tenant", "").await.expect_err("it has no claims");
+    assert!(refused.body.contains("nobody said who the peer is"), "{refused:?}");
+
+    let known = Principal::new("bob").with_claims(Claims { tenant: "east" });
+    let mut bob = app.websocket("/tenant").principal(known).connect().await;
+    assert_eq!(bob.next_text().await, "east");
+    let mut eve = app.websocket("/tenant").user("eve").connect().await;
+    assert_eq!(eve.next_text().await, "none");
+}
+
+#[tokio::test(start_paused = true)]
+async fn what_is_refused_for_its_headers_is_told() {
+    let app = app();
+    let mut bob = app.stomp().connect().await;
+    let bad = [("selector", "price >")];
+    let refused = bob.try_subscribe_with("/topic/a", AckMode::Auto, bad).await;
+    assert!(refused.expect_err("it ends too early").message.contains("selector"));
+    let mut ann = app.stomp().connect().await;
+    let refused = ann.try_send_with("/queue/a", "", [("expires", "soon")]).await;
+    assert!(refused.expect_err("it is no time").body.contains("expires"));
 }

@@ -185,8 +185,8 @@ impl<P: Caller, U: Clone + Send + Sync + 'static> Extract<P> for Option<User<U>>
     }
 }
 
-/// The user as the handshake returned it, or the principal if that is what is asked for: that of the session, which
-/// CONNECT of STOMP may have made known.
+/// The user as the handshake returned it, or the principal or its claims if that is what is asked for: those of the
+/// session, which CONNECT of STOMP may have made known.
 fn user<U: Clone + Send + Sync + 'static>(call: &impl Caller) -> Option<User<U>> {
     let session = call.existing_session();
     let kept = session.and_then(Session::existing_user_properties);
@@ -195,8 +195,8 @@ fn user<U: Clone + Send + Sync + 'static>(call: &impl Caller) -> Option<User<U>>
     }
     let of_handshake = || call.handshake().principal().cloned();
     let principal = session.map_or_else(of_handshake, Session::principal)?;
-    let principal: &dyn Any = &principal;
-    principal.downcast_ref().cloned().map(User)
+    let any: &dyn Any = &principal;
+    any.downcast_ref().or_else(|| principal.claims()).cloned().map(User)
 }
 
 /// What an `#[on_handshake]` method may return.

@@ -1,3 +1,4 @@
+use std::any::Any;
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -20,6 +21,30 @@ struct Identity {
     roles: Vec<Box<str>>,
     expires_at: Option<Instant>,
     proof: Proof,
+    claims: Claims,
+}
+
+/// What else is known of a peer, in a type of the application. Never in a log.
+#[derive(Clone, Default)]
+struct Claims(Option<Arc<dyn Any + Send + Sync>>);
+
+/// Of values whose type nobody knows here, the same ones are equal.
+impl PartialEq for Claims {
+    fn eq(&self, other: &Self) -> bool {
+        match (&self.0, &other.0) {
+            (None, None) => true,
+            (Some(own), Some(other)) => Arc::ptr_eq(own, other),
+            _ => false,
+        }
+    }
+}
+
+impl Eq for Claims {}
+
+impl fmt::Debug for Claims {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.write_str(if self.0.is_some() { "Claims(..)" } else { "Claims" })
+    }
 }
 
 /// Whether somebody has looked whether the peer is who it says.
@@ -42,7 +67,8 @@ impl Principal {
     }
 
     fn with_proof(name: Box<str>, proof: Proof) -> Self {
-        Self(Arc::new(Identity { name, roles: Vec::new(), expires_at: None, proof }))
+        let claims = Claims::default();
+        Self(Arc::new(Identity { name, roles: Vec::new(), expires_at: None, proof, claims }))
     }
 
     /// Whether somebody has looked whether the peer is who it says.
@@ -55,6 +81,32 @@ impl Principal {
     pub fn with_role(mut self, role: impl Into<Box<str>>) -> Self {
         Arc::make_mut(&mut self.0).roles.push(role.into());
         self
+    }
+
+    /// Adds what else is known of the user, the claims of a token for example. Methods of endpoints and handlers get it
+    /// by the argument `User<C>`. A principal has one such value; that of another call takes its place.
+    ///
+    /// ```
+    /// use tidings::endpoint::Principal;
+    ///
+    /// #[derive(Clone)]
+    /// struct Claims {
+    ///     tenant: String,
+    /// }
+    ///
+    /// let ann = Principal::new("ann").with_claims(Claims { tenant: "north".to_owned() });
+    /// assert_eq!(ann.claims::<Claims>().map(|it| it.tenant.as_str()), Some("north"));
+    /// assert!(ann.claims::<String>().is_none());
+    /// ```
+    #[must_use]
+    pub fn with_claims<C: Send + Sync + 'static>(mut self, claims: C) -> Self {
+        Arc::make_mut(&mut self.0).claims = Claims(Some(Arc::new(claims)));
+        self
+    }
+
+    /// What [`with_claims`](Self::with_claims) was given, if it was of this type.
+    pub fn claims<C: 'static>(&self) -> Option<&C> {
+        self.0.claims.0.as_deref()?.downcast_ref()
     }
 
     /// Says when the login is over. The session is closed with 1008 then, unless its login is
@@ -109,7 +161,7 @@ impl fmt::Display for RenewError {
 impl Error for RenewError {}
 
 /// An argument of an annotated method: the user, as `#[on_handshake]` returned it, or the
-/// [`Principal`].
+/// [`Principal`], or its [claims](Principal::with_claims) of this type.
 ///
 /// Where there may be none, ask for `Option<User<P>>`.
 #[derive(Clone, Debug, PartialEq, Eq)]

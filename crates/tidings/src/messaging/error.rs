@@ -80,8 +80,10 @@ impl HandlerError {
         Self::Payload { expected, source: source.into() }
     }
 
-    /// Whether the client sent what cannot be handled, rather than the application failing.
-    pub(super) fn is_fault_of_client(&self) -> bool {
+    /// Whether the client sent what cannot be handled, rather than the application failing: its text may then be told to
+    /// the client, whereas what a handler has returned, or has panicked with, may be nobody else's business.
+    #[must_use]
+    pub fn is_fault_of_client(&self) -> bool {
         match self {
             Self::DestinationVariable { .. }
             | Self::MissingHeader { .. }
@@ -128,8 +130,8 @@ impl fmt::Display for HandlerError {
             Self::Header { name, expected } => {
                 write!(f, "header `{name}` is not a valid {expected}")
             }
-            Self::Payload { expected, .. } => {
-                write!(f, "payload is not a valid {expected}")
+            Self::Payload { expected, source } => {
+                write!(f, "payload cannot be read as {expected}: {source}")
             }
             Self::HeaderDefault { name, expected } => {
                 write!(f, "default of header `{name}` is not a valid {expected}")
@@ -148,6 +150,7 @@ impl fmt::Display for HandlerError {
 impl Error for HandlerError {
     fn source(&self) -> Option<&(dyn Error + 'static)> {
         match self {
+            // A handler of exceptions may look for it, though it is part of the text already.
             Self::Payload { source, .. } | Self::Encode(source) => Some(source.as_ref()),
             // What they say themselves is part of the text already.
             Self::Argument(error) | Self::Handler(error) | Self::Invalid(error) => error.source(),
@@ -163,7 +166,7 @@ mod tests {
     #[test]
     fn an_error_says_what_was_expected_and_has_its_cause() {
         let error = HandlerError::payload("text", "not UTF-8");
-        assert_eq!(error.to_string(), "payload is not a valid text");
+        assert_eq!(error.to_string(), "payload cannot be read as text: not UTF-8");
         assert_eq!(error.source().map(ToString::to_string).as_deref(), Some("not UTF-8"));
     }
 

@@ -127,7 +127,7 @@ impl<T: Serialize> IntoPayload for Json<T> {
 impl<T: DeserializeOwned> FromPayload for Json<T> {
     fn from_payload(body: Bytes) -> Result<Self, HandlerError> {
         let document = serde_json::from_slice(&body);
-        document.map(Json).map_err(|error| HandlerError::payload("JSON document", error))
+        document.map(Json).map_err(|error| HandlerError::payload("the JSON that is wanted", error))
     }
 }
 

@@ -160,7 +160,7 @@ async fn the_handler_of_the_nearest_error_is_called() {
             fails(&mut client, "/shop/7/order", "tea", "tea, 7, None, tea").await;
             fails(&mut client, "/shop/7/number", "5", "5 is no good").await;
             // What keeps a handler from being called is an error, too.
-            fails(&mut client, "/shop/7/number", "x", "payload is not a valid JSON document").await;
+            fails(&mut client, "/shop/7/number", "x", "payload cannot be read as the JSON that is wanted: expected value at line 1 column 1").await;
             fails(&mut client, "/shop/7/panic", "", "handler panicked: as asked").await;
             client.send("SUBSCRIBE\nid:c\ndestination:/app/shop/7/closed\n\n\0").await;
             let told = client.message("all, 7, None, ").await;

@@ -189,10 +189,27 @@ impl TestStomp {
         &mut self,
         destination: &str,
     ) -> impl Future<Output = Result<SubscriptionId, Error>> + std::marker::Send {
-        let caller = Location::caller();
-        async move {
-            self.request_subscription(caller, destination, AckMode::Auto, &Headers::default()).await
-        }
+        self.try_subscribe_with(destination, AckMode::Auto, [("", ""); 0])
+    }
+
+    /// The same with an ack mode and with headers.
+    ///
+    /// # Panics
+    ///
+    /// As [`try_subscribe`](Self::try_subscribe).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_subscribe`](Self::try_subscribe).
+    #[track_caller]
+    pub fn try_subscribe_with(
+        &mut self,
+        destination: &str,
+        ack: AckMode,
+        headers: impl Into<Headers>,
+    ) -> impl Future<Output = Result<SubscriptionId, Error>> + std::marker::Send {
+        let (caller, headers) = (Location::caller(), headers.into());
+        async move { self.request_subscription(caller, destination, ack, &headers).await }
     }
 
     async fn request_subscription(
@@ -280,8 +297,27 @@ impl TestStomp {
         destination: &str,
         payload: impl IntoPayload,
     ) -> impl Future<Output = Result<(), Error>> + std::marker::Send {
+        self.try_send_with(destination, payload, [("", ""); 0])
+    }
+
+    /// The same with headers.
+    ///
+    /// # Panics
+    ///
+    /// As [`try_send`](Self::try_send).
+    ///
+    /// # Errors
+    ///
+    /// As [`try_send`](Self::try_send).
+    #[track_caller]
+    pub fn try_send_with(
+        &mut self,
+        destination: &str,
+        payload: impl IntoPayload,
+        headers: impl Into<Headers>,
+    ) -> impl Future<Output = Result<(), Error>> + std::marker::Send {
         let caller = Location::caller();
-        let send = message(destination, payload, Headers::default());
+        let send = message(destination, payload, headers.into());
         async move { self.request_send(caller, unwrap(caller, send)).await }
     }
 
