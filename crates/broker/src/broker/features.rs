@@ -379,6 +379,35 @@ fn a_stored_queue_without_messages_is_forgotten_at_the_start() {
 }
 
 #[test]
+fn what_is_forgotten_at_the_start_does_not_count() {
+    let stored = |(name, id)| {
+        let mut definition = QueueDefinition::new(Destination::parse(name).unwrap());
+        definition.arguments.messages_max = Some(5);
+        StoredQueue::new(QueueId(id), definition, Position(0))
+    };
+    let mut kept = stored(("/queue/kept", 3));
+    kept.messages.push((Position(0), stored_message(&[])));
+    let stored = [("/queue/a", 1), ("/queue/b", 2)].map(stored).into_iter().chain([kept]);
+    let mut recording = Recording::with_limits(|limits| limits.destinations_max = 1);
+    recording.broker.recover(later(0), stored.collect(), &mut recording.log).unwrap();
+    assert_eq!(recording.stats("/queue/kept").unwrap().ready, 1);
+    let changes = &recording.log.changes[..];
+    let [Change::Close { queue: QueueId(1) }, Change::Close { queue: QueueId(2) }] = changes else {
+        panic!("{changes:?}");
+    };
+}
+
+#[test]
+fn a_queue_with_a_lease_is_there_for_so_long_also_empty() {
+    let mut recording = Recording::new();
+    recording.subscribe_to(1, "/queue/x", AUTO, &[("x-expires", "1000")]).unwrap();
+    recording.disconnect(1);
+    assert!(recording.stats("/queue/x").is_some());
+    recording.at(1000);
+    assert_eq!(recording.stats("/queue/x"), None);
+}
+
+#[test]
 fn what_is_asked_of_a_queue_stays_and_silence_agrees_with_it() {
     let mut recording = Recording::new();
     recording.send_with(0, "/queue/x", &[("x-max-length", "5")], "1").unwrap();

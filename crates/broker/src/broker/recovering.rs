@@ -1,6 +1,7 @@
 use std::collections::HashMap;
 use std::error::Error;
 use std::fmt;
+use std::iter;
 use std::sync::Arc;
 
 use super::Broker;
@@ -29,6 +30,20 @@ struct Namesakes {
     younger: Vec<StoredQueue>,
 }
 
+impl Namesakes {
+    fn iter(&self) -> impl Iterator<Item = &StoredQueue> {
+        iter::once(&self.oldest).chain(&self.younger)
+    }
+
+    /// Whether nothing is lost without them: they hold nothing but arguments, which are forgotten with a queue.
+    fn are_vacant(&self) -> bool {
+        self.iter().all(|queue| {
+            let QueueDefinition { arguments, binding, .. } = &queue.definition;
+            queue.messages.is_empty() && binding.is_none() && arguments.expires.is_none()
+        })
+    }
+}
+
 impl<S: Clone + Send + Sync + 'static> Broker<S> {
     /// Takes over all queues that were found in the store, and then does what was due while there was
     /// no server: messages expire, for example. To be called once, before anything else.
@@ -50,7 +65,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         if let Some(last) = stored.iter().map(|queue| queue.id).max() {
             self.routing.reserve_queue_ids(last);
         }
-        let found = by_name(stored);
+        let (vacant, found): (Vec<_>, Vec<_>) =
+            by_name(stored).into_iter().partition(Namesakes::are_vacant);
         let queues = found.len();
         self.operate(now, sink, |operation| {
             let mut recovered = Vec::with_capacity(queues);
@@ -62,6 +78,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             }
             for (queue, younger) in &mut recovered {
                 self.merge(queue, std::mem::take(younger), operation);
+            }
+            for queue in vacant.iter().flat_map(Namesakes::iter) {
+                operation.sink.record(Change::Close { queue: queue.id });
             }
             // Dead letters may need any of the queues, so that all have to be there by now.
             for (queue, _) in recovered {

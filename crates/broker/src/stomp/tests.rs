@@ -58,7 +58,7 @@ fn a_value_that_a_header_cannot_have_is_refused() {
     };
     for (name, value, expected) in [
         ("persistent", "maybe", "true or false"),
-        ("persistent", "1", "true or false"),
+        ("persistent", "2", "true or false"),
         ("priority", "high", "a whole number"),
         ("priority", "-1", "a whole number"),
         ("retain", "foo", "set or remove"),

@@ -72,7 +72,7 @@ const MISTYPED: [(&str, &str); 9] = [
     ("SEND\ndestination:a\ndestination-type:foo\n\nm", "ANYCAST or MULTICAST"),
     ("SUBSCRIBE\nid:1\ndestination:/topic/a\ndurable:maybe\n\n", "true or false"),
     ("SUBSCRIBE\nid:1\ndestination:/queue/a\nbrowser:yes\n\n", "true or false"),
-    ("SUBSCRIBE\nid:1\ndestination:/queue/a\nexclusive:1\n\n", "true or false"),
+    ("SUBSCRIBE\nid:1\ndestination:/queue/a\nexclusive:2\n\n", "true or false"),
     ("UNSUBSCRIBE\nid:1\ndurable:maybe\n\n", "true or false"),
     ("SEND\ndestination:/user/ann/a\npersistent:maybe\n\nm", "true or false"),
 ];

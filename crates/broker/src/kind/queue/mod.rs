@@ -631,7 +631,12 @@ impl<S: Send + Sync> DestinationKind<S> for Queue<S> {
             return Occupancy::Retired;
         }
         let holds_something = match self.role {
-            Role::Named => !state.backlog.is_empty() || !state.letters.is_empty(),
+            // Whoever asks for a lease wants the queue for so long.
+            Role::Named => {
+                !state.backlog.is_empty()
+                    || !state.letters.is_empty()
+                    || state.settings.expires.is_some()
+            }
             Role::Temporary | Role::Durable(_) => true,
         };
         if !state.is_unused() || holds_something {
