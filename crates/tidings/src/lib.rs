@@ -18,6 +18,7 @@ mod ground;
 mod handoff;
 mod hub;
 pub mod messaging;
+mod near_names;
 mod net;
 pub mod queues;
 mod routes;

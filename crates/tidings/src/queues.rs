@@ -1,7 +1,5 @@
 //! What an operator does to the queues of an application.
 
-mod near_names;
-
 use std::error::Error;
 use std::fmt;
 use std::sync::Arc;
@@ -12,9 +10,9 @@ use tidings_broker::{
     Selection,
 };
 
-use self::near_names::near_names;
 use crate::clock;
 use crate::hub::Hub;
+use crate::near_names::near_names;
 use crate::store::{BatchNumber, StoreError};
 
 /// Looks at the queues of an application, and moves or removes what is in them. From

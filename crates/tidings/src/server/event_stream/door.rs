@@ -120,7 +120,7 @@ impl EventStreamDoor {
         let mut handshake = Handshake::of_request(parts, PathParams::default());
         let checked = self.door.check_request(parts, &handshake, origins);
         checked.map_err(|refusal| Box::new(self.door.refuse(parts, *refusal)))?;
-        let asked = StreamRequest::parse(&handshake, &parts.headers, &self.options);
+        let asked = StreamRequest::parse(&handshake, &parts.headers, self.options.destinations_max);
         let asked = asked.map_err(refuse)?;
         asked.check(&self.hub).map_err(refuse)?;
         let admitted = self.door.admit(&mut handshake).await;

@@ -29,10 +29,6 @@ pub struct EventSourceOptions {
     pub outbox_octets_max: usize,
     /// How long the client may read nothing of what waits for it, before the stream ends. Default: 20 s.
     pub send_timeout: Duration,
-    /// Parameters of the query that are somebody else's: of a configurator, an authenticator or a layer that looks at
-    /// them. Others that a stream does not have are refused, but `access_token`, a
-    /// [token](crate::messaging::Login::bearer_token). Default: none.
-    pub other_parameters: Vec<String>,
     /// How many destinations one stream may have. Default: 16.
     pub destinations_max: usize,
     /// How many clients an [authenticator](crate::AppBuilder::authenticator) is asked about at a time, for streams
@@ -55,7 +51,6 @@ impl Default for EventSourceOptions {
             retry: Duration::from_secs(2),
             outbox_octets_max: 1024 * 1024,
             send_timeout: Duration::from_secs(20),
-            other_parameters: Vec::new(),
             destinations_max: 16,
             authentications_max: 64,
             authentications_waiting_max: 1024,

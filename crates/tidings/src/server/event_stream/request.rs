@@ -4,10 +4,10 @@ use tidings_broker::{
 };
 use tidings_stomp::Headers;
 
-use super::EventSourceOptions;
 use super::event::{EventFormat, Positions};
 use crate::endpoint::Handshake;
 use crate::hub::Hub;
+use crate::near_names::near_names;
 
 /// What a client asks to be streamed.
 #[derive(Debug)]
@@ -32,6 +32,10 @@ impl Problem {
     }
 }
 
+/// The parameters of a stream.
+const PARAMETERS: [&str; 6] =
+    ["destination", "format", "last-event-id", "history", "selector", "presence-info"];
+
 /// What polyfills of `EventSource` call `last-event-id`, which cannot send the header.
 const POLYFILL_LAST_EVENT_ID: &str = "lastEventId";
 
@@ -43,9 +47,8 @@ impl StreamRequest {
     pub(super) fn parse(
         handshake: &Handshake,
         headers: &HeaderMap,
-        options: &EventSourceOptions,
+        destinations_max: usize,
     ) -> Result<Self, Problem> {
-        let destinations_max = options.destinations_max;
         let mut destinations = Vec::new();
         let mut format = EventFormat::default();
         let mut last = None;
@@ -65,10 +68,8 @@ impl StreamRequest {
                 }
                 "last-event-id" | POLYFILL_LAST_EVENT_ID => last = Some(value.into_owned()),
                 "history" | "selector" | "presence-info" => wishes.push(&name, &value),
-                // It is the authenticator's.
-                "access_token" => {}
-                name if options.other_parameters.iter().any(|other| other == name) => {}
-                unknown => return Err(unknown_parameter(unknown)),
+                // Others may be an authenticator's, or keep a cache away.
+                other => check_spelling(other)?,
             }
         }
         if destinations.is_empty() {
@@ -128,10 +129,17 @@ impl StreamRequest {
     }
 }
 
-fn unknown_parameter(name: &str) -> Problem {
+/// Refuses what is nearly the name of a parameter.
+fn check_spelling(name: &str) -> Result<(), Problem> {
+    // No name is near that is much longer.
     let name: String = name.chars().take(100).collect();
-    let known = "destination, format, last-event-id, history, selector and presence-info";
-    Problem::bad_request(format!("There is no parameter {name:?}. There are {known}."))
+    match near_names(&name, PARAMETERS.map(str::to_owned)).first() {
+        Some(near) => {
+            let text = format!("There is no parameter {name:?}. Did you mean {near}?");
+            Err(Problem::bad_request(text))
+        }
+        None => Ok(()),
+    }
 }
 
 /// The destinations in one parameter: a comma before a slash separates them, as in STOMP.

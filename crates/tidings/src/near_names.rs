@@ -1,11 +1,11 @@
-//! Names that somebody may have meant who named a queue that there is not.
+//! Names that somebody may have meant who wrote one that there is not.
 
 /// How many names are told.
 const NAMES_MAX: usize = 3;
 
 /// Those of the names that hardly differ from `meant`, the nearest first. What stands before the last slash may be another:
 /// it is left out, or mistaken, as a whole.
-pub(super) fn near_names(meant: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
+pub(crate) fn near_names(meant: &str, names: impl IntoIterator<Item = String>) -> Vec<String> {
     let word = last_word(meant);
     let near = names.into_iter().filter_map(|name| {
         let other = last_word(&name);
