@@ -283,15 +283,15 @@ impl Server {
     /// Ends the session if CONNECT has not come in time.
     pub fn handle_timeout(&mut self, now: Instant) {
         if self.next_deadline().is_some_and(|deadline| deadline <= now) {
-            self.fail(self.connect_timed_out(), None);
+            self.fail(connect_timed_out(&self.options), None);
         }
     }
 
     /// The ERROR frame for a client that does not send CONNECT in time, for a driver that keeps
     /// the [`connect_timeout`](ServerOptions::connect_timeout) itself.
-    pub fn connect_timeout_error(&self) -> Bytes {
-        let error = Error::from(self.connect_timed_out());
-        encoded(&self.options.errors.frame(&error), Version::V1_0)
+    pub fn connect_timeout_error(options: &ServerOptions) -> Bytes {
+        let error = Error::from(connect_timed_out(options));
+        encoded(&options.errors.frame(&error), Version::V1_0)
     }
 
     /// Whether the session is over: no further input is accepted. What there is to transmit must
@@ -399,10 +399,6 @@ impl Server {
         }))
     }
 
-    fn connect_timed_out(&self) -> ProtocolError {
-        ProtocolError::ConnectTimeout { after: self.options.connect_timeout }
-    }
-
     fn fail(&mut self, error: ProtocolError, receipt: Option<ReceiptId>) {
         let report = Error::from(error.clone()).with_receipt(receipt);
         let farewell = match error {
@@ -456,6 +452,10 @@ fn encoded(frame: &Frame, version: Version) -> Bytes {
     let mut out = Vec::new();
     encode(frame, version, &mut out);
     out.into()
+}
+
+fn connect_timed_out(options: &ServerOptions) -> ProtocolError {
+    ProtocolError::ConnectTimeout { after: options.connect_timeout }
 }
 
 #[cfg(test)]

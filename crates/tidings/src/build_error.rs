@@ -32,6 +32,7 @@ pub(crate) enum Mistake {
     DeadLetters(SendError),
     UserPrefix { prefix: String, other: String },
     TakenPrefix { prefix: String, application: String },
+    OverlappingPrefixes { prefix: String, other: String },
     Store(StoreError),
     Recovery(RecoverError),
 }
@@ -101,6 +102,10 @@ impl fmt::Display for Mistake {
             Self::TakenPrefix { prefix, application } => write!(
                 f,
                 "destinations with {prefix} would never reach the broker: the application's own begin with {application}"
+            ),
+            Self::OverlappingPrefixes { prefix, other } => write!(
+                f,
+                "application prefix {other} begins as {prefix} does: a destination would be behind both"
             ),
             Self::Store(error) => error.fmt(f),
             Self::Recovery(error) => error.fmt(f),

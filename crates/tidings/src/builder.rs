@@ -378,10 +378,10 @@ impl AppBuilder {
     ///
     /// #[controller]
     /// impl Errors {
+    ///     // To the client that the error is about, by `/user/queue/errors`.
     ///     #[message_exception_handler]
-    ///     #[send_to("/topic/errors")]
     ///     fn any(&self, error: &HandlerError) -> String {
-    ///         error.to_string()
+    ///         if error.is_fault_of_client() { error.to_string() } else { "it failed".to_owned() }
     ///     }
     /// }
     ///
@@ -519,8 +519,8 @@ impl AppBuilder {
         self.application_prefixes([prefix])
     }
 
-    /// Sets several prefixes, of which any may stand before what controllers handle; of those that fit a destination the
-    /// longest counts. [`Rules`] with one of them hold for all of them.
+    /// Sets several prefixes, of which any may stand before what controllers handle, and of which none may begin as another
+    /// does. [`Rules`] with one of them hold for all of them.
     ///
     /// ```
     /// use tidings::App;

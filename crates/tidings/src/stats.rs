@@ -47,7 +47,8 @@ pub struct AbnormalClosures {
     pub connect_failure: u64,
     /// The client did not read what was sent: its outbox was full, or a write took too long.
     pub send_limit: u64,
-    /// The connection broke or just ended, or the other end was silent for too long.
+    /// The connection broke or just ended, but for that of an event stream, which its client ends so, or the other end was
+    /// silent for too long.
     pub transport_error: u64,
 }
 
@@ -92,7 +93,12 @@ impl Counters {
         self.sessions.fetch_add(1, Ordering::Relaxed);
     }
 
-    pub(crate) fn closed(&self, info: &CloseInfo) {
+    pub(crate) fn closed(&self, info: &CloseInfo, link: &Link) {
+        let is_left = info.initiator == CloseInitiator::Transport;
+        if matches!(link, Link::Events(_)) && is_left {
+            // A client has no other way to end an event stream.
+            return;
+        }
         let counter = match info.initiator {
             _ if info.reason == slow_consumer() => &self.send_limits,
             CloseInitiator::Transport | CloseInitiator::Timeout => &self.transport_errors,

@@ -184,18 +184,11 @@ async fn a_rule_holds_behind_every_prefix_of_the_application() {
     }
 }
 
-#[tokio::test(start_paused = true)]
-async fn of_prefixes_that_begin_alike_the_longest_is_cut_off() {
-    for prefixes in [["/app", "/app/v2"], ["/app/v2", "/app"]] {
-        let app = App::builder().controller(Named("app")).application_prefixes(prefixes);
-        let app = TestApp::new(app.build().expect("two prefixes"));
-        let mut bob = app.stomp().connect().await;
-        bob.subscribe("/topic/names").await;
-        for destination in ["/app/who", "/app/v2/who"] {
-            bob.send(destination, "").await;
-            assert_eq!(bob.next_text().await, "app");
-        }
-    }
+#[test]
+fn of_two_prefixes_none_begins_as_the_other() {
+    let app = App::builder().application_prefixes(["/app", "/app/v2"]).build();
+    let told = app.expect_err("a destination would be behind both").to_string();
+    assert!(told.contains("application prefix /app/v2/ begins as /app/ does"), "{told}");
 }
 
 #[test]

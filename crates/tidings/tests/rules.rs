@@ -295,3 +295,52 @@ async fn an_interceptor_that_hangs_at_the_end_keeps_nobody_from_being_told_of_it
     ann.assert_silent().await;
     assert_eq!(*ended.lock().unwrap(), ["lost", "leaves"], "once each");
 }
+
+/// Notes every ERROR.
+#[derive(Clone, Default)]
+struct Notes(Arc<Mutex<Vec<String>>>);
+
+impl Interceptor for Notes {
+    fn error(&self, error: &mut Error) {
+        self.0.lock().expect("nobody panics").push(error.message.clone());
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn interceptors_see_no_error_that_nobody_is_told() {
+    let notes = Notes::default();
+    let app = App::builder().stomp("/stomp").interceptor(notes.clone()).build().unwrap();
+    let app = TestApp::new(app);
+    let mut ann = app.stomp().user("ann").connect().await;
+    ann.send("/topic/a", "").await;
+    ann.disconnect().await;
+    assert_eq!(*notes.0.lock().unwrap(), [""; 0]);
+    let mut silent = app.websocket("/stomp").connect().await;
+    tokio::time::advance(Duration::from_secs(10)).await;
+    assert!(silent.next_text().await.contains("\nmessage:no CONNECT in time"));
+    assert_eq!(*notes.0.lock().unwrap(), ["no CONNECT in time"]);
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_closure_gets_one_name_whichever_prefix_a_client_writes() {
+    let rules = Rules::new()
+        .connect(permit())
+        .rest(|access: &Access| !access.destination().starts_with("/app/admin"));
+    let app = App::builder().application_prefixes(["/app", "/api"]).rules(rules);
+    let app = TestApp::new(app.build().unwrap());
+    for destination in ["/app/admin/kick", "/api/admin/kick"] {
+        let mut ann = app.stomp().user("ann").connect().await;
+        let refused = ann.try_send(destination, "").await.expect_err(destination);
+        assert_eq!(refused.message, "access denied", "{destination}");
+    }
+}
+
+#[tokio::test(start_paused = true)]
+async fn nobody_is_let_in_without_a_name() {
+    let nameless = async |login: Login| Ok(Principal::new(login.login.unwrap_or_default()));
+    let app = App::builder().authenticator(nameless).build().unwrap();
+    let app = TestApp::new(app);
+    let refused = app.stomp().try_connect().await.expect_err("who would that be?");
+    assert_eq!(refused.message, "login failed");
+    app.stomp().login("ann", "").connect().await;
+}

@@ -284,7 +284,7 @@ fn a_client_that_does_not_connect_in_time_is_told_so() {
     assert!(server.is_closed());
     assert_eq!(server.next_deadline(), None);
     assert!(matches!(server.poll_event(), Some(Event::Failed(_))));
-    let farewell = server.connect_timeout_error();
+    let farewell = Server::connect_timeout_error(&server.options);
     assert_eq!(server.poll_transmit().as_ref(), Some(&farewell));
     let farewell = String::from_utf8(farewell.into()).unwrap();
     assert!(farewell.contains("Send CONNECT within 10s"), "{farewell}");

@@ -31,14 +31,22 @@ fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
         .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
 }
 
-/// What an application has is not the broker's.
+/// What an application has is not the broker's, and what is behind one prefix is not behind another.
 fn mistakes_of_application_prefixes(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
+    let own = || options.other_prefixes.iter().enumerate();
+    let pairs = own().flat_map(move |one| own().map(move |other| (one, other)));
+    let overlapping = pairs.filter_map(|((at, prefix), (place, other))| {
+        let overlap = at != place && other.starts_with(prefix.as_str());
+        overlap
+            .then(|| Mistake::OverlappingPrefixes { prefix: prefix.clone(), other: other.clone() })
+    });
     let of_broker = options.topic_prefixes.iter().chain(&options.queue_prefixes);
-    of_broker.filter_map(|prefix| {
+    let taken = of_broker.filter_map(|prefix| {
         let mut of_application = options.other_prefixes.iter();
         let application = of_application.find(|it| prefix.starts_with(it.as_str()))?.clone();
         Some(Mistake::TakenPrefix { prefix: prefix.clone(), application })
-    })
+    });
+    overlapping.chain(taken)
 }
 
 fn mistakes_of_state(

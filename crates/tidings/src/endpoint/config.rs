@@ -45,11 +45,23 @@ struct Inner {
     farewell: Option<Farewell>,
 }
 
-/// What a client is told, beside the reason, when its login is over.
+/// What a client is told, beside the reason, when its time is over; found out when it is.
 #[derive(Clone)]
-struct Farewell(Arc<Telling>);
+pub(crate) struct Farewell(Arc<Telling>);
 
 type Telling = dyn Fn(&Session, &CloseReason) -> Option<Message> + Send + Sync;
+
+impl Farewell {
+    pub(crate) fn new(
+        farewell: impl Fn(&Session, &CloseReason) -> Option<Message> + Send + Sync + 'static,
+    ) -> Self {
+        Self(Arc::new(farewell))
+    }
+
+    pub(super) fn to(&self, session: &Session, reason: &CloseReason) -> Option<Message> {
+        (self.0)(session, reason)
+    }
+}
 
 impl fmt::Debug for Farewell {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
@@ -121,13 +133,13 @@ impl EndpointConfig {
         mut self,
         farewell: impl Fn(&Session, &CloseReason) -> Option<Message> + Send + Sync + 'static,
     ) -> Self {
-        self.inner().farewell = Some(Farewell(Arc::new(farewell)));
+        self.inner().farewell = Some(Farewell::new(farewell));
         self
     }
 
     /// What a client is told before its session is closed.
     pub(super) fn farewell_to(&self, session: &Session, reason: &CloseReason) -> Option<Message> {
-        self.0.farewell.as_ref().and_then(|Farewell(farewell)| farewell(session, reason))
+        self.0.farewell.as_ref().and_then(|farewell| farewell.to(session, reason))
     }
 
     /// Octets of the longest text message, instead of what the connection options say. A longer one

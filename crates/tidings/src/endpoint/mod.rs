@@ -35,8 +35,8 @@ mod vitals;
 pub use arguments::{Caller, IntoAdmission, OnHandshake, State};
 pub use close_info::{CloseInfo, CloseInitiator};
 pub use codec::{Decoder, Encoder};
-pub(crate) use config::Deployed;
 pub use config::{AppState, EndpointConfig};
+pub(crate) use config::{Deployed, Farewell};
 pub use configurator::{
     Configurator, DefaultConfigurator, HandshakeResponse, Origin, Reject, SubprotocolOffer,
     SubprotocolPolicy,

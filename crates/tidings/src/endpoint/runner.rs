@@ -58,7 +58,7 @@ pub(crate) fn run<E: Endpoint, S: Source>(
             Box::pin(runner.report(panic)).await;
         };
         drop(open);
-        runner.session.deployed().counters.closed(&info);
+        runner.session.deployed().counters.closed(&info, runner.session.link());
         Box::pin(runner.end(&info)).await;
         *info
     }
@@ -505,8 +505,11 @@ impl<S: Source> Driver<S> {
                     session.close(CloseReason::truncated(CloseCode::POLICY_VIOLATION, reason));
                 }
                 Due::Expired(expiry) => {
-                    let of_config = || session.config().farewell_to(session, &expiry.reason);
-                    if let Some(farewell) = expiry.farewell.clone().or_else(of_config) {
+                    let farewell = match &expiry.farewell {
+                        Some(own) => own.to(session, &expiry.reason),
+                        None => session.config().farewell_to(session, &expiry.reason),
+                    };
+                    if let Some(farewell) = farewell {
                         let _ = session.try_send(farewell);
                     }
                     session.close(expiry.reason);

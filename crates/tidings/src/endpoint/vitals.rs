@@ -2,7 +2,9 @@ use std::sync::{Mutex, MutexGuard, PoisonError};
 use std::time::{Duration, Instant};
 
 use tidings_stomp::{HeartBeat, HeartBeatAction};
-use tidings_websocket::{CloseReason, Message};
+use tidings_websocket::CloseReason;
+
+use super::config::Farewell;
 
 /// The deadlines of a session: its heart-beat, and the moment it expires.
 #[derive(Debug, Default)]
@@ -22,8 +24,8 @@ struct State {
 #[derive(Clone, Debug)]
 pub(crate) struct Expiry {
     pub(crate) at: Instant,
-    /// Sent before the session is closed.
-    pub(crate) farewell: Option<Message>,
+    /// What is sent before the session is closed.
+    pub(crate) farewell: Option<Farewell>,
     pub(crate) reason: CloseReason,
 }
 

@@ -65,13 +65,18 @@ impl Hub {
             timer: &self.timer,
             events: &self.events,
             outbound: self.outbound.as_ref(),
-            errors: &self.errors,
+            cancelled: Vec::new(),
             last_for_all: LastForAll::default(),
             noted: Vec::new(),
         };
         let result = operation(&mut deliveries);
         let batch = deliveries.ticket.batch;
         drop(deliveries.ticket);
+        for (subscription, error) in deliveries.cancelled {
+            let version = subscription.class.version;
+            let frame = cancellation_frame(&subscription.id, version, error, &self.errors);
+            tell_cancelled(&subscription.subscriber, frame);
+        }
         for queue in &deliveries.with_room {
             self.rooms.tell(queue);
         }
@@ -133,7 +138,9 @@ pub(crate) struct Deliveries<'a> {
     timer: &'a Timer,
     events: &'a Events,
     outbound: Option<&'a Outbound>,
-    errors: &'a ErrorFrames,
+    /// Subscriptions that the broker has ended, and what their clients are told when it is done: interceptors see
+    /// that, who may ask the broker something.
+    cancelled: Vec<(Arc<Subscription<Session>>, Error)>,
     last_for_all: LastForAll,
     /// Sessions to which something has happened that they did not do themselves.
     noted: Vec<SessionKey>,
@@ -222,9 +229,7 @@ impl Sink<Session> for Deliveries<'_> {
             }
             _ => revoked(),
         };
-        let version = subscription.class.version;
-        let frame = cancellation_frame(&subscription.id, version, error, self.errors);
-        tell_cancelled(&subscription.subscriber, frame);
+        self.cancelled.push((Arc::clone(subscription), error));
     }
 
     fn record(&mut self, change: Change) {

@@ -14,9 +14,9 @@ use crate::endpoint::Session;
 /// the application asks for. The [`Hub`](super::Hub) has one, and whatever comes of an operation goes through the
 /// [`Sink`] that the hub lends it: to the sessions, and to the store.
 ///
-/// The in-process [`Broker`] is the only one. Another engine takes its place by implementing this and no more. What
-/// is asked of the in-process one beside it, its queues' administration, presence and the names that rules know, has
-/// no meaning for others.
+/// The in-process [`Broker`] is the only one. Another engine takes its place by implementing this. What is asked of the
+/// in-process one beside it is the administration of queues, presence, and for rules what a frame is about: with
+/// another engine these need answers of their own, or must refuse.
 pub(crate) trait MessageBroker: Send + Sync {
     /// Stores what has to be stored before a subscription may become active.
     fn prepare_subscribe(

@@ -93,7 +93,12 @@ impl Authentication {
             tracing::error!("authenticator panicked");
             NotAuthenticated::Failed
         })?;
-        answer.map_err(NotAuthenticated::Denied)
+        let principal = answer.map_err(NotAuthenticated::Denied)?;
+        if principal.name().is_empty() {
+            tracing::error!("an authenticator has let somebody in who has no name");
+            return Err(NotAuthenticated::Failed);
+        }
+        Ok(principal)
     }
 }
 

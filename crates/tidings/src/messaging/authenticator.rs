@@ -42,7 +42,8 @@ use crate::endpoint::{Handshake, Principal};
 /// Whatever `is_right` does, it must take the same time for all that is wrong: have it verify a hash of the
 /// password, and compare tokens in constant time, not by `==`. `docs/stomp.md` has an example.
 pub trait Authenticator: Send + Sync + 'static {
-    /// Says who a client is.
+    /// Says who a client is. A principal without a name is nobody: whoever answers with it lets the client not in, and the
+    /// log has an error.
     ///
     /// # Errors
     ///

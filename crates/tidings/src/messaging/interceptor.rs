@@ -61,7 +61,7 @@ pub trait Interceptor: Send + Sync + 'static {
     /// asked. The frames of a transaction come when it is committed, COMMIT being the last. DISCONNECT comes
     /// exactly once for each session that was connected, also if its connection is lost; after 5 s nobody waits for the answer
     /// any more. All others it has [30 s](crate::server::StompOptions::interceptor_timeout) for, in which nothing more is read from
-    /// the client; then they are refused. There are no BEGIN, no ABORT and no heart-beats. If the server ends the session meanwhile, nothing is done of
+    /// the client; then they are refused, but UNSUBSCRIBE, which is done. There are no BEGIN, no ABORT and no heart-beats. If the server ends the session meanwhile, nothing is done of
     /// the frame.
     ///
     /// # Errors

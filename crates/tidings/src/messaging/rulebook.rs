@@ -1,3 +1,4 @@
+use std::borrow::Cow;
 use std::fmt;
 use std::iter::once;
 use std::panic::{AssertUnwindSafe, catch_unwind};
@@ -183,7 +184,10 @@ impl Rulebook {
     /// The first rule that is about a destination, if it lets that be used.
     fn decide(&self, action: Action, asked: Asked<'_>, subject: &Subject<'_>) -> Option<&Ready> {
         let rule = self.about(action).find(|rule| self.names(rule, asked))?;
-        let access = || subject.access(action, asked.name, self.variables(rule, asked));
+        let access = || {
+            let variables = self.variables(rule, asked);
+            subject.access(action, &self.common_spelling(asked), variables)
+        };
         rule.requirement.is_met(subject, access).then_some(rule)
     }
 
@@ -243,6 +247,14 @@ impl Rulebook {
             others.map(move |prefix| Name::behind(prefix, rest, separators))
         });
         once(Name::new(name, separators)).chain(others)
+    }
+
+    /// A name of the application with the first of its prefixes, so that whoever compares names need not know the others.
+    fn common_spelling<'a>(&self, asked: Asked<'a>) -> Cow<'a, str> {
+        match (asked.rest, self.application.prefixes().next()) {
+            (Some(rest), Some(first)) => Cow::Owned(format!("{first}{rest}")),
+            _ => Cow::Borrowed(asked.name),
+        }
     }
 
     fn asked<'a>(&self, claim: &'a Claim) -> Asked<'a> {

@@ -149,8 +149,8 @@ impl Access {
         self.principal.as_ref()
     }
 
-    /// The destination, under the name that all its spellings share, with the prefix of the application or of users; of
-    /// several, one after the other. Empty for CONNECT.
+    /// The destination, under the name that all its spellings share, with the prefix of users or of the application, which
+    /// is the first one if that has several; of several destinations, one after the other. Empty for CONNECT.
     #[must_use]
     pub fn destination(&self) -> &str {
         &self.destination

@@ -2,7 +2,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use bytes::Bytes;
-use tidings_stomp::{Error, ErrorFrames, ReceiptId, ServerOptions, Version, encode};
+use tidings_stomp::{Error, ErrorFrames, ReceiptId, Server, ServerOptions, Version, encode};
 use tidings_websocket::{CloseCode, CloseReason, Message};
 use tokio::io::{AsyncRead, AsyncWrite};
 use tokio::net::TcpStream;
@@ -10,9 +10,9 @@ use tokio::net::TcpStream;
 use super::options::{StompOptions, UnhandledErrors};
 use super::outgoing::message_for;
 use super::session::StompSession;
-use crate::endpoint::{EndpointConfig, Handshake, Session};
+use crate::endpoint::{self, EndpointConfig, Handshake, Session};
 use crate::ground::Ground;
-use crate::hub::Hub;
+use crate::hub::{Hub, stomp_message};
 use crate::messaging::{
     ApplicationNames, Authentication, Csrf, Dispatcher, Interceptors, Messenger, Rulebook,
 };
@@ -62,6 +62,8 @@ pub(super) struct Shared {
     pub(super) granted_octets_max: usize,
     pub(super) interceptor_timeout: Duration,
     pub(super) unhandled_errors: UnhandledErrors,
+    /// What is told to who sends no CONNECT.
+    pub(super) connect_timed_out: endpoint::Farewell,
 }
 
 impl StompDoor {
@@ -78,6 +80,11 @@ impl StompDoor {
         } = service;
         let errors = hub.errors().clone();
         let session_options = ServerOptions { errors: errors.clone(), ..options.session_options() };
+        let session_options = Arc::new(session_options);
+        let of_timeout = Arc::clone(&session_options);
+        let connect_timed_out = endpoint::Farewell::new(move |_, _| {
+            Some(stomp_message(Server::connect_timeout_error(&of_timeout)))
+        });
         let messenger = Messenger::new(Arc::clone(&hub));
         let session_binding = match &authentication {
             Some(_) => SessionBinding::PrincipalOrAddress,
@@ -89,7 +96,7 @@ impl StompDoor {
             messenger: messenger.clone(),
             dispatcher,
             application,
-            options: Arc::new(session_options),
+            options: session_options,
             authentication,
             rules,
             interceptors,
@@ -98,6 +105,7 @@ impl StompDoor {
             granted_octets_max: options.granted_octets_max,
             interceptor_timeout: options.interceptor_timeout,
             unhandled_errors: options.unhandled_errors,
+            connect_timed_out,
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let farewell: Farewell = Arc::new(move |reason| farewell(reason, &errors));
@@ -171,7 +179,11 @@ fn farewell(reason: &CloseReason, errors: &ErrorFrames) -> Bytes {
     if matches!(reason.code(), CloseCode::NORMAL_CLOSURE | CloseCode::PROTOCOL_ERROR) {
         return Bytes::new();
     }
-    let error = Error::new(reason.reason(), "The connection ends here. Connect again later.");
+    let advice = match reason.code() {
+        CloseCode::POLICY_VIOLATION => "The connection ends here. Log in again.",
+        _ => "The connection ends here. Connect again later.",
+    };
+    let error = Error::new(reason.reason(), advice);
     let mut frame = Vec::new();
     encode(&errors.frame(&error), Version::V1_0, &mut frame);
     frame.into()

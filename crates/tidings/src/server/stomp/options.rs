@@ -79,7 +79,7 @@ pub struct StompOptions {
 
     /// Octets that are remembered of the subscriptions of one session where there are [rules](crate::AppBuilder::rules), which
     /// are asked again when its login is another one: 256 for each, its id and its destinations, and where one of
-    /// the rules is a closure, the headers of its SUBSCRIBE. A subscription beyond that is refused with ERROR. Default: 512 KiB.
+    /// the rules is a closure, the headers of its SUBSCRIBE. A subscription beyond that is refused with ERROR. Default: 1 MiB.
     pub granted_octets_max: usize,
 
     /// The virtual hosts that clients may name in CONNECT. One that names none, or `/` as those of RabbitMQ
@@ -168,7 +168,7 @@ impl Default for StompOptions {
             authentications_waiting_max: 4096,
             interceptor_timeout: Duration::from_secs(30),
             held_octets_max: 256 * 1024,
-            granted_octets_max: 512 * 1024,
+            granted_octets_max: 1024 * 1024,
             hosts,
             strict,
             error_keeps_connection,

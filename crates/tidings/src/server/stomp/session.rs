@@ -19,7 +19,6 @@ use crate::clock;
 use crate::endpoint::{
     CloseInfo, Endpoint, EndpointError, Expiry, Flow, SendError, SendOrWait, Sending, Session,
 };
-use crate::hub::stomp_message;
 use crate::messaging::SessionEvent;
 use crate::net::{TurnBudget, slow_consumer};
 
@@ -307,7 +306,7 @@ impl Endpoint for StompSession {
         }
         session.vitals().set_expiry(Some(Expiry {
             at,
-            farewell: Some(stomp_message(self.server.connect_timeout_error())),
+            farewell: Some(self.shared.connect_timed_out.clone()),
             reason: no_connect_in_time(),
         }));
         Ok(())

@@ -4,7 +4,7 @@ use std::mem;
 
 use bytes::Bytes;
 use tidings_broker::{
-    self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass, InvalidHeader,
+    self as broker, Beginning, DeleteError, Destination, DurableName, EncodingClass,
     SubscribeError, SubscribeOptions,
 };
 use tidings_stomp::{Error, Headers, ReceiptId, Severity, Subscribe, SubscriptionId};
@@ -134,23 +134,27 @@ impl StompSession {
         headers: &Headers,
         receipt: Option<ReceiptId>,
     ) {
+        let key = self.key;
+        let own = self.shared.hub.broker().destination_of(key, id.as_str());
+        let destination = own.as_ref().map(Destination::as_str);
+        // Whoever names a durable subscription here wants no more of it.
+        let durable = DurableName::from_headers(headers, id.as_str(), destination, &self.owner);
         let stream = self.end_stream(id);
         self.forget_granted(id);
-        let key = self.key;
-        let owner = &self.owner;
         let mut destinations = Vec::new();
         let (deleted, batch) = self.shared.hub.deliver_recorded(|broker, sink| {
             destinations = broker.unsubscribe(clock::now(), key, id.as_str(), sink);
-            let destination = destinations.first().map(Destination::as_str);
-            // Whoever names a durable subscription here wants no more of it.
-            let durable = DurableName::from_headers(headers, id.as_str(), destination, owner)?;
-            match durable {
-                Some(durable) => Ok(broker.delete_durable(clock::now(), &durable, sink)?),
-                None => Ok(()),
+            // The session has no subscription with the id any more, whatever else is wrong.
+            match &durable {
+                Ok(Some(durable)) => broker.delete_durable(clock::now(), durable, sink),
+                Ok(None) | Err(_) => Ok(()),
             }
         });
         self.shared.hub.forget(key, id.as_str());
-        self.tell_deleted(session, deleted, batch, receipt);
+        match durable {
+            Ok(_) => self.tell_deleted(session, deleted, batch, receipt),
+            Err(invalid) => self.fail(&invalid, Severity::Frame, receipt),
+        }
         let was_to = stream.or_else(|| (!destinations.is_empty()).then(|| joined(&destinations)));
         if let Some(destination) = was_to {
             let (session, id) = (session.clone(), id.to_string());
@@ -174,9 +178,10 @@ impl StompSession {
             Ok(None) => return self.server.unknown_subscription(id, receipt),
             Err(invalid) => return self.fail(&invalid, Severity::Frame, receipt),
         };
-        let (deleted, batch) = self.shared.hub.deliver_recorded(|broker, sink| {
-            Ok(broker.delete_durable(clock::now(), &durable, sink)?)
-        });
+        let (deleted, batch) = self
+            .shared
+            .hub
+            .deliver_recorded(|broker, sink| broker.delete_durable(clock::now(), &durable, sink));
         self.tell_deleted(session, deleted, batch, receipt);
     }
 
@@ -184,37 +189,17 @@ impl StompSession {
     fn tell_deleted(
         &mut self,
         session: &Session,
-        deleted: Result<(), NotDeleted>,
+        deleted: Result<(), DeleteError>,
         batch: Option<BatchNumber>,
         receipt: Option<ReceiptId>,
     ) {
         match deleted {
             Ok(()) => self.receipt_after(session, batch, receipt),
-            Err(NotDeleted::Refused(error)) => {
+            Err(error) => {
                 let error =
                     Error::new("durable subscription was not deleted", format!("{error}.\n"));
                 self.fail(error, Severity::Notice, receipt);
             }
-            Err(NotDeleted::Unclear(invalid)) => self.fail(&invalid, Severity::Frame, receipt),
         }
-    }
-}
-
-/// Why an UNSUBSCRIBE has ended no durable subscription.
-enum NotDeleted {
-    Refused(DeleteError),
-    /// It does not say clearly whether it is about one.
-    Unclear(InvalidHeader),
-}
-
-impl From<DeleteError> for NotDeleted {
-    fn from(error: DeleteError) -> Self {
-        Self::Refused(error)
-    }
-}
-
-impl From<InvalidHeader> for NotDeleted {
-    fn from(invalid: InvalidHeader) -> Self {
-        Self::Unclear(invalid)
     }
 }
