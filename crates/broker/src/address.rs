@@ -27,6 +27,8 @@ const DIRECT_EXCHANGE: &str = "amq.direct";
 const FANOUT_EXCHANGE: &str = "amq.fanout";
 const EXISTING_QUEUE: &str = "/amq/queue/";
 
+const PRESENCE: &str = "/presence/";
+
 /// What is told, beside the prefixes of topics and queues, to those who use none of them.
 const OTHERS: [&str; 6] = [
     "/temp-queue/NAME",
@@ -258,6 +260,17 @@ impl Addresses {
         &self.expected
     }
 
+    /// What the names of topics, queues and users begin with.
+    pub(crate) fn prefixes(&self) -> impl Iterator<Item = &str> {
+        self.prefixes.iter().map(|(prefix, _)| &**prefix)
+    }
+
+    /// What destinations of any kind begin with.
+    pub(crate) fn all_prefixes(&self) -> impl Iterator<Item = &str> {
+        let temporary = [OWN_QUEUE, OWN_TOPIC, REMOTE_QUEUE, REMOTE_TOPIC, REPLY_QUEUE];
+        self.prefixes().chain(temporary).chain([EXCHANGE, EXISTING_QUEUE, PRESENCE])
+    }
+
     /// The pattern of a policy, with the name by which the broker knows the destinations that it is for, and what they
     /// are if all are of one kind.
     ///
@@ -314,8 +327,7 @@ impl Addresses {
             Word::One | Word::Any => None,
         });
         let start = literals.collect::<Vec<_>>().join("/");
-        let prefixes = self.prefixes.iter().map(|(prefix, _)| &**prefix);
-        prefixes.chain([OWN_QUEUE, OWN_TOPIC, EXCHANGE, presence::PREFIX]).any(|prefix| {
+        self.prefixes().chain([OWN_QUEUE, OWN_TOPIC, EXCHANGE, presence::PREFIX]).any(|prefix| {
             // A pattern compares words, whatever separates them.
             let prefix = prefix.replace('.', "/");
             start.starts_with(&*prefix) || prefix.starts_with(&start)

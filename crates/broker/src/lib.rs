@@ -43,6 +43,7 @@ mod selector;
 mod session;
 mod short_text;
 mod sink;
+mod spelling;
 mod stats;
 mod stomp;
 mod storing;
@@ -85,6 +86,7 @@ pub use record::{
 };
 pub use selector::{Selector, SelectorError};
 pub use sink::{CancelCause, Cancelled, Delivered, Delivery, Sink, Storage};
+pub use spelling::Misspelling;
 pub use stats::{BrokerStats, DestinationStats};
 pub use storing::{Batch, BatchCollector, BatchNumber, HeldBack, Snapshot};
 pub use subscribers::{Group, Groups, Subscribers};

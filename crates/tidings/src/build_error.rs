@@ -1,7 +1,7 @@
 use std::error::Error;
 use std::fmt;
 
-use tidings_broker::{DestinationError, IdleSetting, RecoverError, SendError};
+use tidings_broker::{DestinationError, IdleSetting, Misspelling, RecoverError, SendError};
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
@@ -27,6 +27,7 @@ pub(crate) enum Mistake {
     VariablePrefix(String),
     Origin(String),
     Policy { pattern: String, error: DestinationError },
+    MisspeltPolicy(String, Misspelling),
     PolicyOfNothing { pattern: String, error: SendError },
     IdleSetting(IdleSetting),
     DeadLetters(SendError),
@@ -90,6 +91,9 @@ impl fmt::Display for Mistake {
                 write!(f, "`{prefix}` (SockJS) has path parameters, which only endpoints can")
             }
             Self::Policy { pattern, error } => write!(f, "policy of `{pattern}`: {error}"),
+            Self::MisspeltPolicy(pattern, misspelling) => {
+                write!(f, "policy of `{pattern}`: {misspelling}")
+            }
             Self::PolicyOfNothing { pattern, error } => {
                 write!(f, "policy of `{pattern}`, which matches nothing: {error}")
             }

@@ -1,5 +1,6 @@
 //! Several applications in one process, which know nothing of each other, and how clients call what is for their handlers.
 
+use tidings::broker::DestinationPolicy;
 use tidings::client::Client;
 use tidings::client::stomp::StompClient;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
@@ -251,4 +252,28 @@ fn what_the_broker_has_is_not_the_applications() {
     }
     let below = App::builder().topic_prefixes(["/app.topic/"]).application_prefix("/app").build();
     below.expect("they are told apart");
+}
+
+#[test]
+fn a_misspelt_rule_or_policy_is_a_mistake() {
+    for (pattern, instead) in [
+        ("/topic/secret**", "/topic/secret/**"),
+        ("/topic/secret*", "/topic/secret/*"),
+        (" /topic/secret", "/topic/secret"),
+        ("/topic/secret/", "/topic/secret"),
+        ("topic/secret", "/topic/secret"),
+    ] {
+        let rules = Rules::new().connect(permit()).any(pattern, deny()).rest(permit());
+        let ruled = App::builder().rules(rules).build().expect_err(pattern);
+        let policy = DestinationPolicy::default();
+        let set = App::builder().destination_policy(pattern, policy).build().expect_err(pattern);
+        for (mistakes, of) in [(ruled, "rule `any "), (set, "policy of `")] {
+            let told: Vec<_> = mistakes.mistakes().map(|it| it.to_string()).collect();
+            assert_eq!(told.len(), 1, "{told:?}");
+            assert!(told[0].starts_with(&format!("{of}{pattern}`: ")), "{}", told[0]);
+            assert!(told[0].contains(&format!("write `{instead}`")), "{}", told[0]);
+        }
+    }
+    let rules = Rules::new().connect(permit()).any("jobs", deny()).any("jobs/a", deny());
+    App::builder().rules(rules).build().expect("names of queues");
 }

@@ -66,14 +66,19 @@ pub(super) fn mistakes_of_streams(
 }
 
 pub(super) fn mistakes_of_broker(options: &BrokerOptions) -> impl Iterator<Item = Mistake> {
-    let policy = options.check_policies().err().map(|(pattern, error)| {
+    let of_nothing = options.check_policies().err();
+    let of_nothing = of_nothing.filter(|(it, _)| options.misspelling(it.as_str()).is_none());
+    let policy = of_nothing.map(|(pattern, error)| {
         let pattern = pattern.to_string();
         Mistake::PolicyOfNothing { pattern, error }
     });
+    let misspelt = options
+        .misspelt_policies()
+        .map(|(pattern, misspelling)| Mistake::MisspeltPolicy(pattern.to_owned(), misspelling));
     let dead_letters = options.check_dead_letters().err().map(Mistake::DeadLetters);
     let idle = options.check_settings().err().map(Mistake::IdleSetting);
     let prefixes = mistake_of_user_prefix(options)
         .into_iter()
         .chain(mistakes_of_application_prefixes(options));
-    policy.into_iter().chain(idle).chain(dead_letters).chain(prefixes)
+    misspelt.chain(policy).chain(idle).chain(dead_letters).chain(prefixes)
 }

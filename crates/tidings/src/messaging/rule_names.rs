@@ -32,6 +32,9 @@ impl<'a> Names<'a> {
         if Destination::parse(text).is_ok_and(|named| named.is_composite()) {
             return Err(RuleMistake::Composite { rule: rule.name() });
         }
+        if let Some(misspelling) = self.options.misspelling(text) {
+            return Err(RuleMistake::Misspelt { rule: rule.name(), misspelling });
+        }
         let common = self.common_pattern(text);
         let mistake = |error: RulePatternError| {
             let pattern = text.clone();
@@ -111,7 +114,6 @@ mod tests {
             "{nothing}/topic/{name}",
             "jobs",
             "jobs.*",
-            "topic/a",
             "/topic/a",
             "/topic/{a}.b",
             "/topic.a.>",
@@ -163,6 +165,24 @@ mod tests {
             let told = mistake(pattern).unwrap_or_else(|| panic!("{pattern} is about nothing"));
             assert!(told.contains(&format!("`any {pattern}` is about no destination")), "{told}");
             assert!(told.contains("/topic/NAME or /queue/NAME"), "{told}");
+        }
+    }
+
+    #[test]
+    fn a_misspelt_rule_is_a_mistake() {
+        for (pattern, instead) in [
+            ("/topic/secret**", "/topic/secret/**"),
+            ("/topic/secret*", "/topic/secret/*"),
+            ("/app/secret*/{a}", "/app/secret/*/{a}"),
+            (" /topic/secret", "/topic/secret"),
+            ("/topic/secret/", "/topic/secret"),
+            ("topic/secret", "/topic/secret"),
+            ("app/secret", "/app/secret"),
+        ] {
+            let told = mistake(pattern).unwrap_or_else(|| panic!("{pattern} passes"));
+            assert!(told.starts_with(&format!("rule `any {pattern}`: ")), "{told}");
+            assert!(told.contains(&format!("write `{instead}`")), "{told}");
+            assert_eq!(mistake(instead), None, "{instead}");
         }
     }
 

@@ -1,6 +1,7 @@
 use std::fmt;
 use std::sync::Arc;
 
+use tidings_broker::Misspelling;
 use tidings_stomp::Headers;
 
 use super::rule_pattern::{RulePatternError, with_slashes};
@@ -284,6 +285,11 @@ pub(crate) enum RuleMistake {
         pattern: String,
         error: RulePatternError,
     },
+    /// It is hardly about what its author means.
+    Misspelt {
+        rule: String,
+        misspelling: Misspelling,
+    },
     /// It is about no destination that there can be.
     Unreachable {
         rule: String,
@@ -307,6 +313,7 @@ impl fmt::Display for RuleMistake {
                 write!(f, "rule `{rule}`: {error}, so write `{}`", with_slashes(pattern))
             }
             Self::Pattern { rule, error, .. } => write!(f, "rule `{rule}`: {error}"),
+            Self::Misspelt { rule, misspelling } => write!(f, "rule `{rule}`: {misspelling}"),
             Self::Unreachable { rule, expected } => write!(
                 f,
                 "rule `{rule}` is about no destination of any client: {expected}; `**` is for any number of words",
