@@ -21,7 +21,7 @@ const REMOTE_TOPIC: &str = "/remote-temp-topic/";
 const REPLY_QUEUE: &str = "/reply-queue/";
 
 /// RabbitMQ's exchanges, and its queues that must exist.
-const EXCHANGE: &str = "/exchange/";
+pub(crate) const EXCHANGE: &str = "/exchange/";
 const TOPIC_EXCHANGE: &str = "amq.topic";
 const DIRECT_EXCHANGE: &str = "amq.direct";
 const FANOUT_EXCHANGE: &str = "amq.fanout";

@@ -1,6 +1,6 @@
 use std::sync::Arc;
 
-use crate::address::{Address, Addresses};
+use crate::address::{Address, Addresses, EXCHANGE};
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::Kind;
@@ -140,19 +140,30 @@ impl BrokerOptions {
                     place.map_err(SendError::InvalidDestination)?
                 }
             };
-            match addresses.resolve(&place, || None)? {
-                Address::User(destination) => drop(addresses.user_topic_called(&destination)?),
-                Address::Topic(_)
-                | Address::Exchange(_)
-                | Address::Queue(_)
-                | Address::ExistingQueue(_) => {}
-                Address::Presence(destination) => return Err(SendError::ReadOnly { destination }),
-                Address::Own(_, destination) | Address::Remote(_, destination) => {
-                    return Err(SendError::NoSession { destination });
-                }
-            }
+            addresses.check_place(&place)?;
         }
         Ok(())
+    }
+
+    /// Whether there are such destinations, under these prefixes, to which somebody may send who is no session; several
+    /// are separated by commas.
+    ///
+    /// # Errors
+    ///
+    /// [`SendError`] about the first that is none.
+    pub fn check_destination(&self, text: &str) -> Result<(), SendError> {
+        let addresses = Addresses::new(self);
+        let parse = |text| Destination::parse(text).map_err(SendError::InvalidDestination);
+        parse(text)?.parts().try_for_each(|part| addresses.check_place(&parse(part)?))
+    }
+
+    /// Whether some prefix of destinations begins with this text, and has more: what follows then says what it is.
+    #[must_use]
+    pub fn begins_prefix(&self, text: &str) -> bool {
+        let addresses = Addresses::new(self);
+        let is_exchange = text.strip_prefix(EXCHANGE).is_some_and(|name| !name.contains('/'));
+        let mut known = addresses.all_prefixes();
+        is_exchange || known.any(|prefix| prefix != text && prefix.starts_with(text))
     }
 
     /// The prefix of a queue's name, and what stands behind it. What has none of the prefixes counts as one
@@ -171,6 +182,23 @@ impl BrokerOptions {
             let words = name.trim_start_matches('/').split_once('/');
             Some((self.queue_prefixes.first()?.as_str(), words.map_or(name, |(_, rest)| rest)))
         })
+    }
+}
+
+impl Addresses {
+    /// Whether somebody who is no session may send there.
+    fn check_place(&self, place: &Destination) -> Result<(), SendError> {
+        match self.resolve(place, || None)? {
+            Address::User(destination) => Ok(self.user_topic_called(&destination).map(drop)?),
+            Address::Topic(_)
+            | Address::Exchange(_)
+            | Address::Queue(_)
+            | Address::ExistingQueue(_) => Ok(()),
+            Address::Presence(destination) => Err(SendError::ReadOnly { destination }),
+            Address::Own(_, destination) | Address::Remote(_, destination) => {
+                Err(SendError::NoSession { destination })
+            }
+        }
     }
 }
 

@@ -5,7 +5,7 @@ use tidings_broker::{DestinationError, IdleSetting, Misspelling, RecoverError, S
 use tidings_sockjs::SockJsUrlError;
 
 use crate::endpoint::{MissingState, PathTemplateError};
-use crate::messaging::{MappingMistake, RuleMistake, UncallableHandler};
+use crate::messaging::{LostReply, MappingMistake, RuleMistake, UncallableHandler};
 use crate::store::StoreError;
 
 /// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
@@ -21,7 +21,9 @@ pub(crate) enum Mistake {
     State { endpoint: &'static str, missing: MissingState },
     Mapping(MappingMistake),
     ApplicationPrefix(String),
+    NoApplicationPrefix,
     Handler(UncallableHandler),
+    Reply(LostReply),
     Rules(RuleMistake),
     SockJsUrl(SockJsUrlError),
     VariablePrefix(String),
@@ -84,7 +86,11 @@ impl fmt::Display for Mistake {
                 f,
                 "application prefix `{prefix}` does not begin with a slash: `/{prefix}` does"
             ),
+            Self::NoApplicationPrefix => f.write_str(
+                "there are controllers, and no application prefix by which anything could reach them",
+            ),
             Self::Handler(error) => error.fmt(f),
+            Self::Reply(lost) => lost.fmt(f),
             Self::Rules(mistake) => mistake.fmt(f),
             Self::SockJsUrl(error) => error.fmt(f),
             Self::VariablePrefix(prefix) => {

@@ -8,7 +8,9 @@ use std::time::Duration;
 use http::Extensions;
 use tidings_broker::{self as broker, BrokerOptions, DestinationPattern, DestinationPolicy};
 
-use self::mistakes::{mistakes_of_broker, mistakes_of_sockjs, mistakes_of_streams};
+use self::mistakes::{
+    mistakes_of_broker, mistakes_of_handlers, mistakes_of_sockjs, mistakes_of_streams,
+};
 use crate::app::{App, Inner, TrailingSlash};
 use crate::asyncapi::{AsyncApi, DocumentDoor};
 use crate::build_error::{BuildError, Mistake};
@@ -605,14 +607,13 @@ impl AppBuilder {
         let services = services(&sockjs, &stomp_paths, &event_sources, &documents);
         let prefixes = claim_prefixes(&mut taken, services, &self.beside, &mut mistakes);
         mistakes.extend(controllers.check(&ground.state).into_iter().map(Mistake::Handler));
+        broker.other_prefixes = self.application.prefixes().map(|it| format!("{it}/")).collect();
+        mistakes.extend(mistakes_of_handlers(&controllers, &self.application, &broker));
         let handlers = controllers.take_handlers();
         let controllers = controllers.build(self.application.separator).unwrap_or_else(|wrong| {
             mistakes.extend(wrong.into_iter().map(Mistake::Mapping));
             Default::default()
         });
-        let unusable = self.application.unusable_prefixes().map(str::to_owned);
-        mistakes.extend(unusable.map(Mistake::ApplicationPrefix));
-        broker.other_prefixes = self.application.prefixes().map(|it| format!("{it}/")).collect();
         let rules = self.rules.map(|it| Rulebook::new(it, &broker, self.application.clone()));
         let rules = rules.and_then(|it| {
             it.map_err(|wrong| mistakes.extend(wrong.into_iter().map(Mistake::Rules))).ok()

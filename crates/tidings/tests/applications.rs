@@ -1,10 +1,11 @@
 //! Several applications in one process, which know nothing of each other, and how clients call what is for their handlers.
 
+use futures_util::{Stream, stream};
 use tidings::broker::DestinationPolicy;
 use tidings::client::Client;
 use tidings::client::stomp::StompClient;
 use tidings::endpoint::{Endpoint, EndpointError, Message, Session};
-use tidings::messaging::{Access, Rules, Separator, deny, permit};
+use tidings::messaging::{Access, HandlerError, Rules, Separator, deny, permit};
 use tidings::server::Server;
 use tidings::testing::TestApp;
 use tidings::{App, controller};
@@ -252,6 +253,65 @@ fn what_the_broker_has_is_not_the_applications() {
     }
     let below = App::builder().topic_prefixes(["/app.topic/"]).application_prefix("/app").build();
     below.expect("they are told apart");
+}
+
+/// Sends to destinations that are misspelt.
+struct Lost;
+
+#[controller]
+impl Lost {
+    #[message_mapping("/odd", "/strange")]
+    #[send_to("/topc/odd", "/topic/even")]
+    fn odd(&self) -> &'static str {
+        "odd"
+    }
+
+    #[message_mapping("/mine")]
+    #[send_to_user("/user/queue/x")]
+    fn mine(&self) -> &'static str {
+        "mine"
+    }
+
+    #[subscribe_mapping("/numbers/{kind}")]
+    #[send_to("/topc/{kind}")]
+    fn numbers(
+        &self,
+        #[destination_variable] kind: String,
+    ) -> impl Stream<Item = String> + Send + 'static {
+        stream::iter([kind])
+    }
+
+    #[message_exception_handler]
+    #[send_to("/errors")]
+    fn failed(&self, error: &HandlerError) -> String {
+        error.to_string()
+    }
+}
+
+#[test]
+fn a_reply_that_goes_nowhere_is_a_mistake_of_its_handler() {
+    let lost = App::builder().controller(Lost).build().expect_err("four replies go nowhere");
+    let told: Vec<_> = lost.mistakes().map(|it| it.to_string()).collect();
+    let expected = [
+        "::Lost::odd: #[send_to(\"/topc/odd\")]: unknown destination /topc/odd: a destination is /topic/NAME",
+        "::Lost::mine: #[send_to_user(\"/user/queue/x\")]",
+        "::Lost::numbers: #[send_to(\"/topc/{kind}\")]: unknown destination /topc/NAME",
+        "::Lost::failed: #[send_to(\"/errors\")]: unknown destination /errors",
+    ];
+    assert_eq!(told.len(), expected.len(), "{told:?}");
+    for (told, expected) in told.iter().zip(expected) {
+        assert!(told.contains(expected), "{told}");
+    }
+    assert!(told[0].contains("/app/NAME"), "{}", told[0]);
+    assert!(told[1].ends_with("so write `/queue/x`"), "{}", told[1]);
+}
+
+#[test]
+fn a_controller_that_no_prefix_leads_to_is_a_mistake() {
+    let named = App::builder().application_prefixes([]).controller(Named("app")).build();
+    let told = named.expect_err("nothing reaches it").to_string();
+    assert!(told.contains("no application prefix by which anything could reach them"), "{told}");
+    App::builder().application_prefixes([]).build().expect("nothing is to be reached");
 }
 
 #[test]

@@ -36,6 +36,11 @@ impl Shop {
         reply.header("traceparent", "another")
     }
 
+    #[message_mapping("/elsewhere")]
+    fn elsewhere(&self) -> Outgoing {
+        Outgoing::to("/topc/orders", "odd").expect("text can be sent")
+    }
+
     #[subscribe_mapping("/stock")]
     fn stock(&self) -> &'static str {
         "none"
@@ -159,4 +164,16 @@ async fn a_frame_that_waits_has_one_span() {
     let log = log.take();
     let spans = log.lines().filter(|line| line.contains("frame{") && line.ends_with(": new"));
     assert_eq!(spans.count(), 1, "{log}");
+}
+
+#[tokio::test(start_paused = true)]
+async fn a_reply_that_cannot_be_sent_is_a_warning_with_the_reason() {
+    let log = Log::capture();
+    let mut bob = app().stomp().connect().await;
+    bob.send("/app/elsewhere", "").await;
+    let log = log.take();
+    let logged = log.lines().find(|line| line.contains("reply of a handler was not sent"));
+    let logged = logged.expect("it is logged");
+    assert!(logged.contains(" WARN "), "{logged}");
+    assert!(logged.contains("unknown destination /topc/orders: a destination is"), "{logged}");
 }

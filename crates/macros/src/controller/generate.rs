@@ -60,7 +60,8 @@ fn generate_mappings(handlers: &[Handler]) -> TokenStream {
         let operation = generate_operation(mapping);
         mapping.patterns.iter().map(move |_| operation.clone())
     });
-    let operations = generate_operations(operations);
+    let exceptions = handlers.iter().filter(|it| it.kind == HandlerKind::Exception);
+    let operations = generate_operations(operations.chain(exceptions.map(generate_operation)));
     quote! {
         const MAPPINGS: &'static [::tidings::messaging::Mapping] = &[#(#table),*];
 

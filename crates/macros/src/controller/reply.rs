@@ -163,12 +163,12 @@ impl Parse for UserArguments {
 }
 
 impl Reply {
-    /// An array of `ReplyTo`s, for the documentation.
+    /// An array of `ReplyTo`s, for the documentation and the checks of an application.
     pub(super) fn describe(&self, kind: HandlerKind) -> TokenStream {
         let by_default = match kind {
-            HandlerKind::Subscribe => quote!(::tidings::__private::ReplyTo::Subscription),
-            HandlerKind::Message => quote!(::tidings::__private::ReplyTo::DefaultTopic),
-            HandlerKind::Exception => return quote!(&[]),
+            HandlerKind::Subscribe => Some(quote!(::tidings::__private::ReplyTo::Subscription)),
+            HandlerKind::Message => Some(quote!(::tidings::__private::ReplyTo::DefaultTopic)),
+            HandlerKind::Exception => None,
         };
         match self {
             Self::ByDefault => quote!(&[#by_default]),

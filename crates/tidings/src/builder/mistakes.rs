@@ -4,6 +4,7 @@ use tidings_broker::BrokerOptions;
 
 use crate::build_error::Mistake;
 use crate::ground::Ground;
+use crate::messaging::{ApplicationNames, Controllers};
 use crate::server::{AllowedOrigins, EventSourceOptions, SockJsOptions, WebSocketDoor};
 
 pub(super) fn mistakes_of_sockjs(
@@ -29,6 +30,20 @@ fn mistake_of_user_prefix(options: &BrokerOptions) -> Option<Mistake> {
     let other = of_application.chain(of_broker.filter(|it| *it == prefix)).next()?;
     (!prefix.is_empty())
         .then(|| Mistake::UserPrefix { prefix: prefix.clone(), other: other.clone() })
+}
+
+/// What speaks against the prefixes of the application, and where its handlers' replies go.
+pub(super) fn mistakes_of_handlers(
+    controllers: &Controllers,
+    application: &ApplicationNames,
+    broker: &BrokerOptions,
+) -> Vec<Mistake> {
+    let unusable = application.unusable_prefixes().map(str::to_owned);
+    let unusable = unusable.map(Mistake::ApplicationPrefix);
+    let is_missing = application.prefixes().next().is_none() && controllers.have_mappings();
+    let missing = is_missing.then_some(Mistake::NoApplicationPrefix);
+    let lost = controllers.lost_replies(broker).into_iter().map(Mistake::Reply);
+    unusable.chain(missing).chain(lost).collect()
 }
 
 /// What an application has is not the broker's, and what is behind one prefix is not behind another.

@@ -12,7 +12,8 @@ pub trait Controller: Send + Sync + 'static {
     /// What the handlers are for.
     const MAPPINGS: &'static [Mapping];
 
-    /// What the handlers take and return, one for each of `MAPPINGS`; may be empty.
+    /// What the handlers take and return, one for each of `MAPPINGS`, then one for each of `EXCEPTION_HANDLERS`; may be
+    /// empty.
     const OPERATIONS: &'static [OperationDescription] = &[];
 
     /// Calls the handler of `MAPPINGS[mapping]`, which is no [stream](Mapping::stream).

@@ -6,17 +6,19 @@ use std::sync::Arc;
 
 use bytes::Bytes;
 use futures_util::FutureExt;
+use tidings_broker::BrokerOptions;
 use tidings_stomp::{Error, Headers};
 use tracing::{Instrument, Span};
 
 use super::controller::{AnyController, Mapping, MappingKind, Returns};
+use super::lost_reply::LostReply;
 use super::pattern::Pattern;
 use super::trace_context::TraceContext;
 use super::{
     Controller, Feed, HandlerError, LiveStream, MessageParts, Messenger, OnException, OnMapping,
     Outgoing, Separator, Subscriber,
 };
-use crate::asyncapi::Handler;
+use crate::asyncapi::{Handler, OperationDescription};
 use crate::endpoint::{AppState, PathParams, Session, panic_message};
 use crate::net::in_turns;
 
@@ -109,6 +111,7 @@ pub(crate) struct Controllers {
     controllers: Vec<(Arc<dyn AnyController>, &'static [Mapping])>,
     advice: Vec<usize>,
     handlers: Vec<Handler>,
+    operations: Vec<(&'static str, &'static [OperationDescription])>,
 }
 
 impl Controllers {
@@ -121,6 +124,18 @@ impl Controllers {
             operation: C::OPERATIONS.get(index).copied(),
         });
         self.handlers.extend(handlers);
+        self.operations.push((name, C::OPERATIONS));
+    }
+
+    /// Whether messages and subscriptions may come to any of them.
+    pub(crate) fn have_mappings(&self) -> bool {
+        !self.handlers.is_empty()
+    }
+
+    /// The replies that could never be sent by a broker with these options, or that nobody would get.
+    pub(crate) fn lost_replies(&self, broker: &BrokerOptions) -> Vec<LostReply> {
+        let operations = self.operations.iter();
+        operations.flat_map(|(name, operations)| LostReply::of(name, operations, broker)).collect()
     }
 
     /// What there is to be documented.

@@ -12,6 +12,7 @@ mod error;
 mod exception;
 mod feed;
 mod interceptor;
+mod lost_reply;
 mod messenger;
 mod pattern;
 mod payload;
@@ -53,6 +54,7 @@ pub(crate) use dispatcher::{
 };
 pub(crate) use feed::{LiveStream, Subscriber};
 pub(crate) use interceptor::{AnyInterceptor, Interceptors, LastForAll, Outbound};
+pub(crate) use lost_reply::LostReply;
 pub(crate) use rulebook::{Refusal, Rulebook, Subject};
 pub(crate) use rules::RuleMistake;
 pub(crate) use session_event::AnySessionListener;

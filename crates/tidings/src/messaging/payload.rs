@@ -1,3 +1,5 @@
+use std::error::Error;
+
 use bytes::Bytes;
 use serde::Serialize;
 use serde::de::DeserializeOwned;
@@ -38,10 +40,10 @@ impl Outgoing {
 
     /// Sends what a handler has replied.
     pub(crate) async fn publish(self, messenger: &Messenger) {
-        // The client may have chosen a part of the destination, so this is no fault of ours.
         let destination = self.destination.clone();
         if let Err(error) = messenger.publish(self).await {
-            tracing::debug!(%error, destination, "reply of a handler was not sent");
+            let reason = error.source().map_or_else(|| error.to_string(), ToString::to_string);
+            tracing::warn!(reason, destination, "reply of a handler was not sent");
         }
     }
 
