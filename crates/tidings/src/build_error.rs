@@ -8,7 +8,8 @@ use crate::endpoint::{MissingState, PathTemplateError};
 use crate::messaging::{LostReply, MappingMistake, RuleMistake, UncallableHandler};
 use crate::store::StoreError;
 
-/// Every mistake in the making of an [`App`](crate::App), or in what is deployed later.
+/// Every mistake in the making of an [`App`](crate::App), or in what is deployed later. Displayed, several have a line
+/// each.
 #[derive(Debug)]
 pub struct BuildError {
     mistakes: Vec<Mistake>,
@@ -18,6 +19,7 @@ pub struct BuildError {
 pub(crate) enum Mistake {
     Path(PathTemplateError),
     Conflict { first: String, second: String },
+    Unreachable { path: String, by: String },
     State { endpoint: &'static str, missing: MissingState },
     Mapping(MappingMistake),
     ApplicationPrefix(String),
@@ -68,8 +70,11 @@ impl BuildError {
 
 impl fmt::Display for BuildError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.write_str("application cannot be built")?;
-        self.mistakes.iter().try_for_each(|mistake| write!(f, "; {mistake}"))
+        f.write_str("application cannot be built:")?;
+        if let [mistake] = &*self.mistakes {
+            return write!(f, " {mistake}");
+        }
+        self.mistakes.iter().try_for_each(|mistake| write!(f, "\n  {mistake}"))
     }
 }
 
@@ -80,6 +85,10 @@ impl fmt::Display for Mistake {
             Self::Conflict { first, second } => {
                 write!(f, "{first} and {second} match the same paths")
             }
+            Self::Unreachable { path, by } => write!(
+                f,
+                "{path}, of an application beside this one, can never be reached: {by} answers everything beneath it"
+            ),
             Self::State { endpoint, missing } => write!(f, "{endpoint}: {missing}"),
             Self::Mapping(error) => error.fmt(f),
             Self::ApplicationPrefix(prefix) => write!(

@@ -17,7 +17,7 @@ use crate::build_error::{BuildError, Mistake};
 use crate::endpoint::{
     Endpoint, EndpointConfig, Handshake, PathTemplate, ServerEndpoint, SharedEndpoint,
 };
-use crate::endpoints::{Endpoints, TakenPaths};
+use crate::endpoints::{Endpoints, Extent, TakenPaths};
 use crate::ground::Ground;
 use crate::hub::{Hub, HubOptions};
 use crate::messaging::{
@@ -343,7 +343,8 @@ impl AppBuilder {
 
     /// Serves another application beside this one: it gets the requests to paths that are none of this one's. Each has a
     /// broker, users, rules and settings of its own, and neither knows of the other. It is
-    /// [shut down](App::shut_down) with this one.
+    /// [shut down](App::shut_down) with this one. Its paths must not be beneath a SockJS service or STOMP door of this one, which
+    /// answer everything there.
     ///
     /// STOMP over TCP names no path: [`Server::stomp_listen_app`](crate::server::Server::stomp_listen_app) gives the other
     /// application a port of its own.
@@ -588,8 +589,10 @@ impl AppBuilder {
     /// [`BuildError`] with every mistake: malformed paths, paths taken twice, allowed origins that no browser
     /// sends, patterns of policies that are none or match nothing that there can be, places of dead letters that are no
     /// destinations, state that endpoints and controllers ask for and were not given, mappings that are ambiguous or, between
-    /// dots, have some themselves, prefixes of the application without a slash at their start, defaults of headers that do not convert, rules whose patterns are none or are about nothing that a client can name, or that
-    /// let nobody connect.
+    /// dots, have some themselves, controllers without a prefix of the application, prefixes of it without a slash at their start,
+    /// replies that go to no destination, defaults of headers that do not convert, rules and policies whose patterns are misspelt,
+    /// rules whose patterns are none or are about nothing that a client can name, or that let nobody connect, and paths of
+    /// applications [beside](Self::beside) this one that this one answers itself.
     /// Also a store that cannot be read, or that holds more queues than
     /// [`destinations_max`](tidings_broker::Limits::destinations_max); nothing in it is changed.
     pub fn build(self) -> Result<App, BuildError> {
@@ -664,17 +667,17 @@ impl AppBuilder {
     }
 }
 
-/// Everything that is deployed at a path and is no endpoint, with what it is.
+/// Everything that is deployed at a path and is no endpoint, with what it is and what it answers.
 fn services<'s>(
     sockjs: &'s [(String, WebSocketDoor, SockJsOptions)],
     stomp_paths: &'s [(String, SockJsOptions)],
     event_sources: &'s [(String, EventSourceOptions)],
     documents: &'s [DocumentDoor],
-) -> impl Iterator<Item = (&'s String, &'static str)> {
-    let sockjs = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS"));
-    let stomp = stomp_paths.iter().map(|(path, _)| (path, "STOMP"));
-    let streams = event_sources.iter().map(|(path, _)| (path, "EventSource"));
-    let documents = documents.iter().map(|door| (&door.path, "AsyncAPI"));
+) -> impl Iterator<Item = (&'s String, &'static str, Extent)> {
+    let sockjs = sockjs.iter().map(|(prefix, ..)| (prefix, "SockJS", Extent::Beneath));
+    let stomp = stomp_paths.iter().map(|(path, _)| (path, "STOMP", Extent::Beneath));
+    let streams = event_sources.iter().map(|(path, _)| (path, "EventSource", Extent::Path));
+    let documents = documents.iter().map(|door| (&door.path, "AsyncAPI", Extent::Path));
     sockjs.chain(stomp).chain(streams).chain(documents)
 }
 
@@ -682,14 +685,14 @@ fn services<'s>(
 /// is mistaken.
 fn claim_prefixes<'s>(
     taken: &mut TakenPaths,
-    services: impl Iterator<Item = (&'s String, &'static str)>,
+    services: impl Iterator<Item = (&'s String, &'static str, Extent)>,
     beside: &[App],
     mistakes: &mut Vec<Mistake>,
 ) -> TakenPaths {
     let mut prefixes = TakenPaths::default();
-    for (prefix, service) in services {
-        mistakes.extend(taken.claim_prefix(prefix, service).err());
-        let _ = prefixes.claim_prefix(prefix, service);
+    for (prefix, service, extent) in services {
+        mistakes.extend(taken.claim_service(prefix, service, extent).err());
+        let _ = prefixes.claim_service(prefix, service, extent);
     }
     for other in beside {
         mistakes.extend(taken.claim_all(other.taken_paths()));

@@ -197,7 +197,8 @@ impl fmt::Debug for Endpoints {
 impl EndpointRoute {
     pub(crate) fn owner(&self) -> PathOwner {
         let Self { path, type_name, annotated, .. } = self;
-        PathOwner { place: format!("`{path}` ({type_name})"), annotated: *annotated }
+        let place = format!("`{path}` ({type_name})");
+        PathOwner { place, annotated: *annotated, extent: Extent::Path }
     }
 
     /// What there is to be documented.
@@ -226,6 +227,16 @@ pub(crate) struct PathOwner {
     /// The path and what is there.
     place: String,
     annotated: Option<TypeId>,
+    extent: Extent,
+}
+
+/// What somebody answers who has a path.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// The path itself.
+    Path,
+    /// Everything beneath it, too.
+    Beneath,
 }
 
 /// A path that may be had.
@@ -251,16 +262,33 @@ impl TakenPaths {
         Ok(Claim::First)
     }
 
-    /// Claims the paths of another application. The errors are conflicts.
+    /// Claims the paths of another application, which is asked last. The errors are conflicts, and paths that are answered
+    /// before.
     pub(crate) fn claim_all(&mut self, others: Self) -> Vec<Mistake> {
         let others: BTreeMap<_, _> = others.0.into_iter().collect();
+        let unreachable: Vec<_> =
+            others.iter().filter_map(|(path, owner)| self.answered_before(path, owner)).collect();
         let claims = others.into_iter().map(|(shape, owner)| self.claim(shape, owner));
-        claims.filter_map(Result::err).collect()
+        unreachable.into_iter().chain(claims.filter_map(Result::err)).collect()
     }
 
-    /// Claims everything beneath a path for a service.
-    pub(crate) fn claim_prefix(&mut self, path: &str, service: &str) -> Result<Claim, Mistake> {
-        let owner = PathOwner { place: format!("`{path}` ({service})"), annotated: None };
+    fn answered_before(&self, path: &str, owner: &PathOwner) -> Option<Mistake> {
+        let is_beneath =
+            |above: &str| path.strip_prefix(above).is_some_and(|it| it.starts_with('/'));
+        let mut services = self.0.iter().filter(|(_, it)| it.extent == Extent::Beneath);
+        let (_, service) =
+            services.find(|(above, _)| above.len() < path.len() && is_beneath(above))?;
+        Some(Mistake::Unreachable { path: owner.place.clone(), by: service.place.clone() })
+    }
+
+    /// Claims a path for a service.
+    pub(crate) fn claim_service(
+        &mut self,
+        path: &str,
+        service: &str,
+        extent: Extent,
+    ) -> Result<Claim, Mistake> {
+        let owner = PathOwner { place: format!("`{path}` ({service})"), annotated: None, extent };
         self.claim(path.to_owned(), owner)
     }
 }

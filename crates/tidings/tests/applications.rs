@@ -307,6 +307,20 @@ fn a_reply_that_goes_nowhere_is_a_mistake_of_its_handler() {
 }
 
 #[test]
+fn several_mistakes_are_told_in_lines_of_their_own() {
+    let one = App::builder().application_prefix("api").build().expect_err("it has no slash");
+    let told = one.to_string();
+    assert_eq!(told.lines().count(), 1, "{told}");
+    assert!(told.starts_with("application cannot be built: application prefix `api`"), "{told}");
+    let two = App::builder().application_prefixes(["api", "v2"]).build();
+    let told = two.expect_err("they have no slashes").to_string();
+    let lines: Vec<_> = told.lines().collect();
+    assert_eq!(lines.len(), 3, "{told}");
+    assert_eq!(lines[0], "application cannot be built:");
+    assert!(lines[2].starts_with("  application prefix `v2`"), "{told}");
+}
+
+#[test]
 fn a_controller_that_no_prefix_leads_to_is_a_mistake() {
     let named = App::builder().application_prefixes([]).controller(Named("app")).build();
     let told = named.expect_err("nothing reaches it").to_string();
@@ -336,4 +350,26 @@ fn a_misspelt_rule_or_policy_is_a_mistake() {
     }
     let rules = Rules::new().connect(permit()).any("jobs", deny()).any("jobs/a", deny());
     App::builder().rules(rules).build().expect("names of queues");
+}
+
+#[test]
+fn a_path_that_is_answered_before_the_other_application_is_asked_is_a_mistake() {
+    let other = |path| App::builder().endpoint_at(path, || Echo).build().expect("an endpoint");
+    let beside = |path| App::builder().stomp("/s").beside(other(path));
+    for path in ["/s/x", "/s/{room}/x"] {
+        let told = beside(path).build().expect_err("SockJS answers it").to_string();
+        assert!(told.contains(&format!("`{path}` (")), "{told}");
+        assert!(told.contains("can never be reached: `/s` (STOMP) answers everything"), "{told}");
+    }
+    let third = App::builder().sockjs("/t", || Echo).build().expect("a service");
+    beside("/t/x").beside(third.clone()).build().expect("the second is asked before the third");
+    let told = App::builder().beside(third).beside(other("/t/x")).build();
+    assert!(told.expect_err("the first answers it").to_string().contains("`/t` (SockJS)"));
+    for path in ["/sx", "/{any}/x", "/x/s"] {
+        beside(path).build().expect("it is not beneath /s");
+    }
+    let own = App::builder().stomp("/s").event_source("/s/events").endpoint_at("/s/x", || Echo);
+    own.build().expect("its own paths come first");
+    let stream = App::builder().event_source("/s").beside(other("/s/x"));
+    stream.build().expect("a stream is at its path alone");
 }

@@ -171,7 +171,7 @@ fn application(arguments: &Arguments) -> AppBuilder {
 fn cannot_build(error: BuildError) -> Box<dyn Error> {
     let Some(store) = error.store() else {
         let mistakes: Vec<_> = error.mistakes().map(|mistake| mistake.to_string()).collect();
-        return mistakes.join("; ").into();
+        return mistakes.join("\n").into();
     };
     let cause = store.source().map(|cause| format!(" ({cause})")).unwrap_or_default();
     format!("{store}{cause}; --data-dir says which directory it is").into()
