@@ -299,6 +299,8 @@ impl Addresses {
                 Ok((pattern.clone(), None))
             }
             Err(AddressError::Unknown(_)) if self.may_begin(pattern) => Ok((pattern.clone(), None)),
+            Ok(Address::Own(..)) if names_one(pattern) => Err(unknowable(pattern)),
+            Ok(Address::Remote(..)) => Err(unknowable(pattern)),
             Ok(address) => {
                 let kind = address.kind();
                 let known = match address {
@@ -367,6 +369,19 @@ impl Addresses {
     }
 }
 
+/// Whether a pattern of temporary destinations has a word of their names.
+fn names_one(pattern: &DestinationPattern) -> bool {
+    let is_literal = |word: &Word| matches!(word, Word::Literal(_));
+    // The first is empty, and the second says that they are temporary.
+    pattern.words().is_none_or(|words| words.iter().skip(2).any(is_literal))
+}
+
+/// Nobody knows what a temporary destination will be called.
+fn unknowable(pattern: &DestinationPattern) -> AddressError {
+    let expected = "the server makes up the names of temporary ones: /temp-queue/* and /temp-topic/* are all of them";
+    unknown(pattern.name(), expected.into())
+}
+
 impl Address {
     pub(crate) fn kind(&self) -> Kind {
         match self {
@@ -406,6 +421,11 @@ impl TemporaryKind {
         };
         format!("{prefix}{token}")
     }
+}
+
+/// Whether it begins as a temporary destination does, and ends there.
+pub(crate) fn is_nameless(text: &str) -> bool {
+    [OWN_QUEUE, OWN_TOPIC].contains(&text)
 }
 
 fn temporary(text: &Destination) -> Result<Option<Address>, AddressError> {
@@ -581,6 +601,9 @@ mod tests {
         assert_eq!(Addresses::new(&options).policy_pattern(&of_jms), Ok((of_jms, None)));
         for of_nothing in ["/foo", "/foo/**", "/queue", "/topics/*"] {
             check(of_nothing, None);
+        }
+        for made_up in ["/temp-queue/a", "/temp-queue/a.*", "/temp-topic/a", "/reply-queue/*"] {
+            check(made_up, None);
         }
     }
 }

@@ -63,6 +63,14 @@ impl Destination {
         self.as_str().contains(',') && split_first(self.as_str()).is_some()
     }
 
+    /// Takes one of several names.
+    pub(crate) fn parse_part(text: &str) -> Result<Self, DestinationError> {
+        Self::parse(text).map_err(|error| match error {
+            DestinationError::Empty => DestinationError::EmptyPart,
+            error => error,
+        })
+    }
+
     /// The destinations that it stands for, some of which may be empty. Blanks around those of several do not
     /// count.
     pub(crate) fn parts(&self) -> impl Iterator<Item = &str> {
@@ -140,6 +148,8 @@ impl fmt::Display for Destination {
 pub enum DestinationError {
     /// It is empty.
     Empty,
+    /// One of several, between commas, is empty.
+    EmptyPart,
     /// It is longer than [`Destination::OCTETS_MAX`].
     TooLong {
         /// Its length.
@@ -170,6 +180,9 @@ impl fmt::Display for DestinationError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Empty => f.write_str("the destination is empty"),
+            Self::EmptyPart => f.write_str(
+                "a name beside a comma is empty: several destinations are written /queue/a,/queue/b",
+            ),
             Self::TooLong { octets, octets_max } => {
                 write!(f, "the destination has {octets} octets, at most {octets_max} are allowed")
             }

@@ -64,6 +64,14 @@ pub enum SendError {
         /// The limit that the message exceeds.
         limit: QueueLimit,
     },
+    /// The queue could not take all messages that are sent to it together, if it were empty: those of a
+    /// transaction, or of a SEND that names it more than once.
+    TooMuchTogether {
+        /// The queue.
+        destination: Destination,
+        /// The limit that they exceed.
+        limit: QueueLimit,
+    },
     /// The name of the queue has wildcards, so that nobody could subscribe to it.
     WildcardInQueueName {
         /// The name.
@@ -208,6 +216,11 @@ impl fmt::Display for SendError {
             Self::MessageTooLarge { destination, limit } => {
                 write!(f, "queue {destination} takes no such message: it holds at most {limit}")
             }
+            Self::TooMuchTogether { destination, limit } => write!(
+                f,
+                "queue {destination} holds at most {limit}, and more are sent to it at once: send fewer in a \
+                 transaction"
+            ),
             Self::WildcardInQueueName { destination } => {
                 write!(f, "{destination} names no queue: wildcards are for subscribers of topics")
             }
@@ -334,8 +347,13 @@ pub enum SubscribeError {
         /// The queue.
         queue: Destination,
     },
-    /// Another consumer wants the queue for itself, or this one does and there are others.
+    /// Another consumer wants the queue for itself.
     Exclusive {
+        /// The queue.
+        destination: Destination,
+    },
+    /// This consumer wants the queue for itself, and there are others.
+    Occupied {
         /// The queue.
         destination: Destination,
     },
@@ -388,6 +406,11 @@ pub enum SubscribeError {
         /// The limit.
         session_temporary_max: usize,
     },
+    /// A wildcard stands where it means nothing: beside other characters of a word, or `>` before the end.
+    IdleWildcard {
+        /// The pattern.
+        pattern: Box<str>,
+    },
     /// Only topics can be subscribed to by pattern.
     PatternOfQueues {
         /// The pattern.
@@ -426,6 +449,37 @@ pub enum SubscribeError {
     Disconnected,
 }
 
+fn exclusive(f: &mut fmt::Formatter<'_>, destination: &Destination) -> fmt::Result {
+    write!(
+        f,
+        "{destination} has a consumer with exclusive:true, which excludes others: wait until that one \
+         has gone, or have it leave exclusive out"
+    )
+}
+
+fn occupied(f: &mut fmt::Formatter<'_>, destination: &Destination) -> fmt::Result {
+    write!(
+        f,
+        "exclusive:true would exclude the consumers that {destination} has: end those first, or stand \
+         in line with activemq.exclusive:true"
+    )
+}
+
+fn durable_in_use(f: &mut fmt::Formatter<'_>, name: &str) -> fmt::Result {
+    write!(
+        f,
+        "the durable subscription {name} is in use by another session: end it there first, or give \
+         both shared:true, so that they share its messages"
+    )
+}
+
+fn idle_wildcard(f: &mut fmt::Formatter<'_>, pattern: &str) -> fmt::Result {
+    write!(
+        f,
+        "in {pattern} a wildcard means nothing: * and ** stand for whole words, > for those at the end"
+    )
+}
+
 impl fmt::Display for SubscribeError {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
@@ -435,9 +489,8 @@ impl fmt::Display for SubscribeError {
             Self::InvalidSelector(invalid) => write!(f, "invalid selector: {invalid}"),
             Self::ArgumentDiffers { queue, argument } => differs(f, queue, argument),
             Self::NoSuchQueue { queue } => no_such_queue(f, queue),
-            Self::Exclusive { destination } => {
-                write!(f, "{destination} has a consumer that excludes others, or this one would")
-            }
+            Self::Exclusive { destination } => exclusive(f, destination),
+            Self::Occupied { destination } => occupied(f, destination),
             Self::Unprepared { queue } => {
                 write!(
                     f,
@@ -448,9 +501,7 @@ impl fmt::Display for SubscribeError {
                 f,
                 "there is no {destination}: presence is of a topic whose policy has it, by its name"
             ),
-            Self::DurableInUse { name } => {
-                write!(f, "the durable subscription {name} is in use by another session")
-            }
+            Self::DurableInUse { name } => durable_in_use(f, name),
             Self::DurableDiffers { name } => write!(
                 f,
                 "the durable subscription {name} has another topic or selector: end it first, or name this one otherwise"
@@ -478,6 +529,7 @@ impl fmt::Display for SubscribeError {
                     "the session has {max} temporary destinations already, no more are allowed"
                 )
             }
+            Self::IdleWildcard { pattern } => idle_wildcard(f, pattern),
             Self::PatternOfQueues { pattern } => {
                 write!(f, "{pattern} has wildcards: subscribe to each queue by its name")
             }

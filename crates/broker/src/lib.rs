@@ -77,7 +77,7 @@ pub use message::{Durability, Kept, Message, MessageId, Properties, Retain};
 pub use options::{BrokerOptions, Unprepared};
 pub use pattern::DestinationPattern;
 pub use policy::{
-    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, IdleSetting,
+    DeadLetters, DestinationPolicies, DestinationPolicy, HistoryPolicy, IdleReason, IdleSetting,
     PresencePolicy, QueueOverflow, RedeliveryDelay, Retention, SlowConsumers,
 };
 pub use presence::{Member, MemberInfo, Members};

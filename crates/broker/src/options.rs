@@ -6,7 +6,7 @@ use crate::error::SendError;
 use crate::kind::Kind;
 use crate::limits::Limits;
 use crate::pattern::DestinationPattern;
-use crate::policy::{DeadLetters, DestinationPolicies, IdleSetting};
+use crate::policy::{DeadLetters, DestinationPolicies, IdleReason, IdleSetting};
 use crate::token::TokenSource;
 
 /// How a [`Broker`](crate::Broker) is set up.
@@ -107,10 +107,20 @@ impl BrokerOptions {
     pub fn check_settings(&self) -> Result<(), IdleSetting> {
         let addresses = Addresses::new(self);
         self.policies.with_patterns().try_for_each(|(pattern, policy)| {
-            let kind = addresses.policy_pattern(pattern).ok().and_then(|(_, kind)| kind);
-            let idle = kind.and_then(|kind| Some((kind, policy.idle_setting(kind)?)));
-            idle.map_or(Ok(()), |(kind, (setting, owners))| {
-                Err(IdleSetting { pattern: pattern.clone(), setting, owners, kind })
+            let Ok((known, Some(kind))) = addresses.policy_pattern(pattern) else { return Ok(()) };
+            let of_others = policy.idle_setting(kind);
+            let of_others =
+                of_others.map(|(setting, owners)| (setting, IdleReason::OfOthers { owners, kind }));
+            let is_to_itself = || match &policy.dead_letters {
+                DeadLetters::To(place) if known.is_exact() => addresses
+                    .resolve(place, || None)
+                    .is_ok_and(|it| addresses.common_name(place, it) == *known.name()),
+                _ => false,
+            };
+            let idle = of_others
+                .or_else(|| is_to_itself().then_some(("dead-letters", IdleReason::ToItself)));
+            idle.map_or(Ok(()), |(setting, reason)| {
+                Err(IdleSetting { pattern: pattern.clone(), setting, reason })
             })
         })
     }

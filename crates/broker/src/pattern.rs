@@ -124,6 +124,22 @@ impl DestinationPattern {
         Ok(Self { text, form: Form::Words(words.into()) })
     }
 
+    /// Whether a wildcard stands in it where it is a character as any other: `*` beside others, `>` before the end.
+    pub(crate) fn has_idle_wildcard(&self) -> bool {
+        let mut words = words_of(self.as_str()).peekable();
+        while let Some(word) = words.next() {
+            let is_idle = match word {
+                "*" | "**" => false,
+                ">" => words.peek().is_some(),
+                word => word.contains('*'),
+            };
+            if is_idle {
+                return true;
+            }
+        }
+        false
+    }
+
     /// The text as the name of a destination, which it is if the pattern is exact.
     pub(crate) fn name(&self) -> &Destination {
         &self.text

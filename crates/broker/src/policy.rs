@@ -172,16 +172,37 @@ pub struct IdleSetting {
     pub pattern: DestinationPattern,
     /// The setting, as `tidings serve --destination` calls it.
     pub setting: &'static str,
-    /// What has that setting.
-    pub owners: &'static str,
-    /// What the destinations are.
-    pub kind: Kind,
+    /// Why it does nothing.
+    pub reason: IdleReason,
+}
+
+/// Why a setting does nothing.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[non_exhaustive]
+pub enum IdleReason {
+    /// Others have it.
+    OfOthers {
+        /// What has that setting.
+        owners: &'static str,
+        /// What the destinations are.
+        kind: Kind,
+    },
+    /// The dead letters of a queue would go to that queue.
+    ToItself,
 }
 
 impl fmt::Display for IdleSetting {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        let Self { pattern, setting, owners, kind } = self;
-        write!(f, "policy of `{pattern}`: {setting} is for {owners}, and does nothing for a {kind}")
+        let Self { pattern, setting, reason } = self;
+        write!(f, "policy of `{pattern}`: {setting} ")?;
+        match reason {
+            IdleReason::OfOthers { owners, kind } => {
+                write!(f, "is for {owners}, and does nothing for a {kind}")
+            }
+            IdleReason::ToItself => {
+                f.write_str("names the queue that gives the messages up: name another, or discard")
+            }
+        }
     }
 }
 
@@ -283,6 +304,8 @@ impl DestinationPolicy {
             ("overflow", self.overflow != default.overflow),
             ("deliveries-max", self.deliveries_max != default.deliveries_max),
             ("redelivery-delay", self.redelivery_delay != default.redelivery_delay),
+        ];
+        let of_letters = [
             ("dead-letters", self.dead_letters != default.dead_letters),
             ("dead-letter-retry", self.dead_letter_retry != default.dead_letter_retry),
         ];
@@ -293,13 +316,16 @@ impl DestinationPolicy {
         ];
         let of_subscribers = [("slow-consumers", self.slow_consumers != default.slow_consumers)];
         let queues = (&of_queues[..], "queues");
+        let letters = (&of_letters[..], "queues");
+        let lasting = (&of_letters[..], "queues that outlive their connection");
         let topics = (&of_topics[..], "topics");
         let subscribers = (&of_subscribers[..], "topics and destinations of users");
         let idle = match kind {
-            Kind::Queue | Kind::TemporaryQueue => &[topics, subscribers][..],
-            Kind::Topic => &[queues],
-            Kind::TemporaryTopic | Kind::User => &[queues, topics],
-            Kind::Presence => &[queues, topics, subscribers],
+            Kind::Queue => &[topics, subscribers][..],
+            Kind::TemporaryQueue => &[topics, subscribers, lasting],
+            Kind::Topic => &[queues, letters],
+            Kind::TemporaryTopic | Kind::User => &[queues, letters, topics],
+            Kind::Presence => &[queues, letters, topics, subscribers],
         };
         idle.iter().find_map(|(settings, owners)| {
             let (setting, _) = settings.iter().find(|(_, is_set)| *is_set)?;
@@ -378,6 +404,18 @@ mod tests {
             check(queue, past(), Some("history"));
             check(queue, slow(), Some("slow-consumers"));
         }
+        let letters = |place: &str| {
+            let dead_letters = DeadLetters::To(Destination::parse(place).unwrap());
+            DestinationPolicy { dead_letters, ..Default::default() }
+        };
+        check("/temp-queue/*", letters("/queue/dead"), Some("dead-letters"));
+        check("/topic/x", letters("/queue/dead"), Some("dead-letters"));
+        for (queue, itself) in [("/queue/x", "x"), ("x", "/queue/x"), ("/amq/queue/x", "/queue/x")]
+        {
+            check(queue, letters(itself), Some("dead-letters"));
+            check(queue, letters("/queue/y"), None);
+        }
+        check("/queue/**", letters("/queue/x"), None);
         check("/user/**", slow(), None);
         check("/user/**", past(), Some("history"));
         check("/presence/topic/x", slow(), Some("slow-consumers"));

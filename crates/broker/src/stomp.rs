@@ -36,6 +36,7 @@ const ARGUMENTS: &[&str] = &[
     DEAD_LETTER_EXCHANGE,
     DEAD_LETTER_KEY,
     "x-queue-type",
+    SINGLE_CONSUMER,
     "x-queue-name",
     "x-max-age",
     "x-stream-max-segment-size-bytes",
@@ -53,6 +54,11 @@ const ARGUMENTS: &[&str] = &[
 /// RabbitMQ: where dead letters of the queue go.
 const DEAD_LETTER_EXCHANGE: &str = "x-dead-letter-exchange";
 const DEAD_LETTER_KEY: &str = "x-dead-letter-routing-key";
+
+/// RabbitMQ: one consumer of the queue at a time. It asks that of the queue, here the consumers do.
+const SINGLE_CONSUMER: &str = "x-single-active-consumer";
+/// RabbitMQ: how often a message is delivered.
+const DELIVERY_LIMIT: &str = "x-delivery-limit";
 
 /// Headers that dead letters have got.
 const REASON: &str = "x-death-reason";
@@ -151,6 +157,11 @@ pub(crate) fn arguments(headers: &Headers) -> Result<QueueArguments, InvalidHead
         return Ok(arguments);
     }
     let first = |name| headers.get(name).map(str::trim);
+    if let Some(limit) = spoken(first(DELIVERY_LIMIT)) {
+        let expected = "none: how often a message is delivered is said by the server, with deliveries-max in the \
+                        policy of the queue";
+        return Err(invalid(DELIVERY_LIMIT, limit, expected));
+    }
     let whole = |name| first(name).map(|value| whole_number(name, value)).transpose();
     let duration = |name| whole(name).map(|it| it.map(Duration::from_millis));
     arguments.message_ttl = duration("x-message-ttl")?;
@@ -232,6 +243,17 @@ pub(crate) fn reply_to(headers: &Headers) -> Option<&str> {
     headers.get(REPLY_TO).map(str::trim)
 }
 
+/// What is wrong with a `reply-to` that names no temporary destination, although it begins as one.
+pub(crate) fn nameless_reply_to(value: &str) -> InvalidHeader {
+    invalid(REPLY_TO, value, "a name behind it, as in /temp-queue/NAME")
+}
+
+/// What is wrong with a `retain` in a message that goes to queues only.
+pub(crate) fn nothing_to_retain(headers: &Headers) -> InvalidHeader {
+    let value = headers.get("retain").unwrap_or_default();
+    invalid("retain", value, "none where no topic is sent to: a queue keeps every message")
+}
+
 /// The headers with another place for replies.
 pub(crate) fn with_reply_to(mut headers: Headers, reply_to: &str) -> Headers {
     headers.remove(REPLY_TO);
@@ -284,7 +306,8 @@ fn spoken(value: Option<&str>) -> Option<&str> {
 }
 
 fn whole_number(name: &'static str, value: &str) -> Result<u64, InvalidHeader> {
-    number(value).ok_or_else(|| invalid(name, value, "a whole number"))
+    number(value)
+        .ok_or_else(|| invalid(name, value, "a whole number from 0 to 18446744073709551615"))
 }
 
 fn number<T: std::str::FromStr>(value: &str) -> Option<T> {

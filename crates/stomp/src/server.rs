@@ -35,8 +35,8 @@ use crate::{
 /// [`poll_transmit`](Self::poll_transmit) has.
 ///
 /// The server checks the frames, keeps track of subscription ids, gathers transactions and answers
-/// BEGIN and ABORT. All other receipts are its driver's to give, by [`receipt`](Self::receipt),
-/// when the frame has been processed. Frames of an aborted transaction get none: they were not.
+/// BEGIN and ABORT, and with ABORT the frames of its transaction, of which nothing is left to wait for. All other
+/// receipts are its driver's to give, by [`receipt`](Self::receipt), when the frame has been processed.
 ///
 /// An error ends the session, as STOMP 1.2 wants it, but for those that its [`Severity`] and the
 /// options make an exception of. Once [`is_closed`](Self::is_closed), flush what is left to transmit, close the sending half of the stream, and give the client a moment to
@@ -317,10 +317,8 @@ impl Server {
                 }
                 Some(event)
             }
-            Ok(Outcome::Done(receipt)) => {
-                if let Some(receipt) = receipt {
-                    self.receipt(receipt);
-                }
+            Ok(Outcome::Done(receipts)) => {
+                receipts.into_iter().for_each(|receipt| self.receipt(receipt));
                 None
             }
             Ok(Outcome::Enlisted) => None,

@@ -303,7 +303,11 @@ impl Model {
                 }
                 self.receipt(receipt);
             }
-            Kind::Abort { transaction } if self.transactions.remove(&transaction).is_some() => {
+            Kind::Abort { transaction } if self.transactions.contains_key(&transaction) => {
+                let actions = self.transactions.remove(&transaction).unwrap_or_default();
+                for action in &actions {
+                    self.receipt(receipt_of(action));
+                }
                 self.receipt(receipt);
             }
             Kind::Begin { .. } | Kind::Commit { .. } | Kind::Abort { .. } => {

@@ -56,7 +56,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             attach_route(&place, &destination, &subscription, routes, on_active, operation);
         attached.map_err(|error| match error {
             NotAttached::Unprepared => SubscribeError::Unprepared { queue: place.name().clone() },
-            NotAttached::Exclusive | NotAttached::Retired => in_use(),
+            NotAttached::Exclusive | NotAttached::Occupied | NotAttached::Retired => in_use(),
         })
     }
 

@@ -476,10 +476,11 @@ fn none_of_several_destinations_may_be_empty_but_blanks_may_stand_between_them()
     recording.send_all("/topic/y , /queue/x", &["m"]);
     assert_eq!(recording.bodies(), to(&[(1, "m"), (1, "m")]));
     for name in ["/queue/x,,", "/queue/x,", ",/queue/x", "/queue/x,,/topic/y"] {
+        let empty = DestinationError::EmptyPart;
         let refused = recording.send(name, "n").unwrap_err();
-        assert_eq!(refused, SendError::InvalidDestination(DestinationError::Empty), "{name}");
+        assert_eq!(refused, SendError::InvalidDestination(empty), "{name}");
         let refused = recording.subscribe(1, "b", name, AUTO).unwrap_err();
-        assert_eq!(refused, SubscribeError::InvalidDestination(DestinationError::Empty), "{name}");
+        assert_eq!(refused, SubscribeError::InvalidDestination(empty), "{name}");
     }
     assert_eq!(recording.bodies(), []);
 }
@@ -512,7 +513,11 @@ fn a_transaction_is_done_as_a_whole_or_not_at_all() {
     let too_many = vec![acked(), send("/queue/y"), send("/queue/y"), send("/queue/y")];
     let failed = recording.broker.commit(now(), session, too_many, log).unwrap_err();
     assert_eq!(failed.at, 3);
-    assert!(matches!(failed.cause, CommitFailure::Send(SendError::MessageTooLarge { .. })));
+    assert!(matches!(failed.cause, CommitFailure::Send(SendError::TooMuchTogether { .. })));
+    let told = tidings_stomp::Error::from(&failed);
+    assert_eq!(told.message, "too much for a queue in a transaction");
+    let advice = "at most 2 messages, and more are sent to it at once: send fewer in a transaction";
+    assert!(told.body.contains(advice), "{}", told.body);
     let unknown = vec![send("/queue/y"), Action::Ack(AckTarget::Ack("1.99"))];
     let failed = recording.broker.commit(now(), session, unknown, log).unwrap_err();
     assert!(matches!((failed.at, failed.cause), (1, CommitFailure::Ack(_))));

@@ -10,7 +10,7 @@ use crate::arguments::QueueArguments;
 use crate::destination::Destination;
 use crate::error::SendError;
 use crate::kind::{Admission, Amount, DestinationKind, Kind, Queue, Refusal, Role};
-use crate::message::{Message, Properties};
+use crate::message::{Message, Properties, Retain};
 use crate::operation::Operation;
 use crate::pattern::DestinationPattern;
 use crate::sink::{Sink, Storage};
@@ -179,11 +179,21 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let headers = self.with_replies(sender, headers, operation)?;
         let sender = sender.map(|sender| sender.session);
         let content = Content { sender, headers, body, properties, routing_type, arguments };
+        let addressed = self.address_each(destination, content)?;
+        check_retain(addressed.messages())?;
+        Ok(addressed)
+    }
+
+    fn address_each(
+        &self,
+        destination: Destination,
+        content: Content,
+    ) -> Result<Addressed, SendError> {
         if !destination.is_composite() {
             return self.address_one(destination, content).map(Addressed::One);
         }
         let parts = destination.parts().map(|part| {
-            let part = Destination::parse(part).map_err(SendError::InvalidDestination)?;
+            let part = Destination::parse_part(part).map_err(SendError::InvalidDestination)?;
             self.address_one(part, content.clone())
         });
         parts.collect::<Result<_, _>>().map(Addressed::Several)
@@ -391,6 +401,20 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     }
 }
 
+/// Whoever asks a queue to retain a message takes it for a topic.
+fn check_retain(messages: &[Routed]) -> Result<(), SendError> {
+    let asks_in_vain = |routed: &Routed| {
+        routed.message.properties.retain != Retain::Unsaid
+            && matches!(routed.kind, Kind::Queue | Kind::TemporaryQueue)
+    };
+    match messages {
+        [first, ..] if messages.iter().all(asks_in_vain) => {
+            Err(stomp::nothing_to_retain(&first.message.headers).into())
+        }
+        _ => Ok(()),
+    }
+}
+
 /// The name of a queue, which must be one that somebody can subscribe to.
 pub(super) fn queue_name(destination: &Destination) -> Result<DestinationPattern, SendError> {
     let wildcard = || SendError::WildcardInQueueName { destination: destination.clone() };
@@ -400,7 +424,10 @@ pub(super) fn queue_name(destination: &Destination) -> Result<DestinationPattern
 
 pub(super) fn temporary_refused(destination: &Destination, refusal: Refusal) -> SendError {
     match refusal {
-        Refusal::Full(limit) | Refusal::FullAndRefusing(limit) | Refusal::TooLarge(limit) => {
+        Refusal::Full(limit)
+        | Refusal::FullAndRefusing(limit)
+        | Refusal::TooLarge(limit)
+        | Refusal::TooMuchTogether(limit) => {
             SendError::TemporaryQueueFull { destination: destination.clone(), limit }
         }
         refusal => refused(destination, refusal),
@@ -413,6 +440,7 @@ pub(super) fn refused(destination: &Destination, refusal: Refusal) -> SendError 
         Refusal::Full(limit) => SendError::QueueFull { destination, limit },
         Refusal::FullAndRefusing(limit) => SendError::QueueRefuses { destination, limit },
         Refusal::TooLarge(limit) => SendError::MessageTooLarge { destination, limit },
+        Refusal::TooMuchTogether(limit) => SendError::TooMuchTogether { destination, limit },
         Refusal::ArgumentDiffers(argument) => {
             SendError::ArgumentDiffers { queue: destination, argument }
         }

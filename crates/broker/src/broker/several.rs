@@ -57,6 +57,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
             Err(NotAttached::Exclusive) => {
                 Err(SubscribeError::Exclusive { destination: place.called.clone() })
             }
+            Err(NotAttached::Occupied) => {
+                Err(SubscribeError::Occupied { destination: place.called.clone() })
+            }
             Err(NotAttached::Unprepared) => Err(SubscribeError::Unprepared { queue: name.clone() }),
             // It will be made anew.
             Ok(()) | Err(NotAttached::Retired) => Ok(()),

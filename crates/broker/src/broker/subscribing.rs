@@ -197,7 +197,8 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         routing_type: Option<RoutingType>,
     ) -> Result<Vec<(Destination, Address)>, SubscribeError> {
         let resolve = |part: &str| {
-            let called = Destination::parse(part).map_err(SubscribeError::InvalidDestination)?;
+            let called =
+                Destination::parse_part(part).map_err(SubscribeError::InvalidDestination)?;
             let address = self.routing.addresses().resolve(&called, || routing_type)?;
             Ok((called, address))
         };
@@ -214,7 +215,14 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let pattern_of =
             |name| DestinationPattern::of(name).map_err(SubscribeError::InvalidDestination);
         let (kind, pattern) = match address {
-            Address::Topic(name) => (Kind::Topic, pattern_of(name)?),
+            Address::Topic(name) => {
+                let pattern = pattern_of(name)?;
+                if pattern.has_idle_wildcard() {
+                    let pattern = pattern.as_str().into();
+                    return Err(SubscribeError::IdleWildcard { pattern });
+                }
+                (Kind::Topic, pattern)
+            }
             Address::Exchange(name) => (Kind::Topic, DestinationPattern::exact(name)),
             Address::Queue(name) => (Kind::Queue, pattern_of(name)?),
             Address::ExistingQueue(name) => {
@@ -371,6 +379,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
                 Ok(()) => return Ok(()),
                 Err(NotAttached::Exclusive) => {
                     return Err(SubscribeError::Exclusive { destination: place.called.clone() });
+                }
+                Err(NotAttached::Occupied) => {
+                    return Err(SubscribeError::Occupied { destination: place.called.clone() });
                 }
                 Err(NotAttached::Unprepared) => {
                     return Err(SubscribeError::Unprepared { queue: pattern.name().clone() });

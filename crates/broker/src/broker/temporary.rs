@@ -2,7 +2,7 @@ use std::sync::Arc;
 
 use super::subscribing::Place;
 use super::{Broker, Sender};
-use crate::address::{Address, Manner, OWN_QUEUE, TemporaryKind};
+use crate::address::{Address, Manner, OWN_QUEUE, TemporaryKind, is_nameless};
 use crate::destination::Destination;
 use crate::error::{SendError, SubscribeError};
 use crate::operation::Operation;
@@ -62,7 +62,7 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
     ///
     /// # Errors
     ///
-    /// [`SendError::Temporary`].
+    /// [`SendError::Temporary`], and [`SendError::InvalidHeader`] where it has no name.
     pub fn open_replies(
         &self,
         now: Timestamp,
@@ -85,6 +85,9 @@ impl<S: Clone + Send + Sync + 'static> Broker<S> {
         let (Some(sender), Some(reply_to)) = (sender, stomp::reply_to(&headers)) else {
             return Ok(headers);
         };
+        if is_nameless(reply_to) {
+            return Err(stomp::nameless_reply_to(reply_to).into());
+        }
         let called = Destination::parse(reply_to).ok();
         let address = called.map(|called| self.routing.addresses().resolve(&called, || None));
         let Some(Ok(Address::Own(kind, called))) = address else { return Ok(headers) };

@@ -119,13 +119,20 @@ fn check_queue<S>(
         *all = others.saturating_add(Allowance::octets(share.amount));
         others
     });
-    queue.check_room(share.amount, &share.asked, for_others)
+    let checked = queue.check_room(share.amount, &share.asked, for_others);
+    checked.map_err(|refusal| match refusal {
+        Refusal::TooLarge(limit) if Amount::default().with(message).is_within(limit) => {
+            Refusal::TooMuchTogether(limit)
+        }
+        refusal => refusal,
+    })
 }
 
 #[cfg(test)]
 mod tests {
     use super::*;
     use crate::broker::{Action, CommitError, CommitFailure};
+    use crate::error::QueueLimit;
     use crate::recording::{Recording, now, sender, to};
     use crate::stomp::{AckMode, Headers};
 
@@ -171,7 +178,21 @@ mod tests {
         assert_eq!(recording.bodies(), to(&[(2, "1"), (1, "2"), (2, "2")]));
         assert_eq!(ready(&recording, "/queue/a"), Some(1));
         let twice = recording.send("/queue/c,/queue/c", "3").unwrap_err();
-        assert!(matches!(twice, SendError::MessageTooLarge { .. }), "{twice:?}");
+        assert!(matches!(twice, SendError::TooMuchTogether { .. }), "{twice:?}");
+    }
+
+    #[test]
+    fn a_message_that_is_too_large_itself_is_told_so_where_the_queue_is_full_too() {
+        let mut recording = Recording::with_limits(|limits| {
+            (limits.queue_messages_max, limits.queue_octets_max) = (1, 1000);
+        });
+        recording.send("/queue/a", "1").unwrap();
+        let destination = Destination::parse("/queue/a").unwrap();
+        let (headers, body) = (Headers::default(), vec![0; 2000].into());
+        let large = Action::Send { destination: destination.clone(), headers, body };
+        let (_, error) = failure(commit(&mut recording, 1, &[large]));
+        let limit = QueueLimit::Octets(1000);
+        assert_eq!(error, SendError::MessageTooLarge { destination, limit });
     }
 
     #[test]
@@ -209,7 +230,7 @@ mod tests {
         let one = |overflow| send("/queue/a", &[("x-max-length", "1"), ("x-overflow", overflow)]);
         let (at, error) =
             failure(commit(&mut recording, 1, &[one("reject-publish"), one("reject-publish")]));
-        assert!(at == 1 && matches!(error, SendError::MessageTooLarge { .. }), "{at} {error:?}");
+        assert!(at == 1 && matches!(error, SendError::TooMuchTogether { .. }), "{at} {error:?}");
         assert_eq!(recording.stats("/queue/a"), None);
         commit(&mut recording, 1, &[one("reject-publish")]).unwrap();
         let failed = commit(&mut recording, 1, &[one("reject-publish")]).unwrap_err();

@@ -125,6 +125,8 @@ pub(crate) enum Refusal {
     NoRoomToKeep,
     /// It would not even fit if there were no others.
     TooLarge(QueueLimit),
+    /// It would fit if there were no others, but not together with those that it is to be taken with.
+    TooMuchTogether(QueueLimit),
     /// Others have asked the queue for something else than its sender, by this header.
     ArgumentDiffers(&'static str),
 }
@@ -136,6 +138,8 @@ pub(crate) enum NotAttached {
     Retired,
     /// One of its subscribers wants to be the only one.
     Exclusive,
+    /// It has subscribers, and the subscription would be the only one.
+    Occupied,
     /// It is not known to the store that what it would get may have been delivered.
     Unprepared,
 }

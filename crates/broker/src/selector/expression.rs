@@ -77,6 +77,26 @@ impl<'a, F: Fn(&str) -> Option<&'a str>> Message<F> {
 }
 
 impl Expression {
+    /// Whether it can be true: neither can numbers, nor texts.
+    pub(super) fn is_condition(&self) -> bool {
+        match self {
+            Self::Integer(_)
+            | Self::Decimal(_)
+            | Self::Text(_)
+            | Self::Sum(_)
+            | Self::Product(_) => false,
+            Self::Or(terms) | Self::And(terms) => terms.iter().all(Self::is_condition),
+            Self::Not(term) => term.is_condition(),
+            Self::Truth(_)
+            | Self::Header(_)
+            | Self::Compare(..)
+            | Self::Between { .. }
+            | Self::In(..)
+            | Self::Like(..)
+            | Self::IsNull(_) => true,
+        }
+    }
+
     /// Unknown, too, once the steps are spent.
     pub(super) fn evaluate<'a>(
         &'a self,

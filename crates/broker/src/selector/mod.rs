@@ -87,6 +87,8 @@ pub enum SelectorError {
         /// Where it stands, in octets from the start.
         at: usize,
     },
+    /// It is a number or a text, or puts one where a condition should be.
+    NoCondition,
 }
 
 impl Selector {
@@ -177,6 +179,9 @@ impl fmt::Display for SelectorError {
                 f,
                 "the pattern at octet {at} ends with its escape character or is longer than {} octets",
                 Selector::LIKE_OCTETS_MAX
+            ),
+            Self::NoCondition => f.write_str(
+                "a number or a text is no condition: compare it with a header, as in colour = 'blue'",
             ),
         }
     }

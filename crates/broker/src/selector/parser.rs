@@ -20,7 +20,8 @@ impl Parser {
     pub(super) fn parse(mut self) -> Parsed {
         let expression = self.or()?;
         match self.peek() {
-            TokenKind::End => Ok(expression),
+            TokenKind::End if expression.is_condition() => Ok(expression),
+            TokenKind::End => Err(SelectorError::NoCondition),
             _ => Err(self.unexpected("an operator or the end")),
         }
     }

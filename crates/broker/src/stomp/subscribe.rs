@@ -1,4 +1,6 @@
-use super::{Headers, SUBSCRIPTION_TYPE, history, invalid, is_true, number, presence};
+use super::{
+    Headers, SINGLE_CONSUMER, SUBSCRIPTION_TYPE, history, invalid, is_true, number, presence,
+};
 use crate::durable_name::{DurableName, Owner, Sharing};
 use crate::error::{InvalidHeader, SubscribeError};
 use crate::selector::Selector;
@@ -83,8 +85,8 @@ impl DurableName {
 fn prefetch(headers: &Headers) -> Result<Option<u32>, InvalidHeader> {
     for name in ["prefetch-count", "activemq.prefetchSize"] {
         if let Some(value) = headers.get(name) {
-            let parsed = number(value).ok_or_else(|| invalid(name, value, "a whole number"));
-            return parsed.map(Some);
+            let expected = "a whole number from 0 to 4294967295";
+            return number(value).map(Some).ok_or_else(|| invalid(name, value, expected));
         }
     }
     Ok(credit(headers)?.map(|(messages, _)| messages))
@@ -93,8 +95,9 @@ fn prefetch(headers: &Headers) -> Result<Option<u32>, InvalidHeader> {
 /// Artemis: octets, of which -1 is any number, and 0 one message at a time.
 fn window_octets(headers: &Headers) -> Result<Option<u64>, InvalidHeader> {
     if let Some(value) = headers.get("consumer-window-size") {
-        let octets: i64 = number(value)
-            .ok_or_else(|| invalid("consumer-window-size", value, "a number of octets, or -1"))?;
+        let expected = "a number of octets from 0 to 9223372036854775807, or -1 for any number";
+        let octets: Option<i64> = number(value).filter(|octets| *octets >= -1);
+        let octets = octets.ok_or_else(|| invalid("consumer-window-size", value, expected))?;
         return Ok(u64::try_from(octets).ok());
     }
     Ok(credit(headers)?.and_then(|(_, octets)| octets))
@@ -110,14 +113,19 @@ fn credit(headers: &Headers) -> Result<Option<(u32, Option<u64>)>, InvalidHeader
     match (messages, octets) {
         (Some(messages), None) => Ok(Some((messages, None))),
         (Some(messages), Some(Some(octets))) => Ok(Some((messages, Some(octets)))),
-        _ => Err(invalid("credit", value, "a number of messages, or one and a number of octets")),
+        _ => Err(invalid(
+            "credit",
+            value,
+            "a number of messages from 0 to 4294967295, or one, a comma and a number of octets",
+        )),
     }
 }
 
 fn priority(headers: &Headers) -> Result<i32, InvalidHeader> {
     for name in ["x-priority", "activemq.priority", "consumer-priority"] {
         if let Some(value) = headers.get(name) {
-            return number(value).ok_or_else(|| invalid(name, value, "a whole number"));
+            let expected = "a whole number from -2147483648 to 2147483647";
+            return number(value).ok_or_else(|| invalid(name, value, expected));
         }
     }
     Ok(0)
@@ -129,8 +137,8 @@ fn own_messages(headers: &Headers) -> Result<OwnMessages, InvalidHeader> {
 }
 
 fn exclusivity(headers: &Headers) -> Result<Exclusivity, InvalidHeader> {
-    let (waits, is_alone) =
-        (is_true(headers, "activemq.exclusive")?, is_true(headers, "exclusive")?);
+    let waits = is_true(headers, "activemq.exclusive")? | is_true(headers, SINGLE_CONSUMER)?;
+    let is_alone = is_true(headers, "exclusive")?;
     Ok(match (waits, is_alone) {
         (true, _) => Exclusivity::FirstInLine,
         (false, true) => Exclusivity::Alone,

@@ -56,22 +56,29 @@ fn a_value_that_a_header_cannot_have_is_refused() {
         let error = asked.expect_err(name);
         assert_eq!((error.name, &*error.value, error.expected), (name, value, expected));
     };
+    let whole = "a whole number from 0 to 18446744073709551615";
+    let limit = "none: how often a message is delivered is said by the server, with deliveries-max in the policy \
+                 of the queue";
     for (name, value, expected) in [
         ("persistent", "maybe", "true or false"),
         ("persistent", "2", "true or false"),
-        ("priority", "high", "a whole number"),
-        ("priority", "-1", "a whole number"),
+        ("priority", "high", whole),
+        ("priority", "-1", whole),
+        ("expires", "18446744073709551616", whole),
         ("retain", "foo", "set or remove"),
         ("destination-type", "TOPIC", "ANYCAST or MULTICAST"),
     ] {
         let asked = asked_for_message(Timestamp(0), &of(&[(name, value)]));
         check(name, value, asked.map(drop), expected);
     }
-    let numbers = "a number of messages, or one and a number of octets";
+    let numbers =
+        "a number of messages from 0 to 4294967295, or one, a comma and a number of octets";
+    let octets = "a number of octets from 0 to 9223372036854775807, or -1 for any number";
     let flags = [
         "browser",
         "exclusive",
         "activemq.exclusive",
+        "x-single-active-consumer",
         "no-local",
         "activemq.noLocal",
         "activemq.retroactive",
@@ -86,6 +93,11 @@ fn a_value_that_a_header_cannot_have_is_refused() {
         ("credit", "many", numbers),
         ("credit", "1,many", numbers),
         ("credit", "1,", numbers),
+        ("consumer-window-size", "-2", octets),
+        ("prefetch-count", "4294967296", "a whole number from 0 to 4294967295"),
+        ("x-priority", "2147483648", "a whole number from -2147483648 to 2147483647"),
+        ("x-max-length", "-1", whole),
+        ("x-delivery-limit", "5", limit),
     ];
     for (name, value, expected) in flags.into_iter().chain(others) {
         let (headers, owner) = (of(&[(name, value)]), Owner::default());

@@ -5,7 +5,7 @@ use serde::{Deserialize, Serialize};
 use tidings::queues::{self, QueueError, QueueStats, QueuedMessage, Queues, Which};
 
 /// Messages of one answer at most, so that none needs more memory than a queue may have.
-const SHOWN_MAX: usize = 10_000;
+pub(crate) const SHOWN_MAX: u16 = 10_000;
 
 const REQUEST_OCTETS_MAX: usize = 64 * 1024;
 
@@ -114,7 +114,8 @@ where
     };
     match (&parts.method, of) {
         (&Method::GET, "messages") => {
-            let limit = limit(parts.uri.query()).unwrap_or(SHOWN_MAX).min(SHOWN_MAX);
+            let max = usize::from(SHOWN_MAX);
+            let limit = limit(parts.uri.query()).unwrap_or(max).min(max);
             let shown = |found: Vec<QueuedMessage>| {
                 found.into_iter().map(ShownMessage::from).collect::<Vec<_>>()
             };

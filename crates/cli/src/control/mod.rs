@@ -9,7 +9,9 @@ use std::convert::Infallible;
 use std::path::{Path, PathBuf};
 use std::str::FromStr;
 
-pub(crate) use self::api::{Deleted, Moved, Problem, Purged, QueueRow, ShownMessage, path_of};
+pub(crate) use self::api::{
+    Deleted, Moved, Problem, Purged, QueueRow, SHOWN_MAX, ShownMessage, path_of,
+};
 pub(crate) use self::client::Client;
 pub(crate) use self::socket::ControlSocket;
 

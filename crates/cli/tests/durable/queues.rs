@@ -52,6 +52,10 @@ fn queues_are_listed_browsed_moved_and_purged() {
     let shown = queues(&directory, &["browse", "jobs", "--limit", "2"]).unwrap();
     assert!(shown.contains("persistent:true\n\none\n") && shown.contains("two"), "{shown}");
     assert!(!shown.contains("three"), "{shown}");
+    for limit in ["0", "10001"] {
+        let refused = queues(&directory, &["browse", "jobs", "--limit", limit]).unwrap_err();
+        assert!(refused.contains("1..=10000"), "{refused}");
+    }
 
     reject(&mut client, "/queue/jobs", 3);
     let shown = queues(&directory, &["browse", "DLQ.jobs"]).unwrap();

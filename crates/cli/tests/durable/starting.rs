@@ -76,6 +76,13 @@ fn a_setting_that_can_do_nothing_is_told_at_the_start() {
             "/queue/x history=5",
             "policy of `/queue/x`: history is for topics, and does nothing for a queue",
         ),
+        (
+            "/queue/x dead-letters=/queue/x",
+            "policy of `/queue/x`: dead-letters names the queue that gives the messages up",
+        ),
+        ("/temp-queue/x message-ttl=1h", "policy of `/temp-queue/x`, which matches nothing"),
+        ("/queue/x messages-max=0", "expected more than 0"),
+        ("/queue/x overflow=wait,overflow=wait", "overflow is there twice"),
     ] {
         let directory = Directory::new();
         let refused = output(serve(directory.path()).args(["--destination", policy]));

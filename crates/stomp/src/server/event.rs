@@ -164,3 +164,12 @@ pub enum TransactionAction {
     /// Messages have not been consumed.
     Nack(Acknowledge),
 }
+
+impl TransactionAction {
+    pub(super) fn into_receipt(self) -> Option<ReceiptId> {
+        match self {
+            Self::Send(send) => send.receipt,
+            Self::Ack(it) | Self::Nack(it) => it.receipt,
+        }
+    }
+}

@@ -37,8 +37,8 @@ struct OnDemand {
 /// What comes of a frame.
 pub(super) enum Outcome {
     Event(Event),
-    /// The session has done all there was to do. The receipt is due.
-    Done(Option<ReceiptId>),
+    /// The session has done all there was to do. These receipts are due.
+    Done(Vec<ReceiptId>),
     /// The frame waits for its transaction, and its receipt with it.
     Enlisted,
 }
@@ -79,15 +79,16 @@ impl Session {
             }
             Command::Begin => {
                 self.on_demand().transactions.begin(fields.required("transaction")?, limits)?;
-                Ok(Outcome::Done(fields.receipt()))
+                Ok(Outcome::Done(fields.receipt().into_iter().collect()))
             }
             Command::Commit => {
                 let actions = self.on_demand().transactions.end(fields.required("transaction")?)?;
                 Ok(Outcome::Event(Event::Transaction(actions, fields.receipt())))
             }
             Command::Abort => {
-                self.on_demand().transactions.end(fields.required("transaction")?)?;
-                Ok(Outcome::Done(fields.receipt()))
+                let actions = self.on_demand().transactions.end(fields.required("transaction")?)?;
+                let receipts = actions.into_iter().filter_map(TransactionAction::into_receipt);
+                Ok(Outcome::Done(receipts.chain(fields.receipt()).collect()))
             }
             Command::Disconnect => {
                 Ok(Outcome::Event(Event::Disconnect { receipt: fields.receipt() }))

@@ -527,13 +527,15 @@ fn a_transaction_takes_effect_at_commit_in_order() {
 }
 
 #[test]
-fn an_aborted_transaction_leaves_nothing_but_the_receipt_of_abort() {
+fn an_aborted_transaction_leaves_nothing_but_receipts() {
     let mut server = connected(Version::V1_1);
     let input = "BEGIN\ntransaction:t\n\n\0\
          SEND\ndestination:/queue/a\ntransaction:t\nreceipt:r1\n\n\0\
-         ABORT\ntransaction:t\nreceipt:r2\n\n\0";
+         ACK\nmessage-id:k\nsubscription:s\ntransaction:t\nreceipt:r2\n\n\0\
+         ABORT\ntransaction:t\nreceipt:r3\n\n\0";
     assert_eq!(events(&mut server, input), []);
-    assert_eq!(transmitted(&mut server), "RECEIPT\nreceipt-id:r2\n\n\0");
+    let receipts = ["r1", "r2", "r3"].map(|id| format!("RECEIPT\nreceipt-id:{id}\n\n\0"));
+    assert_eq!(transmitted(&mut server), receipts.concat());
 }
 
 #[test]

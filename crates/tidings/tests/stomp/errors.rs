@@ -65,7 +65,7 @@ async fn errors_can_leave_the_session_usable() {
 }
 
 /// Headers with a value that they cannot have, in frames that a client would believe done.
-const MISTYPED: [(&str, &str); 9] = [
+const MISTYPED: [(&str, &str); 14] = [
     ("SEND\ndestination:/queue/a\npersistent:maybe\n\nm", "true or false"),
     ("SEND\ndestination:/queue/a\npriority:high\n\nm", "a whole number"),
     ("SEND\ndestination:/topic/a\nretain:foo\n\nm", "set or remove"),
@@ -75,6 +75,14 @@ const MISTYPED: [(&str, &str); 9] = [
     ("SUBSCRIBE\nid:1\ndestination:/queue/a\nexclusive:2\n\n", "true or false"),
     ("UNSUBSCRIBE\nid:1\ndurable:maybe\n\n", "true or false"),
     ("SEND\ndestination:/user/ann/a\npersistent:maybe\n\nm", "true or false"),
+    ("SEND\ndestination:/queue/a\nretain:set\n\nm", "none where no topic is sent to"),
+    ("SEND\ndestination:/topic/a\nreply-to:/temp-queue/\n\nm", "a name behind it"),
+    ("SEND\ndestination:/queue/a\nx-delivery-limit:5\n\nm", "none: how often"),
+    ("SUBSCRIBE\nid:1\ndestination:/queue/a\nx-delivery-limit:5\n\n", "none: how often"),
+    (
+        "SUBSCRIBE\nid:1\ndestination:/queue/a\nconsumer-window-size:-2\n\n",
+        "a number of octets from 0",
+    ),
 ];
 
 #[tokio::test]

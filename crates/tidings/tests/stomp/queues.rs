@@ -85,27 +85,32 @@ async fn a_consumer_may_be_the_only_one() {
             other.refused(&format!("SUBSCRIBE\n{subscribe}\n"), "queue is exclusive").await;
             client.leave().await;
             other.subscribe(subscribe).await;
+            let mut late = Client::connect(&server, other.door, version).await;
+            let alone = format!("SUBSCRIBE\n{subscribe}exclusive:true\n\n");
+            late.refused(&alone, "queue has consumers").await;
         })
         .await;
 }
 
 #[tokio::test]
 async fn consumers_may_stand_in_line() {
-    EVERYWHERE
-        .attempt(app, async |server, mut first, version| {
-            let subscribe = "id:s\ndestination:/queue/q\nactivemq.exclusive:true\n";
-            first.subscribe(subscribe).await;
-            let mut second = Client::connect(&server, first.door, version).await;
-            second.subscribe(subscribe).await;
-            for body in ["1", "2"] {
-                second.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
-                first.message(body).await;
-            }
-            first.leave().await;
-            second.send("SEND\ndestination:/queue/q\n\n3\0").await;
-            second.message("3").await;
-        })
-        .await;
+    for name in ["activemq.exclusive", "x-single-active-consumer"] {
+        EVERYWHERE
+            .attempt(app, async |server, mut first, version| {
+                let subscribe = format!("id:s\ndestination:/queue/q\n{name}:true\n");
+                first.subscribe(&subscribe).await;
+                let mut second = Client::connect(&server, first.door, version).await;
+                second.subscribe(&subscribe).await;
+                for body in ["1", "2"] {
+                    second.done(&format!("SEND\ndestination:/queue/q\n\n{body}")).await;
+                    first.message(body).await;
+                }
+                first.leave().await;
+                second.send("SEND\ndestination:/queue/q\n\n3\0").await;
+                second.message("3").await;
+            })
+            .await;
+    }
 }
 
 #[tokio::test]
@@ -151,7 +156,7 @@ async fn what_a_message_says_of_itself_is_passed_on() {
         .attempt(app, async |_server, mut client, _| {
             client.subscribe("id:s\ndestination:/queue/q\n").await;
             // And not what it asks of its queue, or what only the server says.
-            let not_passed_on = "x-message-ttl:60000\nx-max-length:10\nx-death-reason:forged\n\
+            let not_passed_on = "x-message-ttl:60000\nx-max-length:10\nx-single-active-consumer:true\nx-death-reason:forged\n\
                                  x-delivery-count:9\noriginal-destination:/queue/forged\n";
             client.send(format!("SEND\ndestination:/queue/q\n{said}{not_passed_on}\nm\0")).await;
             let message = client.message("m").await;

@@ -99,7 +99,18 @@ async fn of_a_queue_others_get_what_a_selector_does_not_want() {
 async fn a_selector_that_is_none_is_refused() {
     let long = format!("color = '{}'", "a".repeat(4 * 1024));
     let deep = "(".repeat(100) + "color = 'red'" + &")".repeat(100);
-    let malformed = ["=", "color = ", "color = 'red", "(color = 'red'", "1 +", &long, &deep];
+    let malformed = [
+        "=",
+        "color = ",
+        "color = 'red",
+        "(color = 'red'",
+        "1 +",
+        "1",
+        "'x'",
+        "color = 'red' AND 2 + 2",
+        &long,
+        &deep,
+    ];
     EVERYWHERE
         .attempt(keeping, async |_server, mut client, _| {
             for selector in malformed {

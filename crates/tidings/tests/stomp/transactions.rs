@@ -10,8 +10,17 @@ async fn transactions_take_effect_together_or_not_at_all() {
             client.subscribe("id:s\ndestination:/queue/q\nack:client-individual\n").await;
             client.send("SEND\ndestination:/queue/q\n\nfirst\0").await;
             let ack = format!("ACK\n{}", naming(version, &client.message("first").await));
-            client.send(format!("BEGIN\ntransaction:a\n\n\0{ack}transaction:a\n\n\0")).await;
-            client.done("ABORT\ntransaction:a\n\n").await;
+            client
+                .send(format!(
+                    "BEGIN\ntransaction:a\n\n\0{ack}transaction:a\nreceipt:1\n\n\0\
+                     SEND\ndestination:/queue/q\ntransaction:a\nreceipt:2\n\nnever\0\
+                     ABORT\ntransaction:a\nreceipt:3\n\n\0"
+                ))
+                .await;
+            for receipt in ["1", "2", "3"] {
+                let frame = client.frame().await;
+                assert_eq!(header(&frame, "receipt-id"), Some(receipt), "ABORT's is the last");
+            }
             // The message is unsettled again, and has not been redelivered.
             client
                 .send(format!(

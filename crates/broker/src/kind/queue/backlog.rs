@@ -254,6 +254,14 @@ impl Amount {
         Ok(())
     }
 
+    /// Whether it keeps to a limit.
+    pub(crate) fn is_within(self, limit: QueueLimit) -> bool {
+        match limit {
+            QueueLimit::Messages(max) => self.messages <= max,
+            QueueLimit::Octets(max) => self.octets <= max,
+        }
+    }
+
     /// Whether there may be more than this.
     pub(super) fn is_below(self, max: Self) -> bool {
         self.messages < max.messages && self.octets < max.octets

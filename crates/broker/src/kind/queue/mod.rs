@@ -241,9 +241,11 @@ impl<S> Queue<S> {
     ) -> Result<(), NotAttached> {
         let alone = |options: &SubscribeOptions| options.exclusivity == Exclusivity::Alone;
         let mut consumers = state.consumers.values();
-        let is_taken = consumers.any(|consumer| alone(consumer.subscription.options()));
-        if is_taken || (alone(options) && !state.consumers.is_empty()) {
+        if consumers.any(|consumer| alone(consumer.subscription.options())) {
             return Err(NotAttached::Exclusive);
+        }
+        if alone(options) && !state.consumers.is_empty() {
+            return Err(NotAttached::Occupied);
         }
         let next = state.backlog.next_position();
         if self.options.unprepared == Unprepared::Refuse && !state.journal.is_marked(next) {
@@ -294,7 +296,9 @@ impl<S> Queue<S> {
             return Ok(());
         };
         // An empty queue would not have room for all of them either.
-        if !settings.drops() && settings.check(amount).is_err() {
+        if !settings.drops()
+            && let Err(limit) = settings.check(amount)
+        {
             return Err(Refusal::TooLarge(limit));
         }
         let refusal = settings.refusal(limit);
@@ -410,7 +414,7 @@ impl<S> Queue<S> {
     pub(crate) fn retire(&self, operation: &mut Operation<'_, S>) -> Result<(), NotAttached> {
         let mut state = lock(&self.state);
         if !state.is_unused() {
-            return Err(NotAttached::Exclusive);
+            return Err(NotAttached::Occupied);
         }
         state.end(operation);
         Ok(())

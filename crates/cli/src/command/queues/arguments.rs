@@ -1,8 +1,8 @@
 use std::path::PathBuf;
 
-use clap::{Args, Subcommand};
+use clap::{Args, Subcommand, value_parser};
 
-use crate::control::Control;
+use crate::control::{Control, SHOWN_MAX};
 
 /// Look at the queues of the running server, and move or remove what is in them.
 ///
@@ -37,9 +37,9 @@ pub(crate) enum Action {
 pub(crate) struct Browse {
     /// Name of the queue: `/queue/jobs`, or `jobs` for short.
     pub(crate) queue: String,
-    /// How many at most.
-    #[arg(long, value_name = "N", default_value_t = 10)]
-    pub(crate) limit: usize,
+    /// How many at most, from 1 to 10000.
+    #[arg(long, value_name = "N", default_value_t = 10, value_parser = value_parser!(u16).range(1..=i64::from(SHOWN_MAX)))]
+    pub(crate) limit: u16,
 }
 
 /// Delete a queue with all its messages, or a durable subscription. Consumers are told.

@@ -1,5 +1,6 @@
 //! `--destination`: how destinations behave, from the command line.
 
+use std::collections::HashSet;
 use std::fmt::Write;
 use std::str::FromStr;
 use std::time::Duration;
@@ -34,7 +35,7 @@ const SETTINGS: &[Setting] = &[
         value: "DURATION",
         about: "how long a message of a queue waits at most",
         set: |policy, value| {
-            policy.message_ttl = Some(duration(value)?);
+            policy.message_ttl = Some(duration(value).filter(|ttl| !ttl.is_zero())?);
             Some(())
         },
     },
@@ -43,7 +44,7 @@ const SETTINGS: &[Setting] = &[
         value: "NUMBER",
         about: "how many messages a queue holds",
         set: |policy, value| {
-            policy.messages_max = Some(value.parse().ok()?);
+            policy.messages_max = Some(value.parse().ok().filter(|max| *max > 0)?);
             Some(())
         },
     },
@@ -52,7 +53,7 @@ const SETTINGS: &[Setting] = &[
         value: "SIZE",
         about: "how many octets a queue holds",
         set: |policy, value| {
-            policy.octets_max = Some(size(value)?);
+            policy.octets_max = Some(size(value).filter(|max| *max > 0)?);
             Some(())
         },
     },
@@ -148,7 +149,8 @@ const SETTINGS: &[Setting] = &[
         value: "NUMBER",
         about: "how many messages a topic keeps for subscribers that come back",
         set: |policy, value| {
-            policy.history.get_or_insert_default().messages_max = value.parse().ok()?;
+            let max = value.parse().ok().filter(|max| *max > 0)?;
+            policy.history.get_or_insert_default().messages_max = max;
             Some(())
         },
     },
@@ -157,7 +159,8 @@ const SETTINGS: &[Setting] = &[
         value: "DURATION",
         about: "for how long it keeps them",
         set: |policy, value| {
-            policy.history.get_or_insert_default().age_max = duration(value)?;
+            let max = duration(value).filter(|max| !max.is_zero())?;
+            policy.history.get_or_insert_default().age_max = max;
             Some(())
         },
     },
@@ -166,7 +169,8 @@ const SETTINGS: &[Setting] = &[
         value: "SIZE",
         about: "how many octets of them it keeps",
         set: |policy, value| {
-            policy.history.get_or_insert_default().octets_max = size(value)?;
+            let max = size(value).filter(|max| *max > 0)?;
+            policy.history.get_or_insert_default().octets_max = max;
             Some(())
         },
     },
@@ -214,6 +218,7 @@ impl FromStr for DestinationSettings {
         )?;
         DestinationPattern::parse(pattern).map_err(|error| error.to_string())?;
         let mut policy = DestinationPolicy::default();
+        let mut given = HashSet::new();
         for setting in settings.split(',').map(str::trim) {
             let (name, value) = setting.split_once('=').unwrap_or((setting, ""));
             let (name, value) = (name.trim(), value.trim());
@@ -224,8 +229,14 @@ impl FromStr for DestinationSettings {
                     names.join(", ")
                 ));
             };
+            if !given.insert(name) {
+                return Err(format!("{name} is there twice: give it once"));
+            }
             (known.set)(&mut policy, value).ok_or_else(|| {
-                format!("`{value}` is no value of {name}, expected {}", expected(known.value))
+                format!(
+                    "`{value}` is no value of {name}, expected {}",
+                    expected(known.value, value)
+                )
             })?;
         }
         let RedeliveryDelay { first, factor, max } = &mut policy.redelivery_delay;
@@ -242,8 +253,11 @@ impl FromStr for DestinationSettings {
     }
 }
 
-/// What a value looks like, with an example where its name alone does not say it.
-fn expected(value: &str) -> String {
+/// What a value looks like that was given otherwise, with an example where its name alone does not say it.
+fn expected(value: &str, given: &str) -> String {
+    if let Some((0, _)) = number_and_unit(given) {
+        return "more than 0, or leave the setting out".to_owned();
+    }
     let example = match value {
         "DURATION" => ", a number and ms, s, m, h or d, such as 30s",
         "SIZE" => ", octets, or a number and KiB, MiB or GiB, such as 8MiB",
@@ -387,7 +401,22 @@ mod tests {
             "/queue/a octets-max=1kb",
             "expected SIZE, octets, or a number and KiB, MiB or GiB, such as 8MiB",
         );
-        check("/queue/a deliveries-max=0", "expected NUMBER, such as 100");
+        for zero in [
+            "deliveries-max=0",
+            "messages-max=0",
+            "octets-max=0KiB",
+            "message-ttl=0s",
+            "history=0",
+            "history-age=0s",
+            "history-octets=0",
+        ] {
+            check(&format!("/queue/a {zero}"), "expected more than 0, or leave the setting out");
+        }
+        check("/queue/a history=many", "expected NUMBER, such as 100");
+        check(
+            "/queue/a messages-max=5,overflow=wait,messages-max=6",
+            "messages-max is there twice: give it once",
+        );
         check("/queue/a overflow", "expected wait|refuse|drop-head|drop-new");
         check("/queue/a redelivery-delay=1s,redelivery-factor=2", "a longer redelivery-delay-max");
         check("/queue/a redelivery-factor=2,redelivery-delay-max=1m", "redelivery-factor changes");
