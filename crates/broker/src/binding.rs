@@ -23,7 +23,7 @@ impl Binding {
         pattern: DestinationPattern,
         selector: Option<&str>,
     ) -> Result<Self, RecordError> {
-        let selector = selector.map(Selector::parse).transpose();
+        let selector = selector.map(Selector::read).transpose();
         Ok(Self { pattern, selector: selector.map_err(|_| RecordError::UnknownForm)? })
     }
 
@@ -35,5 +35,18 @@ impl Binding {
         let header = |name: &str| message.headers.get(name);
         let headers = message.headers.len();
         self.selector.as_ref().is_none_or(|selector| selector.matches(headers, header))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_selector_that_was_stored_is_read_though_nobody_may_write_it_any_more() {
+        let pattern = DestinationPattern::parse("/topic/a").unwrap();
+        let binding = Binding::read(pattern, Some("'x'")).unwrap();
+        assert_eq!(binding.selector_text().as_deref(), Some("'x'"));
+        assert!(Selector::parse("'x'").is_err());
     }
 }

@@ -110,6 +110,13 @@ impl Selector {
     ///
     /// [`SelectorError`] says where the text is no selector, and what should stand there.
     pub fn parse(text: &str) -> Result<Self, SelectorError> {
+        let selector = Self::read(text)?;
+        let is_condition = selector.0.expression.is_condition();
+        is_condition.then_some(selector).ok_or(SelectorError::NoCondition)
+    }
+
+    /// Takes a selector as it was stored, which may be older than what peers may write now.
+    pub(crate) fn read(text: &str) -> Result<Self, SelectorError> {
         if text.len() > Self::OCTETS_MAX {
             let octets_max = Self::OCTETS_MAX;
             return Err(SelectorError::TooLong { octets: text.len(), octets_max });

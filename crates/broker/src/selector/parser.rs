@@ -20,8 +20,7 @@ impl Parser {
     pub(super) fn parse(mut self) -> Parsed {
         let expression = self.or()?;
         match self.peek() {
-            TokenKind::End if expression.is_condition() => Ok(expression),
-            TokenKind::End => Err(SelectorError::NoCondition),
+            TokenKind::End => Ok(expression),
             _ => Err(self.unexpected("an operator or the end")),
         }
     }
