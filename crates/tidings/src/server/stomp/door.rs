@@ -109,13 +109,12 @@ impl StompDoor {
         });
         let factory = move |_: &Handshake| StompSession::new(Arc::clone(&shared));
         let farewell: Farewell = Arc::new(move |reason| farewell(reason, &errors));
-        let of_tcp = Arc::clone(&farewell);
+        let to_others = Arc::clone(&farewell);
         let config = EndpointConfig::new()
-            .farewell(move |session, reason| last_frame(session, farewell(reason)));
+            .farewell(move |session, reason| last_frame(session, to_others(reason)));
         let deployment = ground.deployment_behind_every_door(config, factory);
         // TCP has no pings; STOMP's own heart-beats take their place.
         let terms = Terms::new(ConnectionOptions { keepalive: None, ..options.connection });
-        let farewell = of_tcp;
         Self { deployment, terms, messenger, hub, stranger_octets_max, session_binding, farewell }
     }
 
